@@ -35,8 +35,8 @@ void write_notes(caf::stateful_actor<agent_state>* self, const sluice::database&
   request.statements = {{"INSERT INTO notes (agent, text) VALUES (?, ?)", {self->state.name, "remember this"}}};
   db.write(self, std::move(request))
     .then([self, db](const sluice::write_result&) { write_notes(self, db); },
-          [self](const caf::error& why) {
-            fmt::print("{} failed: {}\n", self->state.name, sluice::describe(why).message);
+          [self](const caf::error& error) {
+            fmt::print("{} failed: {}\n", self->state.name, sluice::describe(error).message);
           });
 }
 

@@ -40,8 +40,8 @@ int run(const std::filesystem::path& folder) {
   auto made = sluice::retry(
     patient, [&] { return db->write("scan-7", "CREATE TABLE IF NOT EXISTS books (title TEXT NOT NULL)"); }, options);
   if (!made) {
-    auto why = sluice::describe(made.error());
-    log.error("no table after {} tries in {} ms: {}", why.attempts, why.waited_ms, why.message);
+    auto error = sluice::describe(made.error());
+    log.error("no table after {} tries in {} ms: {}", error.attempts, error.waited_ms, error.message);
     return 1;
   }
 

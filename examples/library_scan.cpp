@@ -270,8 +270,8 @@ int run(const fs::path& folder, const fs::path& tree, size_t at_most) {
 int main(int argc, char** argv) {
   try {
     return run(argc > 1 ? argv[1] : ".", argc > 2 ? argv[2] : "/usr", argc > 3 ? std::stoul(argv[3]) : 10'000);
-  } catch (const std::exception& why) {
-    fmt::print(stderr, "library_scan: {}\n", why.what());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "library_scan: {}\n", error.what());
     return 1;
   }
 }

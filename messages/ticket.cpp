@@ -24,36 +24,36 @@ bool ticket::finish() noexcept {
   return now != state::given_up;
 }
 
-bool ticket::give_up(failure why) {
+bool ticket::give_up(failure error) {
   caf::strong_actor_ptr to;
   {
     std::lock_guard guard{mutex_};
     auto now = state_.load();
     if (!to_ || now == state::done || now == state::given_up)
       return false;
-    why.request_id = info_.request_id;
+    error.request_id = info_.request_id;
     // `begin` may come in between, `queued` never comes back.
-    why.outcome = outcome::not_committed;
+    error.outcome = outcome::not_committed;
     if (now != state::queued || !state_.compare_exchange_strong(now, state::given_up)) {
-      why.outcome = outcome::unknown;
+      error.outcome = outcome::unknown;
       if (now != state::running || !state_.compare_exchange_strong(now, state::given_up))
         return false;
     }
-    why_ = std::move(why);
+    reason_ = std::move(error);
     interrupted_.store(true, std::memory_order_release);
     to = std::move(to_);
-    why = why_;
+    error = reason_;
   }
-  to->enqueue(caf::make_mailbox_element(nullptr, id_, {}, make_error(std::move(why))), nullptr);
+  to->enqueue(caf::make_mailbox_element(nullptr, id_, {}, make_error(std::move(error))), nullptr);
   return true;
 }
 
-bool ticket::interrupt(failure why) {
+bool ticket::interrupt(failure error) {
   std::lock_guard guard{mutex_};
   if (state_.load() != state::running)
     return false;
   if (!interrupted_.load()) {
-    why_ = std::move(why);
+    reason_ = std::move(error);
     interrupted_.store(true, std::memory_order_release);
   }
   return true;
@@ -66,10 +66,10 @@ bool ticket::answered() const noexcept {
 
 failure ticket::reason() const {
   std::lock_guard guard{mutex_};
-  auto why = why_;
+  auto error = reason_;
   // Its actor says so of what it has undone.
-  why.outcome = outcome::not_committed;
-  return why;
+  error.outcome = outcome::not_committed;
+  return error;
 }
 
 } // namespace sluice

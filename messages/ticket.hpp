@@ -54,10 +54,10 @@ public:
 
   /// Answers in the actor's place, for the reason given: `not_committed` while it is queued, `unknown` once it runs. A
   /// running request must stop. False when it is answered already, or cannot be yet.
-  bool give_up(failure why);
+  bool give_up(failure error);
 
   /// Has its actor end it for the reason given, if it runs. False when it does not.
-  bool interrupt(failure why);
+  bool interrupt(failure error);
 
   /// Whether what is executed is to stop. Costs a load; asked by SQLite's progress handler.
   bool interrupted() const noexcept { return interrupted_.load(std::memory_order_acquire); }
@@ -80,7 +80,7 @@ private:
   mutable std::mutex mutex_;
   caf::strong_actor_ptr to_;
   caf::message_id id_;
-  failure why_;
+  failure reason_;
 
   // Where its queue keeps it.
   friend class write_quota;

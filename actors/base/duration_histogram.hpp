@@ -97,11 +97,11 @@ public:
 
   void add(std::chrono::nanoseconds duration) noexcept {
     auto ns = static_cast<uint64_t>(std::max<int64_t>(duration.count(), 0));
-    raise(counts_[buckets::index_of(ns)], 1);
-    raise(sum_ns_, ns);
+    increase(counts_[buckets::index_of(ns)], 1);
+    increase(sum_ns_, ns);
   }
 
-  snapshot look() const noexcept {
+  snapshot read() const noexcept {
     snapshot result;
     for (size_t i = 0; i < bucket_count; ++i)
       result.counts[i] = counts_[i].load(std::memory_order_relaxed);
@@ -111,8 +111,8 @@ public:
 
 private:
   // With one writer a load and a store suffice; an atomic addition would cost more.
-  static void raise(std::atomic<uint64_t>& counter, uint64_t by) noexcept {
-    counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+  static void increase(std::atomic<uint64_t>& counter, uint64_t count) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
   }
 
   std::array<std::atomic<uint64_t>, bucket_count> counts_{};

@@ -39,8 +39,8 @@ std::optional<std::string> why_no_name(std::string_view name) {
 }
 
 std::optional<std::string> why_no_agent(std::string_view name) {
-  if (auto why = why_no_name(name))
-    return why;
+  if (auto error = why_no_name(name))
+    return error;
   if (is_reserved(name))
     return "begins with \"sluice:\", as only the broker's own agents do; take another name";
   return std::nullopt;

@@ -25,13 +25,13 @@ struct buffer_state {
 
   void apply_effects();
   void send(const std::string& db, write_request request);
-  void refused(const std::string& db, caf::error why);
+  void refused(const std::string& db, caf::error error);
   void read_schema(const std::string& db, const std::string& table);
   void read_row(buffer_engine::row_query query);
   void quiesce(const std::string& db, const caf::strong_actor_ptr& writer, reply<flush_report> to);
   void resume(const std::string& db);
   void writer_ended(const caf::actor_addr& writer);
-  void end(const caf::error& why);
+  void end(const caf::error& error);
 
   buffer_actor::pointer self;
   buffer_dependencies parts;
@@ -120,10 +120,10 @@ reply<Result> buffer_state::recorded(caf::typed_response_promise<Result> promise
                                      const std::string& db, const Request& request, bool always) const {
   auto origin = unrecorded(type, db, request);
   reply<Result> result{std::move(promise)};
-  result.on_answer([actors = parts.actors, time = parts.time, origin, always](const caf::error* why) {
-    if (!why && !always)
+  result.on_answer([actors = parts.actors, time = parts.time, origin, always](const caf::error* error) {
+    if (!error && !always)
       return;
-    auto status = why ? to_string(code_of(*why)) : std::string_view{"ok"};
+    auto status = error ? to_string(code_of(*error)) : std::string_view{"ok"};
     actors->audit_records().push({{record_of(origin, status, wall_us(*time))}, true});
   });
   return result;
@@ -165,7 +165,7 @@ void buffer_state::send(const std::string& db, write_request request) {
     // Nobody has asked for this database yet.
     self->request(parts.actors->supervisor(), caf::infinite, caf::open_atom_v, db)
       .then([this, db, request](caf::ok_atom) { send(db, request); },
-            [this, db](caf::error& why) { refused(db, std::move(why)); });
+            [this, db](caf::error& error) { refused(db, std::move(error)); });
     return;
   }
   if (!route)
@@ -184,11 +184,11 @@ void buffer_state::send(const std::string& db, write_request request) {
       engine.written(db, std::move(result));
       apply_effects();
     },
-    [this, db](caf::error& why) { refused(db, std::move(why)); });
+    [this, db](caf::error& error) { refused(db, std::move(error)); });
 }
 
-void buffer_state::refused(const std::string& db, caf::error why) {
-  engine.written(db, std::move(why));
+void buffer_state::refused(const std::string& db, caf::error error) {
+  engine.written(db, std::move(error));
   apply_effects();
 }
 
@@ -202,10 +202,10 @@ void buffer_state::read_schema(const std::string& db, const std::string& table) 
     parts.actors->context(db).listen(caf::actor_cast<invalidation_listener>(self));
     self->request(parts.actors->cache(), caf::infinite, engine.schema_query(db, table))
       .then([answer](read_result& result) { answer(std::move(result)); },
-            [answer](caf::error& why) { answer(std::move(why)); });
+            [answer](caf::error& error) { answer(std::move(error)); });
   };
-  self->request(parts.actors->supervisor(), caf::infinite, find_atom{}, db).then(ask, [answer](caf::error& why) {
-    answer(std::move(why));
+  self->request(parts.actors->supervisor(), caf::infinite, find_atom{}, db).then(ask, [answer](caf::error& error) {
+    answer(std::move(error));
   });
 }
 
@@ -216,7 +216,7 @@ void buffer_state::read_row(buffer_engine::row_query query) {
   };
   self->request(parts.actors->cache(), caf::infinite, std::move(query.request))
     .then([answer](read_result& result) { answer(std::move(result)); },
-          [answer](caf::error& why) { answer(std::move(why)); });
+          [answer](caf::error& error) { answer(std::move(error)); });
 }
 
 void buffer_state::quiesce(const std::string& db, const caf::strong_actor_ptr& writer, reply<flush_report> to) {
@@ -247,9 +247,9 @@ void buffer_state::writer_ended(const caf::actor_addr& writer) {
     resume(db);
 }
 
-void buffer_state::end(const caf::error& why) {
+void buffer_state::end(const caf::error& error) {
   for (auto& promise : std::exchange(awaiting_close, {}))
-    why ? promise.deliver(why) : promise.deliver(caf::ok_atom_v);
+    error ? promise.deliver(error) : promise.deliver(caf::ok_atom_v);
   self->quit();
 }
 

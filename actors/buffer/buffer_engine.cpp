@@ -24,14 +24,15 @@ outgoing_operation from_journal(journal_content::operation remembered, uint64_t 
 buffer_engine::buffer_engine(buffer_engine_settings settings, std::unique_ptr<buffer_store> store, const clock& time,
                              synchronized<buffer_view>& view)
   : settings_(std::move(settings)), time_(time), view_(view), store_(std::move(store)), ids_(settings_.seed) {
-  view_.change([&](buffer_view& shown) {
-    shown.status.journal = settings_.journal;
+  view_.change([&](buffer_view& first_view) {
+    first_view.status.journal = settings_.journal;
     // A predecessor that failed has taken them with it.
-    if (shown.status.pending > 0 && !settings_.journal)
-      shown.status.last_error = "the buffer failed, and " + std::to_string(shown.status.pending) + " rows were lost";
+    if (first_view.status.pending > 0 && !settings_.journal)
+      first_view.status.last_error =
+        "the buffer failed, and " + std::to_string(first_view.status.pending) + " rows were lost";
   });
-  if (auto why = recover())
-    view_.change([&](buffer_view& shown) { shown.status.last_error = describe(why).message; });
+  if (auto error = recover())
+    view_.change([&](buffer_view& first_view) { first_view.status.last_error = describe(error).message; });
   publish();
   arm();
 }
@@ -81,8 +82,8 @@ void buffer_engine::recover(journal_content content) {
 void buffer_engine::put(buffer_put operation, reply<buffer_receipt> to) {
   if (closing_)
     return answer_put(to, shutting_down());
-  if (auto why = recover())
-    return answer_put(to, std::move(why));
+  if (auto error = recover())
+    return answer_put(to, std::move(error));
   // Nobody overtakes those who wait: they may be for the same row.
   waiting_.empty() ? admit(std::move(operation), std::move(to)) : wait_for_room(std::move(operation), std::move(to));
 }
@@ -139,14 +140,14 @@ void buffer_engine::wait_for_room(buffer_put operation, reply<buffer_receipt> to
 }
 
 void buffer_engine::refuse_overload(reply<buffer_receipt> to) {
-  auto why = make_failure(errc::overloaded, "the write-behind buffer is full");
-  view_.change([&](buffer_view& shown) {
-    ++shown.status.overloaded;
-    auto usual = std::chrono::milliseconds{shown.status.last_flush_ms} * 2;
+  auto error = make_failure(errc::overloaded, "the write-behind buffer is full");
+  view_.change([&](buffer_view& view) {
+    ++view.status.overloaded;
+    auto usual = std::chrono::milliseconds{view.status.last_flush_ms} * 2;
     auto most = std::max(settings_.rows.interval, std::chrono::milliseconds{10});
-    why.retry_after_ms = static_cast<uint32_t>(std::clamp(usual, std::chrono::milliseconds{10}, most).count());
+    error.retry_after_ms = static_cast<uint32_t>(std::clamp(usual, std::chrono::milliseconds{10}, most).count());
   });
-  answer_put(to, make_error(std::move(why)));
+  answer_put(to, make_error(std::move(error)));
 }
 
 void buffer_engine::accept(checked_operation operation, reply<buffer_receipt> to) {
@@ -169,10 +170,10 @@ void buffer_engine::keep(checked_operation operation, reply<buffer_receipt> to) 
   auto journaled = operation.seq != 0;
   auto merged = add(std::move(operation));
   // Before the answer, so that a caller that has it finds the operation in the status.
-  view_.change([&](buffer_view& shown) {
-    ++shown.status.puts;
-    shown.status.merged += merged ? 1 : 0;
-    show_pending(shown);
+  view_.change([&](buffer_view& view) {
+    ++view.status.puts;
+    view.status.merged += merged ? 1 : 0;
+    show_pending(view);
   });
   answer_put(to, buffer_receipt{pending(), journaled});
   has_room(0) ? pump(db) : pump_all();

@@ -33,20 +33,21 @@ std::string rows_text(uint64_t count) {
 
 // For `sluice buffer list`.
 rejected_row rejected_at_end(unwritten_operation left, int64_t ts_us) {
-  auto has_reason = !left.why.message.empty();
+  auto has_reason = !left.error.message.empty();
   std::string message = "the broker ended before it was written";
   if (left.in_doubt)
     message = "the broker ended while it was being written; it may be in the database";
   if (has_reason)
-    message += ": " + left.why.message;
-  return {0, std::move(left.operation.put), has_reason ? left.why.code : errc::unavailable, std::move(message), ts_us};
+    message += ": " + left.error.message;
+  return {0, std::move(left.operation.put), has_reason ? left.error.code : errc::unavailable, std::move(message),
+          ts_us};
 }
 
 // The first reason among them, as the end of a sentence.
 std::string first_reason(const std::vector<unwritten_operation>& operations) {
   for (const auto& left : operations)
-    if (!left.why.message.empty())
-      return ": " + left.why.message;
+    if (!left.error.message.empty())
+      return ": " + left.error.message;
   return {};
 }
 
@@ -95,12 +96,12 @@ void buffer_engine::apply(const flush_outcome& out) {
   store_outcome(out);
   count(out);
   if (!out.completed.empty()) {
-    auto status = out.result == verdict::written ? std::string_view{"committed"} : to_string(out.why.code);
+    auto status = out.result == verdict::written ? std::string_view{"committed"} : to_string(out.error.code);
     auto records = records_of(out, status, wall_us(time_));
     std::move(records.begin(), records.end(), std::back_inserter(effects_.records));
   }
   if (closing_ && out.result == verdict::kept)
-    refusals_while_closing_[out.db] += cost_while_closing(out.why.code);
+    refusals_while_closing_[out.db] += cost_while_closing(out.error.code);
   flushes_.finish(out, find(out.db));
   for (const auto& row : std::exchange(parked_[out.db], {}))
     look(row);
@@ -119,7 +120,7 @@ void buffer_engine::store_outcome(const flush_outcome& out) {
   if (is_rejected) {
     std::vector<rejected_row> rows;
     for (const auto& operation : out.completed)
-      rows.push_back({0, operation.put, out.why.code, out.why.message, wall_us(time_)});
+      rows.push_back({0, operation.put, out.error.code, out.error.message, wall_us(time_)});
     store_.reject(std::move(rows));
   }
   if (!out.journaled || out.result == verdict::kept)
@@ -134,9 +135,9 @@ void buffer_engine::store_outcome(const flush_outcome& out) {
 // pending.
 void buffer_engine::count(const flush_outcome& out) {
   auto took = time_.now() - sent_at_[out.db];
-  view_.change([&](buffer_view& shown) {
-    show_pending(shown);
-    auto& status = shown.status;
+  view_.change([&](buffer_view& view) {
+    show_pending(view);
+    auto& status = view.status;
     if (out.result == verdict::written) {
       ++status.flushes;
       status.flushed_rows += out.rows();
@@ -145,7 +146,7 @@ void buffer_engine::count(const flush_outcome& out) {
       status.last_error = store_.trouble();
       return;
     }
-    status.last_error = out.why.message;
+    status.last_error = out.error.message;
     status.failed_flushes += out.result == verdict::kept ? 1 : 0;
     status.rejected += out.result == verdict::rejected ? out.completed.size() : 0;
   });
@@ -220,7 +221,7 @@ void buffer_engine::give_up() {
               + (in_journal ? "; the next broker writes what stays in the journal"
                             : "; `sluice buffer list` shows what was set aside, `sluice buffer requeue` puts it back")
               + reason;
-  view_.change([&](buffer_view& shown) { shown.status.last_error = text; });
+  view_.change([&](buffer_view& view) { view.status.last_error = text; });
   if (store_.unstored() == 0)
     effects_.warnings.emplace_back(log_level::warning, text);
 }
@@ -242,7 +243,7 @@ void buffer_engine::reject(std::vector<unwritten_operation> operations) {
     auto records = records_of(out, to_string(key.second), ts_us);
     std::move(records.begin(), records.end(), std::back_inserter(effects_.records));
   }
-  view_.change([&](buffer_view& shown) { shown.status.rejected += rows.size(); });
+  view_.change([&](buffer_view& view) { view.status.rejected += rows.size(); });
   store_.reject(std::move(rows));
   publish();
 }
@@ -254,7 +255,7 @@ caf::error buffer_engine::error_of_lost_rows() {
   auto count = store_.unstored();
   auto text = rows_text(count) + (count == 1 ? " was lost" : " were lost")
               + ": neither written to their database nor kept with the rejected rows: " + store_.trouble();
-  view_.change([&](buffer_view& shown) { shown.status.last_error = text; });
+  view_.change([&](buffer_view& view) { view.status.last_error = text; });
   effects_.warnings.emplace_back(log_level::error, text);
   return make_error(errc::unavailable, text);
 }

@@ -15,7 +15,7 @@ namespace {
 // How often a row is asked for that needs everything written first, while others go on putting.
 constexpr uint64_t max_flushes_per_lookup = 3;
 
-caf::error row_is_busy(std::string why) { return make_error(errc::busy, std::move(why)); }
+caf::error row_is_busy(std::string reason) { return make_error(errc::busy, std::move(reason)); }
 
 row_image image_of(const rowset& stored) {
   row_image image;

@@ -42,10 +42,10 @@ read_request buffer_engine::schema_query(const std::string& db, const std::strin
 
 void buffer_engine::quiesce(const std::string& db, reply<flush_report> to) {
   auto done = answer_report(std::move(to));
-  if (auto why = recover()) {
+  if (auto error = recover()) {
     flush_report unread;
     unread.kept = 1;
-    unread.reason = describe(why).message;
+    unread.reason = describe(error).message;
     return done(unread);
   }
   quiet_.insert(db);

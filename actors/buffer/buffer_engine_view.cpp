@@ -34,7 +34,7 @@ uint64_t buffer_engine::room_for_rejected() const {
 }
 
 void buffer_engine::publish() {
-  view_.change([this](buffer_view& shown) { show_pending(shown); });
+  view_.change([this](buffer_view& view) { show_pending(view); });
 }
 
 void buffer_engine::show_pending(buffer_view& view) const {

@@ -99,22 +99,22 @@ void buffered_database::sent() {
   attempt_->under_way = true;
 }
 
-bool buffered_database::is_transient(const failure& why) {
-  if (why.outcome == outcome::unknown)
+bool buffered_database::is_transient(const failure& error) {
+  if (error.outcome == outcome::unknown)
     return true;
-  if (why.code == errc::deadline_exceeded && ++attempt_->timeouts >= max_timeouts)
+  if (error.code == errc::deadline_exceeded && ++attempt_->timeouts >= max_timeouts)
     return false;
-  return passes_by_itself(why.code);
+  return passes_by_itself(error.code);
 }
 
-std::chrono::milliseconds buffered_database::pause_after(const failure& why) const {
+std::chrono::milliseconds buffered_database::pause_after(const failure& error) const {
   if (closing_)
     return pause_while_closing * (1U << std::min(attempt_->failures, max_doublings_while_closing));
   auto longest = std::min(settings_.interval, longest_pause);
-  if (why.retry_after_ms == 0)
+  if (error.retry_after_ms == 0)
     return longest;
   auto shift = std::min<uint64_t>(attempt_->failures, 10);
-  return std::min(longest, std::chrono::milliseconds{uint64_t{why.retry_after_ms} << shift});
+  return std::min(longest, std::chrono::milliseconds{uint64_t{error.retry_after_ms} << shift});
 }
 
 void buffered_database::complete(flush_outcome& out) {
@@ -145,15 +145,15 @@ flush_outcome buffered_database::outcome_of_attempt() {
 
 void buffered_database::keep(flush_outcome& out) {
   out.result = flush_outcome::verdict::kept;
-  attempt_->in_doubt |= out.why.outcome == outcome::unknown;
-  attempt_->why = out.why;
-  attempt_->retry_at = time_.now() + pause_after(out.why);
+  attempt_->in_doubt |= out.error.outcome == outcome::unknown;
+  attempt_->error = out.error;
+  attempt_->retry_at = time_.now() + pause_after(out.error);
   ++attempt_->failures;
 }
 
-flush_outcome buffered_database::postpone(failure why) {
+flush_outcome buffered_database::postpone(failure error) {
   auto out = outcome_of_attempt();
-  out.why = std::move(why);
+  out.error = std::move(error);
   keep(out);
   return out;
 }
@@ -165,8 +165,8 @@ flush_outcome buffered_database::finish(const caf::expected<write_result>& answe
     complete(out);
     return out;
   }
-  out.why = describe(answer.error());
-  if (is_transient(out.why)) {
+  out.error = describe(answer.error());
+  if (is_transient(out.error)) {
     keep(out);
     return out;
   }
@@ -261,10 +261,10 @@ uint64_t buffered_database::generation(const std::string& table) const {
 
 std::vector<unwritten_operation> buffered_database::give_up() {
   std::vector<unwritten_operation> result;
-  auto why = attempt_ ? attempt_->why : failure{};
+  auto error = attempt_ ? attempt_->error : failure{};
   auto take = [&](std::span<const outgoing_operation> operations, bool is_in_doubt) {
     for (const auto& operation : operations)
-      result.push_back({operation, why, is_in_doubt});
+      result.push_back({operation, error, is_in_doubt});
   };
   if (attempt_) {
     // Of its operations only those in the request may have been written.

@@ -52,7 +52,7 @@ struct flush_outcome {
   /// The operations that were written or rejected.
   std::vector<outgoing_operation> completed;
   /// Why it was not written.
-  failure why;
+  failure error;
   uint64_t commit_seq = 0;
 
   /// How many rows are completed by the operations up to `number`. @param table by folded name; empty means all
@@ -63,7 +63,7 @@ struct flush_outcome {
 struct unwritten_operation {
   outgoing_operation operation;
   /// Why the last request to its database failed; without a message when none has.
-  failure why;
+  failure error;
   /// Whether it may be in the database all the same.
   bool in_doubt = false;
 };
@@ -112,7 +112,7 @@ public:
   flush_outcome finish(const caf::expected<write_result>& answer);
 
   /// The request could not be sent, which is not its fault. @pre `next` has returned it
-  flush_outcome postpone(failure why);
+  flush_outcome postpone(failure error);
 
   /// Everything up to the operation `number` is due from now on, also what waits for another try. An empty table means
   /// all of them.
@@ -142,7 +142,7 @@ private:
     bool under_way = false;
     // The last answer left open whether it is written.
     bool in_doubt = false;
-    failure why{};
+    failure error{};
     uint64_t failures = 0;
     uint64_t timeouts = 0;
     clock::steady retry_at{};
@@ -150,10 +150,10 @@ private:
 
   buffered_table_rules rules_for(const std::string& table) const;
   flush_outcome outcome_of_attempt();
-  bool is_transient(const failure& why);
+  bool is_transient(const failure& error);
   void keep(flush_outcome& out);
   void complete(flush_outcome& out);
-  std::chrono::milliseconds pause_after(const failure& why) const;
+  std::chrono::milliseconds pause_after(const failure& error) const;
 
   const std::string name_;
   const write_behind_settings& settings_;

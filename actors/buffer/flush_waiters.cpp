@@ -35,7 +35,7 @@ void flush_waiters::count(waiter& waiting, const flush_outcome& outcome, uint64_
   auto was_kept = outcome.result == flush_outcome::verdict::kept;
   if (was_kept) {
     waiting.report.kept += left;
-    waiting.report.reason = outcome.why.message;
+    waiting.report.reason = outcome.error.message;
   }
   if (left == 0 || was_kept)
     waiting.databases.erase(outcome.db);

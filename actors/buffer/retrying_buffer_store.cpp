@@ -32,9 +32,9 @@ void retrying_buffer_store::recount() {
 }
 
 caf::error retrying_buffer_store::catch_up() {
-  auto refused = [this](caf::error why) {
-    trouble_ = describe(why).message;
-    return why;
+  auto refused = [this](caf::error error) {
+    trouble_ = describe(error).message;
+    return error;
   };
   if (!unstored_.empty()) {
     std::vector<rejected_row> rows;
@@ -58,8 +58,8 @@ caf::error retrying_buffer_store::catch_up() {
 }
 
 caf::expected<void> retrying_buffer_store::begin(const journal_batch& batch) {
-  if (auto why = catch_up())
-    return why;
+  if (auto error = catch_up())
+    return error;
   return store_->begin_batch(batch);
 }
 

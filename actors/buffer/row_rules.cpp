@@ -12,7 +12,7 @@ namespace {
 
 using places = std::set<size_t>;
 
-caf::error invalid(std::string why) { return make_error(errc::invalid_request, std::move(why)); }
+caf::error invalid(std::string reason) { return make_error(errc::invalid_request, std::move(reason)); }
 
 std::string list_of(const table_schema& shape, const std::vector<size_t>& columns) {
   std::string result;
@@ -57,8 +57,8 @@ caf::expected<const unique_columns*> resolve_key(const table_schema& shape, std:
                                                  places& at) {
   if (columns.empty())
     return invalid("the key of the row is missing");
-  if (auto why = resolve(shape, columns, at))
-    return why;
+  if (auto reason = resolve(shape, columns, at))
+    return reason;
   for (const auto& [name, content] : columns)
     if (content.is_null())
       return invalid("the key column '" + name + "' is NULL, and NULL equals nothing");
@@ -136,8 +136,8 @@ caf::expected<checked_operation> check(const table_schema& shape, buffer_put put
   auto key = resolve_key(shape, put.row.columns, key_places);
   if (!key)
     return std::move(key.error());
-  if (auto why = resolve(shape, put.values, value_places))
-    return why;
+  if (auto reason = resolve(shape, put.values, value_places))
+    return reason;
   for (auto i : value_places)
     if (key_places.count(i) > 0)
       return invalid("the column '" + shape.columns()[i].name + "' is part of the key and cannot be set as well");

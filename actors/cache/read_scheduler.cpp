@@ -32,8 +32,8 @@ void read_scheduler::submit(database_context& context, read_request request, rep
   if (request.request_id.empty())
     request.request_id = ids_.next();
   waiter waiter{std::move(to), std::move(request), 0};
-  if (auto why = context.closed())
-    return fail(waiter, *why, out);
+  if (auto error = context.closed())
+    return fail(waiter, *error, out);
   waiter.newest_seq = context.versions().last_commit();
   if (waiter.request.min_seq > waiter.newest_seq)
     return fail(waiter,
@@ -56,8 +56,8 @@ void read_scheduler::submit(database_context& context, read_request request, rep
         other.waiters.push_back(std::move(waiter));
         return;
       }
-  if (auto why = refuse(own, waiter.request))
-    return fail(waiter, *why, out);
+  if (auto error = refuse(own, waiter.request))
+    return fail(waiter, *error, out);
   ++misses_;
   auto id = next_flight_++;
   auto& added = flights_[id];
@@ -105,7 +105,7 @@ bool read_scheduler::may_join(const flight& flight, const read_request& request)
 }
 
 bool read_scheduler::cancel(const std::string& request_id, effects& out) {
-  auto why = make_failure(errc::cancelled, "the read was cancelled");
+  auto error = make_failure(errc::cancelled, "the read was cancelled");
   auto found = false;
   std::vector<uint64_t> left;
   for (auto& [id, flight] : flights_) {
@@ -116,7 +116,7 @@ bool read_scheduler::cancel(const std::string& request_id, effects& out) {
     auto cancelled = std::erase_if(flight.waiters, [&](waiter& w) {
       auto meant = is_meant(w);
       if (meant)
-        fail(w, why, out);
+        fail(w, error, out);
       return meant;
     });
     found = found || cancelled > 0;
@@ -139,7 +139,7 @@ void read_scheduler::leave(uint64_t id, flight& flight) {
   unlist(id, flight);
 }
 
-void read_scheduler::give_up(waiter& waiter, const failure& why, clock::steady now, effects& out) {
+void read_scheduler::give_up(waiter& waiter, const failure& error, clock::steady now, effects& out) {
   auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - waiter.request.received);
   slow_request r;
   r.ts_us = wall_us(time_);
@@ -148,10 +148,10 @@ void read_scheduler::give_up(waiter& waiter, const failure& why, clock::steady n
   r.db = waiter.request.db;
   r.operation = "read";
   r.sql = shown_sql({&waiter.request.query, 1});
-  r.status = to_string(why.code);
+  r.status = to_string(error.code);
   r.total_us = r.queue_us = static_cast<uint64_t>(std::max<int64_t>(waited.count(), 0));
   out.slow.push_back(std::move(r));
-  fail(waiter, why, out);
+  fail(waiter, error, out);
 }
 
 void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, std::chrono::microseconds busy,
@@ -188,16 +188,16 @@ void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, 
   start_queued(*flight->context, out);
 }
 
-void read_scheduler::answer(flight& flight, const failure& why, effects& out) {
+void read_scheduler::answer(flight& flight, const failure& error, effects& out) {
   auto now = time_.now();
-  auto was_of_first = why.code == errc::deadline_exceeded || why.code == errc::cancelled;
+  auto was_of_first = error.code == errc::deadline_exceeded || error.code == errc::cancelled;
   auto may_go_on = [&](const waiter& w) { return now < end_of(w.request) && !w.request.cancel.cancelled(); };
   for (size_t i = 0; i < flight.waiters.size(); ++i)
     if (auto& w = flight.waiters[i]; flight.has_joined(i) && was_of_first && may_go_on(w))
       // It was the time of the one that ran the query that was up, or it has left.
       submit(*flight.context, std::move(w.request), std::move(w.to), out);
     else
-      fail(w, why, out);
+      fail(w, error, out);
 }
 
 void read_scheduler::answer(flight& flight, executed_read& result, effects& out) {
@@ -245,14 +245,14 @@ void read_scheduler::reader_joined(database_context& context, reader_actor reade
 }
 
 void read_scheduler::reader_lost(const caf::actor_addr& reader, effects& out) {
-  auto why = make_failure(errc::unavailable, "the reader that ran this query failed; it is being restarted",
-                          {.retry_after_ms = 100});
+  auto error = make_failure(errc::unavailable, "the reader that ran this query failed; it is being restarted",
+                            {.retry_after_ms = 100});
   for (auto& [context, own] : queues_)
     for (auto id : own.readers.remove(reader)) {
       taken_back_.erase(id);
       if (auto flight = take(id))
         for (auto& w : flight->waiters)
-          fail(w, why, out);
+          fail(w, error, out);
     }
   for (auto& [context, own] : queues_)
     if (own.quiesced)
@@ -260,8 +260,8 @@ void read_scheduler::reader_lost(const caf::actor_addr& reader, effects& out) {
 }
 
 void read_scheduler::refuse_if_closed(database_context& context, effects& out) {
-  auto why = context.closed();
-  if (!why)
+  auto error = context.closed();
+  if (!error)
     return;
   std::vector<uint64_t> waiting;
   for (const auto& [id, flight] : flights_)
@@ -270,15 +270,15 @@ void read_scheduler::refuse_if_closed(database_context& context, effects& out) {
   for (auto id : waiting)
     if (auto flight = take(id))
       for (auto& w : flight->waiters)
-        fail(w, *why, out);
+        fail(w, *error, out);
 }
 
 void read_scheduler::abandon(effects& out) {
-  auto why = make_failure(errc::unavailable, "the broker is shutting down");
+  auto error = make_failure(errc::unavailable, "the broker is shutting down");
   interrupt_all();
   for (auto& [id, flight] : flights_)
     for (auto& w : flight.waiters)
-      fail(w, why, out);
+      fail(w, error, out);
   flights_.clear();
   joinable_.clear();
   paused_.clear();
@@ -292,8 +292,8 @@ void read_scheduler::abandon(effects& out) {
   }
 }
 
-void read_scheduler::fail(waiter& waiter, const failure& why, effects& out) {
-  auto own = why;
+void read_scheduler::fail(waiter& waiter, const failure& error, effects& out) {
+  auto own = error;
   own.request_id = waiter.request.request_id;
   deliver(waiter, make_error(std::move(own)), out);
 }

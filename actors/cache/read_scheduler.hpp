@@ -224,7 +224,8 @@ private:
   bool start_lengthy(database_queue& own, effects& out);
   void start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length, effects& out);
   bool drop_if_late(uint64_t id, effects& out);
-  bool took_too_long(uint64_t id, flight& flight, const caf::error& why, std::chrono::microseconds busy, effects& out);
+  bool took_too_long(uint64_t id, flight& flight, const caf::error& error, std::chrono::microseconds busy,
+                     effects& out);
   void watch(database_queue& own, effects& out);
   void take_back(clock::steady now, effects& out);
   void take_back(uint64_t id);
@@ -236,7 +237,7 @@ private:
   void tell_if_quiet(database_queue& own, effects& out);
   clock::steady end_quiescence(clock::steady now, effects& out);
   void interrupt_all() noexcept;
-  void lock_refused(uint64_t id, flight& flight, failure why, effects& out);
+  void lock_refused(uint64_t id, flight& flight, failure error, effects& out);
   void pause(uint64_t id, flight& flight, clock::steady now, effects& out);
   void fail_late(flight& flight, clock::steady now, effects& out);
   void retry_before(const waiter& waiter, const flight& other, effects& out) const;
@@ -245,9 +246,9 @@ private:
   std::optional<flight> take(uint64_t id);
   void notice_external_commit(flight& flight, bool files_replaced, effects& out) const;
   void answer(flight& flight, executed_read& result, effects& out);
-  void answer(flight& flight, const failure& why, effects& out);
-  void fail(waiter& waiter, const failure& why, effects& out);
-  void give_up(waiter& waiter, const failure& why, clock::steady now, effects& out);
+  void answer(flight& flight, const failure& error, effects& out);
+  void fail(waiter& waiter, const failure& error, effects& out);
+  void give_up(waiter& waiter, const failure& error, clock::steady now, effects& out);
   void deliver(waiter& waiter, caf::expected<read_result> result, effects& out);
 
   result_cache& hits_;

@@ -14,7 +14,7 @@ milliseconds milliseconds_until(clock::steady at, clock::steady now) {
 
 } // namespace
 
-void read_scheduler::lock_refused(uint64_t id, flight& flight, failure why, effects& out) {
+void read_scheduler::lock_refused(uint64_t id, flight& flight, failure error, effects& out) {
   auto& context = *flight.context;
   auto now = time_.now();
   queue_of(context).readers.finished(*flight.reader, id);
@@ -24,8 +24,8 @@ void read_scheduler::lock_refused(uint64_t id, flight& flight, failure why, effe
   if (++flight.refusals == 1)
     flight.locked_since = now;
   // As in a group commit: what says when to try again is no lock.
-  auto is_lock = why.retry_after_ms == 0;
-  flight.refusal = std::move(why);
+  auto is_lock = error.retry_after_ms == 0;
+  flight.refusal = std::move(error);
   context.retries().attempt(time_, is_lock);
   pause(id, flight, now, out);
   start_queued(context, out);
@@ -53,13 +53,14 @@ void read_scheduler::fail_late(flight& flight, clock::steady now, effects& out) 
   std::erase_if(flight.waiters, [&](waiter& w) {
     if (retry_.attempts > 0 && now < end_of(w.request))
       return false;
-    auto why = flight.refusal;
+    auto error = flight.refusal;
     auto waited = std::max(milliseconds{0}, std::chrono::duration_cast<milliseconds>(now - w.request.received));
-    why.attempts = static_cast<uint32_t>(flight.refusals);
-    why.waited_ms = static_cast<uint32_t>(waited.count());
-    why.message += "; asked " + std::to_string(flight.refusals) + " times in " + std::to_string(waited.count()) + " ms";
+    error.attempts = static_cast<uint32_t>(flight.refusals);
+    error.waited_ms = static_cast<uint32_t>(waited.count());
+    error.message +=
+      "; asked " + std::to_string(flight.refusals) + " times in " + std::to_string(waited.count()) + " ms";
     flight.context->retries().gave_up(waited);
-    give_up(w, why, now, out);
+    give_up(w, error, now, out);
     return true;
   });
 }

@@ -175,9 +175,9 @@ void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::
 }
 
 // A query that was given little time, because it was taken for a brief one, runs again as a long one.
-bool read_scheduler::took_too_long(uint64_t id, flight& flight, const caf::error& why, std::chrono::microseconds busy,
+bool read_scheduler::took_too_long(uint64_t id, flight& flight, const caf::error& error, std::chrono::microseconds busy,
                                    effects& out) {
-  if (!flight.is_limited || code_of(why) != errc::deadline_exceeded || flight.waiters.empty())
+  if (!flight.is_limited || code_of(error) != errc::deadline_exceeded || flight.waiters.empty())
     return false;
   auto& own = queue_of(*flight.context);
   own.readers.finished(*flight.reader, id);

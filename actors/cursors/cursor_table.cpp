@@ -47,9 +47,9 @@ uint64_t cursor_table::open(open_cursor message, clock::steady now) {
 
 std::optional<failure> cursor_table::ask(uint64_t id, clock::steady now) {
   if (auto gone = ended_.find(id); gone != ended_.end()) {
-    auto why = std::move(gone->second);
+    auto error = std::move(gone->second);
     ended_.erase(gone);
-    return why;
+    return error;
   }
   auto* cursor = find(id);
   if (!cursor)
@@ -128,20 +128,20 @@ bool cursor_table::try_later(uint64_t id, clock::steady now) {
   return true;
 }
 
-std::optional<cursor_table::ending> cursor_table::end(uint64_t id, std::optional<failure> why) {
+std::optional<cursor_table::ending> cursor_table::end(uint64_t id, std::optional<failure> error) {
   auto found = cursors_.find(id);
   if (found == cursors_.end())
     return std::nullopt;
-  std::optional<ending> result{{id, std::move(found->second), std::move(why)}};
+  std::optional<ending> result{{id, std::move(found->second), std::move(error)}};
   cursors_.erase(found);
   // The error answers the request for the page that is being made.
-  if (result->why && result->was.state == state::idle)
-    remember(id, *result->why);
+  if (result->error && result->was.state == state::idle)
+    remember(id, *result->error);
   return result;
 }
 
-void cursor_table::remember(uint64_t id, failure why) {
-  ended_.emplace(id, std::move(why));
+void cursor_table::remember(uint64_t id, failure error) {
+  ended_.emplace(id, std::move(error));
   ended_in_order_.push_back(id);
   while (ended_in_order_.size() > max_remembered) {
     ended_.erase(ended_in_order_.front());
@@ -176,15 +176,15 @@ std::vector<cursor_table::ending> cursor_table::end_due(clock::steady now) {
   std::vector<ending> result;
   for (auto entry = cursors_.begin(); entry != cursors_.end();) {
     auto id = entry->first;
-    auto why = why_due(entry->second, now);
+    auto error = why_due(entry->second, now);
     ++entry;
-    if (why)
-      result.push_back(*end(id, std::move(why)));
+    if (error)
+      result.push_back(*end(id, std::move(error)));
   }
   return result;
 }
 
-std::vector<cursor_table::ending> cursor_table::end_all(const std::string* db, const failure& why,
+std::vector<cursor_table::ending> cursor_table::end_all(const std::string* db, const failure& error,
                                                         bool spares_running) {
   std::vector<ending> result;
   for (auto entry = cursors_.begin(); entry != cursors_.end();) {
@@ -193,7 +193,7 @@ std::vector<cursor_table::ending> cursor_table::end_all(const std::string* db, c
       (!db || entry->second.opening.request.db == *db) && !(spares_running && entry->second.state == state::running);
     ++entry;
     if (is_meant)
-      result.push_back(*end(id, why));
+      result.push_back(*end(id, error));
   }
   return result;
 }

@@ -64,7 +64,7 @@ public:
   struct ending {
     uint64_t id = 0;
     cursor was;
-    std::optional<failure> why{};
+    std::optional<failure> error{};
   };
 
   /// A page that is to be made now.
@@ -101,15 +101,15 @@ public:
   /// left for that, or a page was answered before. @pre there is such a cursor
   bool try_later(uint64_t id, clock::steady now);
 
-  /// Ends a cursor; `why` answers its client's next request for a page. Returns nothing when there is no such cursor.
-  std::optional<ending> end(uint64_t id, std::optional<failure> why);
+  /// Ends a cursor; `error` answers its client's next request for a page. Returns nothing when there is no such cursor.
+  std::optional<ending> end(uint64_t id, std::optional<failure> error);
 
   /// Ends the cursors whose time is over, and those that were cancelled.
   std::vector<ending> end_due(clock::steady now);
 
   /// Ends the cursors of a database; all of them if `db` is null. Those whose page is being made are left alone if
   /// `spares_running`.
-  std::vector<ending> end_all(const std::string* db, const failure& why, bool spares_running);
+  std::vector<ending> end_all(const std::string* db, const failure& error, bool spares_running);
 
   /// When `end_due` or `take_starts` should be called next; nothing when there is no cursor.
   std::optional<clock::steady> next_look() const;
@@ -127,7 +127,7 @@ private:
   share running_for(const read_request& request) const;
   bool may_start(const share& share) const;
   std::optional<failure> why_due(const cursor& cursor, clock::steady now) const;
-  void remember(uint64_t id, failure why);
+  void remember(uint64_t id, failure error);
 
   const cursor_limits limits_;
   uint64_t next_id_;

@@ -101,25 +101,25 @@ cursors_state::cursors_state(cursors_actor::pointer me, cursors_dependencies dep
   : self(me), parts(std::move(dependencies)), table(parts.limits, parts.seed % max_first_id + 1) {}
 
 void cursors_state::open(open_cursor message, page_reply to) {
-  auto why = closed ? closed : table.why_full(message.request.agent, readers.size());
+  auto error = closed ? closed : table.why_full(message.request.agent, readers.size());
   if (!message.ended.possible())
     message.ended = message.request.cancel.possible() ? message.request.cancel.derive() : cancel_token::make();
   cursor_reader_actor reader;
-  if (!why)
+  if (!error)
     try {
       reader = parts.spawn_reader(message.request.db, message.request.query);
     } catch (const std::exception&) {
-      why.emplace();
-      why->code = errc::unavailable;
-      why->message = "there is not enough memory for a cursor: try again later";
+      error.emplace();
+      error->code = errc::unavailable;
+      error->message = "there is not enough memory for a cursor: try again later";
     }
-  if (why) {
+  if (error) {
     cursor_table::cursor refused;
     refused.opened = message.request.received;
-    why->request_id = message.request.request_id;
-    to.deliver(make_error(*why));
+    error->request_id = message.request.request_id;
+    to.deliver(make_error(*error));
     refused.opening = std::move(message);
-    return record({0, std::move(refused), std::move(why)});
+    return record({0, std::move(refused), std::move(error)});
   }
   auto id = table.open(std::move(message), parts.time->now());
   self->monitor(reader);
@@ -129,8 +129,8 @@ void cursors_state::open(open_cursor message, page_reply to) {
 }
 
 void cursors_state::next(uint64_t id, page_reply to) {
-  if (auto why = table.ask(id, parts.time->now()))
-    return to.deliver(make_error(std::move(*why)));
+  if (auto error = table.ask(id, parts.time->now()))
+    return to.deliver(make_error(std::move(*error)));
   replies.insert_or_assign(id, std::move(to));
   run_pages();
 }
@@ -208,9 +208,9 @@ void cursors_state::finish(cursor_table::ending end) {
   if (auto to = replies.find(end.id); to != replies.end()) {
     auto answer = std::move(to->second);
     replies.erase(to);
-    auto why = end.why ? *end.why : make_failure(errc::cancelled, "the cursor was closed");
-    why.request_id = end.was.opening.request.request_id;
-    answer.deliver(make_error(std::move(why)));
+    auto error = end.error ? *end.error : make_failure(errc::cancelled, "the cursor was closed");
+    error.request_id = end.was.opening.request.request_id;
+    answer.deliver(make_error(std::move(error)));
   }
   if (auto reader = readers.find(end.id); reader != readers.end())
     self->send(reader->second, caf::close_atom_v);
@@ -225,8 +225,8 @@ void cursors_state::reader_ended(const caf::actor_addr& reader) {
   auto id = found->first;
   readers.erase(found);
   table.freed(id);
-  auto why = make_failure(errc::unavailable, "the reader of this cursor has failed: run the query again");
-  if (auto lost = table.end(id, std::move(why)))
+  auto error = make_failure(errc::unavailable, "the reader of this cursor has failed: run the query again");
+  if (auto lost = table.end(id, std::move(error)))
     finish(std::move(*lost));
   run_pages();
   quit_if_done();
@@ -257,7 +257,7 @@ void cursors_state::record(const cursor_table::ending& end) const {
   r.db = request.db;
   r.type = request_type::cursor_open;
   r.key = read_fingerprint(request.query);
-  r.status = end.why ? to_string(end.why->code) : "ok";
+  r.status = end.error ? to_string(end.error->code) : "ok";
   r.commit_seq = end.was.opening.as_of_seq;
   auto latency = std::chrono::duration_cast<std::chrono::microseconds>(parts.time->now() - request.received);
   r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));

@@ -27,8 +27,8 @@ struct log_state {
 private:
   bool write_batch();
   caf::expected<void> append(log_batch& batch);
-  caf::expected<void> begin_anew(const caf::error& why);
-  void failed(const caf::error& why);
+  caf::expected<void> begin_anew(const caf::error& error);
+  void failed(const caf::error& error);
   void wrote(uint64_t count);
   log_entry own_entry(log_level level, std::string message) const;
 };
@@ -47,8 +47,8 @@ constexpr std::chrono::hours prune_every{1};
 template <class Work> auto guarded(Work work) -> decltype(work()) {
   try {
     return work();
-  } catch (const std::exception& x) {
-    return make_error(errc::internal, x.what());
+  } catch (const std::exception& error) {
+    return make_error(errc::internal, error.what());
   }
 }
 
@@ -120,20 +120,20 @@ caf::expected<void> log_state::append(log_batch& batch) {
   return done;
 }
 
-caf::expected<void> log_state::begin_anew(const caf::error& why) {
-  auto kept = parts.set_aside();
+caf::expected<void> log_state::begin_anew(const caf::error& error) {
+  auto kept = parts.move_damaged_file();
   if (!kept)
     return kept.error();
   parts.stats->log.change([](log_status& status) { ++status.files_set_aside; });
-  auto text = "the log file could not be used (" + describe(why).message + "); it is kept as " + *kept
-              + ", and a new one was begun";
-  parts.warn(text);
-  auto note = own_entry(log_level::error, std::move(text));
-  return guarded([&] { return parts.store->append({&note, 1}); });
+  auto text = "the log file could not be used (" + describe(error).message + "); it is kept as " + *kept;
+  auto note = own_entry(log_level::error, text + ", and a new one was begun");
+  auto begun = guarded([&] { return parts.store->append({&note, 1}); });
+  parts.warn(begun ? note.message : text);
+  return begun;
 }
 
-void log_state::failed(const caf::error& why) {
-  auto text = describe(why).message;
+void log_state::failed(const caf::error& error) {
+  auto text = describe(error).message;
   parts.stats->log.change([&](log_status& status) {
     status.failing = true;
     status.last_error = text;

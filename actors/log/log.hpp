@@ -19,7 +19,7 @@ struct log_dependencies {
   std::shared_ptr<log_queue> queue;
   std::unique_ptr<log_store> store;
   /// Renames a damaged log file; answers with its new name.
-  std::function<caf::expected<std::string>()> set_aside;
+  std::function<caf::expected<std::string>()> move_damaged_file;
   /// Called once when the file cannot be written, and when a damaged one was renamed.
   std::function<void(std::string_view)> warn = [](std::string_view) {};
   std::shared_ptr<actor_stats> stats;

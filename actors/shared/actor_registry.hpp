@@ -81,20 +81,20 @@ public:
     return result;
   }
 
-  /// Ends the cursors of the database; a later request for a page of one of them fails with `why`. Returns at once; a
+  /// Ends the cursors of the database; a later request for a page of one of them fails with `error`. Returns at once; a
   /// page that is being made is interrupted.
-  void end_cursors_of(const std::string& db, failure why) const {
+  void end_cursors_of(const std::string& db, failure error) const {
     if (auto to = cursors())
-      caf::anon_send(to, end_cursors{db, std::move(why)});
+      caf::anon_send(to, end_cursors{db, std::move(error)});
   }
 
   /// How often any actor had to be restarted.
   std::atomic<uint64_t> restarts{0};
 
 private:
-  static std::unique_ptr<database_context> closed_context(const std::string& name, const char* why) {
+  static std::unique_ptr<database_context> closed_context(const std::string& name, const char* error) {
     auto context = std::make_unique<database_context>(name);
-    context->close(make_failure(errc::unavailable, why), false);
+    context->close(make_failure(errc::unavailable, error), false);
     return context;
   }
 

@@ -82,10 +82,10 @@ public:
   }
 
   /// Refuses requests from now on, for the reason given.
-  void close(failure why, bool quarantined) {
+  void close(failure error, bool quarantined) {
     std::lock_guard guard{mutex_};
     serving_.store(false, std::memory_order_release);
-    closed_ = std::move(why);
+    closed_ = std::move(error);
     quarantined_ = quarantined;
   }
 

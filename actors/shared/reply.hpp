@@ -48,9 +48,9 @@ public:
     tell(nullptr);
     give(std::move(result));
   }
-  void deliver(caf::error why) {
-    tell(&why);
-    give(std::move(why));
+  void deliver(caf::error error) {
+    tell(&error);
+    give(std::move(error));
   }
   void deliver(caf::expected<Result> answer) {
     answer ? deliver(std::move(*answer)) : deliver(std::move(answer.error()));
@@ -66,9 +66,9 @@ private:
       to.deliver(std::move(answer));
   }
 
-  void tell(const caf::error* why) {
+  void tell(const caf::error* error) {
     if (auto f = std::exchange(on_answer_, nullptr))
-      f(why);
+      f(error);
   }
 
   void abandon() noexcept {

@@ -167,9 +167,9 @@ std::optional<clock::steady> write_quota::expire(clock::steady now) {
 }
 
 bool write_quota::cancel(ticket& ticket) {
-  auto why = make_failure(errc::cancelled, "the write was cancelled");
+  auto error = make_failure(errc::cancelled, "the write was cancelled");
   // It may begin in between.
-  return ticket.interrupt(why) || ticket.give_up(why) || ticket.interrupt(why);
+  return ticket.interrupt(error) || ticket.give_up(error) || ticket.interrupt(error);
 }
 
 clock::steady write_quota::drain(clock::steady until) {

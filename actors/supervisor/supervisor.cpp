@@ -15,8 +15,8 @@ template <class F> caf::error attempt(const char* action, F f) {
   try {
     f();
     return {};
-  } catch (const std::exception& why) {
-    return make_error(errc::unavailable, std::string{action} + ": " + why.what() + "; try again",
+  } catch (const std::exception& error) {
+    return make_error(errc::unavailable, std::string{action} + ": " + error.what() + "; try again",
                       {.retry_after_ms = static_cast<uint32_t>(std::chrono::milliseconds{restart_pause}.count())});
   }
 }
@@ -84,15 +84,15 @@ void supervisor_state::open(const std::string& db, bool must_exist, ok_promise d
     done.deliver(caf::ok_atom_v);
     return;
   }
-  if (auto why = admit(db, must_exist)) {
-    done.deliver(std::move(why));
+  if (auto error = admit(db, must_exist)) {
+    done.deliver(std::move(error));
     return;
   }
   // The audit looks at the ledger before anything new is written to it. If it cannot, the database is served all the
   // same: the ledger keeps what the audit lacks.
   auto ready = [this, db, done]() mutable {
-    if (auto why = start_family(db))
-      done.deliver(std::move(why));
+    if (auto error = start_family(db))
+      done.deliver(std::move(error));
     else
       done.deliver(caf::ok_atom_v);
   };
@@ -127,12 +127,12 @@ caf::error supervisor_state::start_family(const std::string& db) {
   auto [i, added] = families.try_emplace(db, children{{}, restart_window{parts.restart_limit, parts.restart_window}});
   if (!added)
     return {};
-  auto why = attempt("the database cannot be opened", [&, own = i] { start_writer(db, own->second); });
-  if (why)
+  auto error = attempt("the database cannot be opened", [&, own = i] { start_writer(db, own->second); });
+  if (error)
     families.erase(i);
   else
     add_reader(db);
-  return why;
+  return error;
 }
 
 void supervisor_state::start_writer(const std::string& db, children& family) {

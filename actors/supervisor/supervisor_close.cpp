@@ -19,10 +19,10 @@ void supervisor_state::close_database(const std::string& db, ok_promise done) {
   if (!is_first)
     return;
   auto& context = parts.actors->context(db);
-  auto why = describe(make_error(errc::unavailable, "'" + db + "' has been closed by its host; open it again"));
-  context.close(why, false);
+  auto error = describe(make_error(errc::unavailable, "'" + db + "' has been closed by its host; open it again"));
+  context.close(error, false);
   if (auto cursors = parts.actors->cursors())
-    self->send(cursors, end_cursors{db, why});
+    self->send(cursors, end_cursors{db, error});
   auto end = parts.time->now() + parts.drain_time;
   if (auto route = context.last_route())
     watch_deadline(*parts.actors, *parts.time, db, route->queue->drain(end));
@@ -91,8 +91,8 @@ void supervisor_state::close_buffer() {
     return close_cache();
   self->request(buffer, caf::infinite, caf::close_atom_v)
     .then([this](caf::ok_atom) { close_cache(); },
-          [this](caf::error& why) {
-            buffer_closed = std::move(why);
+          [this](caf::error& error) {
+            buffer_closed = std::move(error);
             close_cache();
           });
 }
@@ -130,7 +130,7 @@ void supervisor_state::close_writers() {
 
 void supervisor_state::close_audit() {
   self->request(parts.actors->audit(), caf::infinite, caf::close_atom_v)
-    .then([this](caf::ok_atom ok) { close_log(ok); }, [this](const caf::error& why) { close_log(why); });
+    .then([this](caf::ok_atom ok) { close_log(ok); }, [this](const caf::error& error) { close_log(error); });
 }
 
 // The log is the last to go, so that it holds what the others had to say.

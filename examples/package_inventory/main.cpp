@@ -48,9 +48,9 @@ void write_share(const sluice::database& db, const std::vector<package>& package
       continue;
     }
     ++own.failed;
-    auto why = sluice::describe(done.error());
-    own.lock_errors += why.code == sluice::errc::busy;
-    fmt::print(stderr, "{}: {}: {}\n", packages[i].name, to_string(why.code), why.message);
+    auto error = sluice::describe(done.error());
+    own.lock_errors += error.code == sluice::errc::busy;
+    fmt::print(stderr, "{}: {}: {}\n", packages[i].name, to_string(error.code), error.message);
   }
 }
 

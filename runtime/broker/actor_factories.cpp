@@ -12,8 +12,8 @@
 #include "runtime/broker/pooled_actor.hpp"
 #include "runtime/sqlite/audit/audit_mending.hpp"
 #include "runtime/sqlite/buffer/buffer_store.hpp"
+#include "runtime/sqlite/files/damaged_files.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/journal_recovery.hpp"
 #include "runtime/sqlite/ledger/ledger.hpp"
 #include "runtime/sqlite/log/log_file.hpp"
@@ -76,7 +76,7 @@ writer_actor spawn_writer(broker_core& core, database_context& context, std::sha
   auto path = core.root.path_of(context.name());
   auto files = core.files_of(context.name());
   files->expect_file();
-  // Until the first write, the newest commit is read from the file.
+  // Until the first write, readers take the newest commit from the file.
   if (auto seq = sqlite::last_commit_seq(path))
     context.versions().start_at(*seq);
   auto config = core.config.for_database(context.name());
@@ -109,7 +109,7 @@ void note_recovery(broker_core& core, const std::string& db) {
   core.actors->audit_records().push(std::move(batch));
 }
 
-// Before the ledger is read, which is not to be done with the log of another file that lay here, and which a read-only
+// Before the ledger is read: the log of another file that lay here must not be used for that, and a read-only
 // connection cannot while there is a rollback journal. Nobody is waited for: readers try again.
 void prepare(broker_core& core, const std::string& db) {
   auto path = core.root.path_of(db);
@@ -224,7 +224,7 @@ log_actor spawn_log(broker_core& core) {
   auto parts = std::make_shared<log_dependencies>();
   parts->queue = core.log;
   parts->store = sqlite::make_log_store(path);
-  parts->set_aside = [&core, path] { return sqlite::set_file_aside(path, wall_us(core.time)); };
+  parts->move_damaged_file = [&core, path] { return sqlite::move_damaged_file(path, wall_us(core.time)); };
   parts->warn = [&core](std::string_view text) { core.warn(text); };
   parts->stats = core.stats;
   parts->time = &core.time;

@@ -37,11 +37,11 @@ caf::error broker_core::start(caf::actor_system* in) {
     complete_audit();
     // So the audit has been asked to read every ledger before the first request for its records.
     static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
-  } catch (const std::exception& why) {
-    return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + why.what());
+  } catch (const std::exception& error) {
+    return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + error.what());
   }
-  auto why = why_failed();
-  return why ? make_error(*why) : caf::error{};
+  auto error = why_failed();
+  return error ? make_error(*error) : caf::error{};
 }
 
 void broker_core::spawn(caf::actor_system* in) {
@@ -82,8 +82,8 @@ void broker_core::spawn(caf::actor_system* in) {
   parts.restart_window = config.restart_window;
   auto supervisor = spawn_supervisor(*this, std::move(parts));
   actors->set(supervisor);
-  caf::actor_cast<caf::strong_actor_ptr>(supervisor)->get()->attach_functor([this](const caf::error& why) {
-    if (why)
+  caf::actor_cast<caf::strong_actor_ptr>(supervisor)->get()->attach_functor([this](const caf::error& error) {
+    if (error)
       supervisor_ended();
   });
 }
@@ -121,8 +121,8 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
   auto canonical = root.resolve(name);
   if (!canonical)
     return canonical;
-  if (auto why = in_child())
-    return make_error(*why);
+  if (auto error = in_child())
+    return make_error(*error);
   std::lock_guard guard{mutex_};
   if (state_ != state::open || !lock || !lock->still_ours())
     return make_error(errc::unavailable, "this broker does not lead the store any more");
@@ -153,8 +153,8 @@ caf::error broker_core::claim_folder_of(const std::string& canonical) {
   // Without its folder SQLite cannot make the file either, and says so.
   if (!folder || *folder == root.identity())
     return {};
-  if (auto why = check_not_led_before_fork(*folder))
-    return why;
+  if (auto error = check_not_led_before_fork(*folder))
+    return error;
   {
     std::lock_guard guard{mutex_};
     if (claims_.contains(*folder))
@@ -193,8 +193,8 @@ caf::expected<broker> broker::open(caf::actor_system& system, broker_config conf
 }
 
 caf::expected<broker> broker::lead(caf::actor_system* system, broker_config config) {
-  if (auto why = check(config))
-    return why;
+  if (auto error = check(config))
+    return error;
   auto root = store_root::open(config.root);
   if (!root)
     return root.error();
@@ -205,17 +205,17 @@ caf::expected<broker> broker::lead(caf::actor_system* system, broker_config conf
 }
 
 caf::expected<broker> broker::start(caf::actor_system* system, broker_config config, store_root root, store_lock lock) {
-  if (auto why = check_for_locked(config))
-    return why;
-  if (auto why = check_not_led_before_fork(root.identity()))
-    return why;
+  if (auto error = check_for_locked(config))
+    return error;
+  if (auto error = check_not_led_before_fork(root.identity()))
+    return error;
   lock.begin_to_lead(root);
   auto notices = secure_own_files(root);
   auto core = std::make_shared<broker_core>(std::move(config), std::move(root), std::move(lock));
   for (const auto& text : notices)
     core->log->push(log_level::warning, "files", text);
-  if (auto why = core->start(system))
-    return why;
+  if (auto error = core->start(system))
+    return error;
   if (system)
     core->end_with(*system);
   return broker{std::move(core)};
@@ -296,8 +296,8 @@ database broker::opened(const std::string& canonical) const {
 write_buffer broker::buffer() const { return write_buffer{core_}; }
 
 caf::expected<audit_page> broker::audit(const audit_query& query) const {
-  if (auto why = check(query))
-    return make_error(std::move(*why));
+  if (auto error = check(query))
+    return make_error(std::move(*error));
   return core_->ask<audit_page>(core_->actors->audit(), query);
 }
 
@@ -320,12 +320,12 @@ void broker::log(log_level level, std::string_view source, std::string_view mess
 }
 
 caf::expected<log_page> broker::recent_logs(const log_query& query) const {
-  if (auto why = check(query))
-    return make_error(std::move(*why));
+  if (auto error = check(query))
+    return make_error(std::move(*error));
   return core_->ask<log_page>(core_->actors->log(), query);
 }
 
-const std::shared_ptr<door_keeper>& broker::door() const noexcept { return core_->door; }
+const std::shared_ptr<front_door_guard>& broker::door() const noexcept { return core_->door; }
 
 retry_counters& broker::retries() const noexcept { return core_->stats->host_retries; }
 

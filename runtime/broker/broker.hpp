@@ -6,7 +6,7 @@
 #include "messages/refusal.hpp"
 #include "messages/status.hpp"
 #include "runtime/broker/cursor.hpp"
-#include "runtime/broker/door_keeper.hpp"
+#include "runtime/broker/front_door_guard.hpp"
 #include "runtime/broker/logger.hpp"
 #include "runtime/broker/write_buffer.hpp"
 #include "runtime/store/config.hpp"
@@ -128,7 +128,7 @@ private:
   caf::expected<cache_actor> admit(read_request& request) const;
   caf::expected<cursors_actor> admit(sluice::open_cursor& message) const;
   caf::expected<cursors_actor> cursors() const;
-  template <class Request> caf::error refuse(const Request& request, request_type type, failure why) const;
+  template <class Request> caf::error refuse(const Request& request, request_type type, failure error) const;
   const refusal_actor& refusals() const;
 
   std::shared_ptr<broker_core> core_;
@@ -219,7 +219,7 @@ public:
   caf::expected<log_page> recent_logs(const log_query& query) const;
 
   /// For front doors, which must close before the broker.
-  const std::shared_ptr<door_keeper>& door() const noexcept;
+  const std::shared_ptr<front_door_guard>& door() const noexcept;
 
   /// The counters for retries of the host (runtime/broker/retry.hpp); the status shows them. Valid as long as the
   /// broker.

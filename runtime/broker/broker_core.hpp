@@ -8,7 +8,7 @@
 #include "messages/refusal.hpp"
 #include "runtime/broker/answer_receiver.hpp"
 #include "runtime/broker/blocking_pool.hpp"
-#include "runtime/broker/door_keeper.hpp"
+#include "runtime/broker/front_door_guard.hpp"
 #include "runtime/broker/lent_thread.hpp"
 #include "runtime/broker/own_system.hpp"
 #include "runtime/broker/system_access.hpp"
@@ -69,7 +69,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   std::shared_ptr<blocking_pool> pool;
 
   /// Of the front door, which may outlive this.
-  std::shared_ptr<door_keeper> door = std::make_shared<door_keeper>();
+  std::shared_ptr<front_door_guard> door = std::make_shared<front_door_guard>();
 
   std::shared_ptr<actor_registry> actors = std::make_shared<actor_registry>(env.time);
   std::shared_ptr<result_cache> hits;
@@ -93,12 +93,12 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   ~broker_core();
 
   /// Spawns the actors in `in`, or in a system of its own when null. Waits until they are there, and until the audit
-  /// has been asked to read the ledgers: what is listed of it then includes what a killed broker left in these alone.
-  /// `errc::unavailable` when the system allows no threads or memory for that.
+  /// has the order to read the ledgers: its lists then include the commits of a killed broker that only the ledgers
+  /// have. `errc::unavailable` when the system allows no threads or memory for that.
   caf::error start(caf::actor_system* in);
 
-  /// Ends the actors in order. Nothing, or what was lost by it, the first time. When another thread does it already,
-  /// waits until that is done. Thread-safe.
+  /// Ends the actors in order. The first call returns the error when something was lost. When another thread does it
+  /// already, waits for that. Thread-safe.
   caf::error shutdown();
 
   /// Shuts down, and releases the actor system: it is not used any more. One of the broker's own is destroyed; in
@@ -121,7 +121,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
 
   /// The two halves of `start`, and the second of `shutdown`, for a caller that runs the actors in its own thread and
   /// so cannot wait for them: spawns them; has the audit completed, once the supervisor has answered a ping; removes
-  /// what only a leader needs, once the supervisor has closed.
+  /// the files that only a leader needs, once the supervisor has closed.
   void spawn(caf::actor_system* in);
   void complete_audit();
   void leave();
@@ -135,24 +135,24 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// The state that the connections to a database share; made on first use. Thread-safe.
   std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
 
-  /// Why there is no database of this name, else nothing: `errc::unknown_database` when its file is not there and
-  /// `must_exist`, or the folder that it would be made in is not there. @param canonical what `resolve` answered
+  /// The error when this name has no database: `errc::unknown_database` when its file is missing and `must_exist`, or
+  /// when its folder is missing. @param canonical the result of `resolve`
   caf::error find(const std::string& canonical, bool must_exist) const;
 
-  /// Why this broker serves nothing any more though it was not shut down, else nothing: its supervisor has ended.
+  /// The error when this broker ended without a shutdown, because its supervisor ended; else nothing.
   /// Thread-safe.
   std::optional<failure> why_failed() const;
 
   /// Called once, from any thread, when that happens.
   void on_failure(std::function<void(const failure&)> tell);
 
-  /// `store_root::resolve` for those who ask often. Only names that are their own canonical name are remembered: a link
-  /// may lead elsewhere the next time. `unavailable` for another one when the store is not ours any more. Thread-safe.
+  /// `store_root::resolve` with a cache of names that are their own canonical name: a link may lead elsewhere the next
+  /// time. `unavailable` for another name when this process does not lead the store any more. Thread-safe.
   caf::expected<std::string> resolve(const std::string& name);
 
-  /// Claims the folder of the database, which no other broker then opens databases in; the root is claimed by `lock`.
-  /// Nothing when it is ours, else why the database cannot be opened: `errc::busy` when another broker works in that
-  /// folder, or as `store_root::resolve`. @param canonical what `resolve` answered. Thread-safe.
+  /// Claims the folder of the database, so that no other broker opens databases in it; `lock` claims the root. Fails
+  /// with `errc::busy` when another broker works in that
+  /// folder, or as `store_root::resolve`. @param canonical the result of `resolve`. Thread-safe.
   caf::error claim_folder_of(const std::string& canonical);
 
   /// Sends requests of a plain thread to actors and waits for the answers. Each thread has its own.
@@ -163,7 +163,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
     waiter& operator=(const waiter&) = delete;
     ~waiter();
 
-    /// The reason why no request can be sent; nothing if there is none.
+    /// The reason why no request can be sent, or nothing.
     const std::optional<failure>& refused() const noexcept { return refused_; }
 
     /// The id of the answer. @pre not refused
@@ -171,7 +171,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
       return ask_for(self_, target, receiver().next(), std::forward<Content>(content)...);
     }
 
-    /// Waits for the answer to what was asked last. `caf::sec::request_timeout` when it has not come in time.
+    /// Waits for the answer to the last `ask`. `caf::sec::request_timeout` when it has not come in time.
     template <class Result> caf::expected<Result> wait(std::optional<std::chrono::milliseconds> timeout = {}) {
       lent_.run([this] { return receiver().has_answer(); });
       auto answer = receiver().wait(timeout);
@@ -241,7 +241,7 @@ private:
   void supervisor_ended();
   void end_children();
   void forget_actors();
-  // Of databases that were only read, even if by the audit alone, nobody else removes the WAL files.
+  // Removes the WAL files of databases that were only read, also by the audit alone.
   void remove_wal_files();
 
   mutable std::mutex mutex_;

@@ -42,8 +42,8 @@ bool broker_core::is_closed() const {
 }
 
 caf::error broker_core::shutdown() {
-  if (auto why = in_child())
-    return make_error(*why);
+  if (auto error = in_child())
+    return make_error(*error);
   if (is_own_thread())
     return make_error(in_own_thread());
   door->close();
@@ -52,7 +52,7 @@ caf::error broker_core::shutdown() {
   // Before the writers, which cannot empty the log under an open cursor.
   static_cast<void>(ask<caf::ok_atom>(actors->cursors(), caf::close_atom_v));
   auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
-  // Without a supervisor the others were only asked to end. Their connections have to be closed first.
+  // Without a supervisor the other actors may still be ending. Their connections must be closed first.
   if (why_failed())
     stop_pool();
   leave();
@@ -159,8 +159,8 @@ std::optional<failure> broker_core::in_child() const {
 }
 
 failure broker_core::why_closed() const {
-  if (auto why = in_child())
-    return *why;
+  if (auto error = in_child())
+    return *error;
   return make_failure(errc::unavailable, "the broker has been shut down");
 }
 

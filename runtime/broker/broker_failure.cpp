@@ -21,22 +21,22 @@ void broker_core::stop_pool() {
 
 // It alone can restart the others, or end them in order. Its process, or another one, is to lead the store anew.
 void broker_core::supervisor_ended() {
-  auto why = make_failure(
+  auto error = make_failure(
     errc::unavailable, "the supervisor of this broker has failed; the broker ends, and another one can lead the store");
   std::function<void(const failure&)> tell;
   {
     std::lock_guard guard{mutex_};
     if (state_ != state::open)
       return;
-    failure_ = why;
+    failure_ = error;
     tell = on_failure_;
   }
   for (auto* context : actors->contexts())
-    context->close(why, false);
+    context->close(error, false);
   end_children();
-  warn(why.message);
+  warn(error.message);
   if (tell)
-    tell(why);
+    tell(error);
 }
 
 void broker_core::end_children() {
@@ -62,14 +62,14 @@ std::optional<failure> broker_core::why_failed() const {
 }
 
 void broker_core::on_failure(std::function<void(const failure&)> tell) {
-  std::optional<failure> why;
+  std::optional<failure> error;
   {
     std::lock_guard guard{mutex_};
     on_failure_ = tell;
-    why = failure_;
+    error = failure_;
   }
-  if (why && tell)
-    tell(*why);
+  if (error && tell)
+    tell(*error);
 }
 
 } // namespace sluice

@@ -75,7 +75,7 @@ std::shared_ptr<sqlite::file_guard> broker_core::files_of(const std::string& db)
   sqlite::file_guard::settings settings;
   settings.path = root.path_of(db);
   settings.name = db;
-  settings.set_aside = root.folder() / "set-aside";
+  settings.kept_logs = root.folder() / "set-aside";
   settings.registry = std::move(known_files);
   settings.claims = file_claims_;
   settings.descriptors = descriptors;

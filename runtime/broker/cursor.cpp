@@ -70,16 +70,16 @@ caf::expected<cursors_actor> database::cursors() const {
 caf::expected<cursors_actor> database::admit(sluice::open_cursor& message) const {
   auto& request = message.request;
   request.received = core_->time.now();
-  if (auto why = resolve_name(request.db))
-    return refuse(request, request_type::cursor_open, std::move(*why));
+  if (auto error = resolve_name(request.db))
+    return refuse(request, request_type::cursor_open, std::move(*error));
   auto& limits = request.limits;
   limits.max_rows = bounded(limits.max_rows, max_cursor_page_rows);
   limits.max_bytes = bounded(limits.max_bytes, max_cursor_page_bytes);
   if (limits.timeout.count() == 0)
     limits.timeout = core_->config.of(context_->name()).read_timeout;
   message.as_of_seq = context_->versions().last_commit();
-  if (auto why = check(request))
-    return refuse(request, request_type::cursor_open, std::move(*why));
+  if (auto error = check(request))
+    return refuse(request, request_type::cursor_open, std::move(*error));
   if (request.query.sql.str().size() > max_cursor_sql_bytes)
     return refuse(request, request_type::cursor_open,
                   describe(make_error(errc::too_large, "the statement of a cursor may have at most "
@@ -90,8 +90,8 @@ caf::expected<cursors_actor> database::admit(sluice::open_cursor& message) const
       request, request_type::cursor_open,
       describe(make_error(errc::invalid_request, "there is no commit " + std::to_string(request.min_seq)
                                                    + " yet; the newest is " + std::to_string(message.as_of_seq))));
-  if (auto why = context_->closed())
-    return refuse(request, request_type::cursor_open, std::move(*why));
+  if (auto error = context_->closed())
+    return refuse(request, request_type::cursor_open, std::move(*error));
   auto to = cursors();
   return to ? std::move(to) : refuse(request, request_type::cursor_open, describe(to.error()));
 }

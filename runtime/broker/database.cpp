@@ -61,10 +61,10 @@ std::optional<failure> database::resolve_name(std::string& db) const {
 caf::expected<writer_actor> database::admit(write_request& request) const {
   system_access::use in{*core_->access};
   request.received = core_->time.now();
-  if (auto why = resolve_name(request.db))
-    return refuse(request, request_type::write, std::move(*why));
-  if (auto why = check(request))
-    return refuse(request, request_type::write, std::move(*why));
+  if (auto error = resolve_name(request.db))
+    return refuse(request, request_type::write, std::move(*error));
+  if (auto error = check(request))
+    return refuse(request, request_type::write, std::move(*error));
   if (!in || core_->in_child())
     return refuse(request, request_type::write, core_->why_closed());
   auto route = context_->route();
@@ -82,27 +82,27 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
 
 caf::expected<cache_actor> database::admit(read_request& request) const {
   request.received = core_->time.now();
-  if (auto why = resolve_name(request.db))
-    return refuse(request, request_type::read, std::move(*why));
+  if (auto error = resolve_name(request.db))
+    return refuse(request, request_type::read, std::move(*error));
   request.limits = effective(request.limits, core_->config.of(context_->name()));
-  if (auto why = check(request))
-    return refuse(request, request_type::read, std::move(*why));
+  if (auto error = check(request))
+    return refuse(request, request_type::read, std::move(*error));
   if (core_->in_child())
     return refuse(request, request_type::read, core_->why_closed());
-  if (auto why = context_->closed())
-    return refuse(request, request_type::read, std::move(*why));
+  if (auto error = context_->closed())
+    return refuse(request, request_type::read, std::move(*error));
   if (auto cache = core_->actors->cache())
     return cache;
   return refuse(request, request_type::read, core_->why_closed());
 }
 
-template <class Request> caf::error database::refuse(const Request& request, request_type type, failure why) const {
+template <class Request> caf::error database::refuse(const Request& request, request_type type, failure error) const {
   // Records requests that are refused before they reach an actor.
   // The name as the request has it, if the name is the error.
   const auto& db = request.db.empty() ? context_->name() : request.db;
-  core_->record(unrecorded(type, db, request), to_string(why.code));
-  why.request_id = request.request_id;
-  return make_error(std::move(why));
+  core_->record(unrecorded(type, db, request), to_string(error.code));
+  error.request_id = request.request_id;
+  return make_error(std::move(error));
 }
 
 const refusal_actor& database::refusals() const { return core_->refusals; }

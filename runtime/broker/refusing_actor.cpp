@@ -16,9 +16,9 @@ public:
     if (!element || !element->sender || !element->mid.is_request())
       return;
     auto message = element->move_content_to_message();
-    auto why = message.size() > 0 && message.match_element<failure>(0) ? message.get_as<failure>(0) : failure{};
+    auto error = message.size() > 0 && message.match_element<failure>(0) ? message.get_as<failure>(0) : failure{};
     element->sender->enqueue(
-      caf::make_mailbox_element(nullptr, element->mid.response_id(), caf::no_stages, make_error(std::move(why))),
+      caf::make_mailbox_element(nullptr, element->mid.response_id(), caf::no_stages, make_error(std::move(error))),
       context);
   }
 };

@@ -24,8 +24,8 @@ constexpr std::chrono::hours max_deadline{24};
 
 // Names end up in the audit and on terminals.
 std::optional<failure> check_name(const char* field, const std::string& name) {
-  if (auto why = why_no_name(name))
-    return invalid_field(field, *why);
+  if (auto error = why_no_name(name))
+    return invalid_field(field, *error);
   return std::nullopt;
 }
 
@@ -44,16 +44,16 @@ std::optional<failure> check_text(const char* field, const std::string& name) {
 std::optional<failure> check_agent(std::string& agent) {
   if (agent.empty())
     agent = "anonymous";
-  if (auto why = why_no_agent(agent))
-    return invalid_field("agent", *why);
+  if (auto error = why_no_agent(agent))
+    return invalid_field("agent", *error);
   return std::nullopt;
 }
 
 template <class Request> std::optional<failure> check_names(Request& request) {
-  if (auto why = check_agent(request.agent))
-    return why;
-  if (auto why = check_name("request_id", request.request_id))
-    return why;
+  if (auto error = check_agent(request.agent))
+    return error;
+  if (auto error = check_name("request_id", request.request_id))
+    return error;
   return check_name("correlation_id", request.correlation_id);
 }
 
@@ -77,8 +77,8 @@ std::optional<failure> check_columns(const char* field, const std::vector<named_
   for (const auto& [name, content] : columns) {
     if (name.empty())
       return invalid_field(field, "has a column without a name");
-    if (auto why = check_text(field, name))
-      return why;
+    if (auto error = check_text(field, name))
+      return error;
     if (!names.insert(folded_name(name)).second)
       return invalid_field(field, "names the column " + name + " again");
   }
@@ -90,8 +90,8 @@ std::optional<failure> check_columns(const char* field, const std::vector<named_
 std::optional<failure> check_row(const row_key& row, std::set<std::string>& names) {
   if (row.table.empty())
     return invalid_field("table", "is empty");
-  if (auto why = check_text("table", row.table))
-    return why;
+  if (auto error = check_text("table", row.table))
+    return error;
   if (row.columns.empty())
     return invalid_field("key", "is empty; a row is known by at least one column");
   return check_columns("key", row.columns, names);
@@ -104,12 +104,12 @@ size_t operation_footprint(const buffer_put& operation) {
 } // namespace
 
 std::optional<failure> check(write_request& request) {
-  if (auto why = check_names(request))
-    return why;
-  if (auto why = check_text("idempotency_key", request.idempotency_key))
-    return why;
-  if (auto why = check_duration("deadline_ms", request.deadline))
-    return why;
+  if (auto error = check_names(request))
+    return error;
+  if (auto error = check_text("idempotency_key", request.idempotency_key))
+    return error;
+  if (auto error = check_duration("deadline_ms", request.deadline))
+    return error;
   if (request.statements.empty())
     return invalid_field("statements", "is empty; a write needs at least one");
   if (request.statements.size() > max_statements)
@@ -118,44 +118,44 @@ std::optional<failure> check(write_request& request) {
 }
 
 std::optional<failure> check(read_request& request) {
-  if (auto why = check_names(request))
-    return why;
+  if (auto error = check_names(request))
+    return error;
   if (request.freshness > freshness::fresh)
     return invalid_field("freshness", "must be \"cached\" or \"fresh\"");
   return check_duration("timeout_ms", request.limits.timeout);
 }
 
 std::optional<failure> check(buffer_put& request) {
-  if (auto why = check_agent(request.agent))
-    return why;
+  if (auto error = check_agent(request.agent))
+    return error;
   std::set<std::string> names;
-  if (auto why = check_row(request.row, names))
-    return why;
-  if (auto why = check_columns("values", request.values, names))
-    return why;
+  if (auto error = check_row(request.row, names))
+    return error;
+  if (auto error = check_columns("values", request.values, names))
+    return error;
   if (request.operation > buffer_operation::erase)
     return invalid_field("operation", "must be \"upsert\", \"update\" or \"delete\"");
   if (request.operation == buffer_operation::erase && !request.values.empty())
     return invalid_field("values", "must be empty for a delete");
   if (request.operation == buffer_operation::update && request.values.empty())
     return invalid_field("values", "is empty; an update needs at least one");
-  if (auto why = check_duration("wait_ms", request.wait))
-    return why;
+  if (auto error = check_duration("wait_ms", request.wait))
+    return error;
   if (operation_footprint(request) <= max_buffered_bytes)
     return std::nullopt;
   return make_failure(errc::too_large, "a buffered operation has 1 MiB at most; write this one through its database");
 }
 
 std::optional<failure> check(buffer_get& request) {
-  if (auto why = check_agent(request.agent))
-    return why;
+  if (auto error = check_agent(request.agent))
+    return error;
   std::set<std::string> names;
   return check_row(request.row, names);
 }
 
 std::optional<failure> check(flush_request& request) {
-  if (auto why = check_agent(request.agent))
-    return why;
+  if (auto error = check_agent(request.agent))
+    return error;
   return check_text("table", request.table);
 }
 

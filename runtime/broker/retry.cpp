@@ -52,10 +52,10 @@ milliseconds retry_series::elapsed() const { return std::chrono::duration_cast<m
 
 caf::error detail::given_up(const caf::error& last, const retry_series& tries) {
   constexpr auto most = std::numeric_limits<uint32_t>::max();
-  auto why = describe(last);
-  why.attempts = static_cast<uint32_t>(std::min<uint64_t>(tries.attempts(), most));
-  why.waited_ms = static_cast<uint32_t>(std::clamp<int64_t>(tries.waited().count(), 0, most));
-  return make_error(std::move(why));
+  auto error = describe(last);
+  error.attempts = static_cast<uint32_t>(std::min<uint64_t>(tries.attempts(), most));
+  error.waited_ms = static_cast<uint32_t>(std::clamp<int64_t>(tries.waited().count(), 0, most));
+  return make_error(std::move(error));
 }
 
 } // namespace sluice

@@ -48,7 +48,7 @@ std::vector<database_timings> gather_timings(const broker& leader) {
   std::vector<database_timings> result;
   for (auto* context : leader.actors().contexts()) {
     const auto& timings = context->timings();
-    result.push_back({context->name(), timings.queue.look(), timings.execution.look(), timings.commit.look()});
+    result.push_back({context->name(), timings.queue.read(), timings.execution.read(), timings.commit.read()});
   }
   return result;
 }

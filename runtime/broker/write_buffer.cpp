@@ -30,39 +30,41 @@ caf::expected<buffer_actor> write_buffer::route() const {
 const refusal_actor& write_buffer::refusals() const { return core_->refusals; }
 
 template <class Request>
-caf::error write_buffer::refuse(request_type type, const std::string& db, const Request& request, failure why) const {
-  core_->record(unrecorded(type, db, request), to_string(why.code));
-  return make_error(std::move(why));
+caf::error write_buffer::refuse(request_type type, const std::string& db, const Request& request, failure error) const {
+  core_->record(unrecorded(type, db, request), to_string(error.code));
+  return make_error(std::move(error));
 }
 
 caf::expected<buffer_actor> write_buffer::admit(buffer_put& operation) const {
-  auto why = check(operation);
-  if (!why)
-    why = resolve_name(*core_, operation.row.db);
-  return why
-           ? caf::expected<buffer_actor>{refuse(request_type::buffer_put, operation.row.db, operation, std::move(*why))}
-           : route();
+  auto error = check(operation);
+  if (!error)
+    error = resolve_name(*core_, operation.row.db);
+  return error ? caf::expected<buffer_actor>{refuse(request_type::buffer_put, operation.row.db, operation,
+                                                    std::move(*error))}
+               : route();
 }
 
 caf::expected<buffer_actor> write_buffer::admit(buffer_get& request) const {
-  auto why = check(request);
-  if (!why)
-    why = resolve_name(*core_, request.row.db);
-  return why ? caf::expected<buffer_actor>{refuse(request_type::buffer_get, request.row.db, request, std::move(*why))}
-             : route();
+  auto error = check(request);
+  if (!error)
+    error = resolve_name(*core_, request.row.db);
+  return error
+           ? caf::expected<buffer_actor>{refuse(request_type::buffer_get, request.row.db, request, std::move(*error))}
+           : route();
 }
 
 caf::expected<buffer_actor> write_buffer::admit(flush_request& request) const {
-  auto why = check(request);
-  if (!why && !request.db.empty())
-    why = resolve_name(*core_, request.db);
-  return why ? caf::expected<buffer_actor>{refuse(request_type::flush, request.db, request, std::move(*why))} : route();
+  auto error = check(request);
+  if (!error && !request.db.empty())
+    error = resolve_name(*core_, request.db);
+  return error ? caf::expected<buffer_actor>{refuse(request_type::flush, request.db, request, std::move(*error))}
+               : route();
 }
 
 caf::expected<buffer_actor> write_buffer::admit(rejected_decision& decision) const {
   auto type = decision.discard ? request_type::buffer_discard : request_type::buffer_requeue;
-  auto why = check(decision);
-  return why ? caf::expected<buffer_actor>{refuse(type, {}, decision, std::move(*why))} : route();
+  auto error = check(decision);
+  return error ? caf::expected<buffer_actor>{refuse(type, {}, decision, std::move(*error))} : route();
 }
 
 template <class Result, class Request> caf::expected<Result> write_buffer::ask(Request request) const {

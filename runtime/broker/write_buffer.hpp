@@ -69,7 +69,7 @@ private:
   caf::expected<buffer_actor> admit(flush_request& request) const;
   caf::expected<buffer_actor> admit(rejected_decision& decision) const;
   template <class Request>
-  caf::error refuse(request_type type, const std::string& db, const Request& request, failure why) const;
+  caf::error refuse(request_type type, const std::string& db, const Request& request, failure error) const;
   caf::expected<buffer_actor> route() const;
   const refusal_actor& refusals() const;
 

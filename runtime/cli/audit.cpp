@@ -1,9 +1,11 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/table.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/json/time_argument.hpp"
+#include "runtime/sqlite/files/file_guard.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -33,6 +35,16 @@ struct audit_options {
 int64_t now_us() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+// The statuses that a record can have: of a request, of a change to a file, and the error codes.
+std::vector<std::string> record_statuses() {
+  std::vector<std::string> result{"committed", "replayed", "ok"};
+  for (auto change : sqlite::all_file_changes)
+    result.emplace_back(sqlite::to_string(change));
+  for (const auto& code : detail::errc_names)
+    result.emplace_back(code.name);
+  return result;
 }
 
 caf::expected<audit_query> as_query(const audit_options& options) {
@@ -104,7 +116,8 @@ int list(client& store, const audit_query& query, const audit_options& options) 
   if (!page)
     return fail(page.error(), options.json);
   if (cut)
-    note(fmt::format("truncated: only the newest {} records are shown; --limit shows more, export all", options.limit));
+    note(
+      fmt::format("truncated: the list ends at {}; --limit shows more, export all", counted(options.limit, "record")));
   if (options.jsonl)
     return status_of(print_json(as_lines(*page)));
   if (!options.json)
@@ -119,19 +132,21 @@ int verify(client& store, const audit_options& options) {
   if (!verdict)
     return fail(verdict.error(), options.json);
   if (verdict->intact())
-    return options.json ? finish_json(as_json(*verdict))
-                        : finish(fmt::format("intact: {} records, head {}\n", verdict->records, verdict->head));
-  auto why = verdict->broken > 0 ? make_failure(
-               errc::corrupt, fmt::format("audit record {} is broken: {} ({} broken places, {} records)",
-                                          verdict->first_broken, verdict->reason, verdict->broken, verdict->records))
-                                 : make_failure(errc::ledger_damaged, "");
+    return options.json
+             ? finish_json(as_json(*verdict))
+             : finish(fmt::format("intact: {}, head {}\n", counted(verdict->records, "record"), verdict->head));
+  auto error =
+    verdict->broken > 0 ? make_failure(
+      errc::corrupt, fmt::format("audit record {} is broken: {} ({}, {})", verdict->first_broken, verdict->reason,
+                                 counted(verdict->broken, "broken place"), counted(verdict->records, "record")))
+                        : make_failure(errc::ledger_damaged, "");
   for (const auto& problem : verdict->problems)
-    why.message += (why.message.empty() ? "" : "; ") + problem;
+    error.message += (error.message.empty() ? "" : "; ") + problem;
   if (!options.json)
-    return fail(why, false);
+    return fail(error, false);
   auto document = as_json(*verdict);
-  document.update(error_document(why));
-  fail(why, false);
+  document.update(error_document(error));
+  fail(error, false);
   finish_json(document);
   return failed;
 }
@@ -150,8 +165,7 @@ int prune(client& store, int64_t before_us, const audit_options& options) {
     auto first = answer->at("first_seq").get<uint64_t>();
     if (options.json)
       return finish_json({{"removed", removed}, {"first_seq", first}});
-    return finish(
-      fmt::format("removed {} record{}; the audit begins with record {}\n", removed, removed == 1 ? "" : "s", first));
+    return finish(fmt::format("removed {}; the audit begins with record {}\n", counted(removed, "record"), first));
   }
 }
 
@@ -177,7 +191,7 @@ public:
   void add(size_t count) {
     count_ += count;
     if (shown_)
-      fmt::print(stderr, "\r{} records exported", count_);
+      fmt::print(stderr, "\r{} exported", counted(count_, "record"));
   }
 
 private:
@@ -235,7 +249,16 @@ int run(const audit_options& options, audit_command command) {
 void add_filters(CLI::App& command, audit_options& to) {
   command.add_option("--agent", to.agent, "Only what this agent asked for");
   command.add_option("--db", to.db, "Only this database");
-  command.add_option("--status", to.status, "Only this outcome: committed, replayed, ok, or an error code");
+  command
+    .add_option("--status", to.status,
+                "Only this outcome: committed, replayed, ok, a change to a file, or an error code")
+    ->type_name("STATUS")
+    ->check([](const std::string& status) {
+      auto all = record_statuses();
+      return std::find(all.begin(), all.end(), status) != all.end()
+               ? std::string{}
+               : fmt::format("{} is not a status; use one of {}", status, fmt::join(all, ", "));
+    });
   command.add_option("--since", to.since, "Only since then: 2024-02-29T12:00:00Z (UTC), or 30s, 10m, 2h, 3d ago")
     ->type_name("TIME");
 }

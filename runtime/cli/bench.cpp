@@ -43,15 +43,15 @@ bench::case_sizes quick_sizes() { return {{1, 64}, {1, 16}}; }
 
 std::string names_of(const std::vector<bench::bench_case>& cases) {
   std::string result;
-  for (const auto& x : cases)
-    result += (result.empty() ? "" : ", ") + x.name;
+  for (const auto& each : cases)
+    result += (result.empty() ? "" : ", ") + each.name;
   return result;
 }
 
 int list_cases(const std::vector<bench::bench_case>& cases) {
   std::string result;
-  for (const auto& x : cases)
-    result += fmt::format("{:<24} {}\n", x.name, x.title);
+  for (const auto& each : cases)
+    result += fmt::format("{:<24} {}\n", each.name, each.title);
   return finish(result);
 }
 
@@ -67,18 +67,18 @@ std::optional<std::string> choose(std::vector<bench::bench_case>& cases, const s
 
 struct left_out_case {
   std::string name;
-  const char* why;
+  const char* reason;
 };
 
 // The cases of a complete run that this one does not have.
 std::vector<left_out_case> left_out_of(const std::vector<bench::bench_case>& chosen, const bench_command& asked) {
-  const auto* why = !asked.names.empty() ? "other cases were asked for"
-                    : asked.is_quick     ? "fewer sizes, by --quick or as asked for"
-                                         : "other sizes were asked for";
+  const auto* reason = !asked.names.empty() ? "other cases were asked for"
+                       : asked.is_quick     ? "fewer sizes, by --quick or as asked for"
+                                            : "other sizes were asked for";
   std::vector<left_out_case> result;
-  for (const auto& x : bench::all_cases({}))
-    if (std::none_of(chosen.begin(), chosen.end(), [&](const auto& y) { return y.name == x.name; }))
-      result.push_back({x.name, why});
+  for (const auto& known : bench::all_cases({}))
+    if (std::none_of(chosen.begin(), chosen.end(), [&](const auto& selected) { return selected.name == known.name; }))
+      result.push_back({known.name, reason});
   return result;
 }
 
@@ -101,14 +101,14 @@ nlohmann::json document_of(const bench_command& asked, const bench::run_options&
                            const std::vector<bench::case_result>& results, const std::vector<left_out_case>& left_out) {
   auto cases = nlohmann::json::array();
   auto failed = nlohmann::json::array();
-  for (const auto& x : results) {
-    cases.push_back(bench::to_json(x));
-    if (!x.failure.empty())
-      failed.push_back({{"case", x.name}, {"failure", x.failure}});
+  for (const auto& result : results) {
+    cases.push_back(bench::to_json(result));
+    if (!result.failure.empty())
+      failed.push_back({{"case", result.name}, {"failure", result.failure}});
   }
   auto missing = nlohmann::json::array();
-  for (const auto& x : left_out)
-    missing.push_back({{"case", x.name}, {"why", x.why}});
+  for (const auto& skipped : left_out)
+    missing.push_back({{"case", skipped.name}, {"why", skipped.reason}});
   return {{"folder", options.folder.string()},
           {"quick", asked.is_quick},
           {"rounds", options.rounds},
@@ -126,14 +126,14 @@ std::vector<bench::case_result> run_all(const std::vector<bench::bench_case>& ca
   std::vector<bench::case_result> results;
   auto show_progress = isatty(STDERR_FILENO) != 0;
   auto begin = bench::bench_clock::now();
-  for (const auto& x : cases) {
+  for (const auto& next : cases) {
     if (asked.is_quick && asked.names.empty() && bench::bench_clock::now() - begin > quick_time) {
-      left_out.push_back({x.name, "the time of --quick was over"});
+      left_out.push_back({next.name, "the time of --quick was over"});
       continue;
     }
     if (show_progress)
-      fmt::print(stderr, "\r{:70}\rmeasuring case {} of {}: {} ...", "", results.size() + 1, cases.size(), x.name);
-    results.push_back(bench::run_case(x, options));
+      fmt::print(stderr, "\r{:70}\rmeasuring case {} of {}: {} ...", "", results.size() + 1, cases.size(), next.name);
+    results.push_back(bench::run_case(next, options));
     if (show_progress)
       fmt::print(stderr, "\r{:70}\r", "");
     if (!asked.json)
@@ -143,10 +143,12 @@ std::vector<bench::case_result> run_all(const std::vector<bench::bench_case>& ca
 }
 
 void print_left_out(const std::vector<left_out_case>& left_out) {
-  const char* why = "";
-  for (const auto& x : left_out) {
-    fmt::print(stdout, "{}{}", std::string_view{why} == x.why ? ", " : fmt::format("\nleft out ({}): ", x.why), x.name);
-    why = x.why;
+  const char* reason = "";
+  for (const auto& skipped : left_out) {
+    fmt::print(stdout, "{}{}",
+               std::string_view{reason} == skipped.reason ? ", " : fmt::format("\nleft out ({}): ", skipped.reason),
+               skipped.name);
+    reason = skipped.reason;
   }
   if (!left_out.empty())
     fmt::print(stdout, "\n");
@@ -159,8 +161,8 @@ int finish_text(const bench::run_options& options, double load, const std::vecto
              "the greatest; load average before the run: {:.1f}\n",
              options.rounds, options.duration.count(), load);
   print_left_out(left_out);
-  for (const auto& x : plots)
-    fmt::print(stdout, "plot: {}\n", x.string());
+  for (const auto& plot : plots)
+    fmt::print(stdout, "plot: {}\n", plot.string());
   fmt::print(stdout, "\n{}\n", bench::summary_of(results));
   // Flushes the buffer of stdout.
   return finish("");
@@ -168,9 +170,9 @@ int finish_text(const bench::run_options& options, double load, const std::vecto
 
 int report_failures(const std::vector<bench::case_result>& results) {
   std::string failed;
-  for (const auto& x : results)
-    if (!x.failure.empty())
-      failed += fmt::format("{}{} ({})", failed.empty() ? "" : "; ", x.name, x.failure);
+  for (const auto& result : results)
+    if (!result.failure.empty())
+      failed += fmt::format("{}{} ({})", failed.empty() ? "" : "; ", result.name, result.failure);
   return failed.empty() ? done : fail(make_failure(errc::internal, "cases failed: " + failed), false);
 }
 

@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/buffer_row.hpp"
 #include "runtime/cli/buffered_store.hpp"
 #include "runtime/cli/commands.hpp"
@@ -80,7 +81,7 @@ int decide(client* store, const buffer_options& options, const char* method, con
                      options.ids.size() - count, done));
   if (options.json)
     return finish_json(*answer);
-  return finish(fmt::format("{} row{} {}\n", count, count == 1 ? "" : "s", done));
+  return finish(fmt::format("{} {}\n", counted(count, "row"), done));
 }
 
 int requeue(client* store, const buffer_options& options) {

@@ -1,5 +1,6 @@
 #include "runtime/cli/buffer_row.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/rowset_text.hpp"
@@ -64,7 +65,7 @@ caf::expected<buffer_put> as_put(const row_options& options, const std::string& 
 
 int show_receipt(const nlohmann::json& receipt) {
   auto pending = receipt.at("pending").get<uint64_t>();
-  return finish(fmt::format("taken, {} row{} pending{}\n", pending, pending == 1 ? "" : "s",
+  return finish(fmt::format("taken, {} pending{}\n", counted(pending, "row"),
                             receipt.at("journaled").get<bool>() ? ", in the journal" : ""));
 }
 
@@ -119,7 +120,7 @@ int get(const row_options& options) {
 }
 
 CLI::App& add(CLI::App& buffer, const char* name, const char* description, const std::shared_ptr<row_options>& options,
-              int (*what)(const row_options&), action& chosen) {
+              int (*run_command)(const row_options&), action& chosen) {
   auto& command = *buffer.add_subcommand(name, description);
   command.add_option("DB", options->db, "Database file; the folder it lies in is the store")->required();
   command.add_option("TABLE", options->table, "The row's table")->required();
@@ -127,7 +128,8 @@ CLI::App& add(CLI::App& buffer, const char* name, const char* description, const
     ->type_name("COLUMN=VALUE")
     ->required();
   declare_way(command, *options);
-  command.final_callback([options, what, &chosen] { chosen = [options, what] { return what(*options); }; });
+  command.final_callback(
+    [options, run_command, &chosen] { chosen = [options, run_command] { return run_command(*options); }; });
   return command;
 }
 

@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/live_broker.hpp"
 #include "runtime/cli/output.hpp"
@@ -43,7 +44,7 @@ std::string as_text(const doctor::findings& all) {
   }
   if (worse == 0)
     return result + "\nhealthy\n";
-  return result + fmt::format("\n{} of {} findings want something to be done\n", worse, all.size());
+  return result + fmt::format("\n{} of {} need action\n", worse, counted(all.size(), "finding"));
 }
 
 std::string as_text(const doctor::repair_actions& all) {

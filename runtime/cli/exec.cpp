@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
@@ -29,7 +30,7 @@ std::string as_text(const write_result& written) {
     changes += each.changes;
   }
   return result
-         + fmt::format("{} row{} changed, commit {}{}\n", changes, changes == 1 ? "" : "s", written.commit_seq,
+         + fmt::format("{} changed, commit {}{}\n", counted(static_cast<uint64_t>(changes), "row"), written.commit_seq,
                        written.replayed ? " (replayed)" : "");
 }
 
@@ -59,9 +60,9 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
 }
 
 int fail_of_write(const caf::error& error, const exec_options& options) {
-  auto why = describe(error);
-  auto status = fail(why, options.json);
-  if (why.outcome == outcome::unknown)
+  auto reason = describe(error);
+  auto status = fail(reason, options.json);
+  if (reason.outcome == outcome::unknown)
     note(!options.key ? "the write may have been applied, or may be yet: look before you repeat it; under a --key "
                         "of your own a repetition is safe"
                       : "the write may have been applied, or may be yet: repeat it under the same --key");

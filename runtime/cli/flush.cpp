@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/buffered_store.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
@@ -29,7 +30,7 @@ nlohmann::json as_params(const flush_options& options) {
 
 std::string report_text(const nlohmann::json& report) {
   auto written = report.at("flushed").get<uint64_t>();
-  return fmt::format("{} row{} written, {} set aside, {} kept\n", written, written == 1 ? "" : "s",
+  return fmt::format("{} written, {} set aside, {} kept\n", counted(written, "row"),
                      report.at("set_aside").get<uint64_t>(), report.at("kept").get<uint64_t>());
 }
 

@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/live_broker.hpp"
@@ -85,9 +86,9 @@ int list(client& store, const log_query& query, const logs_options& options) {
   auto status = options.json ? finish_json(as_json(*page)) : status_of(show(*page, options.jsonl));
   if (!page->truncated)
     return status;
-  return finish_cut(status, fmt::format("truncated: {} entries have more than 8 MiB; only the newest {} are shown; ask "
+  return finish_cut(status, fmt::format("truncated: {} have more than 8 MiB, and the list has the newest {}; ask "
                                         "for fewer, or for some with --contains, --source or --level",
-                                        query.limit, page->entries.size()));
+                                        counted(query.limit, "entry", "entries"), page->entries.size()));
 }
 
 // Ctrl-C ends the command normally; a second one ends the process.

@@ -124,8 +124,8 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run_command(argc, argv);
-  } catch (const std::exception& x) {
-    auto why = make_failure(errc::internal, x.what(), {.outcome = outcome::unknown});
-    return fail(why, wants_json({argv, static_cast<size_t>(argc)}));
+  } catch (const std::exception& exception) {
+    auto error = make_failure(errc::internal, exception.what(), {.outcome = outcome::unknown});
+    return fail(error, wants_json({argv, static_cast<size_t>(argc)}));
   }
 }

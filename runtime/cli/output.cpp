@@ -14,10 +14,10 @@ namespace sluice::cli {
 
 namespace {
 
-int complain(const failure& why, bool json, int status) {
-  fmt::print(stderr, "sluice: {}: {}\n", to_string(why.code), printable(why.message));
+int complain(const failure& error, bool json, int status) {
+  fmt::print(stderr, "sluice: {}: {}\n", to_string(error.code), printable(error.message));
   if (json)
-    print_json(dump(error_document(why)) + "\n");
+    print_json(dump(error_document(error)) + "\n");
   return status;
 }
 
@@ -60,11 +60,11 @@ int finish_cut(int status, std::string_view cut) {
 
 void note(std::string_view text) { fmt::print(stderr, "sluice: {}\n", printable(text)); }
 
-int fail(const failure& why, bool json) {
-  return complain(why, json, why.code == errc::route_required ? no_broker : failed);
+int fail(const failure& error, bool json) {
+  return complain(error, json, error.code == errc::route_required ? no_broker : failed);
 }
 
-int fail(const caf::error& why, bool json) { return fail(describe(why), json); }
+int fail(const caf::error& error, bool json) { return fail(describe(error), json); }
 
 int usage_error(std::string_view message, bool json) {
   return complain(make_failure(errc::invalid_request, std::string{message}), json, wrong_usage);

@@ -45,8 +45,8 @@ int finish_cut(int status, std::string_view cut);
 void note(std::string_view text);
 
 /// Says `sluice: CODE: message` on stderr and, with `json`, the error document on stdout. Returns the exit status.
-int fail(const failure& why, bool json);
-int fail(const caf::error& why, bool json);
+int fail(const failure& error, bool json);
+int fail(const caf::error& error, bool json);
 
 /// The same for a command line that cannot be read.
 int usage_error(std::string_view message, bool json);

@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
@@ -59,16 +60,15 @@ int show(const read_result& result, const query_options& options) {
                   : finish(options.csv ? as_csv(*result.rows, is_read_by_terminal()) : as_table(*result.rows));
   if (!result.truncated)
     return status;
-  return finish_cut(status,
-                    fmt::format("truncated: only the first {} rows are shown; for the rest use --all, raise --max-rows "
-                                "or --max-bytes, or read in parts with LIMIT",
-                                result.rows->size()));
+  return finish_cut(status, fmt::format("truncated: the output ends after {}; for the rest use --all, raise --max-rows "
+                                        "or --max-bytes, or read in parts with LIMIT",
+                                        counted(result.rows->size(), "row")));
 }
 
 int fail_of_read(const caf::error& error, const query_options& options) {
-  auto why = describe(error);
-  auto status = fail(why, options.json);
-  if (why.code == errc::deadline_exceeded && options.timeout_ms == 0)
+  auto reason = describe(error);
+  auto status = fail(reason, options.json);
+  if (reason.code == errc::deadline_exceeded && options.timeout_ms == 0)
     note("a read has read_timeout_ms (5 s by default), and more with --timeout MS");
   return status;
 }
@@ -87,11 +87,11 @@ caf::expected<cursor_page> fetch_page(cursor& from) {
 
 // The printed rows remain: the exit status and a message say that they are incomplete.
 int fail_after(const row_stream& printed, const caf::error& error, const query_options& options) {
-  auto why = describe(error);
+  auto reason = describe(error);
   if (!printed.has_begun())
-    return fail(why, options.json);
-  why.message += fmt::format("; {} rows were written, and the output is incomplete", printed.rows());
-  return fail(why, false);
+    return fail(reason, options.json);
+  reason.message += "; the output is incomplete and ends after " + counted(printed.rows(), "row");
+  return fail(reason, false);
 }
 
 int show_all(client& store, read_request request, const query_options& options) {

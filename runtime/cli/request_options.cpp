@@ -97,9 +97,9 @@ caf::expected<parameters> read_parameters(const std::vector<std::string>& params
     auto name = name_length(text);
     auto parsed = parse_cli_value(std::string_view{text}.substr(name > 0 ? name + 1 : 0));
     if (!parsed) {
-      auto why = describe(parsed.error());
-      why.message = fmt::format("-p {}: {}", text, why.message);
-      return make_error(std::move(why));
+      auto error = describe(parsed.error());
+      error.message = fmt::format("-p {}: {}", text, error.message);
+      return make_error(std::move(error));
     }
     if (name > 0)
       result.named.push_back({text.substr(0, name), std::move(*parsed)});

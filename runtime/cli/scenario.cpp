@@ -131,12 +131,13 @@ bool run_file(const std::string& file, const scenario::definition& definition, c
   return true;
 }
 
-void tell_wrong(const std::string& file, const scenario::wrong_file& why, tally& to) {
+void tell_wrong(const std::string& file, const scenario::wrong_file& error, tally& to) {
   ++to.wrong;
-  fmt::print(stderr, "sluice: invalid_request: {}: {}\n", at_text(printable(file), why.at), printable(why.text));
-  to.documents.push_back({{"file", file},
-                          {"status", "wrong"},
-                          {"complaints", {{{"line", why.at.line}, {"column", why.at.column}, {"message", why.text}}}}});
+  fmt::print(stderr, "sluice: invalid_request: {}: {}\n", at_text(printable(file), error.at), printable(error.text));
+  to.documents.push_back(
+    {{"file", file},
+     {"status", "wrong"},
+     {"complaints", {{{"line", error.at.line}, {"column", error.at.column}, {"message", error.text}}}}});
 }
 
 std::string summary_of(const tally& tally) {
@@ -158,8 +159,8 @@ int run(const scenario_options& asked) {
   auto show_progress = isatty(STDERR_FILENO) != 0 && !asked.verbose;
   for (size_t i = 0; i < asked.files.size(); ++i) {
     auto read = scenario::read_scenario(asked.files[i]);
-    if (const auto* why = std::get_if<scenario::wrong_file>(&read)) {
-      tell_wrong(asked.files[i], *why, all);
+    if (const auto* error = std::get_if<scenario::wrong_file>(&read)) {
+      tell_wrong(asked.files[i], *error, all);
       continue;
     }
     const auto& definition = std::get<scenario::definition>(read);

@@ -122,8 +122,8 @@ private:
 caf::expected<std::unique_ptr<front_door>> open_door(broker& leader, front_door_options shape) {
   try {
     return front_door::open(leader, std::move(shape));
-  } catch (const std::exception& why) {
-    return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + why.what());
+  } catch (const std::exception& error) {
+    return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + error.what());
   }
 }
 
@@ -165,7 +165,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
       serve_stdio(options.root, note);
       stop.set("end of stdin");
     }};
-  leader->on_failure([&stop](const failure& why) { stop.set(why.message); });
+  leader->on_failure([&stop](const failure& error) { stop.set(error.message); });
   auto reason = stop.wait();
   std::optional<exit_watchdog> watchdog{std::in_place, *leader};
   log_info("stopping: " + reason);
@@ -211,9 +211,9 @@ int run(serve_options options, const serve_hooks& hooks) {
   auto stopped = serve(options, hooks);
   if (stopped)
     return done;
-  auto why = describe(stopped.error());
-  tell_starter(options.ready_fd, fmt::format("error {} {}\n", to_string(why.code), why.message));
-  return fail(why, false);
+  auto error = describe(stopped.error());
+  tell_starter(options.ready_fd, fmt::format("error {} {}\n", to_string(error.code), error.message));
+  return fail(error, false);
 }
 
 } // namespace

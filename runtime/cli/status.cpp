@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
@@ -37,12 +38,19 @@ std::string size_text(uint64_t bytes) {
   return fmt::format("{:.1f} {}", size, units[unit]);
 }
 
-// A list of counts, without those that are zero and say nothing; `names` are members, with the words that follow them.
-std::string counts_text(const json& status, std::initializer_list<std::pair<const char*, const char*>> names) {
+// A member of the status, and the words for one and for several; without a plural the words are the same.
+struct count_words {
+  const char* member;
+  std::string_view singular;
+  std::string_view plural = singular;
+};
+
+// A list of the counts above zero.
+std::string counts_text(const json& status, std::initializer_list<count_words> all) {
   std::string result;
-  for (auto [name, words] : names)
-    if (auto n = status.at(name).get<uint64_t>(); n > 0)
-      result += fmt::format("{}{} {}", result.empty() ? "" : ", ", n, words);
+  for (const auto& words : all)
+    if (auto count = status.at(words.member).get<uint64_t>(); count > 0)
+      result += (result.empty() ? "" : ", ") + counted(count, words.singular, words.plural);
   return result.empty() ? "nothing yet" : result;
 }
 
@@ -50,24 +58,25 @@ std::string leader_text(const json& status) {
   const auto& leader = status.at("leader");
   if (leader.at("in_process").get<bool>())
     return "none; this command led it for the moment";
-  return fmt::format("pid {}, for {}, {} restarts of actors", leader.at("pid").get<int64_t>(),
+  return fmt::format("pid {}, for {}, {} of actors", leader.at("pid").get<int64_t>(),
                      duration_text(status.at("uptime_ms").get<uint64_t>() * 1'000),
-                     status.at("restarts").get<uint64_t>());
+                     counted(status.at("restarts").get<uint64_t>(), "restart"));
 }
 
 std::string cache_text(const json& status) {
   if (!status.at("enabled").get<bool>())
     return "off";
   auto count = [&](const char* name) { return status.at(name).get<uint64_t>(); };
-  return fmt::format("{} entries, {}; {} hits, {} joined, {} misses; {} invalidated, {} evicted", count("entries"),
-                     size_text(count("bytes")), count("hits"), count("joined"), count("misses"), count("invalidated"),
-                     count("evicted"));
+  return fmt::format("{}, {}; {}, {} joined, {}; {} invalidated, {} evicted",
+                     counted(count("entries"), "entry", "entries"), size_text(count("bytes")),
+                     counted(count("hits"), "hit"), count("joined"), counted(count("misses"), "miss", "misses"),
+                     count("invalidated"), count("evicted"));
 }
 
 std::string answers_text(const json& answers, const json& cursors) {
-  return fmt::format("{} of {} taken by rows; {} of {} cursors open", size_text(answers.at("bytes").get<uint64_t>()),
+  return fmt::format("{} of {} taken by rows; {} of {} open", size_text(answers.at("bytes").get<uint64_t>()),
                      size_text(answers.at("max_bytes").get<uint64_t>()), cursors.at("open").get<uint64_t>(),
-                     cursors.at("max").get<uint64_t>());
+                     counted(cursors.at("max").get<uint64_t>(), "cursor"));
 }
 
 std::string commits_text(const json& status) {
@@ -76,14 +85,14 @@ std::string commits_text(const json& status) {
 }
 
 std::string buffer_text(const json& status) {
-  return fmt::format("{} of {} rows pending, {}; {}", status.at("pending").get<uint64_t>(),
-                     status.at("max_pending").get<uint64_t>(),
+  return fmt::format("{} of {} pending, {}; {}", status.at("pending").get<uint64_t>(),
+                     counted(status.at("max_pending").get<uint64_t>(), "row"),
                      status.at("journal").get<bool>() ? "journaled" : "in memory",
-                     counts_text(status, {{"puts", "put"},
+                     counts_text(status, {{"puts", "put", "puts"},
                                           {"merged", "merged"},
                                           {"flushed_rows", "flushed"},
                                           {"overloaded", "refused"},
-                                          {"failed_flushes", "failed flushes"},
+                                          {"failed_flushes", "failed flush", "failed flushes"},
                                           {"set_aside", "set aside"}}));
 }
 
@@ -110,8 +119,8 @@ std::string audit_text(const json& status) {
 std::string retry_text(const json& status) {
   if (status.at("lock_errors").get<uint64_t>() == 0)
     return "no lock was refused";
-  return counts_text(status, {{"lock_errors", "lock errors"},
-                              {"retries", "retries"},
+  return counts_text(status, {{"lock_errors", "lock error", "lock errors"},
+                              {"retries", "retry", "retries"},
                               {"successes_after_retry", "succeeded after"},
                               {"failures", "gave up"}})
          + fmt::format("; waits: {} mean, {} longest; {:.1f} % refused in five minutes",
@@ -185,7 +194,7 @@ std::string status_text(const json& status) {
   add("locks", retry_text(status.at("retry")));
   if (status.at("host_retry").at("lock_errors").get<uint64_t>() > 0)
     add("hosts", retry_text(status.at("host_retry")));
-  add("slow", fmt::format("{} requests over the limits", status.at("slow_warnings").get<uint64_t>()));
+  add("slow", counted(status.at("slow_warnings").get<uint64_t>(), "request") + " over the limits");
   return result + "\n" + databases_text(status.at("databases")) + running_text(status) + slow_text(status);
 }
 

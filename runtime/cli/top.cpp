@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/live_broker.hpp"
 #include "runtime/cli/output.hpp"
@@ -60,16 +61,17 @@ std::string head(const json& now, const rates& rate) {
   auto hits = cache.at("hits").get<double>() + cache.at("joined").get<double>();
   auto reads = hits + cache.at("misses").get<double>();
   using p = json::json_pointer;
-  return fmt::format("sluice {} on {}, pid {}{}\n"
-                     "{} connections, {} subscriptions; {} requests, {} failed\n"
-                     "cache {:.1f} % of reads, {} entries; {} hits, {} joined, {} misses\n",
-                     leader.at("version").get<std::string>(), printable(now.at("store_root").get<std::string>()),
-                     leader.at("pid").get<int64_t>(), leader.at("transient").get<bool>() ? ", transient" : "",
-                     door.at("connections").get<uint64_t>(), door.at("subscriptions").get<uint64_t>(),
-                     per_second(rate.of(p{"/front_door/requests"})), per_second(rate.of(p{"/front_door/failed"})),
-                     reads > 0 ? 100 * hits / reads : 0, cache.at("entries").get<uint64_t>(),
-                     per_second(rate.of(p{"/cache/hits"})), per_second(rate.of(p{"/cache/joined"})),
-                     per_second(rate.of(p{"/cache/misses"})));
+  return fmt::format(
+    "sluice {} on {}, pid {}{}\n"
+    "{}, {}; {} requests, {} failed\n"
+    "cache {:.1f} % of reads, {}; {} hits, {} joined, {} misses\n",
+    leader.at("version").get<std::string>(), printable(now.at("store_root").get<std::string>()),
+    leader.at("pid").get<int64_t>(), leader.at("transient").get<bool>() ? ", transient" : "",
+    counted(door.at("connections").get<uint64_t>(), "connection"),
+    counted(door.at("subscriptions").get<uint64_t>(), "subscription"), per_second(rate.of(p{"/front_door/requests"})),
+    per_second(rate.of(p{"/front_door/failed"})), reads > 0 ? 100 * hits / reads : 0,
+    counted(cache.at("entries").get<uint64_t>(), "entry", "entries"), per_second(rate.of(p{"/cache/hits"})),
+    per_second(rate.of(p{"/cache/joined"})), per_second(rate.of(p{"/cache/misses"})));
 }
 
 // The counters of a database in the last look, by its name.
@@ -108,9 +110,9 @@ std::string background(const json& now, const rates& rate) {
   const auto& buffer = now.at("buffer");
   const auto& log = now.at("log");
   using p = json::json_pointer;
-  return fmt::format("buffer {} of {} rows pending, {} set aside; {} puts, {} rows flushed\n"
+  return fmt::format("buffer {} of {} pending, {} set aside; {} puts, {} rows flushed\n"
                      "log {} queued; {} written, {} dropped\n\n",
-                     buffer.at("pending").get<uint64_t>(), buffer.at("max_pending").get<uint64_t>(),
+                     buffer.at("pending").get<uint64_t>(), counted(buffer.at("max_pending").get<uint64_t>(), "row"),
                      buffer.at("set_aside").get<uint64_t>(), per_second(rate.of(p{"/buffer/puts"})),
                      per_second(rate.of(p{"/buffer/flushed_rows"})), log.at("queued").get<uint64_t>(),
                      per_second(rate.of(p{"/log/written"})), per_second(rate.of(p{"/log/dropped"})));
@@ -137,7 +139,7 @@ std::string agents(const json& now) {
     agents.add({all[i].at("agent").get<std::string>(), std::to_string(all[i].at("requests").get<uint64_t>()),
                 std::to_string(all[i].at("failed").get<uint64_t>()),
                 fmt::format("{:.1f} s ago", all[i].at("idle_ms").get<double>() / 1e3)});
-  return agents.empty() ? "" : fmt::format("\n{} agents in the last minute:\n", all.size()) + agents.text();
+  return agents.empty() ? "" : fmt::format("\n{} in the last minute:\n", counted(all.size(), "agent")) + agents.text();
 }
 
 int run(const top_options& options) {
@@ -148,7 +150,7 @@ int run(const top_options& options) {
   auto interval = std::chrono::milliseconds{static_cast<int64_t>(options.interval_s * 1e3)};
   json before = json::object();
   auto looked_at = steady::now();
-  for (uint64_t shown = 0; options.count == 0 || shown < options.count; ++shown) {
+  for (uint64_t frames = 0; options.count == 0 || frames < options.count; ++frames) {
     auto now = (*leader)->status();
     if (!now)
       return fail(now.error(), false);
@@ -162,7 +164,7 @@ int run(const top_options& options) {
       return status_of(sent);
     before = std::move(*now);
     looked_at = at;
-    if (shown + 1 != options.count && terminal.wait_for_quit(interval))
+    if (frames + 1 != options.count && terminal.wait_for_quit(interval))
       return done;
   }
   return done;

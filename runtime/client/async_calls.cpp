@@ -112,8 +112,8 @@ void async_calls::expire(lock& held) {
     if (call.op.limit() > now)
       next_limit_ = std::min(next_limit_, call.op.limit());
     if (ends) {
-      auto why = call.op.judge(call.tried, *connection_);
-      over.emplace_back(std::move(at->second), why->error());
+      auto error = call.op.judge(call.tried, *connection_);
+      over.emplace_back(std::move(at->second), error->error());
     }
     at = ends ? under_way_.erase(at) : std::next(at);
   }
@@ -122,13 +122,13 @@ void async_calls::expire(lock& held) {
       next_limit_ = std::min(next_limit_, call->op.limit());
       continue;
     }
-    auto why = call->op.judge_blocked(make_failure(errc::busy, "no leader has been found"));
-    over.emplace_back(std::move(call), std::move(*why));
+    auto error = call->op.judge_blocked(make_failure(errc::busy, "no leader has been found"));
+    over.emplace_back(std::move(call), std::move(*error));
   }
   std::erase(unsent_, nullptr);
   held.unlock();
-  for (auto& [call, why] : over)
-    call->finish(std::move(why));
+  for (auto& [call, error] : over)
+    call->finish(std::move(error));
   over.clear();
   held.lock();
 }
@@ -148,17 +148,17 @@ void async_calls::send_unsent(lock& held) {
         unsent_.push_back(std::move(call));
   } else if (!leader) {
     for (auto& call : calls) {
-      auto why = link_.stopped() ? call->op.cancelled(false) : call->op.judge_blocked(describe(leader.error()));
-      if (why)
-        over.emplace_back(std::move(call), std::move(*why));
+      auto error = link_.stopped() ? call->op.cancelled(false) : call->op.judge_blocked(describe(leader.error()));
+      if (error)
+        over.emplace_back(std::move(call), std::move(*error));
       else
         unsent_.push_back(std::move(call));
     }
     retry_at_ = steady_clock::now() + std::chrono::milliseconds{100};
   }
   held.unlock();
-  for (auto& [call, why] : over)
-    call->finish(std::move(why));
+  for (auto& [call, error] : over)
+    call->finish(std::move(error));
   if (leader && leader->local)
     for (auto& call : calls)
       call->finish_with(*leader->local);

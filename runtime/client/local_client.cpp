@@ -76,10 +76,11 @@ public:
 
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
     // Requests that could not be sent to a broker are refused here, too, so that both clients behave alike.
-    auto why = is_utf8(method) ? why_not_utf8(params) : make_error(errc::invalid_request, "method is not valid UTF-8");
-    if (why) {
-      record(method, params, why);
-      return why;
+    auto error =
+      is_utf8(method) ? why_not_utf8(params) : make_error(errc::invalid_request, "method is not valid UTF-8");
+    if (error) {
+      record(method, params, error);
+      return error;
     }
     auto all = methods();
     return all ? (*all)->call(std::string{method}, std::move(params)) : std::move(all.error());
@@ -141,17 +142,17 @@ private:
     return db;
   }
 
-  void record(std::string_view method, const nlohmann::json& params, const caf::error& why) const {
+  void record(std::string_view method, const nlohmann::json& params, const caf::error& error) const {
     unrecorded_request request;
     request.type = request_type_of(method);
     request.link_agent = "anonymous";
     rpc::read_names(params, request);
-    broker_.record(request, to_string(code_of(why)));
+    broker_.record(request, to_string(code_of(error)));
   }
 
-  template <class Result> static std::future<caf::expected<Result>> failed(caf::error why) {
+  template <class Result> static std::future<caf::expected<Result>> failed(caf::error error) {
     std::promise<caf::expected<Result>> answer;
-    answer.set_value(std::move(why));
+    answer.set_value(std::move(error));
     return answer.get_future();
   }
 

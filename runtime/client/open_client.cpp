@@ -23,10 +23,10 @@ bool lies_in_broker_folder(const fs::path& root) {
   return std::find(path.begin(), path.end(), ".sluice") != path.end();
 }
 
-caf::error route_required(const std::string& why) {
-  return make_error(errc::route_required, why.empty()
+caf::error route_required(const std::string& error) {
+  return make_error(errc::route_required, error.empty()
                                             ? "this needs a broker, and none is running; `sluice serve` starts one"
-                                            : "this needs a broker, and there is none: " + why);
+                                            : "this needs a broker, and there is none: " + error);
 }
 
 // Leads in this process: at once if no lock is in the way, under the lock if the search for a leader returned it.
@@ -68,18 +68,18 @@ remote_settings settings_of(const broker_config& config, const client_options& o
 }
 
 // Whether the store cannot be led because nothing may be written in its folder.
-bool is_read_only(const caf::error& why, const fs::path& root) {
-  auto code = code_of(why);
+bool is_read_only(const caf::error& error, const fs::path& root) {
+  auto code = code_of(error);
   return code == errc::read_only || (code == errc::not_authorized && access(root.c_str(), W_OK) != 0);
 }
 
 // A client that only reads, without a broker and its files.
 caf::expected<std::unique_ptr<client>> read_only(const fs::path& root, const broker_config& config,
-                                                 const client_options& options, const caf::error& why) {
-  if (!is_read_only(why, root))
-    return why;
+                                                 const client_options& options, const caf::error& error) {
+  if (!is_read_only(error, root))
+    return error;
   if (options.require_broker)
-    return route_required(describe(why).message);
+    return route_required(describe(error).message);
   auto store = store_root::look_up(root);
   if (!store)
     return std::move(store.error());
@@ -104,16 +104,16 @@ caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, c
   // A process is there, and is not the broker of this store, or does not answer: do not look elsewhere.
   auto code = code_of(found.error());
   if (code == errc::wrong_store || code == errc::protocol_mismatch || code == errc::deadline_exceeded) {
-    auto why = describe(found.error());
+    auto error = describe(found.error());
     if (code == errc::deadline_exceeded)
-      why.code = errc::unavailable;
-    return make_error(std::move(why));
+      error.code = errc::unavailable;
+    return make_error(std::move(error));
   }
-  auto why = describe(found.error()).message;
+  auto error = describe(found.error()).message;
   if (options.require_broker)
-    return route_required(why);
+    return route_required(error);
   if (options.warn)
-    options.warn(why + "; the store is reached without it");
+    options.warn(error + "; the store is reached without it");
   return std::unique_ptr<client>{};
 }
 

@@ -16,9 +16,9 @@ namespace {
 
 using nlohmann::json;
 
-rpc::answer error_answer(const caf::error& why) {
+rpc::answer error_answer(const caf::error& error) {
   rpc::answer response;
-  response.error = rpc::error_of(describe(why));
+  response.error = rpc::error_of(describe(error));
   return response;
 }
 
@@ -89,23 +89,24 @@ void proxy_handler::call(const std::string& method, json params, rpc::answer_to 
   answer_later(control_, std::move(ask), std::move(done));
 }
 
-void proxy_handler::refuse(const std::string& method, const json& params, const caf::error& why,
+void proxy_handler::refuse(const std::string& method, const json& params, const caf::error& error,
                            const rpc::answer_to& done) {
-  refuse(method, params, rpc::error_of(describe(why)), done);
+  refuse(method, params, rpc::error_of(describe(error)), done);
 }
 
-void proxy_handler::refuse(const std::string& method, const json& params, rpc::error why, const rpc::answer_to& done) {
-  note_refusal(method, params, why);
-  done({nullptr, std::move(why), {}});
+void proxy_handler::refuse(const std::string& method, const json& params, rpc::error error,
+                           const rpc::answer_to& done) {
+  note_refusal(method, params, error);
+  done({nullptr, std::move(error), {}});
 }
 
 // The bridge reports its refusals to the leader; refusals that come faster than the reports are counted.
-void proxy_handler::note_refusal(std::string_view method, const json& params, const rpc::error& why) {
+void proxy_handler::note_refusal(std::string_view method, const json& params, const rpc::error& error) {
   if (notes_ >= max_notes) {
     ++unnoted_;
     return;
   }
-  json note{{"method", method}, {"status", why.data.value("code", "invalid_request")}};
+  json note{{"method", method}, {"status", error.data.value("code", "invalid_request")}};
   note["count"] = 1 + std::exchange(unnoted_, 0);
   if (params.is_object())
     for (const auto* name : {"agent", "db", "request_id", "correlation_id"})

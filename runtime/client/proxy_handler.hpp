@@ -19,13 +19,13 @@ public:
 
   void quote_texts() override { quotes_texts_ = true; }
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
-  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override;
+  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& error) override;
 
 private:
   static constexpr size_t max_notes = 4;
 
-  void refuse(const std::string& method, const nlohmann::json& params, rpc::error why, const rpc::answer_to& done);
-  void refuse(const std::string& method, const nlohmann::json& params, const caf::error& why,
+  void refuse(const std::string& method, const nlohmann::json& params, rpc::error error, const rpc::answer_to& done);
+  void refuse(const std::string& method, const nlohmann::json& params, const caf::error& error,
               const rpc::answer_to& done);
 
   // Answers with the result of `wait`.

@@ -127,8 +127,8 @@ private:
 std::optional<failure> check_parameters(const write_request& request) {
   for (size_t i = 0; i < request.statements.size(); ++i)
     if (!request.statements[i].params.named.empty())
-      if (auto why = check_as_json(request.statements[i].params, fmt::format("statements[{}].params", i)))
-        return why;
+      if (auto error = check_as_json(request.statements[i].params, fmt::format("statements[{}].params", i)))
+        return error;
   return std::nullopt;
 }
 
@@ -155,8 +155,8 @@ public:
   caf::expected<write_result> write(write_request request) override {
     if (request.cancel.possible())
       return write_async(std::move(request)).get();
-    if (auto why = check_parameters(request))
-      return make_error(std::move(*why));
+    if (auto error = check_parameters(request))
+      return make_error(std::move(*error));
     add_key(request);
     auto op = operation_of(request);
     return ask_for<write_result>(op,
@@ -166,8 +166,8 @@ public:
   caf::expected<read_result> read(read_request request) override {
     if (request.cancel.possible())
       return read_async(std::move(request)).get();
-    if (auto why = check_parameters(request))
-      return make_error(std::move(*why));
+    if (auto error = check_parameters(request))
+      return make_error(std::move(*error));
     auto op = operation_of(request);
     return ask_for<read_result>(op,
                                 [&](client& local) { return ask_local<read_result>(local, op, std::move(request)); });
@@ -187,8 +187,8 @@ public:
   }
 
   caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) override {
-    if (auto why = check_parameters(request))
-      return make_error(std::move(*why));
+    if (auto error = check_parameters(request))
+      return make_error(std::move(*error));
     name_cancellable(request);
     auto time = limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout);
     retrying_call op{"cursor.open", rpc::params_of_open_cursor(request), time, false, true};
@@ -347,8 +347,8 @@ private:
       if (leader && leader->local)
         return {caf::error{}, std::move(leader->local)};
       if (!leader) {
-        if (auto why = op.judge_blocked(describe(leader.error())))
-          return {std::move(*why), nullptr};
+        if (auto error = op.judge_blocked(describe(leader.error())))
+          return {std::move(*error), nullptr};
       } else {
         leader->connection->ask(tried, op.method(), op.params(), op.limit());
         if (auto answer = op.judge(tried, *leader->connection))

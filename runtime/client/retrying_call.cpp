@@ -18,9 +18,9 @@ constexpr milliseconds grace{1'000};
 constexpr milliseconds longest_pause{100};
 constexpr size_t suspect_bytes = size_t{64} << 10;
 
-bool is_draining(const nlohmann::json& error, const failure& why) {
+bool is_draining(const nlohmann::json& error, const failure& reason) {
   auto data = error.find("data");
-  if (why.code != errc::unavailable || data == error.end() || !data->is_object())
+  if (reason.code != errc::unavailable || data == error.end() || !data->is_object())
     return false;
   auto draining = data->find("draining");
   return draining != data->end() && draining->is_boolean() && draining->get<bool>();
@@ -128,28 +128,28 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge_error(const nl
   return std::nullopt;
 }
 
-std::optional<caf::error> retrying_call::judge_blocked(const failure& why) {
-  last_reason_ = why.message;
+std::optional<caf::error> retrying_call::judge_blocked(const failure& reason) {
+  last_reason_ = reason.message;
   pause_ = longest_pause;
   if (steady_clock::now() >= limit_)
     return out_of_time();
   // Waiting does not bring the store back to this path.
-  if (why.code == errc::wrong_store)
-    return with_outcome(why);
-  if (maybe_done_ || why.code == errc::busy || why.code == errc::unavailable)
+  if (reason.code == errc::wrong_store)
+    return with_outcome(reason);
+  if (maybe_done_ || reason.code == errc::busy || reason.code == errc::unavailable)
     return std::nullopt;
-  return make_error(why);
+  return make_error(reason);
 }
 
-caf::error retrying_call::cancelled(bool sent, std::string why) const {
+caf::error retrying_call::cancelled(bool sent, std::string reason) const {
   auto is_unknown = changes_ && (sent || maybe_done_);
-  return make_error(errc::cancelled, std::move(why),
+  return make_error(errc::cancelled, std::move(reason),
                     {.outcome = is_unknown ? outcome::unknown : outcome::not_committed});
 }
 
 caf::error retrying_call::amend(caf::error error) const {
-  auto why = describe(error);
-  return maybe_done_ && !looked_into_ledger(why.code) ? with_outcome(std::move(why)) : std::move(error);
+  auto reason = describe(error);
+  return maybe_done_ && !looked_into_ledger(reason.code) ? with_outcome(std::move(reason)) : std::move(error);
 }
 
 caf::error retrying_call::out_of_time() const {
@@ -162,10 +162,10 @@ caf::error retrying_call::out_of_time() const {
     make_failure(errc::deadline_exceeded, std::move(message), {.attempts = tries_, .waited_ms = waited_ms}));
 }
 
-caf::error retrying_call::with_outcome(failure why) const {
+caf::error retrying_call::with_outcome(failure reason) const {
   if (changes_ && maybe_done_)
-    why.outcome = outcome::unknown;
-  return make_error(std::move(why));
+    reason.outcome = outcome::unknown;
+  return make_error(std::move(reason));
 }
 
 } // namespace sluice

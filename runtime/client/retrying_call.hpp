@@ -48,13 +48,13 @@ public:
   std::optional<caf::expected<nlohmann::json>> judge(const channel::call& tried, channel& connection);
 
   /// The result of a failed search for a leader: the end of the call, or nothing if it must be repeated.
-  std::optional<caf::error> judge_blocked(const failure& why);
+  std::optional<caf::error> judge_blocked(const failure& reason);
 
-  /// The error of a call that is given up for the reason `why`; `sent` is whether it was under way.
-  caf::error cancelled(bool sent, std::string why = "the client was closed before the answer came") const;
+  /// The error of a call that is given up for the reason `reason`; `sent` is whether it was under way.
+  caf::error cancelled(bool sent, std::string reason = "the client was closed before the answer came") const;
 
   /// A failure of the last try, made in this process, as one of the whole call.
-  caf::error amend(caf::error why) const;
+  caf::error amend(caf::error reason) const;
 
   /// How long to wait before the next try.
   std::chrono::milliseconds pause() const noexcept { return pause_; }
@@ -62,7 +62,7 @@ public:
 private:
   std::optional<caf::expected<nlohmann::json>> judge_error(const nlohmann::json& error, channel& connection);
   caf::error out_of_time() const;
-  caf::error with_outcome(failure why) const;
+  caf::error with_outcome(failure reason) const;
 
   std::string method_;
   nlohmann::json params_;

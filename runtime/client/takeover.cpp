@@ -20,7 +20,7 @@ bool is_same(const broker_info& a, const broker_info& b) { return a.pid == b.pid
 
 // `errc::route_required` when no broker of this store answers, at any place where it could.
 caf::expected<nlohmann::json> ask_to_go(const store_root& root) {
-  caf::error why = make_error(errc::route_required, "no broker of this store answers");
+  caf::error error = make_error(errc::route_required, "no broker of this store answers");
   for (const auto& socket : leader_sockets(root)) {
     client_options options;
     options.endpoint = socket.path;
@@ -30,9 +30,9 @@ caf::expected<nlohmann::json> ask_to_go(const store_root& root) {
     if (way)
       return (*way)->call("shutdown", nlohmann::json::object());
     if (auto code = code_of(way.error()); code != errc::route_required && code != errc::wrong_store)
-      why = std::move(way.error());
+      error = std::move(way.error());
   }
-  return why;
+  return error;
 }
 
 } // namespace

@@ -1,9 +1,10 @@
 #include "runtime/doctor/databases.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/os/machine_clock.hpp"
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_end.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/files/damaged_files.hpp"
 #include "runtime/store/file_registry.hpp"
 
 #include <fmt/format.h>
@@ -49,11 +50,12 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& found) {
     return {severity::ok, "ledger", db, "it has no ledger yet; the first write makes one"};
   if (found.epoch_begins > 1)
     return {severity::note, "ledger", db,
-            fmt::format("the chain of its {} commits is whole; a new epoch began with commit {}, because the file or "
+            fmt::format("the chain of its ledger ({}) is whole; a new epoch began with commit {}, because the file or "
                         "its ledger had been replaced, cut or lost: what was acknowledged before may be missing in it",
-                        found.ledger->records, found.epoch_begins),
+                        counted(found.ledger->records, "commit"), found.epoch_begins),
             fmt::format("sluice audit list --db {} shows every acknowledged write, and when the epoch began", db)};
-  return {severity::ok, "ledger", db, fmt::format("the chain of its {} commits is whole", found.ledger->records)};
+  return {severity::ok, "ledger", db,
+          fmt::format("the chain of its ledger ({}) is whole", counted(found.ledger->records, "commit"))};
 }
 
 findings judge_keys_and_triggers(const std::string& db, const sqlite::inspection& found) {
@@ -116,22 +118,22 @@ findings judge_inspection(const std::string& db, const caf::expected<sqlite::ins
       out.push_back(std::move(schema));
     return out;
   }
-  auto why = describe(inspected.error());
+  auto error = describe(inspected.error());
   // Only such a journal keeps a read-only connection out.
-  if (has_journal && (why.code == errc::read_only || why.code == errc::io_error))
+  if (has_journal && (error.code == errc::read_only || error.code == errc::io_error))
     return {{severity::warning, "rollback_journal", db,
              fmt::format("a program was killed while it wrote: {0}-journal is a hot rollback journal, and the database "
                          "is half written until it is rolled back",
                          db),
              fmt::format("read or write it once through sluice, which rolls it back; never delete or rename {}-journal",
                          db)}};
-  if (why.code == errc::busy)
+  if (error.code == errc::busy)
     return {{severity::warning, "integrity", db, "a process keeps it locked, so it could not be looked into",
              "see foreign_openers, and fuser"}};
-  if (why.code == errc::corrupt)
-    return {{severity::problem, "integrity", db, "it is damaged: " + why.message, restore}};
-  return {{severity::problem, "integrity", db, "it cannot be opened: " + why.message,
-           why.code == errc::disk_full ? "make room" : "see permissions; if those are good, check the disk"}};
+  if (error.code == errc::corrupt)
+    return {{severity::problem, "integrity", db, "it is damaged: " + error.message, restore}};
+  return {{severity::problem, "integrity", db, "it cannot be opened: " + error.message,
+           error.code == errc::disk_full ? "make room" : "see permissions; if those are good, check the disk"}};
 }
 
 findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped) {
@@ -151,9 +153,9 @@ findings judge_ledgers(const std::filesystem::path& root, const std::set<std::st
   return result;
 }
 
-findings judge_files_set_aside(const std::filesystem::path& audit) {
+findings judge_damaged_files(const std::filesystem::path& audit) {
   findings result;
-  for (const auto& name : sqlite::files_set_aside(audit))
+  for (const auto& name : sqlite::find_damaged_files(audit))
     result.push_back({severity::warning, "audit", ".sluice/" + name,
                       "an audit file that was damaged, emptied or exchanged; its records, above all of reads and "
                       "refusals, are missing in the audit of today",
@@ -202,10 +204,10 @@ finding check_audit(const std::filesystem::path& root) {
       "know"};
   if (!verdict->intact())
     return {severity::problem, "audit", subject,
-            fmt::format("{} ({} of {} records are broken): it was changed past the broker, or is damaged",
-                        verdict->reason, verdict->broken, verdict->records),
+            fmt::format("{} ({} of {} broken): another program changed it, or it is damaged", verdict->reason,
+                        verdict->broken, counted(verdict->records, "record")),
             "compare with a backup; the other records are still good; sluice doctor ROOT --repair begins a new file"};
-  return {severity::ok, "audit", subject, fmt::format("the chain of its {} records is whole", verdict->records)};
+  return {severity::ok, "audit", subject, fmt::format("its chain ({}) is whole", counted(verdict->records, "record"))};
 }
 
 } // namespace sluice::doctor

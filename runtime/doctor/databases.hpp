@@ -10,11 +10,11 @@
 
 namespace sluice::doctor {
 
-/// Whether the database is in WAL mode, and what happens if not. @param others whether a process outside the broker has
-/// it open
+/// Whether the database is in WAL mode, and the consequence if not. @param others whether a process outside the broker
+/// has it open
 finding judge_journal(const std::string& db, sqlite::journal_kind kind, bool others);
 
-/// Whether its pages are in order, and its ledger, and what its schema depends on. @param has_journal the result of
+/// Whether its pages, its ledger and the dependencies of its schema are in order. @param has_journal the result of
 /// `sqlite::has_rollback_journal`
 findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& inspected,
                           bool has_journal = false);
@@ -24,12 +24,12 @@ findings judge_inspection(const std::string& db, const caf::expected<sqlite::ins
 findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped = {});
 
 /// The damaged files that were renamed when a new audit file `audit` replaced them.
-findings judge_files_set_aside(const std::filesystem::path& audit);
+findings judge_damaged_files(const std::filesystem::path& audit);
 
 /// Whether SQLite itself has a bug that matters here.
 finding judge_sqlite();
 
-/// Whether the chain of the audit of the store `root` is whole, and has what a broker has written last.
+/// Whether the chain of the audit of the store `root` is whole, up to the last record that a broker wrote.
 finding check_audit(const std::filesystem::path& root);
 
 } // namespace sluice::doctor

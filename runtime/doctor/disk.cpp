@@ -1,5 +1,6 @@
 #include "runtime/doctor/disk.hpp"
 
+#include "actors/base/counted.hpp"
 #include <array>
 #include <fmt/format.h>
 #include <sys/statfs.h>
@@ -17,7 +18,7 @@ struct known_file_system {
   uint64_t magic;
   severity how_bad;
   std::string_view name;
-  std::string_view why;
+  std::string_view reason;
 };
 
 constexpr std::string_view remote =
@@ -50,7 +51,7 @@ constexpr std::array file_systems{
 finding judge_file_system(uint64_t magic) {
   for (const auto& known : file_systems)
     if (known.magic == (magic & 0xffffffffU))
-      return {known.how_bad, "file_system", "store", fmt::format("the store lies on {}: {}", known.name, known.why),
+      return {known.how_bad, "file_system", "store", fmt::format("the store lies on {}: {}", known.name, known.reason),
               std::string{known.how_bad == severity::note ? "put a store that is to stay on a volume of its own"
                                                           : use_local}};
   return {severity::ok, "file_system", "store", "the file system is one that WAL works on"};
@@ -60,8 +61,8 @@ finding judge_room(const disk_room& room, uint64_t wal_bytes) {
   auto free = fmt::format("{} MiB are free", room.free_bytes / mebibyte);
   if (room.files > 0 && room.free_files < few_files)
     return {severity::problem, "disk_space", "store",
-            fmt::format("the file system has room for {} more files only; SQLite needs new ones all the time",
-                        room.free_files),
+            fmt::format("the file system has room for only {} more; SQLite creates files all the time",
+                        counted(room.free_files, "file")),
             "delete files that are not needed, or make more inodes"};
   if (room.free_bytes < little || room.free_bytes < wal_bytes)
     return {severity::problem, "disk_space", "store",
@@ -72,9 +73,10 @@ finding judge_room(const disk_room& room, uint64_t wal_bytes) {
     return {severity::warning, "disk_space", "store", free + ", less than a twentieth of the file system",
             "make room before it runs out"};
   if (room.files > 0 && room.free_files < room.files / 100)
-    return {severity::warning, "disk_space", "store",
-            fmt::format("the file system has room for {} more files only, less than a hundredth", room.free_files),
-            "delete files that are not needed"};
+    return {
+      severity::warning, "disk_space", "store",
+      fmt::format("the file system has room for only {} more, less than a hundredth", counted(room.free_files, "file")),
+      "delete files that are not needed"};
   return {severity::ok, "disk_space", "store", free};
 }
 

@@ -14,7 +14,8 @@ struct disk_room {
   uint64_t free_files = 0;
 };
 
-/// Whether there is room to go on. @param wal_bytes what the largest WAL may need when it is moved into its database
+/// Whether there is enough room. @param wal_bytes the room that the largest WAL may need when it is moved into its
+/// database
 finding judge_room(const disk_room& room, uint64_t wal_bytes);
 
 /// Whether SQLite's WAL works on a file system with this magic number (statfs(2)).

@@ -1,5 +1,6 @@
 #include "runtime/doctor/examination.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/broker/store_status.hpp"
 #include "runtime/doctor/databases.hpp"
 #include "runtime/doctor/disk.hpp"
@@ -44,7 +45,7 @@ public:
   examination(fs::path root, const examination_options& options) : root_(std::move(root)), options_(options) {}
 
   findings run() {
-    // Before anything is opened: whatever happens then changes nothing of it.
+    // The list is made before any database is opened, so that opening one cannot change it.
     for (const auto& file : find_database_files(root_))
       databases_.push_back(file.name);
     find_audited_databases();
@@ -96,10 +97,10 @@ private:
   finding check_settings() const {
     if (auto config = load_config(root_); !config) {
       constexpr std::string_view file = "sluice.toml, ";
-      auto why = describe(config.error()).message + "; no broker starts with that";
-      auto in_file = why.starts_with(file);
+      auto error = describe(config.error()).message + "; no broker starts with that";
+      auto in_file = error.starts_with(file);
       return {severity::problem, "settings", in_file ? "sluice.toml" : "environment",
-              in_file ? why.substr(file.size()) : why,
+              in_file ? error.substr(file.size()) : error,
               "correct it; docs/reference/configuration.md has every key with its range"};
     }
     return {severity::ok, "settings", "sluice.toml", "the settings are valid"};
@@ -124,7 +125,7 @@ private:
   }
 
   void look_into_databases() {
-    // Those of an inner store are looked into there.
+    // The doctor of an inner store examines its databases.
     std::erase_if(databases_, [&](const std::string& name) { return inner_store_of(root_, name).has_value(); });
     file_registry registry{root_ / ".sluice/files.json"};
     auto open = find_openers(root_, databases_);
@@ -156,7 +157,7 @@ private:
   void look_into_own_files() {
     auto folder = root_ / ".sluice";
     add(check_audit(root_));
-    add(judge_files_set_aside(folder / "audit.db"));
+    add(judge_damaged_files(folder / "audit.db"));
     add(judge_ledgers(root_, exchanged_));
     for (const auto* name : {"logs.db", "buffer.db"}) {
       std::error_code ignored;
@@ -171,7 +172,7 @@ private:
     auto rejected = sqlite::count_rejected_rows(folder / "buffer.db");
     if (rejected && *rejected > 0)
       add(finding{severity::warning, "buffer", ".sluice/buffer.db",
-                  fmt::format("{} buffered rows were refused by their database, and wait for a decision", *rejected),
+                  "the databases refused " + counted(*rejected, "buffered row") + "; a person must decide about them",
                   "sluice buffer list shows them; requeue or discard them"});
   }
 
@@ -188,9 +189,9 @@ private:
 
 // A check that found a subject in order must not stand beside a check that found a defect of it.
 void remove_contradicted(findings& xs) {
-  auto is_contradicted = [&](const finding& x) {
-    return x.severity == severity::ok && std::any_of(xs.begin(), xs.end(), [&](const finding& y) {
-             return y.severity != severity::ok && y.check == x.check && y.subject == x.subject;
+  auto is_contradicted = [&](const finding& passed) {
+    return passed.severity == severity::ok && std::any_of(xs.begin(), xs.end(), [&](const finding& other) {
+             return other.severity != severity::ok && other.check == passed.check && other.subject == passed.subject;
            });
   };
   findings kept;

@@ -13,13 +13,13 @@ namespace sluice::doctor {
 struct examination_options {
   /// Check indexes as well, and take as long as it needs.
   bool deep = false;
-  /// Asks the leader for its status; called only when one answers, and it would change nothing.
+  /// Asks the leader for its status; called only when a leader answers and the question changes nothing.
   std::function<caf::expected<nlohmann::json>()> ask_leader;
 };
 
 /// Examines the store in `root`, with or without a broker: defects, their consequences and remedies. Never writes,
-/// takes no lock that others would wait for, and leaves no files. `errc::unknown_database` when there is no such folder
-/// or it is no store. The worst comes first. @pre this process has no connection to the store's databases
+/// takes no lock that others would wait for, and leaves no files. `errc::unknown_database` when the folder is missing
+/// or is no store. The worst comes first. @pre this process has no connection to the store's databases
 caf::expected<findings> examine(const std::filesystem::path& root, const examination_options& options);
 
 /// Whether nothing is worse than a note.

@@ -79,7 +79,7 @@ void check_record(const fs::path& root, const std::string& db, const file_regist
                    files_page)});
 }
 
-void check_set_aside(const fs::path& root, findings& out) {
+void check_kept_logs(const fs::path& root, findings& out) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator{root / ".sluice/set-aside", none})
     out.push_back({severity::warning, "files", ".sluice/set-aside/" + entry.path().filename().string(),
@@ -99,7 +99,7 @@ findings check_files(const fs::path& root, const std::vector<std::string>& datab
     for (const auto& db : databases)
       check_record(root, db, registry, out);
   }
-  check_set_aside(root, out);
+  check_kept_logs(root, out);
   if (out.empty())
     out.push_back({severity::ok, "files", "store", "the databases lie where the broker has put them"});
   return out;

@@ -38,7 +38,7 @@ std::string content_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-// A leader answers a `ping` at once, whatever else it does.
+// A leader answers a `ping` at once, also under load.
 bool answers_ping(int socket) {
   constexpr std::string_view ping = R"({"jsonrpc":"2.0","id":1,"method":"ping"})"
                                     "\n";

@@ -12,7 +12,7 @@ namespace sluice::doctor {
 
 /// The leader of a store, according to its files and locks.
 struct leadership {
-  /// The processes that hold the lock of `broker.lock` and the claim of the folder; 0 when there is none, or it is
+  /// The processes that hold the lock of `broker.lock` and the claim of the folder; 0 without one, or when it is
   /// hidden.
   pid_t lock_holder = 0;
   pid_t claim_holder = 0;
@@ -20,16 +20,16 @@ struct leadership {
   bool has_socket = false;
   /// Whether a broker answers there.
   bool answers = false;
-  /// The process that `broker.json` names; 0 when there is none.
+  /// The process that `broker.json` names; 0 without one.
   pid_t named = 0;
-  /// `broker.json` is of another folder: it came with a copy of that. Then `named` is 0.
+  /// `broker.json` belongs to another folder, of which this one is a copy. `named` is 0 then.
   bool is_copied = false;
   /// Other users' processes that occupy names by which this folder is claimed.
   std::vector<sluice::claim_holder> strangers{};
   /// Describes a process that accepts connections there and does not answer; empty if there is none.
   std::string silence{};
 
-  /// The leader; 0 when there is none or it is hidden.
+  /// The leader; 0 without one, or when it is hidden.
   pid_t leader() const noexcept { return lock_holder > 0 ? lock_holder : claim_holder; }
 };
 
@@ -37,7 +37,7 @@ struct leadership {
 /// two seconds if there is no answer.
 leadership look_at_leadership(const std::filesystem::path& root);
 
-/// Whether there is at most one leader, and whether clients can find it.
+/// Whether the store has at most one leader, and clients can find it.
 findings judge_leadership(const leadership& found);
 
 } // namespace sluice::doctor

@@ -1,5 +1,6 @@
 #include "runtime/doctor/live_broker.hpp"
 
+#include "actors/base/counted.hpp"
 #include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
@@ -33,14 +34,13 @@ void judge_database(const json& database, findings& out) {
                    "see integrity and disk_space, then restart the broker"});
   if (auto commits = count(database, "/foreign_commits"); commits > 0)
     out.push_back({severity::warning, "foreign_commits", name,
-                   fmt::format("{} external commits since the broker started: they are in no ledger, and retries are "
-                               "not safe from them",
-                               commits),
+                   counted(commits, "external commit")
+                     + " since the broker started: the ledger has no external commit, so a retry may repeat one",
                    "find the program (foreign_openers, if it still runs), and let it write through sluice"});
   if (auto failures = count(database, "/retry/failures"); failures > 0)
     out.push_back(
       {severity::note, "locks", name,
-       fmt::format("{} requests gave up since the broker started because a process outside it held the lock", failures),
+       counted(failures, "request") + " gave up since the broker started because a process outside it held the lock",
        "see foreign_openers"});
 }
 
@@ -51,22 +51,22 @@ void judge_files(const json& status, findings& out) {
                    "see disk_space and permissions"});
   if (auto lost = count(status, "/audit/lost"); lost > 0)
     out.push_back({severity::warning, "audit", ".sluice/audit.db",
-                   fmt::format("{} records were lost while the file could not be written", lost),
+                   "the broker lost " + counted(lost, "record") + " while it could not write the file",
                    "writes among them come back from the ledgers at the next start; reads and refusals do not"});
   if (holds(status, "/log/failing"))
     out.push_back({severity::warning, "log", ".sluice/logs.db",
                    "the broker cannot write it: " + text(status, "/log/last_error"), "see disk_space and permissions"});
   if (auto lost = count(status, "/log/dropped") + count(status, "/log/lost"); lost > 0)
     out.push_back({severity::note, "log", ".sluice/logs.db",
-                   fmt::format("{} log entries were dropped or lost since the broker started", lost),
+                   "the broker dropped or lost " + counted(lost, "log entry", "log entries") + " since it started",
                    "log less, or raise log_queue"});
 }
 
 void judge_buffer(const json& status, findings& out) {
   if (auto error = text(status, "/buffer/last_error"); !error.empty() && count(status, "/buffer/pending") > 0)
     out.push_back({severity::warning, "buffer", "buffer",
-                   fmt::format("{} rows wait in the write-behind buffer, and the last flush failed: {}",
-                               count(status, "/buffer/pending"), error),
+                   fmt::format("the last flush of the write-behind buffer failed, with {} pending: {}",
+                               counted(count(status, "/buffer/pending"), "row"), error),
                    "they are kept and tried again; without buffer_journal a kill would lose them"});
 }
 
@@ -83,10 +83,10 @@ findings judge_status(const json& status) {
   judge_buffer(status, out);
   if (auto slow = count(status, "/slow_warnings"); slow > 0)
     out.push_back({severity::note, "slow_requests", "store",
-                   fmt::format("{} requests waited or ran for too long since the broker started", slow),
+                   counted(slow, "request") + " waited or ran for too long since the broker started",
                    "sluice status shows the slowest, with their plans"});
   if (out.empty())
-    out.push_back({severity::ok, "broker", "store", "the broker has nothing to complain about"});
+    out.push_back({severity::ok, "broker", "store", "the broker reports no problem"});
   return out;
 }
 

@@ -24,7 +24,7 @@ std::optional<struct stat> look(const fs::path& path) {
   return lstat(path.c_str(), &status) == 0 ? std::optional{status} : std::nullopt;
 }
 
-// The bits of the mode that are for `uid`. Groups are known of this process only.
+// The bits of the mode that apply to `uid`. Only the groups of this process are known.
 mode_t bits_for(const struct stat& file, uid_t uid) {
   if (uid == 0)
     return read_write_enter;

@@ -1,5 +1,6 @@
 #include "runtime/doctor/processes.hpp"
 
+#include "actors/base/counted.hpp"
 #include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
@@ -73,7 +74,7 @@ template <class F> void for_each_process(F f) {
       f(entry.path(), static_cast<pid_t>(std::stol(name)));
 }
 
-// Whether its files could be looked at; kernel threads have none, and are hidden as well.
+// Whether this process may see its files. Kernel threads have none, and are hidden as well.
 bool look_at(const fs::path& process, pid_t pid, const std::map<file_id, known_file>& files, std::vector<opener>& out) {
   std::error_code failed;
   std::map<std::string, opener> own;
@@ -167,7 +168,8 @@ findings judge_openers(const open_files& found, pid_t leader, bool has_wal_reset
     out.push_back({severity::ok, "foreign_openers", "store", "no process outside the broker has a database open"});
   if (found.hidden > 0)
     out.push_back({severity::note, "foreign_openers", "store",
-                   fmt::format("the open files of {} processes of other users could not be looked at", found.hidden),
+                   fmt::format("the doctor may not see the open files of {} of other users",
+                               counted(found.hidden, "process", "processes")),
                    "run the doctor as root to see them, too"});
   return out;
 }

@@ -12,7 +12,7 @@ namespace sluice::doctor {
 /// A process that has a database, or its WAL, open.
 struct opener {
   pid_t pid = 0;
-  /// As it was started, cut after 80 bytes.
+  /// Its command line, cut after 80 bytes.
   std::string command;
   /// The database's name.
   std::string db;
@@ -32,14 +32,14 @@ struct open_files {
 /// The processes that have the named databases in `root` open, without this one, from /proc.
 open_files find_openers(const std::filesystem::path& root, const std::vector<std::string>& databases);
 
-/// Whether there are processes other than the leader. @param leader 0 when there is none
+/// Whether processes other than the leader have databases open. @param leader 0 without one
 findings judge_openers(const open_files& found, pid_t leader, bool has_wal_reset_bug);
 
 /// The processes that hold a flock(2) lock on each of the files. The lock belongs to the open file, which other
-/// processes may share, so the process that took it may have ended. Processes whose files cannot be seen are left out.
+/// processes may share, so the process that took it may have ended. Processes of other users are left out.
 std::vector<std::vector<pid_t>> find_lock_holders(const std::vector<std::filesystem::path>& files);
 
-/// How the process was started, cut after 80 bytes; empty when it is gone or hidden.
+/// The command line of the process, cut after 80 bytes; empty when it is gone or hidden.
 std::string command_of(pid_t pid);
 
 } // namespace sluice::doctor

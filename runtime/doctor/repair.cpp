@@ -7,8 +7,8 @@
 #include "runtime/sqlite/audit/audit_file.hpp"
 #include "runtime/sqlite/audit/audit_reconciler.hpp"
 #include "runtime/sqlite/core/inspection.hpp"
+#include "runtime/sqlite/files/damaged_files.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/left_log.hpp"
 #include "runtime/sqlite/files/wal_cleanup.hpp"
 #include "runtime/sqlite/ledger/ledger_repair.hpp"
@@ -42,9 +42,11 @@ public:
     rename_damaged_audit();
     for (const auto& name : names_)
       repair_database(name);
-    // What happened to a damaged file is in the audit before nobody looks at it any more.
-    if (complete_audit())
-      acknowledge();
+    // The audit records a damaged file before the acknowledgement hides that file from `doctor` and `verify`.
+    if (complete_audit()) {
+      report_new_audit();
+      acknowledge_damaged_files();
+    }
     for (const auto& path : {root_.logs_path(), root_.buffer_path()})
       rename_if_damaged(path);
     remove_wal_files();
@@ -65,8 +67,8 @@ private:
   }
 
   void report_done(const std::string& subject, std::string text) { out_.push_back({subject, std::move(text), false}); }
-  void report_failure(const std::string& subject, const std::string& action, const caf::error& why) {
-    out_.push_back({subject, action + ": " + describe(why).message, true});
+  void report_failure(const std::string& subject, const std::string& action, const caf::error& error) {
+    out_.push_back({subject, action + ": " + describe(error).message, true});
   }
 
   // Moves the write-ahead log away if it belongs to another file; before the database is opened for the first time.
@@ -83,7 +85,7 @@ private:
     sqlite::file_guard::settings settings;
     settings.path = root_.path_of(name);
     settings.name = name;
-    settings.set_aside = root_.folder() / "set-aside";
+    settings.kept_logs = root_.folder() / "set-aside";
     settings.registry = registry_;
     settings.now_us = [this] { return wall_us(time_); };
     return std::make_unique<sqlite::file_guard>(std::move(settings));
@@ -96,7 +98,7 @@ private:
     }
   }
 
-  // Reads what the audit has of each ledger, before any repair.
+  // Compares each ledger with the audit, before any repair.
   void read_audit() {
     auto audit = sqlite::connection::open(root_.audit_path(), {});
     auto names = audit ? sqlite::audited_names(*audit) : caf::expected<std::vector<std::string>>{audit.error()};
@@ -133,15 +135,22 @@ private:
     if (reason.empty())
       return;
     if (!exists(root_.audit_path())) {
-      report_done(".sluice/audit.db", "it was missing (" + reason + "); a new one was begun");
+      audit_damage_ = "it was missing (" + reason + ")";
       note(request_type::audit_gap, {}, {});
       return;
     }
-    auto kept = sqlite::set_file_aside(root_.audit_path(), wall_us(time_));
-    if (!kept)
-      return report_failure(".sluice/audit.db", "it is damaged, and cannot be renamed", kept.error());
-    report_done(".sluice/audit.db", "it was damaged (" + reason + "); a new one was begun");
-    note(request_type::audit_gap, {}, *kept);
+    auto renamed = sqlite::move_damaged_file(root_.audit_path(), wall_us(time_));
+    if (!renamed)
+      return report_failure(".sluice/audit.db", "it is damaged, and cannot be renamed", renamed.error());
+    audit_damage_ = "it was damaged (" + reason + ")";
+    damaged_audit_ = *renamed;
+    // The acknowledgement at the end of this repair renames the file again; the record has its last name.
+    note(request_type::audit_gap, {}, sqlite::acknowledged_name(root_.folder() / *renamed));
+  }
+
+  void report_new_audit() {
+    if (!audit_damage_.empty())
+      report_done(".sluice/audit.db", audit_damage_ + "; a new one was begun");
   }
 
   void repair_database(const std::string& name) {
@@ -150,23 +159,23 @@ private:
       return;
     auto found = known_.find(name);
     auto is_ours = found != known_.end();
-    const auto known = is_ours ? found->second : sqlite::judged_comparison{};
+    const auto judged = is_ours ? found->second : sqlite::judged_comparison{};
     // Records the events caused by other programs here; the next broker must not attribute our own writes to them.
     auto files = files_of(name);
     auto is_noted = registry_->find(name) && files->before_open();
-    auto done = sqlite::repair_ledger(path, known.known.standing, known.judgement.fault, time_);
-    // A database that was never used through sluice is skipped, whatever its state.
+    auto done = sqlite::repair_ledger(path, judged.comparison.standing, judged.judgement.fault, time_);
+    // The repair skips a database that was never used through sluice.
     if (!done && (is_ours || code_of(done.error()) == errc::ledger_damaged))
       report_failure(name, "its ledger cannot be repaired", done.error());
     if (!done)
       return;
     for (const auto& text : done->actions)
       report_done(name, text);
-    std::copy(known.withheld.begin(), known.withheld.end(), std::back_inserter(records_));
+    std::copy(judged.withheld.begin(), judged.withheld.end(), std::back_inserter(records_));
     if (done->epoch.id.empty())
       return;
     // Records that the audit lacked before the damage; later comparisons begin with the new epoch.
-    std::copy(known.known.missing.begin(), known.known.missing.end(), std::back_inserter(records_));
+    std::copy(judged.comparison.missing.begin(), judged.comparison.missing.end(), std::back_inserter(records_));
     if (is_noted) {
       record_file_events(name, *files);
       written_.push_back(std::move(files));
@@ -196,7 +205,9 @@ private:
       return true;
     auto done = append_records();
     if (!done)
-      report_failure(".sluice/audit.db", "the repair cannot be recorded in it", done.error());
+      report_failure(".sluice/audit.db",
+                     (audit_damage_.empty() ? "" : audit_damage_ + "; ") + "the repair cannot be recorded in it",
+                     done.error());
     return static_cast<bool>(done);
   }
 
@@ -231,9 +242,13 @@ private:
     return caf::unit;
   }
 
-  void acknowledge() {
-    for (const auto& name : sqlite::files_set_aside(root_.audit_path())) {
-      auto kept = sqlite::acknowledge_file(root_.folder() / name);
+  void acknowledge_damaged_files() {
+    auto names = sqlite::find_damaged_files(root_.audit_path());
+    // The audit names the file of this repair already; an older one must not take that name.
+    std::stable_partition(names.begin(), names.end(),
+                          [this](const std::string& name) { return name == damaged_audit_; });
+    for (const auto& name : names) {
+      auto kept = sqlite::acknowledge_damaged_file(root_.folder() / name);
       if (kept)
         report_done(".sluice/" + name, "acknowledged; it is now .sluice/" + *kept);
       else
@@ -248,7 +263,7 @@ private:
     auto found = sqlite::inspect(path, {});
     if (found ? found->damage.empty() : code_of(found.error()) != errc::corrupt)
       return;
-    auto kept = sqlite::set_file_aside(path, wall_us(time_));
+    auto kept = sqlite::move_damaged_file(path, wall_us(time_));
     if (kept)
       report_done(subject, "it was damaged; it is kept as .sluice/" + *kept + ", and the broker begins a new one");
     else
@@ -270,6 +285,9 @@ private:
   std::map<std::string, sqlite::judged_comparison> known_;
   std::map<std::string, ledger_standing> standings_;
   std::vector<audit_record> records_;
+  // The damage of the audit file, and the name that the file has until it is acknowledged.
+  std::string audit_damage_;
+  std::string damaged_audit_;
   // Of databases that the repair has written to.
   std::vector<std::unique_ptr<sqlite::file_guard>> written_;
   repair_actions out_;

@@ -11,7 +11,7 @@
 
 namespace sluice::doctor {
 
-/// One thing that a repair did, or could not do.
+/// One step of a repair, done or failed.
 struct repair_action {
   /// A database, or a file of the broker's.
   std::string subject;
@@ -21,11 +21,11 @@ struct repair_action {
 
 using repair_actions = std::vector<repair_action>;
 
-/// Makes the repairs that need no decision: ledgers (`sqlite::repair_ledger`); a damaged audit file, which is renamed
-/// and replaced by one completed from the ledgers; damaged files of the log and of the buffer, which are renamed.
-/// Acknowledges audit files that were renamed before. Each repair of a ledger is a record of type `repair` in the
-/// audit. Idempotent: returns nothing when no repair was needed. @pre the caller holds the store's lock, and this
-/// process has no connection to the store's databases
+/// Makes the repairs that need no decision: repairs ledgers (`sqlite::repair_ledger`); replaces a damaged audit file by
+/// one that is completed from the ledgers; renames damaged files of the log and of the buffer. Acknowledges damaged
+/// audit files, so that they have the name `audit.db.kept-TIME`, under which the audit records the one of this repair.
+/// Each repair of a ledger is a record of type `repair` in the audit. Idempotent: returns nothing when no repair was
+/// needed. @pre the caller holds the store's lock, and this process has no connection to the store's databases
 repair_actions repair_store(const store_root& root, const clock& time);
 
 /// [{"subject", "text", "failed"}]

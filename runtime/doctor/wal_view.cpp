@@ -17,7 +17,7 @@ constexpr uint64_t bytes_per_mib = 1ULL << 20;
 constexpr uint64_t large_log = 64 * bytes_per_mib;
 
 // The layout of the index, fixed by https://sqlite.org/walformat.html#the_wal_index_file_format: two copies of a header
-// of 48 bytes, then what is moved, the marks of five readers, and the bytes that are locked.
+// of 48 bytes, then the number of moved frames, the marks of five readers, and the bytes that are locked.
 constexpr size_t frames_at = 16;
 constexpr size_t is_initialized_at = 12;
 constexpr size_t moved_at = 96;

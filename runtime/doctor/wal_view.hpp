@@ -25,15 +25,16 @@ struct wal_view {
     uint64_t up_to = 0;
   };
   std::vector<reader> readers;
-  /// The process that holds the write lock; 0 if there is none.
+  /// The process that holds the write lock; 0 without one.
   pid_t writer = 0;
 };
 
-/// Looks at the log beside `database`; nothing when there is none, or its index is missing or unreadable. Takes no lock
-/// and changes nothing. @pre this process has no connection to the database, whose locks would be gone afterwards
+/// Reads the index of the log beside `database`; nothing when log or index are missing, or the index is unreadable.
+/// Takes no lock and changes nothing. @pre this process has no connection to the database, whose locks would be gone
+/// afterwards
 std::optional<wal_view> look_at_wal(const std::filesystem::path& database);
 
-/// Whether the log is of a usual size, and if not, what keeps it so. @param leader 0 when there is none
+/// Whether the log has a usual size, and if not, the processes that keep it large. @param leader 0 without one
 finding judge_wal(const std::string& db, const wal_view& view, pid_t leader);
 
 } // namespace sluice::doctor

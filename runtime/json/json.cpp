@@ -16,7 +16,7 @@ using nlohmann::json;
 namespace {
 
 // Beside the text of the rows.
-constexpr size_t around_rows = 1'024;
+constexpr size_t envelope_bytes = 1'024;
 
 const rowset& rows_of(const std::shared_ptr<const rowset>& rows) {
   // Never destroyed: brokers that are static objects use it until their end.
@@ -55,7 +55,7 @@ void append_form(json_writer& to, integer_form integers) {
 // Members are in the order of their names, as `nlohmann::json` has them.
 std::string render(const rowset& rows, integer_form integers) {
   std::string text;
-  text.reserve(rows.footprint() + around_rows);
+  text.reserve(rows.footprint() + envelope_bytes);
   json_writer to{text};
   to.begin_object();
   append_columns(to, rows);
@@ -66,7 +66,7 @@ std::string render(const rowset& rows, integer_form integers) {
 
 std::string render(const write_result& result, integer_form integers) {
   std::string text;
-  text.reserve(around_rows);
+  text.reserve(envelope_bytes);
   json_writer to{text};
   to.begin_object().key("commit_seq").number(result.commit_seq);
   append_form(to, integers);
@@ -86,7 +86,7 @@ std::string render(const write_result& result, integer_form integers) {
 std::string render(const read_result& result, integer_form integers) {
   const auto& rows = rows_of(result.rows);
   std::string text;
-  text.reserve(rows.footprint() + around_rows);
+  text.reserve(rows.footprint() + envelope_bytes);
   json_writer to{text};
   to.begin_object().key("as_of_seq").number(result.as_of_seq);
   append_columns(to, rows);
@@ -99,7 +99,7 @@ std::string render(const read_result& result, integer_form integers) {
 std::string render(const cursor_page& page, integer_form integers) {
   const auto& rows = rows_of(page.rows);
   std::string text;
-  text.reserve(rows.footprint() + around_rows);
+  text.reserve(rows.footprint() + envelope_bytes);
   json_writer to{text};
   to.begin_object().key("as_of_seq").number(page.as_of_seq);
   append_columns(to, rows);

@@ -93,10 +93,10 @@ caf::expected<open_files::share> open_files::open(const std::shared_ptr<file_use
   return make_error(errc::busy, std::move(refusal), {.retry_after_ms = retry_for_files_after_ms});
 }
 
-caf::error open_files::explain(const file_use& use, caf::error why) {
+caf::error open_files::explain(const file_use& use, caf::error error) {
   // The files that it opened before it failed are closed again.
-  if (code_of(why) != errc::io_error || machine_.free(machine_.limit()) >= of_first_connection)
-    return why;
+  if (code_of(error) != errc::io_error || machine_.free(machine_.limit()) >= of_first_connection)
+    return error;
   auto will_be_closed = false;
   std::vector<std::string> to_close;
   std::string refusal;

@@ -96,10 +96,10 @@ public:
   /// then, so that another try a moment later may succeed.
   caf::expected<share> open(const std::shared_ptr<file_use>& use);
 
-  /// The error to report for a connection that could not be opened because of `why`: `why` itself, or, when that is an
-  /// `io_error` and the process has fewer descriptors left than a database takes, `busy` as above, or `unavailable`
+  /// The error to report for a connection that could not be opened because of `error`: `error` itself, or, when that is
+  /// an `io_error` and the process has fewer descriptors left than a database takes, `busy` as above, or `unavailable`
   /// when there is no database to close.
-  caf::error explain(const file_use& use, caf::error why);
+  caf::error explain(const file_use& use, caf::error error);
 
   /// Descriptors that the open databases have.
   uint64_t used() const;

@@ -41,8 +41,8 @@ struct secret_file {
   std::string name() const { return "the " + std::string{kind} + " " + path.filename().string(); }
 };
 
-caf::error refuse(const secret_file& file, std::string_view why) {
-  return make_error(errc::not_authorized, file.name() + " " + std::string{why});
+caf::error refuse(const secret_file& file, std::string_view reason) {
+  return make_error(errc::not_authorized, file.name() + " " + std::string{reason});
 }
 
 caf::error failed(const secret_file& file, std::string_view action, int code) {

@@ -5,12 +5,12 @@
 
 namespace sluice {
 
-caf::error cannot_make(const std::string& object, int code) {
+caf::error file_error(const std::string& action, int code) {
   if (code == EROFS || code == EACCES || code == EPERM)
-    return make_error(errc::read_only, "the store root may not be written: " + object + " cannot be made");
+    return make_error(errc::read_only, "cannot " + action + ": no permission to write in the folder of the store");
   if (code == ENOSPC || code == EDQUOT)
-    return make_error(errc::disk_full, "the disk is full: " + object + " cannot be made");
-  return make_error(errc::io_error, object + " cannot be made: " + std::generic_category().message(code));
+    return make_error(errc::disk_full, "cannot " + action + ": the disk is full");
+  return make_error(errc::io_error, "cannot " + action + ": " + std::generic_category().message(code));
 }
 
 } // namespace sluice

@@ -6,8 +6,8 @@
 
 namespace sluice {
 
-/// Why `object`, a file or folder of ours, could not be made: `code` is the `errno`. `errc::read_only`, `disk_full` or
-/// `io_error`.
-caf::error cannot_make(const std::string& object, int code);
+/// The error "cannot ACTION: REASON" for a file or folder of the broker, as of `action` "create .sluice/". `code` is
+/// the `errno`; gives `errc::read_only`, `disk_full` or `io_error`.
+caf::error file_error(const std::string& action, int code);
 
 } // namespace sluice

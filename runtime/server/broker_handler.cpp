@@ -71,9 +71,9 @@ broker_handler::~broker_handler() {
 void broker_handler::call(const std::string& name, json params, rpc::answer_to done) {
   const auto* found = rpc::find_method(name);
   if (!found) {
-    auto why = rpc::unknown_method(name);
-    note_refusal(name, params, why);
-    return done({nullptr, std::move(why), {}});
+    auto reason = rpc::unknown_method(name);
+    note_refusal(name, params, reason);
+    return done({nullptr, std::move(reason), {}});
   }
   auto call = std::make_shared<pending>(pending{service_, here_, link_, *found, std::move(done)});
   call->params = &params;
@@ -92,14 +92,14 @@ void broker_handler::call(const std::string& name, json params, rpc::answer_to d
   call->params = nullptr;
 }
 
-void broker_handler::note_refusal(std::string_view name, const json& params, const rpc::error& why) {
+void broker_handler::note_refusal(std::string_view name, const json& params, const rpc::error& reason) {
   unrecorded_request request;
   if (const auto* found = rpc::find_method(name))
     request.type = found->type;
   request.link_agent = link_->agent;
   request.peer = link_->peer;
   rpc::read_names(params, request);
-  service_.leader_.record(request, code_name_of({nullptr, why, {}}));
+  service_.leader_.record(request, code_name_of({nullptr, reason, {}}));
 }
 
 void broker_handler::hello(const json& params, const call_ptr& call) {
@@ -152,20 +152,21 @@ void broker_handler::write(const json& params, const call_ptr& call) {
     return run_write(*known, std::move(*request), call);
   auto name = request->db;
   using use = service::file_use;
-  owner.with_database(name, use::may_make, [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
-    if (!db)
-      return call->refuse(x, db.error());
-    x.db = db->name();
-    if (!pending::refuse_cancelled(call, x))
-      run_write(*db, std::move(x), call);
-  });
+  owner.with_database(name, use::may_make,
+                      [call, write = std::move(*request)](const caf::expected<database>& db) mutable {
+                        if (!db)
+                          return call->refuse(write, db.error());
+                        write.db = db->name();
+                        if (!pending::refuse_cancelled(call, write))
+                          run_write(*db, std::move(write), call);
+                      });
 }
 
 void broker_handler::run_write(const database& db, write_request request, const call_ptr& call) {
   call->recorded = true;
   db.write(&call->owner.actor_, std::move(request))
     .then([call](const write_result& result) { pending::succeed(call, result); },
-          [call](const caf::error& why) { call->fail(why); });
+          [call](const caf::error& reason) { call->fail(reason); });
 }
 
 void broker_handler::read(const json& params, const call_ptr& call) {
@@ -183,11 +184,11 @@ void broker_handler::read(const json& params, const call_ptr& call) {
   auto name = request->db;
   using use = service::file_use;
   owner.with_database(name, use::must_exist,
-                      [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
+                      [call, read = std::move(*request)](const caf::expected<database>& db) mutable {
                         if (!db)
-                          return call->refuse(x, db.error());
-                        x.db = db->name();
-                        run_read(*db, std::move(x), call);
+                          return call->refuse(read, db.error());
+                        read.db = db->name();
+                        run_read(*db, std::move(read), call);
                       });
 }
 
@@ -269,7 +270,7 @@ void broker_handler::subscribe(const json& params, const call_ptr& call) {
   auto name = wish->db;
   call->names.db = name;
   using use = service::file_use;
-  call->owner.with_database(name, use::must_exist, [call, x = std::move(*wish)](caf::expected<database> db) {
+  call->owner.with_database(name, use::must_exist, [call, subscription = std::move(*wish)](caf::expected<database> db) {
     if (!db)
       return call->fail(db.error());
     auto handler = call->handler.lock();
@@ -277,16 +278,16 @@ void broker_handler::subscribe(const json& params, const call_ptr& call) {
       return;
     auto& owner = call->owner;
     auto newest = owner.listen(*db);
-    auto after = x.from_seq.value_or(newest);
+    auto after = subscription.from_seq.value_or(newest);
     if (after > newest)
       return call->fail(
         make_error(errc::invalid_request, fmt::format("from_seq is {}, but the newest commit is {}", after, newest)));
-    auto names = std::accumulate(x.tables.begin(), x.tables.end(), size_t{0}, [](size_t sum, const std::string& table) {
-      return sum + sizeof table + table.size();
-    });
-    if (auto why = handler->check_subscriptions(names))
-      return call->fail(why);
-    auto id = owner.subscriptions_.add({db->name(), x.tables, after, call->link->push}, newest);
+    auto names =
+      std::accumulate(subscription.tables.begin(), subscription.tables.end(), size_t{0},
+                      [](size_t sum, const std::string& table) { return sum + sizeof table + table.size(); });
+    if (auto reason = handler->check_subscriptions(names))
+      return call->fail(reason);
+    auto id = owner.subscriptions_.add({db->name(), subscription.tables, after, call->link->push}, newest);
     handler->subscribed_.emplace(id, names);
     call->succeed({{"subscription", id}, {"db", db->name()}, {"as_of_seq", newest}});
   });

@@ -28,7 +28,7 @@ public:
 
   void set_request_id(const nlohmann::json* id) override { is_notification_ = id == nullptr; }
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
-  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override;
+  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& reason) override;
 
   void hold(bool is_behind) override;
   void leave() override;
@@ -86,7 +86,7 @@ private:
   void ask_or_wait(const database& db, read_request request, const call_ptr& call);
   void ask(const database& db, read_request request, const call_ptr& call);
   void run_waiting();
-  void refuse_waiting(const std::function<bool(const waiting_read&)>& is_meant, errc code, const char* why);
+  void refuse_waiting(const std::function<bool(const waiting_read&)>& is_meant, errc code, const char* reason);
   void drop_cancelled();
   void await_time_out();
 

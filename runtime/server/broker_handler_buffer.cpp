@@ -20,7 +20,7 @@ void broker_handler::put(const json& params, const call_ptr& call) {
   owner.leader_.buffer()
     .put(&owner.actor_, std::move(*operation))
     .then([call](const buffer_receipt& receipt) { call->succeed(as_json(receipt)); },
-          [call](const caf::error& why) { call->fail(why); });
+          [call](const caf::error& error) { call->fail(error); });
 }
 
 void broker_handler::get(const json& params, const call_ptr& call) {
@@ -34,7 +34,7 @@ void broker_handler::get(const json& params, const call_ptr& call) {
   owner.leader_.buffer()
     .get(&owner.actor_, std::move(*request))
     .then([call](const buffered_row& row) { call->succeed(as_json(row, call->integers)); },
-          [call](const caf::error& why) { call->fail(why); });
+          [call](const caf::error& error) { call->fail(error); });
 }
 
 void broker_handler::flush(const json& params, const call_ptr& call) {
@@ -48,7 +48,7 @@ void broker_handler::flush(const json& params, const call_ptr& call) {
   owner.leader_.buffer()
     .flush(&owner.actor_, std::move(*request))
     .then([call](const flush_report& report) { call->succeed(as_json(report)); },
-          [call](const caf::error& why) { call->fail(why); });
+          [call](const caf::error& error) { call->fail(error); });
 }
 
 void broker_handler::list_rejected(const json& params, const call_ptr& call) {
@@ -85,7 +85,7 @@ void broker_handler::decide_on_rejected(const json& params, const call_ptr& call
       [call, done](uint64_t count) {
         call->succeed({{done, count}});
       },
-      [call](const caf::error& why) { call->fail(why); });
+      [call](const caf::error& error) { call->fail(error); });
 }
 
 } // namespace sluice

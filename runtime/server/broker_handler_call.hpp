@@ -164,8 +164,8 @@ struct broker_handler::pending {
           succeed(self, result);
           ended();
         };
-        auto failed = [self, ended](const caf::error& why) {
-          self->fail(why);
+        auto failed = [self, ended](const caf::error& reason) {
+          self->fail(reason);
           ended();
         };
         auto& from = self->owner;
@@ -173,21 +173,21 @@ struct broker_handler::pending {
       });
   }
 
-  void fail(const failure& why) {
-    auto error = rpc::error_of(why);
-    if (why.code == errc::unavailable && owner.draining_)
+  void fail(const failure& reason) {
+    auto error = rpc::error_of(reason);
+    if (reason.code == errc::unavailable && owner.draining_)
       error.data["draining"] = true;
     answer({nullptr, std::move(error), {}});
   }
-  void fail(const caf::error& why) { fail(describe(why)); }
+  void fail(const caf::error& reason) { fail(describe(reason)); }
 
   // Refuses a request that was decoded, but reached no actor that records it.
-  template <class Request> void refuse(const Request& request, const caf::error& why) {
+  template <class Request> void refuse(const Request& request, const caf::error& reason) {
     names.agent = request.agent;
     names.db = request.db;
     names.request_id = request.request_id;
     names.correlation_id = request.correlation_id;
-    auto own = describe(why);
+    auto own = describe(reason);
     own.request_id = request.request_id;
     fail(own);
   }
@@ -202,8 +202,8 @@ struct broker_handler::pending {
   bool sign(std::string& name) {
     if (name.empty())
       name = link->agent;
-    else if (auto why = why_no_agent(name)) {
-      fail(make_error(errc::invalid_request, "agent " + *why));
+    else if (auto reason = why_no_agent(name)) {
+      fail(make_error(errc::invalid_request, "agent " + *reason));
       return false;
     }
     agent = name;

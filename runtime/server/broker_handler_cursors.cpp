@@ -24,11 +24,11 @@ void broker_handler::open_cursor(const json& params, const call_ptr& call) {
   auto name = request->db;
   using use = service::file_use;
   call->owner.with_database(name, use::must_exist,
-                            [call, x = std::move(*request)](const caf::expected<database>& db) mutable {
+                            [call, opening = std::move(*request)](const caf::expected<database>& db) mutable {
                               if (!db)
-                                return call->refuse(x, db.error());
-                              x.db = db->name();
-                              run_open(*db, std::move(x), call);
+                                return call->refuse(opening, db.error());
+                              opening.db = db->name();
+                              run_open(*db, std::move(opening), call);
                             });
 }
 
@@ -37,7 +37,7 @@ void broker_handler::run_open(const database& db, read_request request, const ca
     return;
   auto handler = call->handler.lock();
   if (handler && handler->is_held_) {
-    handler->held_pages_.push_back([db, x = std::move(request), call] { run_open(db, x, call); });
+    handler->held_pages_.push_back([db, opening = std::move(request), call] { run_open(db, opening, call); });
     return;
   }
   if (handler)
@@ -52,7 +52,7 @@ void broker_handler::run_open(const database& db, read_request request, const ca
           owner->keep_cursor(page.cursor, {db, call->integers, ended, call->owner.under_way_.add(known)});
         pending::succeed(call, page);
       },
-      [call](const caf::error& why) { call->fail(why); });
+      [call](const caf::error& error) { call->fail(error); });
 }
 
 void broker_handler::next_page(const json& params, const call_ptr& call) {
@@ -87,11 +87,11 @@ void broker_handler::run_next(uint64_t id, const call_ptr& call) {
           owner->forget_cursor(id);
         pending::succeed(call, page);
       },
-      [call, id](const caf::error& why) {
+      [call, id](const caf::error& error) {
         if (auto owner = call->handler.lock())
           if (auto known = owner->cursors_.find(id); known != owner->cursors_.end() && known->second.ended.cancelled())
             owner->forget_cursor(id);
-        call->fail(why);
+        call->fail(error);
       });
 }
 
@@ -108,7 +108,7 @@ void broker_handler::close_cursor(const json& params, const call_ptr& call) {
   handler->forget_cursor(*id);
   auto& owner = call->owner;
   owner.actor_.request(owner.leader_.actors().cursors(), caf::infinite, sluice::close_cursor{*id})
-    .then(answer, [call](const caf::error& why) { call->fail(why); });
+    .then(answer, [call](const caf::error& error) { call->fail(error); });
 }
 
 void broker_handler::keep_cursor(uint64_t id, own_cursor cursor) {

@@ -43,8 +43,8 @@ void broker_handler::ask(const database& db, read_request request, const call_pt
         pending::succeed(call, result);
         forget();
       },
-      [call, forget](const caf::error& why) {
-        call->fail(why);
+      [call, forget](const caf::error& error) {
+        call->fail(error);
         forget();
       });
 }
@@ -63,7 +63,7 @@ void broker_handler::run_waiting() {
 }
 
 void broker_handler::refuse_waiting(const std::function<bool(const waiting_read&)>& is_meant, errc code,
-                                    const char* why) {
+                                    const char* error) {
   std::list<waiting_read> meant;
   for (auto waiting = waiting_.begin(); waiting != waiting_.end();)
     if (auto at = waiting++; is_meant(*at))
@@ -71,7 +71,7 @@ void broker_handler::refuse_waiting(const std::function<bool(const waiting_read&
   for (auto& waiting : meant) {
     // No actor has seen it.
     waiting.call->recorded = false;
-    waiting.call->refuse(waiting.request, make_error(code, why));
+    waiting.call->refuse(waiting.request, make_error(code, error));
   }
 }
 

@@ -95,7 +95,7 @@ caf::expected<fs::path> socket_path_of(const store_root& root, bool make_folder)
   auto name = name_for(root.path());
   auto folder = folder_outside(name.size());
   if (make_folder && mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
-    return cannot_make("the folder for the socket", errno);
+    return file_error("create the folder for the socket", errno);
   struct stat info {};
   if (lstat(folder.c_str(), &info) != 0) {
     if (errno == ENOENT && !make_folder)
@@ -142,7 +142,7 @@ caf::expected<void> publish(const store_root& root, const broker_info& info) {
   auto code = errno;
   if (file)
     unlink(unfinished.c_str());
-  return cannot_make(".sluice/broker.json", code);
+  return file_error("create .sluice/broker.json", code);
 }
 
 void unpublish(const store_root& root, const broker_info& info) {

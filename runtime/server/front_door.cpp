@@ -45,13 +45,13 @@ public:
 
   std::unique_ptr<rpc::handler> open_handler() override { return service_.open_handler({{}, agent_, {}}); }
 
-  void note_refusal(errc why) override {
-    open_handler()->note_refusal({}, nullptr, rpc::error_of(describe(make_error(why, "the request is too large"))));
+  void note_refusal(errc code) override {
+    open_handler()->note_refusal({}, nullptr, rpc::error_of(describe(make_error(code, "the request is too large"))));
   }
 
   void check_health(std::function<void(http::health)> done) override {
-    service_.check_health([done = std::move(done)](std::optional<std::string> why) {
-      done({!why, why.value_or(std::string{})});
+    service_.check_health([done = std::move(done)](std::optional<std::string> error) {
+      done({!error, error.value_or(std::string{})});
     });
   }
 
@@ -169,7 +169,7 @@ caf::expected<void> front_door::parts::listen_http() {
 void front_door::parts::want_stop(std::string_view reason) {
   if (std::exchange(stop_was_wanted, true))
     return;
-  auto tell = [to = options.stop_wanted, why = std::string{reason}] { to(why); };
+  auto tell = [to = options.stop_wanted, error = std::string{reason}] { to(error); };
   try {
     teller_of_host.thread = std::thread{tell};
   } catch (const std::system_error&) {
@@ -222,8 +222,8 @@ void front_door::parts::look_around() {
 
 caf::expected<std::unique_ptr<front_door>> front_door::open(broker& leader, front_door_options options) {
   std::unique_ptr<front_door> door{new front_door{leader.door()}};
-  if (auto why = door->start(leader, std::move(options)))
-    return why;
+  if (auto error = door->start(leader, std::move(options)))
+    return error;
   return door;
 }
 
@@ -240,7 +240,7 @@ void front_door::parts::run_loop() {
     });
 }
 
-front_door::front_door(std::shared_ptr<door_keeper> keeper)
+front_door::front_door(std::shared_ptr<front_door_guard> keeper)
   : keeper_(std::move(keeper)), teller_(std::make_unique<teller>()) {}
 
 front_door::~front_door() {
@@ -252,19 +252,19 @@ front_door::~front_door() {
 caf::error front_door::start(broker& leader, front_door_options options) {
   std::lock_guard guard{mutex_};
   // The end of the broker waits here until the door is open, and then closes it.
-  if (auto why = keeper_->enter([this] { stop(); }))
-    return why;
+  if (auto error = keeper_->enter([this] { stop(); }))
+    return error;
   is_entered_ = true;
-  caf::error why;
+  caf::error error;
   try {
-    why = serve(leader, std::move(options));
+    error = serve(leader, std::move(options));
   } catch (const std::exception& lacking) {
     // Threads, memory or descriptors.
-    why = make_error(errc::unavailable, std::string{"the front door cannot be opened: "} + lacking.what());
+    error = make_error(errc::unavailable, std::string{"the front door cannot be opened: "} + lacking.what());
   }
-  if (why)
+  if (error)
     leave();
-  return why;
+  return error;
 }
 
 caf::error front_door::serve(broker& leader, front_door_options options) {

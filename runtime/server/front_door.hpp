@@ -48,13 +48,13 @@ public:
 private:
   struct parts;
   struct teller;
-  explicit front_door(std::shared_ptr<door_keeper> keeper);
+  explicit front_door(std::shared_ptr<front_door_guard> keeper);
 
   caf::error start(broker& leader, front_door_options options);
   caf::error serve(broker& leader, front_door_options options);
   void leave();
 
-  const std::shared_ptr<door_keeper> keeper_;
+  const std::shared_ptr<front_door_guard> keeper_;
   bool is_entered_ = false;
   std::mutex mutex_;
   std::unique_ptr<teller> teller_;

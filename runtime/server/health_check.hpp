@@ -18,20 +18,22 @@ public:
   using result = std::optional<std::string>;
   using then = std::function<void(const result&)>;
 
-  static constexpr std::chrono::seconds good_for{1};
+  /// How old the answer of a check may be.
+  static constexpr std::chrono::seconds max_age{1};
 
-  /// @param look starts a check, and calls its argument once, later, on the same thread
-  explicit health_check(std::function<void(std::function<void(result)>)> look) : look_(std::move(look)) {}
+  /// @param start_check starts a check, and calls its argument once, later, on the same thread
+  explicit health_check(std::function<void(std::function<void(result)>)> start_check)
+    : start_check_(std::move(start_check)) {}
 
   /// Calls `done` once: at once, or when the check under way is over. @param now on a steady clock
   void ask(clock::steady now, then done);
 
 private:
-  std::function<void(std::function<void(result)>)> look_;
+  std::function<void(std::function<void(result)>)> start_check_;
   std::vector<then> waiting_;
   result last_;
-  // When the last check began.
-  std::optional<clock::steady> looked_at_;
+  // Begin of the last check.
+  std::optional<clock::steady> checked_at_;
 };
 
 } // namespace sluice

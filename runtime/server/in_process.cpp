@@ -54,9 +54,9 @@ caf::expected<json> in_process_methods::call(const std::string& method, json par
   auto result = answer->get_future();
   asio::post(loop_, [this, answer, needs_process, method, params = std::move(params)]() mutable {
     if (needs_process) {
-      auto why = make_error(errc::route_required, method + " needs a broker, and none is running");
-      handler_->note_refusal(method, params, rpc::error_of(describe(why)));
-      return answer->set_value(std::move(why));
+      auto error = make_error(errc::route_required, method + " needs a broker, and none is running");
+      handler_->note_refusal(method, params, rpc::error_of(describe(error)));
+      return answer->set_value(std::move(error));
     }
     handler_->call(method, std::move(params), [answer](rpc::answer x) { answer->set_value(result_of(std::move(x))); });
   });

@@ -43,8 +43,8 @@ public:
     done({nullptr, std::move(error), {}});
   }
 
-  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& why) override {
-    methods_.note_refusal(method, params, why);
+  void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& reason) override {
+    methods_.note_refusal(method, params, reason);
   }
 
 private:
@@ -71,8 +71,8 @@ void line_connection::start(std::unique_ptr<rpc::handler> methods) {
   });
 }
 
-void line_connection::refuse(const failure& why) {
-  auto error = rpc::error_of(why);
+void line_connection::refuse(const failure& reason) {
+  auto error = rpc::error_of(reason);
   send(dump({{"jsonrpc", "2.0"},
              {"id", nullptr},
              {"error", {{"code", error.code}, {"message", error.message}, {"data", error.data}}}}));
@@ -206,13 +206,13 @@ bool line_connection::drop_if_too_large() {
     in_.size() > fair_share && shared_.inflight_bytes + shared_.unhandled_bytes > limits.max_inflight_bytes;
   if (!too_large && !no_room)
     return false;
-  auto why = too_large
-               ? make_failure(errc::too_large, "the line is longer than " + std::to_string(limits.max_request_bytes)
-                                                 + " bytes (max_request_bytes)")
-               : make_failure(errc::overloaded, too_many_bytes);
+  auto reason = too_large
+                  ? make_failure(errc::too_large, "the line is longer than " + std::to_string(limits.max_request_bytes)
+                                                    + " bytes (max_request_bytes)")
+                  : make_failure(errc::overloaded, too_many_bytes);
   if (methods_)
-    methods_->note_refusal({}, nullptr, rpc::error_of(why));
-  refuse(why);
+    methods_->note_refusal({}, nullptr, rpc::error_of(reason));
+  refuse(reason);
   return true;
 }
 

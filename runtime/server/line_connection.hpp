@@ -51,7 +51,7 @@ public:
   void start(std::unique_ptr<rpc::handler> methods);
 
   /// Sends an error with the reason, and ends the connection.
-  void refuse(const failure& why);
+  void refuse(const failure& error);
 
   /// Sends a notification to a subscriber; false when earlier documents have not been read yet, unless it `must` be
   /// sent.

@@ -91,7 +91,7 @@ void service::with_database(const std::string& name, file_use use, with_opened t
     databases_.keep(db);
     opened(key, db);
   };
-  auto fail = [this, key](caf::error& why) { opened(key, std::move(why)); };
+  auto fail = [this, key](caf::error& error) { opened(key, std::move(error)); };
   if (use == file_use::may_make)
     leader_.open_database(&actor_, *canonical).then(done, fail);
   else
@@ -168,8 +168,8 @@ void service::look_at_health(std::function<void(health_check::result)> done) {
   in_background(
     files_,
     [this]() -> std::optional<std::string> {
-      if (auto why = leader_.why_failed())
-        return why->message;
+      if (auto error = leader_.why_failed())
+        return error->message;
       for (const auto& db : leader_.status().databases)
         if (db.quarantined)
           return "the database " + db.name + " is in quarantine";

@@ -14,7 +14,9 @@ namespace sluice {
 
 namespace {
 
-config_mistake invalid(const toml::node& at, std::string why) { return {at.source().begin.line, 0, std::move(why)}; }
+config_mistake invalid(const toml::node& at, std::string reason) {
+  return {at.source().begin.line, 0, std::move(reason)};
+}
 
 config_mistake unusable(std::string_view key, const toml::node& node, const std::string& range,
                         std::string_view table = "buffer_table") {
@@ -48,16 +50,16 @@ std::optional<config_mistake> take_entry(std::string_view key, const toml::node&
   if (key != "interval_ms")
     return invalid(node, fmt::format("a buffer_table has no '{}'; there are db, table, interval_ms, priority", key));
   int64_t ms = 0;
-  auto why = take_number(key, node, 1, longest_table_interval_ms, ms);
+  auto reason = take_number(key, node, 1, longest_table_interval_ms, ms);
   to.interval = std::chrono::milliseconds{ms};
-  return why;
+  return reason;
 }
 
 std::optional<config_mistake> take_table(const toml::node& node, std::vector<buffer_table_entry>& to) {
   buffer_table_entry entry;
   for (auto&& [key, member] : *node.as_table())
-    if (auto why = take_entry(key.str(), member, entry))
-      return why;
+    if (auto reason = take_entry(key.str(), member, entry))
+      return reason;
   for (const auto& [key, text] : {std::pair{"db", &entry.table.db}, std::pair{"table", &entry.table.table}})
     if (text->empty())
       return invalid(node, fmt::format("this [[buffer_table]] lacks {}", key));
@@ -73,9 +75,9 @@ std::optional<config_mistake> take_table(const toml::node& node, std::vector<buf
 } // namespace
 
 std::string as_written(const toml::node& node) {
-  auto text = node.visit([](const auto& x) {
+  auto text = node.visit([](const auto& content) {
     std::ostringstream out;
-    out << x;
+    out << content;
     return out.str();
   });
   return text.size() > 80 ? fmt::format("{:.80}...", text) : text;
@@ -98,8 +100,8 @@ std::optional<config_mistake> read_buffer_tables(const toml::node& node, std::ve
   if (!tables || !tables->is_homogeneous(toml::node_type::table))
     return invalid(node, "buffer_table must be written as [[buffer_table]], once for each table");
   for (const auto& table : *tables)
-    if (auto why = take_table(table, to))
-      return why;
+    if (auto reason = take_table(table, to))
+      return reason;
   return std::nullopt;
 }
 

@@ -77,15 +77,15 @@ std::optional<config_mistake> read_database(const toml::node& node, std::vector<
   database_entry entry;
   for (auto&& [key, member] : *node.as_table()) {
     const auto* s = find_setting(key.str());
-    std::optional<config_mistake> why;
+    std::optional<config_mistake> mistake;
     if (key.str() == "db")
-      why = read_database_name("database", member, entry.db);
+      mistake = read_database_name("database", member, entry.db);
     else if (!s || !s->per_database)
-      why = config_mistake{member.source().begin.line, 0, no_setting_of_a_database(key.str())};
+      mistake = config_mistake{member.source().begin.line, 0, no_setting_of_a_database(key.str())};
     else
-      why = apply_value(entry.values, *s, member);
-    if (why)
-      return why;
+      mistake = apply_value(entry.values, *s, member);
+    if (mistake)
+      return mistake;
     if (s)
       entry.set.push_back(s);
   }
@@ -103,22 +103,22 @@ std::optional<config_mistake> read_databases(const toml::node& node, std::vector
     return config_mistake{node.source().begin.line, 0,
                           "database must be written as [[database]], once for each database"};
   for (const auto& table : *tables)
-    if (auto why = read_database(table, to))
-      return why;
+    if (auto mistake = read_database(table, to))
+      return mistake;
   return std::nullopt;
 }
 
 std::optional<config_mistake> apply_text(broker_config& to, file_entries& entries, std::string_view text) {
   auto parsed = toml::parse(text);
   if (!parsed) {
-    const auto& why = parsed.error();
-    return config_mistake{why.source().begin.line, why.source().begin.column, std::string{why.description()}};
+    const auto& error = parsed.error();
+    return config_mistake{error.source().begin.line, error.source().begin.column, std::string{error.description()}};
   }
   for (auto&& [key, node] : parsed.table())
-    if (auto why = key.str() == "buffer_table" ? read_buffer_tables(node, entries.buffer_tables)
-                   : key.str() == "database"   ? read_databases(node, entries.databases)
-                                               : apply_entry(to, key.str(), node))
-      return why;
+    if (auto mistake = key.str() == "buffer_table" ? read_buffer_tables(node, entries.buffer_tables)
+                       : key.str() == "database"   ? read_databases(node, entries.databases)
+                                                   : apply_entry(to, key.str(), node))
+      return mistake;
   return std::nullopt;
 }
 
@@ -140,7 +140,7 @@ std::optional<caf::error> apply_file(broker_config& to, file_entries& entries, c
   if (!wrong)
     return std::nullopt;
   auto column = wrong->column > 0 ? fmt::format(", column {}", wrong->column) : "";
-  return unusable_file(fmt::format("sluice.toml, line {}{}: {}", wrong->line, column, wrong->why));
+  return unusable_file(fmt::format("sluice.toml, line {}{}: {}", wrong->line, column, wrong->reason));
 }
 
 std::optional<caf::error> apply_environment(broker_config& to) {
@@ -168,10 +168,10 @@ caf::expected<broker_config> load_config(const std::filesystem::path& root) {
   broker_config result;
   result.root = root;
   file_entries entries;
-  if (auto why = apply_file(result, entries, root / "sluice.toml"))
-    return std::move(*why);
-  if (auto why = apply_environment(result))
-    return std::move(*why);
+  if (auto reason = apply_file(result, entries, root / "sluice.toml"))
+    return std::move(*reason);
+  if (auto reason = apply_environment(result))
+    return std::move(*reason);
   for (auto& entry : entries.buffer_tables) {
     entry.table.interval = entry.interval.value_or(result.buffer_interval);
     result.buffer_tables.push_back(std::move(entry.table));

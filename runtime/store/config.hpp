@@ -176,7 +176,7 @@ caf::error check_for_locked(const broker_config& config);
 struct config_mistake {
   uint32_t line = 0;
   uint32_t column = 0;
-  std::string why;
+  std::string reason;
 };
 
 /// The first mistake in what `sluice.toml` is to hold; nothing when all of it can be used.

@@ -41,13 +41,13 @@ caf::error check_name(const char* where, const std::string& db, bool as_spelled)
 
 caf::error check_databases(const broker_config& config) {
   for (const auto& [db, own] : config.databases) {
-    if (auto why = check_name("databases", db, true))
-      return why;
+    if (auto reason = check_name("databases", db, true))
+      return reason;
     auto as_general = config.for_database(db);
     for (const auto& s : all_settings())
       if (s.per_database)
-        if (auto why = check_setting(s, as_general, fmt::format("databases: {}: ", db)))
-          return why;
+        if (auto reason = check_setting(s, as_general, fmt::format("databases: {}: ", db)))
+          return reason;
   }
   return {};
 }
@@ -55,8 +55,8 @@ caf::error check_databases(const broker_config& config) {
 caf::error check_buffer_tables(const broker_config& config) {
   std::set<std::pair<std::string, std::string>> known;
   for (const auto& [db, table, interval, priority] : config.buffer_tables) {
-    if (auto why = check_name("buffer_tables", db, false))
-      return why;
+    if (auto reason = check_name("buffer_tables", db, false))
+      return reason;
     if (table.empty())
       return unusable(fmt::format("buffer_tables: a table of {} has no name", db));
     if (interval.count() < 1 || interval.count() > longest_table_interval_ms)
@@ -78,19 +78,19 @@ caf::error check_settings(const broker_config& config, bool locked) {
   for (const auto& s : all_settings()) {
     if (locked && s.key == "lock_wait_ms")
       continue;
-    if (auto why = check_setting(s, config, {}))
-      return why;
+    if (auto reason = check_setting(s, config, {}))
+      return reason;
   }
-  if (auto why = check_databases(config))
-    return why;
+  if (auto reason = check_databases(config))
+    return reason;
   return check_buffer_tables(config);
 }
 
 } // namespace
 
 caf::error check(const broker_config& config) {
-  auto why = check_root(config.root);
-  return why ? why : check_settings(config, false);
+  auto reason = check_root(config.root);
+  return reason ? reason : check_settings(config, false);
 }
 
 caf::error check_for_locked(const broker_config& config) { return check_settings(config, true); }

@@ -91,33 +91,33 @@ private:
       return rename_file(path, "belongs to uid " + std::to_string(info->st_uid));
     if (!S_ISREG(info->st_mode) || ((info->st_mode & 077) == 0 && info->st_nlink <= 1))
       return;
-    std::string why = info->st_nlink > 1 ? "has another hard link" : "could be opened by others";
+    std::string reason = info->st_nlink > 1 ? "has another hard link" : "could be opened by others";
     // Our databases have write-ahead logs. SQLite would roll a journal of whatever origin back into one.
     if (name == "token" || name.ends_with("-journal"))
-      return rename_file(path, why);
+      return rename_file(path, reason);
     if (name.ends_with("-shm") || path == root_.info_path())
-      return remove(path, why);
-    copy(path, why);
+      return remove(path, reason);
+    copy(path, reason);
   }
 
-  void rename_file(const fs::path& path, const std::string& why) {
+  void rename_file(const fs::path& path, const std::string& reason) {
     auto renamed = rename_untrusted(path);
-    say(path, why
+    say(path, reason
                 + (renamed ? ": it is not used, and now has the name " + renamed->filename().native()
                            : ", and cannot be renamed: delete it"));
   }
 
   // Files that the broker makes anew in any case.
-  void remove(const fs::path& path, const std::string& why) {
+  void remove(const fs::path& path, const std::string& reason) {
     if (unlink(path.c_str()) != 0)
-      say(path, why + ", and cannot be removed: delete it");
+      say(path, reason + ", and cannot be removed: delete it");
   }
 
-  void copy(const fs::path& path, const std::string& why) {
+  void copy(const fs::path& path, const std::string& reason) {
     auto failed = replace_by_copy(path);
     if (failed != 0)
       fchmodat(AT_FDCWD, path.c_str(), 0600, 0);
-    say(path, why
+    say(path, reason
                 + (failed == 0 ? ": a private copy has taken its place"
                                : ", and cannot be copied (" + std::generic_category().message(failed)
                                    + "): its mode is 600 now, but others may still have it open"));

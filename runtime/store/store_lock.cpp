@@ -83,7 +83,7 @@ caf::expected<descriptor> lock_file(const store_root& root, lock_conflict& confl
       continue;
     }
     if (!file && code != EACCES)
-      return cannot_make(".sluice/broker.lock", code);
+      return file_error("create .sluice/broker.lock", code);
     if (!file || !is_private(file.get())) {
       if ((file && !is_file_at(file.get(), path)) || rename_untrusted(path))
         continue;

@@ -21,10 +21,10 @@ namespace fs = std::filesystem;
 
 constexpr size_t max_path_bytes = 1'024;
 
-caf::error refuse(std::string why) { return make_error(errc::invalid_request, "db " + std::move(why)); }
+caf::error refuse(std::string reason) { return make_error(errc::invalid_request, "db " + std::move(reason)); }
 
-caf::error refuse(std::string_view name, std::string_view why) {
-  return refuse("'" + std::string{name} + "' " + std::string{why});
+caf::error refuse(std::string_view name, std::string_view reason) {
+  return refuse("'" + std::string{name} + "' " + std::string{reason});
 }
 
 // Names end up in the audit, in JSON and on terminals.
@@ -129,11 +129,11 @@ std::optional<caf::error> check_folder(const fs::path& path) {
     return make_error(errc::not_authorized, ".sluice/ may not be entered");
   struct stat info {};
   if (!folder || fstat(folder.get(), &info) != 0)
-    return cannot_make(".sluice/", errno);
+    return file_error("create .sluice/", errno);
   if (info.st_uid != geteuid())
     return make_error(errc::not_authorized, ".sluice/ belongs to another user");
   if ((info.st_mode & 07777) != 0700 && fchmod(folder.get(), 0700) != 0)
-    return cannot_make(".sluice/", errno);
+    return file_error("create .sluice/", errno);
   return std::nullopt;
 }
 
@@ -161,9 +161,9 @@ caf::expected<store_root> store_root::look_up(const fs::path& root) {
 caf::expected<void> store_root::make_folder() const {
   auto path = folder();
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    return cannot_make(".sluice/", errno);
-  if (auto why = check_folder(path))
-    return std::move(*why);
+    return file_error("create .sluice/", errno);
+  if (auto reason = check_folder(path))
+    return std::move(*reason);
   return caf::unit;
 }
 
@@ -177,14 +177,14 @@ caf::error store_root::not_in_place() {
 caf::expected<store_root> store_root::open(const fs::path& root) {
   auto found = look_up(root);
   if (found)
-    if (auto why = check_folder(found->folder()))
-      return std::move(*why);
+    if (auto reason = check_folder(found->folder()))
+      return std::move(*reason);
   return found;
 }
 
 caf::expected<std::string> store_root::resolve(std::string_view name) const {
-  if (auto why = check_text(name))
-    return std::move(*why);
+  if (auto reason = check_text(name))
+    return std::move(*reason);
   if (!is_in_place())
     return not_in_place();
   std::error_code failed;
@@ -193,16 +193,16 @@ caf::expected<std::string> store_root::resolve(std::string_view name) const {
     return refuse(name, "cannot be looked up: " + failed.message());
   // Both are absolute and free of links and dots, so this only compares names.
   auto relative = target.lexically_relative(path_);
-  if (auto why = check_place(name, relative))
-    return std::move(*why);
-  if (auto why = check_lengths(name, target))
-    return std::move(*why);
+  if (auto reason = check_place(name, relative))
+    return std::move(*reason);
+  if (auto reason = check_lengths(name, target))
+    return std::move(*reason);
   if (has_dangling_link(path_, relative))
     return refuse(name, "goes through a link that leads nowhere");
-  if (auto why = check_other_stores(name, path_, relative))
-    return std::move(*why);
-  if (auto why = check_file(name, target))
-    return std::move(*why);
+  if (auto reason = check_other_stores(name, path_, relative))
+    return std::move(*reason);
+  if (auto reason = check_file(name, target))
+    return std::move(*reason);
   return relative.native();
 }
 

@@ -119,8 +119,8 @@ std::string joined(const std::vector<std::string>& lines) {
 
 std::vector<std::string> include_violations(const std::string& path, std::string_view text) {
   std::vector<std::string> result;
-  auto complain = [&](const std::string& included, std::string_view why) {
-    result.push_back(path + " includes " + included + ": " + std::string{why});
+  auto complain = [&](const std::string& included, std::string_view error) {
+    result.push_back(path + " includes " + included + ": " + std::string{error});
   };
   auto folder = folder_of(path, "actors");
   auto runtime_folder = folder_of(path, "runtime");

@@ -29,6 +29,34 @@ test_the_audit_lists_requests_with_their_agents() {
   has "$out" "constraint"
 }
 
+test_a_status_that_no_record_can_have_is_refused() {
+  prepare
+  for command in list export; do
+    exits 2 sluice audit $command --status comitted
+    has "$err" "sluice: invalid_request: "
+    has "$err" "comitted is not a status; use one of committed, replayed, ok, "
+    for status in log_restored constraint ledger_damaged; do
+      has "$err" ", $status"
+    done
+    is "$out" ""
+  done
+  for status in ok replayed touched internal; do
+    exits 0 sluice audit list --status "$status"
+  done
+}
+
+test_counts_of_one_have_a_singular_noun() {
+  exits 0 sluice exec app.db "CREATE TABLE t (x)"
+  exits 0 sluice audit verify
+  has "$out" "intact: 1 record, head"
+  exits 0 sluice audit prune --before 1h
+  has "$out" "removed 0 records"
+  exits 0 sluice status
+  has "$out" "0 requests over the limits"
+  exits 4 sluice query app.db "VALUES (1), (2)" --max-rows 1
+  has "$err" "the output ends after 1 row;"
+}
+
 test_the_audit_can_be_cut_and_says_so() {
   prepare
   exits 0 sluice audit list --limit 1 --json

@@ -69,8 +69,8 @@ test_a_healthy_store_is_called_so_with_and_without_a_broker() {
   exits 0 sluice doctor . --json
   is "$(json '$.healthy')" 1
   finds leader ok "leads the store and answers"
-  finds broker ok "nothing to complain"
-  finds ledger ok "its 2 commits is whole"
+  finds broker ok "reports no problem"
+  finds ledger ok "(2 commits) is whole"
   finds audit ok "is whole"
   finds foreign_openers ok ""
   finds journal_mode ok WAL
@@ -185,7 +185,7 @@ test_external_commits_are_reported() {
   sqlite3 app.db "INSERT INTO t VALUES (3)"
   exits 0 sluice exec app.db "INSERT INTO t VALUES (4)"
   exits 1 sluice doctor --json
-  finds foreign_commits warning "1 external commits since the broker started"
+  finds foreign_commits warning "1 external commit since the broker started"
 }
 
 test_a_database_in_another_journal_mode_is_explained() {
@@ -246,7 +246,7 @@ test_rejected_rows_are_reported() {
   chmod 600 .sluice/buffer.db
   sqlite3 .sluice/buffer.db "INSERT INTO rejected(ts_us, code, message, content) VALUES (1, 'constraint', 'm', x'00')"
   exits 1 sluice doctor --json
-  finds buffer warning "1 buffered rows were refused"
+  finds buffer warning "refused 1 buffered row;"
 }
 
 test_bad_settings_are_named() {
@@ -297,7 +297,7 @@ test_files_left_by_a_killed_leader_are_harmless() {
   done
   exits 0 sluice doctor --json
   finds leader note "left over"
-  finds ledger ok "its 2 commits is whole"
+  finds ledger ok "(2 commits) is whole"
 }
 
 test_a_leader_that_does_not_answer_is_a_problem() {

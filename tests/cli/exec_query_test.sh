@@ -85,7 +85,7 @@ test_a_cut_answer_says_so() {
   create
   exits 0 sluice exec app.db "INSERT INTO t (name) VALUES ('a'), ('b'), ('c')"
   exits 4 sluice query app.db "SELECT name FROM t" --max-rows 2
-  has "$err" "truncated: only the first 2 rows"
+  has "$err" "truncated: the output ends after 2 rows"
   has "$err" "--max-rows"
   exits 4 sluice query app.db "SELECT name FROM t" --max-rows 2 --json
   is "$(json '$.truncated')" 1

@@ -184,9 +184,9 @@ TEMPLATE_TEST_CASE("a request that fails is undone alone", "[contract]", fake_wr
   auto begun = must(aut->begin());
   auto good = request_of({subject.put("a", "1")});
   auto result = result_of(good, begun.next_seq, must(aut->execute(good, no_deadline)));
-  auto why = failure_of(aut->execute(request_of({subject.put("b", "2"), subject.failing()}), no_deadline));
-  CHECK(why.code == errc::constraint);
-  CHECK(why.outcome == outcome::not_committed);
+  auto error = failure_of(aut->execute(request_of({subject.put("b", "2"), subject.failing()}), no_deadline));
+  CHECK(error.code == errc::constraint);
+  CHECK(error.outcome == outcome::not_committed);
   REQUIRE(aut->in_transaction());
   ledger_entry entry{&good, &result, nullptr};
   must(aut->commit(begun.next_seq, 1'000, std::span{&entry, 1}));

@@ -16,15 +16,15 @@ void config(std::string_view input) {
     std::ofstream out{folder / "sluice.toml", std::ios::binary};
     out.write(input.data(), static_cast<std::streamsize>(input.size()));
   }
-  auto x = load_config(folder.path());
-  if (x) {
-    must(x->readers > 0 && x->queue_max_requests > 0, "what is accepted is in range");
+  auto result = load_config(folder.path());
+  if (result) {
+    must(result->readers > 0 && result->queue_max_requests > 0, "what is accepted is in range");
     return;
   }
-  auto why = describe(x.error());
-  must(why.code == errc::invalid_request, "a bad file is an invalid request");
-  must(why.message.starts_with("sluice.toml"), "a refusal names the file");
-  must(why.message.find(folder.path().native()) == std::string::npos, "a refusal names no path");
+  auto error = describe(result.error());
+  must(error.code == errc::invalid_request, "a bad file is an invalid request");
+  must(error.message.starts_with("sluice.toml"), "a refusal names the file");
+  must(error.message.find(folder.path().native()) == std::string::npos, "a refusal names no path");
 }
 
 } // namespace sluice::test::fuzz

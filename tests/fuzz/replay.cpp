@@ -77,31 +77,31 @@ private:
   size_t below(size_t bound) { return bound ? random_() % bound : 0; }
   const std::string& any() { return corpus_[below(corpus_.size())]; }
 
-  void change(std::string& x) {
+  void change(std::string& text) {
     static const std::string special{"\0\x01\x7f\x80\xff\"\\{}[]:,.-+eE0159\n\t #", 25};
-    auto at = below(x.size() + 1);
-    auto length = below(std::min<size_t>(x.size() - at, 32) + 1);
+    auto at = below(text.size() + 1);
+    auto length = below(std::min<size_t>(text.size() - at, 32) + 1);
     switch (below(7)) {
     case 0:
-      if (at < x.size())
-        x[at] = static_cast<char>(x[at] ^ (1 << below(8)));
+      if (at < text.size())
+        text[at] = static_cast<char>(text[at] ^ (1 << below(8)));
       break;
-    case 1: x.insert(at, 1, special[below(special.size())]); break;
+    case 1: text.insert(at, 1, special[below(special.size())]); break;
     case 2:
-      if (at < x.size())
-        x[at] = special[below(special.size())];
+      if (at < text.size())
+        text[at] = special[below(special.size())];
       break;
-    case 3: x.erase(at, length); break;
-    case 4: x.insert(at, x.substr(at, length)); break;
+    case 3: text.erase(at, length); break;
+    case 4: text.insert(at, text.substr(at, length)); break;
     case 5: {
       const auto& other = any();
       auto from = below(other.size() + 1);
-      x.insert(at, other.substr(from, below(64)));
+      text.insert(at, other.substr(from, below(64)));
       break;
     }
     default: {
       const auto& other = any();
-      x = x.substr(0, at) + other.substr(below(other.size() + 1));
+      text = text.substr(0, at) + other.substr(below(other.size() + 1));
     }
     }
   }
@@ -110,7 +110,7 @@ private:
   std::mt19937_64 random_;
 };
 
-int run(const target& what, const std::vector<std::string>& paths, size_t mutations, uint64_t seed) {
+int run(const target& chosen, const std::vector<std::string>& paths, size_t mutations, uint64_t seed) {
   auto corpus = corpus_of(paths);
   if (corpus.empty()) {
     std::cerr << "there is no corpus\n";
@@ -118,14 +118,14 @@ int run(const target& what, const std::vector<std::string>& paths, size_t mutati
   }
   auto run_one = [&](std::string input) {
     current = std::move(input);
-    what.run(current);
+    chosen.run(current);
   };
-  for (const auto& x : corpus)
-    run_one(x);
+  for (const auto& corpu : corpus)
+    run_one(corpu);
   mutator next{corpus, seed};
   for (size_t i = 0; i < mutations; ++i)
     run_one(next.next());
-  std::cout << what.name << ": " << corpus.size() << " kept inputs and " << mutations << " mutations (seed " << seed
+  std::cout << chosen.name << ": " << corpus.size() << " kept inputs and " << mutations << " mutations (seed " << seed
             << ")\n";
   return 0;
 }
@@ -141,19 +141,19 @@ int main_of(const std::vector<std::string>& words) {
       seed = std::stoull(words[++i]);
     else
       paths.push_back(words[i]);
-  auto what =
+  auto chosen =
     std::find_if(targets.begin(), targets.end(), [&](const target& x) { return !words.empty() && x.name == words[0]; });
-  if (what == targets.end() || paths.empty()) {
+  if (chosen == targets.end() || paths.empty()) {
     std::cerr << "usage: fuzz_replay TARGET PATH... [--mutations N] [--seed S]; the targets are";
-    for (const auto& x : targets)
-      std::cerr << " " << x.name;
+    for (const auto& each : targets)
+      std::cerr << " " << each.name;
     std::cerr << "\n";
     return 2;
   }
   if (__sanitizer_set_death_callback)
     __sanitizer_set_death_callback(keep_current);
   std::signal(SIGABRT, on_abort);
-  return run(*what, paths, mutations, seed);
+  return run(*chosen, paths, mutations, seed);
 }
 
 } // namespace

@@ -65,12 +65,12 @@ private:
     done({std::move(sent), {}});
   }
 
-  template <class T> void decoded(const caf::expected<T>& x, const sluice::rpc::answer_to& done) {
-    if (x)
+  template <class T> void decoded(const caf::expected<T>& result, const sluice::rpc::answer_to& done) {
+    if (result)
       return done({true, {}});
-    auto why = describe(x.error());
-    must(!why.message.empty(), "a refusal has a reason");
-    done({nullptr, sluice::rpc::error_of(why)});
+    auto error = describe(result.error());
+    must(!error.message.empty(), "a refusal has a reason");
+    done({nullptr, sluice::rpc::error_of(error)});
   }
 };
 

@@ -15,8 +15,8 @@ bool same(const value& a, const value& b) {
   return a.kind() == b.kind() && dump(as_json(a)) == dump(as_json(b));
 }
 
-void read_value(const json& x) {
-  auto first = value_from_json(x, "x");
+void read_value(const json& document) {
+  auto first = value_from_json(document, "x");
   if (!first)
     return must(describe(first.error()).code == errc::invalid_request, "a bad value is an invalid request");
   auto again = sluice::rpc::parse_strictly(dump(as_json(*first)));
@@ -25,8 +25,8 @@ void read_value(const json& x) {
   must(second && same(*first, *second), "a value is written and read as itself");
 }
 
-void read_parameters(const json& x) {
-  auto first = parameters_from_json(x);
+void read_parameters(const json& document) {
+  auto first = parameters_from_json(document);
   if (!first)
     return;
   for (const auto& v : first->positional)
@@ -34,8 +34,8 @@ void read_parameters(const json& x) {
   must(first->positional.empty() || first->named.empty(), "parameters are given in one way");
 }
 
-template <class Decode> void read_answer(Decode decode, const json& x) {
-  auto first = decode(x);
+template <class Decode> void read_answer(Decode decode, const json& document) {
+  auto first = decode(document);
   if (!first)
     return;
   auto written = as_json(*first);

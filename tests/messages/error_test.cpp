@@ -29,8 +29,8 @@ TEST_CASE("error codes have the names of the contract, each its own") {
 }
 
 TEST_CASE("an error wrapped as a CAF error is read back in full") {
-  failure x{errc::constraint, outcome::not_committed, "UNIQUE", 1, 2, 3, "id"};
-  auto error = make_error(x);
+  failure failed{errc::constraint, outcome::not_committed, "UNIQUE", 1, 2, 3, "id"};
+  auto error = make_error(failed);
   CHECK(error.category() == caf::atom("sluice"));
   CHECK(code_of(error) == errc::constraint);
   CHECK(describe(error).message == "UNIQUE");
@@ -53,9 +53,9 @@ TEST_CASE("a failure is made in one expression, and what is not given is as in a
 }
 
 TEST_CASE("an invalid field is named first") {
-  auto why = invalid_field("deadline_ms", "must be a whole number");
-  CHECK(why.code == errc::invalid_request);
-  CHECK(why.message == "deadline_ms must be a whole number");
+  auto reason = invalid_field("deadline_ms", "must be a whole number");
+  CHECK(reason.code == errc::invalid_request);
+  CHECK(reason.message == "deadline_ms must be a whole number");
 }
 
 TEST_CASE("a bare code of ours still says which it is") {
@@ -65,17 +65,17 @@ TEST_CASE("a bare code of ours still says which it is") {
 }
 
 TEST_CASE("a receiver that has ended means: nothing done, come again") {
-  auto x = describe(make_error(caf::sec::request_receiver_down));
-  CHECK(x.code == errc::unavailable);
-  CHECK(x.outcome == outcome::not_committed);
-  CHECK(x.retry_after_ms > 0);
-  CHECK(!x.message.empty());
+  auto error = describe(make_error(caf::sec::request_receiver_down));
+  CHECK(error.code == errc::unavailable);
+  CHECK(error.outcome == outcome::not_committed);
+  CHECK(error.retry_after_ms > 0);
+  CHECK(!error.message.empty());
 }
 
 TEST_CASE("a time-out of CAF's says nothing about the outcome") {
-  auto x = describe(make_error(caf::sec::request_timeout));
-  CHECK(x.code == errc::deadline_exceeded);
-  CHECK(x.outcome == outcome::unknown);
+  auto error = describe(make_error(caf::sec::request_timeout));
+  CHECK(error.code == errc::deadline_exceeded);
+  CHECK(error.outcome == outcome::unknown);
 }
 
 TEST_CASE("whatever else CAF reports, the outcome is unknown") {

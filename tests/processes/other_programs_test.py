@@ -102,7 +102,7 @@ def reads_where_nothing_may_be_written(scene):
     for name, value in (("plain.db", 1), ("wal.db", 2)):
         end = scene.run("query", name, "SELECT a FROM t", "--json")
         is_equal(rows_of(end), [[value]], name)
-        is_true("nothing may be written" in end.err, f"no warning: {end.err!r}")
+        is_true("no permission to write in the folder" in end.err, f"no warning: {end.err!r}")
         end = scene.run("exec", name, "INSERT INTO t VALUES (9)")
         end.failed_with("read_only")
         is_true(scene.store not in end.err, "it tells the path")

@@ -307,7 +307,7 @@ def test_a_cut_answer_has_an_exit_status_of_its_own(scene):
     for form in ([], ["--csv"], ["--json"]):
         x = scene.run("query", "app.db", "SELECT id FROM t", *form)
         is_equal(x.status, 4, str(form))
-        is_true("sluice: truncated: only the first 10000 rows" in x.err and "--max-rows" in x.err, x.err)
+        is_true("sluice: truncated: the output ends after 10000 rows" in x.err and "--max-rows" in x.err, x.err)
         x = scene.run("query", "app.db", "SELECT id, a FROM t LIMIT 9999", "--max-bytes", "2000", *form)
         is_equal(x.status, 4, str(form))
         is_equal(scene.run("query", "app.db", "SELECT id FROM t", "--max-rows", "10001", *form).good().err, "")

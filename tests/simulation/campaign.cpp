@@ -7,22 +7,22 @@ tally run_seeds(uint64_t first, const std::function<bool(const tally&)>& enough)
   auto begin = std::chrono::steady_clock::now();
   while (!result.failed && !enough(result)) {
     auto seed = first + result.seeds;
-    auto x = run(make_plan(seed));
+    auto plan = run(make_plan(seed));
     ++result.seeds;
-    result.operations += x.operations;
-    result.steps += x.steps;
-    result.crashes += x.crashes;
-    if (x.broken) {
+    result.operations += plan.operations;
+    result.steps += plan.steps;
+    result.crashes += plan.crashes;
+    if (plan.broken) {
       result.failed = seed;
-      result.broken = std::move(x.broken);
+      result.broken = std::move(plan.broken);
     }
     result.took = std::chrono::steady_clock::now() - begin;
   }
   return result;
 }
 
-tally hunt(defect x, uint64_t first, uint64_t most) {
-  with_defect active{x};
+tally hunt(defect defect, uint64_t first, uint64_t most) {
+  with_defect active{defect};
   return run_seeds(first, [most](const tally& so_far) { return so_far.seeds >= most; });
 }
 

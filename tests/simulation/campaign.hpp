@@ -26,6 +26,6 @@ struct tally {
 tally run_seeds(uint64_t first, const std::function<bool(const tally&)>& enough);
 
 /// How many seeds from `first` on it takes until the defect is found, at most `most`.
-tally hunt(defect x, uint64_t first, uint64_t most);
+tally hunt(defect defect, uint64_t first, uint64_t most);
 
 } // namespace sluice::simulation

@@ -16,12 +16,12 @@ using maybe = std::optional<violation>;
 class replay {
 public:
   replay(const history& seen, uint32_t db, const database_content& found) : seen_(seen), db_(db), found_(found) {
-    for (const auto& x : seen.writes)
-      if (x.what.db == db)
-        writes_.emplace(x.request_id, &x);
-    for (const auto& x : seen.reads)
-      if (x.what.db == db && !x.lost && x.fate == fate::done)
-        reads_.push_back(&x);
+    for (const auto& write : seen.writes)
+      if (write.planned.db == db)
+        writes_.emplace(write.request_id, &write);
+    for (const auto& read : seen.reads)
+      if (read.planned.db == db && !read.lost && read.fate == fate::done)
+        reads_.push_back(&read);
   }
 
   maybe run();
@@ -29,16 +29,16 @@ public:
 private:
   maybe check_chain() const;
   maybe apply(const sqlite::ledger_commit& commit, const sqlite::ledger_request& request);
-  maybe check_order(const write_attempt& x);
-  bool went_with_restore(const write_attempt& x) const;
+  maybe check_order(const write_attempt& attempt);
+  bool went_with_restore(const write_attempt& attempt) const;
   maybe check_numbers() const;
-  maybe check_effects(const write_attempt& x, const std::vector<model::effect>& effects) const;
+  maybe check_effects(const write_attempt& attempt, const std::vector<model::effect>& effects) const;
   maybe check_answers() const;
   maybe check_final() const;
   maybe check_keys() const;
   maybe check_unread() const;
   void satisfy_reads(uint64_t seq);
-  bool satisfied(const read_attempt& x) const;
+  bool satisfied(const read_attempt& attempt) const;
 
   const history& seen_;
   uint32_t db_;
@@ -66,28 +66,28 @@ maybe replay::check_chain() const {
   // again. Else the chain allows no gap.
   auto may_be_lost = !seen_.power_losses.empty() || seen_.databases[db_].replaced;
   uint64_t last = 0;
-  for (const auto& x : found_.commits) {
-    if (x.seq != last + 1 && (!may_be_lost || x.seq <= last))
-      return violation{"commits are numbered without gaps",
-                       "commit " + std::to_string(x.seq) + " stands where " + std::to_string(last + 1) + " should"};
-    last = x.seq;
+  for (const auto& commit : found_.commits) {
+    if (commit.seq != last + 1 && (!may_be_lost || commit.seq <= last))
+      return violation{"commits are numbered without gaps", "commit " + std::to_string(commit.seq) + " stands where "
+                                                              + std::to_string(last + 1) + " should"};
+    last = commit.seq;
   }
   return {};
 }
 
 // Whether an acknowledged commit went with a database in whose place a backup was put.
-bool replay::went_with_restore(const write_attempt& x) const {
+bool replay::went_with_restore(const write_attempt& attempt) const {
   const auto& all = seen_.databases[db_].restores;
-  return std::any_of(all.begin(), all.end(), [&](const auto& r) { return r.took(x) && x.ended > r.event; });
+  return std::any_of(all.begin(), all.end(), [&](const auto& r) { return r.took(attempt) && attempt.ended > r.event; });
 }
 
-maybe replay::check_order(const write_attempt& x) {
-  if (x.ended > 0 && x.fate == fate::done && x.ended < latest_start_)
-    return violation{"commits are in the order of time", x.request_id + " was answered before " + latest_starter_
+maybe replay::check_order(const write_attempt& attempt) {
+  if (attempt.ended > 0 && attempt.fate == fate::done && attempt.ended < latest_start_)
+    return violation{"commits are in the order of time", attempt.request_id + " was answered before " + latest_starter_
                                                            + " was made, and is in the ledger behind it"};
-  if (x.began > latest_start_) {
-    latest_start_ = x.began;
-    latest_starter_ = x.request_id;
+  if (attempt.began > latest_start_) {
+    latest_start_ = attempt.began;
+    latest_starter_ = attempt.request_id;
   }
   return {};
 }
@@ -102,70 +102,74 @@ maybe replay::apply(const sqlite::ledger_commit& commit, const sqlite::ledger_re
   auto found = writes_.find(request.request_id);
   if (found == writes_.end())
     return violation{"every request in the ledger was sent", where};
-  const auto& x = *found->second;
-  if (x.fate == fate::refused)
-    return violation{"every refused write is absent",
-                     where + " was refused: " + std::string{to_string(x.why.code)} + ", " + x.why.message};
-  if (x.what.key > 0 && !by_key_.emplace(request.idempotency_key, &x).second)
+  const auto& result = *found->second;
+  if (result.fate == fate::refused)
+    return violation{"every refused write is absent", where
+                                                        + " was refused: " + std::string{to_string(result.error.code)}
+                                                        + ", " + result.error.message};
+  if (result.planned.key > 0 && !by_key_.emplace(request.idempotency_key, &result).second)
     return violation{"a key is applied once",
                      where + " has the key of " + by_key_[request.idempotency_key]->request_id};
-  if (auto wrong = check_order(x))
+  if (auto wrong = check_order(result))
     return wrong;
-  if (!state_.apply(x.what.steps, &effects_[x.request_id]))
-    return violation{"every committed request could be executed", where + ": " + to_string(x.what)};
+  if (!state_.apply(result.planned.steps, &effects_[result.request_id]))
+    return violation{"every committed request could be executed", where + ": " + to_string(result.planned)};
   return {};
 }
 
-bool replay::satisfied(const read_attempt& x) const {
-  for (auto foreign = x.foreign_before; foreign <= x.foreign_after; ++foreign)
-    if (auto rows = state_.answer(x.what.asked, x.what.argument, foreign); rows && *rows == x.rows)
+bool replay::satisfied(const read_attempt& attempt) const {
+  for (auto foreign = attempt.foreign_before; foreign <= attempt.foreign_after; ++foreign)
+    if (auto rows = state_.answer(attempt.planned.asked, attempt.planned.argument, foreign);
+        rows && *rows == attempt.rows)
       return true;
-  if (x.what.asked == question::foreign && seen_.databases[db_].foreign_failures > 0)
+  if (attempt.planned.asked == question::foreign && seen_.databases[db_].foreign_failures > 0)
     return true;
   // Noticed at the next query that reaches the database; until then a cached answer may be a little old, but never
   // older than one that a client has seen.
-  if (x.what.asked == question::foreign && x.what.freshness == freshness::cached) {
-    for (auto foreign = x.foreign_shown; foreign <= x.foreign_after; ++foreign)
-      if (auto rows = state_.answer(x.what.asked, x.what.argument, foreign); rows && *rows == x.rows)
+  if (attempt.planned.asked == question::foreign && attempt.planned.freshness == freshness::cached) {
+    for (auto foreign = attempt.foreign_shown; foreign <= attempt.foreign_after; ++foreign)
+      if (auto rows = state_.answer(attempt.planned.asked, attempt.planned.argument, foreign);
+          rows && *rows == attempt.rows)
         return true;
   }
   // The model of the ledger knows nothing of buffered rows.
-  return x.what.asked == question::rows;
+  return attempt.planned.asked == question::rows;
 }
 
 void replay::satisfy_reads(uint64_t seq) {
-  std::erase_if(reads_, [&](const read_attempt* x) {
-    return x->acknowledged <= seq && x->as_of_seq <= seq && x->min_seq <= seq && x->ended > latest_start_
-           && satisfied(*x);
+  std::erase_if(reads_, [&](const read_attempt* attempt) {
+    return attempt->acknowledged <= seq && attempt->as_of_seq <= seq && attempt->min_seq <= seq
+           && attempt->ended > latest_start_ && satisfied(*attempt);
   });
 }
 
 maybe replay::check_unread() const {
   if (reads_.empty())
     return {};
-  const auto& x = *reads_.front();
+  const auto& result = *reads_.front();
   return violation{"no read is older than its client knows, and each shows a committed state",
-                   x.request_id + " (" + to_string(x.what) + ", " + std::string{to_string(x.source)} + ") read "
-                     + (x.rows.empty() ? "nothing" : x.rows) + " as of " + std::to_string(x.as_of_seq)
-                     + ", which was not so at any commit from " + std::to_string(std::max(x.acknowledged, x.as_of_seq))
-                     + " on until it was answered"};
+                   result.request_id + " (" + to_string(result.planned) + ", " + std::string{to_string(result.source)}
+                     + ") read " + (result.rows.empty() ? "nothing" : result.rows) + " as of "
+                     + std::to_string(result.as_of_seq) + ", which was not so at any commit from "
+                     + std::to_string(std::max(result.acknowledged, result.as_of_seq)) + " on until it was answered"};
 }
 
-maybe replay::check_effects(const write_attempt& x, const std::vector<model::effect>& effects) const {
-  if (x.what.steps.front().what == verb::create)
+maybe replay::check_effects(const write_attempt& attempt, const std::vector<model::effect>& effects) const {
+  if (attempt.planned.steps.front().action == verb::create)
     return {};
-  const auto& results = x.result.results;
+  const auto& results = attempt.result.results;
   if (results.size() != effects.size())
-    return violation{"results are those of the model", x.request_id + " has results for another number of them"};
+    return violation{"results are those of the model", attempt.request_id + " has results for another number of them"};
   for (size_t i = 0; i < effects.size(); ++i) {
     if (effects[i].changes >= 0 && results[i].changes != effects[i].changes)
-      return violation{"results are those of the model",
-                       x.request_id + ", statement " + std::to_string(i + 1) + ": " + std::to_string(results[i].changes)
-                         + " rows changed instead of " + std::to_string(effects[i].changes)};
+      return violation{"results are those of the model", attempt.request_id + ", statement " + std::to_string(i + 1)
+                                                           + ": " + std::to_string(results[i].changes)
+                                                           + " rows changed instead of "
+                                                           + std::to_string(effects[i].changes)};
     auto rows = text_of(results[i].rows);
     auto expected = effects[i].returned ? std::to_string(*effects[i].returned) + ';' : "";
     if (rows != expected)
-      return violation{"results are those of the model", x.request_id + ", statement " + std::to_string(i + 1)
+      return violation{"results are those of the model", attempt.request_id + ", statement " + std::to_string(i + 1)
                                                            + ": returned " + rows + " instead of " + expected};
   }
   return {};
@@ -173,33 +177,33 @@ maybe replay::check_effects(const write_attempt& x, const std::vector<model::eff
 
 // The answers that clients got to their writes.
 maybe replay::check_answers() const {
-  for (const auto& x : seen_.writes) {
-    if (x.what.db != db_ || x.fate != fate::done || x.lost || went_with_restore(x))
+  for (const auto& write : seen_.writes) {
+    if (write.planned.db != db_ || write.fate != fate::done || write.lost || went_with_restore(write))
       continue;
-    auto own = places_.find(x.request_id);
-    if (!x.result.replayed) {
+    auto own = places_.find(write.request_id);
+    if (!write.result.replayed) {
       if (own == places_.end())
         return violation{"every acknowledged write is there",
-                         x.request_id + " was acknowledged as commit " + std::to_string(x.result.commit_seq)};
-      if (own->second != x.result.commit_seq)
-        return violation{"every acknowledged write is there", x.request_id + " was acknowledged as commit "
-                                                                + std::to_string(x.result.commit_seq)
+                         write.request_id + " was acknowledged as commit " + std::to_string(write.result.commit_seq)};
+      if (own->second != write.result.commit_seq)
+        return violation{"every acknowledged write is there", write.request_id + " was acknowledged as commit "
+                                                                + std::to_string(write.result.commit_seq)
                                                                 + " and is in commit " + std::to_string(own->second)};
-      if (auto wrong = check_effects(x, effects_.at(x.request_id)))
+      if (auto wrong = check_effects(write, effects_.at(write.request_id)))
         return wrong;
       continue;
     }
     if (own != places_.end())
-      return violation{"a replay changes nothing", x.request_id + " was told that it is a replay, and was applied"};
-    auto first = by_key_.find(x.key);
+      return violation{"a replay changes nothing", write.request_id + " was told that it is a replay, and was applied"};
+    auto first = by_key_.find(write.key);
     if (first == by_key_.end())
-      return violation{"a replay has a first outcome", x.request_id + ": its key is in no commit"};
-    if (first->second->what.steps != x.what.steps)
-      return violation{"a key belongs to one payload", x.request_id + " was given the outcome of "
+      return violation{"a replay has a first outcome", write.request_id + ": its key is in no commit"};
+    if (first->second->planned.steps != write.planned.steps)
+      return violation{"a key belongs to one payload", write.request_id + " was given the outcome of "
                                                          + first->second->request_id + ", which is something else"};
-    if (places_.at(first->second->request_id) != x.result.commit_seq)
-      return violation{"a replay has the first outcome", x.request_id + " was told another commit"};
-    if (auto wrong = check_effects(x, effects_.at(first->second->request_id)))
+    if (places_.at(first->second->request_id) != write.result.commit_seq)
+      return violation{"a replay has the first outcome", write.request_id + " was told another commit"};
+    if (auto wrong = check_effects(write, effects_.at(first->second->request_id)))
       return wrong;
   }
   return {};
@@ -209,19 +213,20 @@ maybe replay::check_answers() const {
 // ledger's.
 maybe replay::check_numbers() const {
   const auto& losses = seen_.audit_losses;
-  auto is_issued_again = [&](const write_attempt& x) {
+  auto is_issued_again = [&](const write_attempt& attempt) {
     return std::any_of(places_.begin(), places_.end(), [&](const auto& place) {
       const auto& backups = seen_.databases[db_].restores;
-      return place.second == x.result.commit_seq && std::none_of(backups.begin(), backups.end(), [&](const auto& r) {
-               return r.what.requests.contains(place.first);
-             });
+      return place.second == attempt.result.commit_seq
+             && std::none_of(backups.begin(), backups.end(),
+                             [&](const auto& r) { return r.source.requests.contains(place.first); });
     });
   };
-  for (const auto& x : seen_.writes)
-    if (x.what.db == db_ && x.taken > 0 && !x.result.replayed && (losses.empty() || losses.back() < x.ended)
-        && !places_.contains(x.request_id) && is_issued_again(x))
-      return violation{"a commit number is issued once", x.request_id + " was acknowledged as commit "
-                                                           + std::to_string(x.result.commit_seq)
+  for (const auto& write : seen_.writes)
+    if (write.planned.db == db_ && write.taken > 0 && !write.result.replayed
+        && (losses.empty() || losses.back() < write.ended) && !places_.contains(write.request_id)
+        && is_issued_again(write))
+      return violation{"a commit number is issued once", write.request_id + " was acknowledged as commit "
+                                                           + std::to_string(write.result.commit_seq)
                                                            + ", which is another one now"};
   return {};
 }
@@ -290,16 +295,16 @@ maybe check_audit(const settings& set, const history& seen, uint32_t db, const d
   if (!chain.intact())
     return violation{"the audit's chain is whole", chain.reason};
   std::map<std::pair<std::string, std::string>, uint64_t> count;
-  for (const auto& x : records)
-    if (x.db == database_names[db])
-      count[{x.request_id, x.status}] += x.count;
+  for (const auto& each : records)
+    if (each.db == database_names[db])
+      count[{each.request_id, each.status}] += each.count;
   // The buffer writes batches again under the same id if a power cut or a restore has undone them in the database, but
   // not in the audit.
   auto may_be_undone = set.normal && !seen.power_losses.empty();
   // A backup brings back commits that both had lost; the audit has other commits with these numbers by then.
   auto came_back = [&](const std::string& id) {
     const auto& all = seen.databases[db].restores;
-    return std::any_of(all.begin(), all.end(), [&](const auto& r) { return r.what.requests.contains(id); });
+    return std::any_of(all.begin(), all.end(), [&](const auto& r) { return r.source.requests.contains(id); });
   };
   for (const auto& commit : found.commits)
     for (const auto& request : commit.requests) {
@@ -313,34 +318,34 @@ maybe check_audit(const settings& set, const history& seen, uint32_t db, const d
     }
   if (seen.audit_troubled)
     return {};
-  auto once = [&](const attempt& x, const std::string& status) -> maybe {
-    auto recorded = count[{x.request_id, status}];
+  auto once = [&](const attempt& attempt, const std::string& status) -> maybe {
+    auto recorded = count[{attempt.request_id, status}];
     // After its end the audit cannot record a refusal.
-    auto nobody_left = x.late && recorded == 0 && status == to_string(errc::unavailable);
-    if (x.what.db != db || recorded == 1 || nobody_left)
+    auto nobody_left = attempt.late && recorded == 0 && status == to_string(errc::unavailable);
+    if (attempt.planned.db != db || recorded == 1 || nobody_left)
       return {};
     return violation{"every request is in the audit",
-                     x.request_id + " has " + std::to_string(recorded) + " records that say " + status};
+                     attempt.request_id + " has " + std::to_string(recorded) + " records that say " + status};
   };
-  for (const auto& x : seen.writes) {
-    auto status = x.fate == fate::refused ? std::string{to_string(x.why.code)} : "replayed";
-    if (x.fate == fate::refused || (x.fate == fate::done && x.result.replayed))
-      if (auto wrong = once(x, status))
+  for (const auto& write : seen.writes) {
+    auto status = write.fate == fate::refused ? std::string{to_string(write.error.code)} : "replayed";
+    if (write.fate == fate::refused || (write.fate == fate::done && write.result.replayed))
+      if (auto wrong = once(write, status))
         return wrong;
   }
   uint64_t hits = 0;
-  for (const auto& x : seen.reads) {
-    if (x.what.db != db || x.fate == fate::open || x.fate == fate::unknown)
+  for (const auto& read : seen.reads) {
+    if (read.planned.db != db || read.fate == fate::open || read.fate == fate::unknown)
       continue;
-    if (x.fate == fate::done && x.source == read_source::cache)
+    if (read.fate == fate::done && read.source == read_source::cache)
       ++hits;
-    else if (auto wrong = once(x, x.fate == fate::done ? "ok" : std::string{to_string(x.why.code)}))
+    else if (auto wrong = once(read, read.fate == fate::done ? "ok" : std::string{to_string(read.error.code)}))
       return wrong;
   }
   uint64_t recorded_hits = 0;
-  for (const auto& x : records)
-    if (x.db == database_names[db] && x.type == request_type::cache_hit)
-      recorded_hits += x.count;
+  for (const auto& record : records)
+    if (record.db == database_names[db] && record.type == request_type::cache_hit)
+      recorded_hits += record.count;
   if (hits != recorded_hits)
     return violation{"every hit is in the audit",
                      std::to_string(recorded_hits) + " are recorded of " + std::to_string(hits)};

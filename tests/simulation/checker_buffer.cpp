@@ -11,44 +11,44 @@ namespace {
 using maybe = std::optional<violation>;
 using row = std::optional<buffered_cells>;
 
-std::string row_text(const std::optional<buffered_cells>& x) {
-  return x ? "a=" + (x->a ? std::to_string(*x->a) : "NULL") + " b=" + std::to_string(x->b) : "no row";
+std::string row_text(const std::optional<buffered_cells>& found) {
+  return found ? "a=" + (found->a ? std::to_string(*found->a) : "NULL") + " b=" + std::to_string(found->b) : "no row";
 }
 
 // The row after one operation, as if it were executed at once.
-row executed(const operation& x, row before) {
-  if (x.erases)
+row executed(const operation& op, row before) {
+  if (op.erases)
     return std::nullopt;
-  if (x.b && *x.b < 0)
+  if (op.b && *op.b < 0)
     return before;
   auto after = before.value_or(buffered_cells{});
-  if (x.a)
-    after.a = x.a;
-  if (x.b)
-    after.b = *x.b;
+  if (op.a)
+    after.a = op.a;
+  if (op.b)
+    after.b = *op.b;
   return after;
 }
 
-void add(std::vector<row>& to, const row& x) {
-  if (std::find(to.begin(), to.end(), x) == to.end())
-    to.push_back(x);
+void add(std::vector<row>& to, const row& row) {
+  if (std::find(to.begin(), to.end(), row) == to.end())
+    to.push_back(row);
 }
 
 // Whether a flush that began after this operation was taken, and before it could be lost, has saved it.
-bool was_saved(const history& seen, const put_attempt& x, uint64_t loss) {
+bool was_saved(const history& seen, const put_attempt& attempt, uint64_t loss) {
   return std::any_of(seen.flushes.begin(), seen.flushes.end(), [&](const flush_attempt& y) {
-    return y.fate == fate::done && y.report.kept == 0 && y.began > x.ended && y.ended < loss;
+    return y.fate == fate::done && y.report.kept == 0 && y.began > attempt.ended && y.ended < loss;
   });
 }
 
-bool may_be_lost(const settings& set, const history& seen, const put_attempt& x) {
-  const auto& known = seen.databases[x.what.db];
-  auto is_later = [&](uint64_t event) { return event > x.began; };
-  if (x.fate != fate::done
+bool may_be_lost(const settings& set, const history& seen, const put_attempt& attempt) {
+  const auto& known = seen.databases[attempt.planned.db];
+  auto is_later = [&](uint64_t event) { return event > attempt.began; };
+  if (attempt.fate != fate::done
       || std::any_of(known.restores.begin(), known.restores.end(), [&](const auto& r) { return is_later(r.event); })
       || std::any_of(known.log_losses.begin(), known.log_losses.end(), is_later))
     return true;
-  auto loses = [&](uint64_t loss) { return loss > x.began && !was_saved(seen, x, loss); };
+  auto loses = [&](uint64_t loss) { return loss > attempt.began && !was_saved(seen, attempt, loss); };
   const auto& cuts = seen.power_losses;
   // Without waiting for the disk, what has been written may be lost as well.
   if (set.normal ? std::any_of(cuts.begin(), cuts.end(), is_later) : std::any_of(cuts.begin(), cuts.end(), loses))
@@ -60,17 +60,17 @@ bool may_be_lost(const settings& set, const history& seen, const put_attempt& x)
 
 maybe check_buffer(const settings& set, const history& seen, uint32_t db, const database_content& found) {
   std::map<int64_t, std::vector<const put_attempt*>> by_row;
-  for (const auto& x : seen.puts)
-    if (x.what.db == db && x.fate != fate::refused)
-      by_row[x.what.argument].push_back(&x);
+  for (const auto& put : seen.puts)
+    if (put.planned.db == db && put.fate != fate::refused)
+      by_row[put.planned.argument].push_back(&put);
   for (auto& [id, puts] : by_row) {
     std::sort(puts.begin(), puts.end(), [](auto* a, auto* b) { return a->began < b->began; });
     std::vector<row> possible{std::nullopt};
-    for (const auto* x : puts) {
+    for (const auto* each : puts) {
       std::vector<row> next;
       for (const auto& before : possible) {
-        add(next, executed(x->what, before));
-        if (may_be_lost(set, seen, *x))
+        add(next, executed(each->planned, before));
+        if (may_be_lost(set, seen, *each))
           add(next, before);
       }
       possible = std::move(next);

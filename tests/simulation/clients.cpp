@@ -7,8 +7,8 @@ namespace sluice::simulation {
 namespace {
 
 // Whether the same request may fare better another time.
-bool passes(const failure& x) {
-  switch (x.code) {
+bool passes(const failure& error) {
+  switch (error.code) {
   case errc::busy:
   case errc::unavailable:
   case errc::overloaded:
@@ -17,76 +17,77 @@ bool passes(const failure& x) {
   case errc::file_replaced:
   case errc::ledger_damaged:
   case errc::disk_full: return true;
-  default: return x.outcome == outcome::unknown;
+  default: return error.outcome == outcome::unknown;
   }
 }
 
-write_request request_of(const operation& what, const std::string& id, const std::string& agent) {
-  write_request x;
-  for (const auto& one : what.steps)
+write_request request_of(const operation& planned, const std::string& id, const std::string& agent) {
+  write_request result;
+  for (const auto& one : planned.steps)
     for (auto& sql : sql_of(one))
-      x.statements.push_back(std::move(sql));
-  x.request_id = id;
-  x.agent = agent;
-  x.deadline = what.deadline;
-  return x;
+      result.statements.push_back(std::move(sql));
+  result.request_id = id;
+  result.agent = agent;
+  result.deadline = planned.deadline;
+  return result;
 }
 
 // Each client is a process.
 peer_identity peer_of(size_t who) { return {1'000, static_cast<uint32_t>(1'000 + who)}; }
 
-std::string name_of(size_t who, const operation& what) {
+std::string name_of(size_t who, const operation& planned) {
   auto own = "client-" + std::to_string(who + 1);
-  return what.alias > 0 ? own + "-as-" + std::to_string(what.alias) : own;
+  return planned.alias > 0 ? own + "-as-" + std::to_string(planned.alias) : own;
 }
 
-void set_lane(operation& x, uint64_t client) {
-  lane own{client, x.db, x.what == operation::kind::write};
-  for (auto& one : x.steps)
-    if (one.what == verb::work)
+void set_lane(operation& op, uint64_t client) {
+  lane own{client, op.db, op.type == operation::kind::write};
+  for (auto& one : op.steps)
+    if (one.action == verb::work)
       one.key = own.number();
-  if (x.asked == question::slow_sum)
-    x.argument = own.number();
+  if (op.asked == question::slow_sum)
+    op.argument = own.number();
 }
 
-buffer_put put_of(const operation& what, const std::string& agent) {
-  buffer_put x;
-  x.row = {database_names[what.db], "buffered", {{"id", what.argument}}};
-  x.operation = what.erases ? buffer_operation::erase : buffer_operation::upsert;
-  if (what.a)
-    x.values.push_back({"a", *what.a});
-  if (what.b)
-    x.values.push_back({"b", *what.b});
-  x.agent = agent;
-  return x;
+buffer_put put_of(const operation& planned, const std::string& agent) {
+  buffer_put result;
+  result.row = {database_names[planned.db], "buffered", {{"id", planned.argument}}};
+  result.operation = planned.erases ? buffer_operation::erase : buffer_operation::upsert;
+  if (planned.a)
+    result.values.push_back({"a", *planned.a});
+  if (planned.b)
+    result.values.push_back({"b", *planned.b});
+  result.agent = agent;
+  return result;
 }
 
 } // namespace
 
-clients::clients(const plan& what, world& where, dice& luck, trace& told)
-  : world_(where), luck_(luck), told_(told), timed_(what.set.timed), waiting_(what, where, seen) {
-  for (const auto& program : what.clients)
+clients::clients(const plan& script, world& where, dice& luck, trace& trace)
+  : world_(where), luck_(luck), trace_(trace), timed_(script.set.timed), waiting_(script, where, seen) {
+  for (const auto& program : script.clients)
     clients_.push_back({&program, 0, 0, {}, {}});
 }
 
 bool clients::done() const {
-  return open_ == 0 && std::all_of(clients_.begin(), clients_.end(), [](const client& x) {
-           return x.next == x.program->size() && x.again.empty();
+  return open_ == 0 && std::all_of(clients_.begin(), clients_.end(), [](const client& client) {
+           return client.next == client.program->size() && client.again.empty();
          });
 }
 
 bool clients::created(uint32_t db) const {
-  return std::any_of(seen.writes.begin(), seen.writes.end(), [&](const write_attempt& x) {
-    return x.what.db == db && x.fate == fate::done && x.what.steps.front().what == verb::create && !x.lost;
+  return std::any_of(seen.writes.begin(), seen.writes.end(), [&](const write_attempt& attempt) {
+    return attempt.planned.db == db && attempt.fate == fate::done
+           && attempt.planned.steps.front().action == verb::create && !attempt.lost;
   });
 }
 
 std::string clients::open_requests() const {
   std::string result;
   auto add = [&](const auto& all) {
-    for (const auto& x : all)
-      if (x.fate == fate::open)
-        result += ' ' + x.request_id + " (" + to_string(x.what) + ')';
+    for (const auto& each : all)
+      if (each.fate == fate::open)
+        result += ' ' + each.request_id + " (" + to_string(each.planned) + ')';
   };
   add(seen.writes);
   add(seen.reads);
@@ -100,16 +101,16 @@ bool clients::begin_one() {
   auto first = luck_.pick(clients_.size());
   for (size_t i = 0; i < clients_.size(); ++i) {
     auto who = (first + i) % clients_.size();
-    auto& x = clients_[who];
-    if (!x.again.empty() && (x.open == 0 || luck_.chance(30))) {
-      auto what = std::move(x.again.front());
-      x.again.erase(x.again.begin());
-      begin(who, what);
+    auto& client = clients_[who];
+    if (!client.again.empty() && (client.open == 0 || luck_.chance(30))) {
+      auto planned = std::move(client.again.front());
+      client.again.erase(client.again.begin());
+      begin(who, planned);
       return true;
     }
-    if (x.next == x.program->size() || ((*x.program)[x.next].waits && x.open > 0))
+    if (client.next == client.program->size() || ((*client.program)[client.next].waits && client.open > 0))
       continue;
-    begin(who, (*x.program)[x.next++]);
+    begin(who, (*client.program)[client.next++]);
     return true;
   }
   return false;
@@ -117,248 +118,255 @@ bool clients::begin_one() {
 
 void clients::begin(size_t who, const operation& planned) {
   ++begun_;
-  auto what = planned;
+  auto issued = planned;
   // Its number is another one than planned when clients were left out.
-  set_lane(what, who);
-  switch (what.what) {
-  case operation::kind::write: return write(who, what);
-  case operation::kind::read: return read(who, what);
-  case operation::kind::put: return put(who, what);
-  case operation::kind::get: return get(who, what);
-  case operation::kind::flush: return flush(who, what);
+  set_lane(issued, who);
+  switch (issued.type) {
+  case operation::kind::write: return write(who, issued);
+  case operation::kind::read: return read(who, issued);
+  case operation::kind::put: return put(who, issued);
+  case operation::kind::get: return get(who, issued);
+  case operation::kind::flush: return flush(who, issued);
   case operation::kind::log:
     world_.front().log(log_level::info, "client", "entry " + std::to_string(++entries_));
     return;
   }
 }
 
-template <class Attempt> Attempt& clients::note(std::deque<Attempt>& in, size_t who, const operation& what) {
-  auto& x = in.emplace_back();
-  x.client = who;
-  x.what = what;
-  x.request_id = "request-" + std::to_string(++ids_);
-  x.began = ++seen.event;
+template <class Attempt> Attempt& clients::note(std::deque<Attempt>& in, size_t who, const operation& planned) {
+  auto& result = in.emplace_back();
+  result.client = who;
+  result.planned = planned;
+  result.request_id = "request-" + std::to_string(++ids_);
+  result.began = ++seen.event;
   ++open_;
   if (who < clients_.size())
     ++clients_[who].open;
   if (timed_)
-    x.cancel = cancel_token::make();
-  waiting_.begins(x, false);
-  tell(x, "asks: ", to_string(what));
-  return x;
+    result.cancel = cancel_token::make();
+  waiting_.begins(result, false);
+  tell(result, "asks: ", to_string(planned));
+  return result;
 }
 
-void clients::tell(const attempt& x, std::string_view what, std::string_view more) {
-  auto who = x.client < clients_.size() ? "client " + std::to_string(x.client + 1) : std::string{"harness"};
-  told_.note(world_.time(), who, x.request_id + ' ' + std::string{what} + std::string{more});
+void clients::tell(const attempt& attempt, std::string_view action, std::string_view more) {
+  auto who = attempt.client < clients_.size() ? "client " + std::to_string(attempt.client + 1) : std::string{"harness"};
+  trace_.note(world_.time(), who, attempt.request_id + ' ' + std::string{action} + std::string{more});
 }
 
 // Updates a request that has reached a mailbox.
-bool clients::sent(attempt& x, uint64_t life) {
-  if (life != life_ || world_.died() || x.fate != fate::open)
+bool clients::sent(attempt& attempt, uint64_t life) {
+  if (life != life_ || world_.died() || attempt.fate != fate::open)
     return false;
-  x.began = ++seen.event;
-  x.late = world_.closing();
-  waiting_.begins(x, x.client < clients_.size() && clients_[x.client].open == 1);
+  attempt.began = ++seen.event;
+  attempt.late = world_.closing();
+  waiting_.begins(attempt, attempt.client < clients_.size() && clients_[attempt.client].open == 1);
   return true;
 }
 
-void clients::check_wait(const attempt& x) {
+void clients::check_wait(const attempt& attempt) {
   if (!seen.unserved)
-    seen.unserved = waiting_.ends(x);
+    seen.unserved = waiting_.ends(attempt);
 }
 
-void clients::note_newest(read_attempt& x) const {
-  const auto& db = seen.databases[x.what.db];
-  x.acknowledged = db.acknowledged;
-  x.foreign_before = db.foreign;
-  x.foreign_shown = db.foreign_shown;
+void clients::note_newest(read_attempt& attempt) const {
+  const auto& db = seen.databases[attempt.planned.db];
+  attempt.acknowledged = db.acknowledged;
+  attempt.foreign_before = db.foreign;
+  attempt.foreign_shown = db.foreign_shown;
 }
 
 // Whether an answer still has a receiver.
-bool clients::end(attempt& x, uint64_t life) {
-  if (life != life_ || world_.died() || x.fate != fate::open)
+bool clients::end(attempt& attempt, uint64_t life) {
+  if (life != life_ || world_.died() || attempt.fate != fate::open)
     return false;
-  x.ended = ++seen.event;
+  attempt.ended = ++seen.event;
   --open_;
-  if (x.client < clients_.size())
-    --clients_[x.client].open;
+  if (attempt.client < clients_.size())
+    --clients_[attempt.client].open;
   return true;
 }
 
-void clients::refused(attempt& x, const caf::error& why) {
-  x.why = describe(why);
-  x.fate = x.why.outcome == outcome::unknown ? fate::unknown : fate::refused;
-  tell(x, "is refused: ",
-       std::string{to_string(x.why.code)} + ", " + std::string{to_string(x.why.outcome)} + ": " + x.why.message);
+void clients::refused(attempt& attempt, const caf::error& error) {
+  attempt.error = describe(error);
+  attempt.fate = attempt.error.outcome == outcome::unknown ? fate::unknown : fate::refused;
+  tell(attempt, "is refused: ",
+       std::string{to_string(attempt.error.code)} + ", " + std::string{to_string(attempt.error.outcome)} + ": "
+         + attempt.error.message);
 }
 
-void clients::write(size_t who, const operation& what) {
-  auto& x = note(seen.writes, who, what);
-  auto request = request_of(what, x.request_id, "client-" + std::to_string(who + 1));
-  if (what.key > 0)
-    request.idempotency_key = x.key = keys_.text(what.key, world_.time());
-  request.cancel = x.cancel;
+void clients::write(size_t who, const operation& planned) {
+  auto& found = note(seen.writes, who, planned);
+  auto request = request_of(planned, found.request_id, "client-" + std::to_string(who + 1));
+  if (planned.key > 0)
+    request.idempotency_key = found.key = keys_.text(planned.key, world_.time());
+  request.cancel = found.cancel;
   request.peer = peer_of(who);
-  x.messenger = world_.system().spawn(
-    [this, &x, request, db = world_.database_of(what.db), life = life_](caf::event_based_actor* self) {
-      if (!sent(x, life))
+  found.messenger = world_.system().spawn(
+    [this, &found, request, db = world_.database_of(planned.db), life = life_](caf::event_based_actor* self) {
+      if (!sent(found, life))
         return;
-      auto answer = [this, &x, life](caf::expected<write_result> result) {
-        if (!end(x, life))
+      auto answer = [this, &found, life](caf::expected<write_result> result) {
+        if (!end(found, life))
           return;
-        write_answered(x, result);
-        check_wait(x);
+        write_answered(found, result);
+        check_wait(found);
       };
       db.write(self, request)
         .then([answer](write_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });
     });
 }
 
-void clients::write_answered(write_attempt& x, const caf::expected<write_result>& answer) {
+void clients::write_answered(write_attempt& attempt, const caf::expected<write_result>& answer) {
   if (answer) {
-    x.fate = fate::done;
-    x.result = *answer;
-    auto& known = seen.databases[x.what.db];
+    attempt.fate = fate::done;
+    attempt.result = *answer;
+    auto& known = seen.databases[attempt.planned.db];
     // It may have gone into a file that has been replaced since.
-    x.lost = !known.restores.empty() && known.restores.back().took(x);
-    if (x.lost) {
-      x.taken = known.restores.back().event;
-      return tell(x, "was committed as ", std::to_string(answer->commit_seq));
+    attempt.lost = !known.restores.empty() && known.restores.back().took(attempt);
+    if (attempt.lost) {
+      attempt.taken = known.restores.back().event;
+      return tell(attempt, "was committed as ", std::to_string(answer->commit_seq));
     }
     // An answer may have been on its way: a request from before says nothing about the files.
-    if (!answer->replayed && x.began > known.exposed_since)
+    if (!answer->replayed && attempt.began > known.exposed_since)
       known.exposed = false;
     auto& newest = known.acknowledged;
     newest = std::max(newest, answer->commit_seq);
-    if (x.client < clients_.size())
-      clients_[x.client].known[x.what.db] = std::max(clients_[x.client].known[x.what.db], answer->commit_seq);
-    return tell(x, answer->replayed ? "had been committed as " : "is committed as ",
+    if (attempt.client < clients_.size())
+      clients_[attempt.client].known[attempt.planned.db] =
+        std::max(clients_[attempt.client].known[attempt.planned.db], answer->commit_seq);
+    return tell(attempt, answer->replayed ? "had been committed as " : "is committed as ",
                 std::to_string(answer->commit_seq));
   }
-  refused(x, answer.error());
-  if (x.what.key == 0 || x.what.retries == 0 || !passes(x.why) || x.client >= clients_.size())
+  refused(attempt, answer.error());
+  if (attempt.planned.key == 0 || attempt.planned.retries == 0 || !passes(attempt.error)
+      || attempt.client >= clients_.size())
     return;
-  auto again = x.what;
+  auto again = attempt.planned;
   --again.retries;
-  clients_[x.client].again.push_back(std::move(again));
+  clients_[attempt.client].again.push_back(std::move(again));
 }
 
-void clients::read(size_t who, const operation& what) {
-  auto& x = note(seen.reads, who, what);
-  note_newest(x);
+void clients::read(size_t who, const operation& planned) {
+  auto& found = note(seen.reads, who, planned);
+  note_newest(found);
   read_request request;
-  request.query =
-    what.asked == question::slow_sum ? slow_query(what.argument, what.work.count()) : sql_of(what.asked, what.argument);
-  request.limits.timeout = what.deadline;
-  request.cancel = x.cancel;
-  request.request_id = x.request_id;
-  request.agent = name_of(who, what);
+  request.query = planned.asked == question::slow_sum ? slow_query(planned.argument, planned.work.count())
+                                                      : sql_of(planned.asked, planned.argument);
+  request.limits.timeout = planned.deadline;
+  request.cancel = found.cancel;
+  request.request_id = found.request_id;
+  request.agent = name_of(who, planned);
   request.peer = peer_of(who);
-  request.freshness = what.freshness;
-  if (what.since_own && who < clients_.size())
-    x.min_seq = request.min_seq = clients_[who].known[what.db];
-  auto door = world_.database_of(what.db);
+  request.freshness = planned.freshness;
+  if (planned.since_own && who < clients_.size())
+    found.min_seq = request.min_seq = clients_[who].known[planned.db];
+  auto door = world_.database_of(planned.db);
   if (auto hit = door.cached(request)) {
-    if (end(x, life_))
-      read_answered(x, std::move(*hit));
+    if (end(found, life_))
+      read_answered(found, std::move(*hit));
     return;
   }
-  x.messenger = world_.system().spawn([this, &x, request, door, life = life_](caf::event_based_actor* self) {
-    if (!sent(x, life))
+  found.messenger = world_.system().spawn([this, &found, request, door, life = life_](caf::event_based_actor* self) {
+    if (!sent(found, life))
       return;
-    note_newest(x);
-    auto answer = [this, &x, life](caf::expected<read_result> result) {
-      if (!end(x, life))
+    note_newest(found);
+    auto answer = [this, &found, life](caf::expected<read_result> result) {
+      if (!end(found, life))
         return;
-      read_answered(x, result);
-      check_wait(x);
+      read_answered(found, result);
+      check_wait(found);
     };
     door.read(self, request)
       .then([answer](read_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });
   });
 }
 
-void clients::read_answered(read_attempt& x, const caf::expected<read_result>& answer) {
-  auto& known = seen.databases[x.what.db];
-  x.foreign_after = known.foreign;
+void clients::read_answered(read_attempt& attempt, const caf::expected<read_result>& answer) {
+  auto& known = seen.databases[attempt.planned.db];
+  attempt.foreign_after = known.foreign;
   // Noticed when the database is looked at next.
-  if (known.unnoticed && answer && answer->source == read_source::database && x.began > known.restores.back().event) {
+  if (known.unnoticed && answer && answer->source == read_source::database
+      && attempt.began > known.restores.back().event) {
     known.unnoticed = false;
     known.noticed = seen.event;
   }
-  x.lost |= known.unnoticed || x.began <= known.noticed;
+  attempt.lost |= known.unnoticed || attempt.began <= known.noticed;
   if (!answer)
-    return refused(x, answer.error());
-  x.fate = fate::done;
-  x.rows = text_of(*answer->rows);
-  if (x.what.asked == question::foreign && !x.rows.empty()) {
-    auto& shown = seen.databases[x.what.db].foreign_shown;
-    shown = std::max<int64_t>(shown, std::stoll(x.rows));
+    return refused(attempt, answer.error());
+  attempt.fate = fate::done;
+  attempt.rows = text_of(*answer->rows);
+  if (attempt.planned.asked == question::foreign && !attempt.rows.empty()) {
+    auto& newest = seen.databases[attempt.planned.db].foreign_shown;
+    newest = std::max<int64_t>(newest, std::stoll(attempt.rows));
   }
-  x.as_of_seq = answer->as_of_seq;
-  x.source = answer->source;
-  if (x.client < clients_.size())
-    clients_[x.client].known[x.what.db] = std::max(clients_[x.client].known[x.what.db], x.as_of_seq);
-  tell(x, "reads ", x.rows + " as of " + std::to_string(x.as_of_seq) + ", from " + std::string{to_string(x.source)});
+  attempt.as_of_seq = answer->as_of_seq;
+  attempt.source = answer->source;
+  if (attempt.client < clients_.size())
+    clients_[attempt.client].known[attempt.planned.db] =
+      std::max(clients_[attempt.client].known[attempt.planned.db], attempt.as_of_seq);
+  tell(attempt, "reads ",
+       attempt.rows + " as of " + std::to_string(attempt.as_of_seq) + ", from "
+         + std::string{to_string(attempt.source)});
 }
 
-void clients::put(size_t who, const operation& what) {
-  auto& x = note(seen.puts, who, what);
-  auto request = put_of(what, "client-" + std::to_string(who + 1));
+void clients::put(size_t who, const operation& planned) {
+  auto& found = note(seen.puts, who, planned);
+  auto request = put_of(planned, "client-" + std::to_string(who + 1));
   world_.system().spawn(
-    [this, &x, request, buffer = world_.front().buffer(), life = life_](caf::event_based_actor* self) {
-      if (!sent(x, life))
+    [this, &found, request, buffer = world_.front().buffer(), life = life_](caf::event_based_actor* self) {
+      if (!sent(found, life))
         return;
-      auto answer = [this, &x, life](const caf::expected<buffer_receipt>& result) {
-        if (!end(x, life))
+      auto answer = [this, &found, life](const caf::expected<buffer_receipt>& result) {
+        if (!end(found, life))
           return;
         if (!result)
-          return refused(x, result.error());
-        x.fate = fate::done;
-        tell(x, "is buffered");
+          return refused(found, result.error());
+        found.fate = fate::done;
+        tell(found, "is buffered");
       };
       buffer.put(self, request)
         .then([answer](const buffer_receipt& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
     });
 }
 
-void clients::get(size_t who, const operation& what) {
-  auto& x = note(seen.gets, who, what);
+void clients::get(size_t who, const operation& planned) {
+  auto& found = note(seen.gets, who, planned);
   buffer_get request;
-  request.row = {database_names[what.db], "buffered", {{"id", what.argument}}};
+  request.row = {database_names[planned.db], "buffered", {{"id", planned.argument}}};
   request.agent = "client-" + std::to_string(who + 1);
   world_.system().spawn(
-    [this, &x, request, buffer = world_.front().buffer(), life = life_](caf::event_based_actor* self) {
-      if (!sent(x, life))
+    [this, &found, request, buffer = world_.front().buffer(), life = life_](caf::event_based_actor* self) {
+      if (!sent(found, life))
         return;
-      auto answer = [this, &x, life](const caf::expected<buffered_row>& result) {
-        if (!end(x, life))
+      auto answer = [this, &found, life](const caf::expected<buffered_row>& result) {
+        if (!end(found, life))
           return;
         if (!result)
-          return refused(x, result.error());
-        x.fate = fate::done;
-        x.row = *result;
-        tell(x, result->found ? "finds a row" : "finds no row");
+          return refused(found, result.error());
+        found.fate = fate::done;
+        found.row = *result;
+        tell(found, result->found ? "finds a row" : "finds no row");
       };
       buffer.get(self, request)
         .then([answer](const buffered_row& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
     });
 }
 
-void clients::flush(size_t who, const operation& what) {
-  auto& x = note(seen.flushes, who, what);
-  world_.system().spawn([this, &x, buffer = world_.front().buffer(), life = life_](caf::event_based_actor* self) {
-    if (!sent(x, life))
+void clients::flush(size_t who, const operation& planned) {
+  auto& found = note(seen.flushes, who, planned);
+  world_.system().spawn([this, &found, buffer = world_.front().buffer(), life = life_](caf::event_based_actor* self) {
+    if (!sent(found, life))
       return;
-    auto answer = [this, &x, life](const caf::expected<flush_report>& result) {
-      if (!end(x, life))
+    auto answer = [this, &found, life](const caf::expected<flush_report>& result) {
+      if (!end(found, life))
         return;
       if (!result)
-        return refused(x, result.error());
-      x.fate = fate::done;
-      x.report = *result;
-      tell(x, "is done: ", std::to_string(result->flushed) + " written, " + std::to_string(result->kept) + " kept");
+        return refused(found, result.error());
+      found.fate = fate::done;
+      found.report = *result;
+      tell(found, "is done: ", std::to_string(result->flushed) + " written, " + std::to_string(result->kept) + " kept");
     };
     buffer.flush(self, flush_request{})
       .then([answer](const flush_report& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
@@ -366,27 +374,27 @@ void clients::flush(size_t who, const operation& what) {
 }
 
 void clients::flush() {
-  operation x;
-  x.what = operation::kind::flush;
-  flush(clients_.size(), x);
+  operation op;
+  op.type = operation::kind::flush;
+  flush(clients_.size(), op);
 }
 
-void clients::ask(uint32_t db, question asked, int64_t key, freshness how) {
-  operation x;
-  x.db = db;
-  x.asked = asked;
-  x.argument = key;
-  x.freshness = how;
-  read(clients_.size(), x);
+void clients::ask(uint32_t db, question asked, int64_t key, freshness mode) {
+  operation op;
+  op.db = db;
+  op.asked = asked;
+  op.argument = key;
+  op.freshness = mode;
+  read(clients_.size(), op);
 }
 
 void clients::create(uint32_t db) {
-  operation x;
-  x.what = operation::kind::write;
-  x.db = db;
-  x.steps = {{verb::create, 0, 0}};
-  x.key = 1'000'000;
-  write(clients_.size(), x);
+  operation op;
+  op.type = operation::kind::write;
+  op.db = db;
+  op.steps = {{verb::create, 0, 0}};
+  op.key = 1'000'000;
+  write(clients_.size(), op);
 }
 
 } // namespace sluice::simulation

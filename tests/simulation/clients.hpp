@@ -11,7 +11,7 @@ namespace sluice::simulation {
 /// The clients of a run: each runs its program, in order, and records its answers.
 class clients {
 public:
-  clients(const plan& what, world& where, dice& luck, trace& told);
+  clients(const plan& script, world& where, dice& luck, trace& trace);
 
   /// Has some client begin its next request; false when none may.
   bool begin_one();
@@ -21,7 +21,9 @@ public:
   std::string open_requests() const;
   /// Whether the tables of a database are known to be there.
   bool created(uint32_t db) const;
-  bool creating() const { return !seen.writes.empty() && seen.writes.back().what.steps.front().what == verb::create; }
+  bool creating() const {
+    return !seen.writes.empty() && seen.writes.back().planned.steps.front().action == verb::create;
+  }
   uint64_t open() const noexcept { return open_; }
   uint64_t begun() const noexcept { return begun_; }
 
@@ -36,7 +38,7 @@ public:
   bool cancel_one();
 
   /// A backup that ends with commit `seq`, and has `foreign` external commits, has replaced a database.
-  void restored(uint32_t db, backup what);
+  void restored(uint32_t db, backup source);
   /// From now on the audit may not have what it had not written, if `it_does`.
   void audit_may_lose(bool it_does) {
     if (it_does)
@@ -47,7 +49,7 @@ public:
 
   /// A request of the harness itself, made at once: everything buffered is to be written; asks a question.
   void flush();
-  void ask(uint32_t db, question asked, int64_t key, freshness how);
+  void ask(uint32_t db, question asked, int64_t key, freshness mode);
   void create(uint32_t db);
 
   history seen;
@@ -62,25 +64,25 @@ private:
   };
 
   void begin(size_t who, const operation& planned);
-  void write(size_t who, const operation& what);
-  void read(size_t who, const operation& what);
-  void put(size_t who, const operation& what);
-  void get(size_t who, const operation& what);
-  void flush(size_t who, const operation& what);
-  void write_answered(write_attempt& x, const caf::expected<write_result>& answer);
-  void read_answered(read_attempt& x, const caf::expected<read_result>& answer);
-  void refused(attempt& x, const caf::error& why);
-  template <class Attempt> Attempt& note(std::deque<Attempt>& in, size_t who, const operation& what);
-  bool sent(attempt& x, uint64_t life);
-  void note_newest(read_attempt& x) const;
-  bool end(attempt& x, uint64_t life);
-  void check_wait(const attempt& x);
+  void write(size_t who, const operation& planned);
+  void read(size_t who, const operation& planned);
+  void put(size_t who, const operation& planned);
+  void get(size_t who, const operation& planned);
+  void flush(size_t who, const operation& planned);
+  void write_answered(write_attempt& attempt, const caf::expected<write_result>& answer);
+  void read_answered(read_attempt& attempt, const caf::expected<read_result>& answer);
+  void refused(attempt& attempt, const caf::error& error);
+  template <class Attempt> Attempt& note(std::deque<Attempt>& in, size_t who, const operation& planned);
+  bool sent(attempt& attempt, uint64_t life);
+  void note_newest(read_attempt& attempt) const;
+  bool end(attempt& attempt, uint64_t life);
+  void check_wait(const attempt& attempt);
   std::vector<attempt*> under_way();
-  void tell(const attempt& x, std::string_view what, std::string_view more = {});
+  void tell(const attempt& attempt, std::string_view action, std::string_view more = {});
 
   world& world_;
   dice& luck_;
-  trace& told_;
+  trace& trace_;
   const bool timed_;
   const waiting_rules waiting_;
   std::vector<client> clients_;

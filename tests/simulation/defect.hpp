@@ -45,6 +45,6 @@ enum class defect : uint8_t {
 };
 
 /// Whether the broker has the defect `x` now (`simulation::with_defect`). Thread-safe as long as it is not changed.
-bool has(defect x) noexcept;
+bool has(defect defect) noexcept;
 
 } // namespace sluice

@@ -13,7 +13,7 @@ defect active_defect = defect::none;
 
 } // namespace
 
-bool has(defect x) noexcept { return active_defect == x; }
+bool has(defect defect) noexcept { return active_defect == defect; }
 
 #endif
 
@@ -69,14 +69,14 @@ constexpr std::array<known_defect, 0> catalogue{};
 std::span<const known_defect> known_defects() { return catalogue; }
 
 std::optional<known_defect> find_defect(std::string_view name) {
-  for (const auto& x : catalogue)
-    if (x.name == name)
-      return x;
+  for (const auto& each : catalogue)
+    if (each.name == name)
+      return each;
   return std::nullopt;
 }
 
 #ifdef SLUICE_DEFECTS
-with_defect::with_defect(defect x) { active_defect = x; }
+with_defect::with_defect(defect defect) { active_defect = defect; }
 with_defect::~with_defect() { active_defect = defect::none; }
 #else
 with_defect::with_defect(defect) {}

@@ -12,7 +12,7 @@ namespace sluice::simulation {
 struct known_defect {
   defect which;
   std::string_view name;
-  std::string_view what;
+  std::string_view effect;
 };
 
 /// Empty in a build without the sources of defects.patch (with sanitizers).
@@ -23,7 +23,7 @@ std::optional<known_defect> find_defect(std::string_view name);
 /// As long as this lives, the broker has the defect.
 class with_defect {
 public:
-  explicit with_defect(defect x);
+  explicit with_defect(defect defect);
   ~with_defect();
   with_defect(const with_defect&) = delete;
   with_defect& operator=(const with_defect&) = delete;

@@ -36,28 +36,28 @@ void disk_content::resize(uint64_t size) {
 }
 
 void disk_content::sync() {
-  for (const auto& x : unsynced_) {
-    if (x.resizes)
-      durable_.resize(x.place);
+  for (const auto& each : unsynced_) {
+    if (each.resizes)
+      durable_.resize(each.place);
     else
-      put(durable_, x.place, x.bytes);
+      put(durable_, each.place, each.bytes);
   }
   unsynced_.clear();
 }
 
-void disk_content::survive(const change& x, unsigned fate, std::mt19937_64& random) {
+void disk_content::survive(const change& change, unsigned fate, std::mt19937_64& random) {
   if (fate == lost)
     return;
-  if (x.resizes)
-    return durable_.resize(x.place);
-  auto end = x.place + x.bytes.size();
+  if (change.resizes)
+    return durable_.resize(change.place);
+  auto end = change.place + change.bytes.size();
   if (fate != whole && durable_.size() < end)
     durable_.resize(end);
-  auto first_lost = fate == front ? x.place + random() % (x.bytes.size() + 1) : end;
-  for (auto at = x.place; at < end;) {
+  auto first_lost = fate == front ? change.place + random() % (change.bytes.size() + 1) : end;
+  for (auto at = change.place; at < end;) {
     auto next = std::min(end, (at / sector + 1) * sector);
     if (fate == whole || (fate == front ? next <= first_lost : random() % 2 == 0))
-      put(durable_, at, std::span{x.bytes}.subspan(at - x.place, next - at));
+      put(durable_, at, std::span{change.bytes}.subspan(at - change.place, next - at));
     at = next;
   }
 }
@@ -65,8 +65,8 @@ void disk_content::survive(const change& x, unsigned fate, std::mt19937_64& rand
 void disk_content::crash(std::mt19937_64& random) {
   // Cuts that lose everything and cuts that lose nothing are as likely as all in between.
   auto extent = random() % 4;
-  for (const auto& x : unsynced_)
-    survive(x, extent == 0 ? lost : extent == 1 ? whole : static_cast<unsigned>(random() % 4), random);
+  for (const auto& each : unsynced_)
+    survive(each, extent == 0 ? lost : extent == 1 ? whole : static_cast<unsigned>(random() % 4), random);
   unsynced_.clear();
   now_ = durable_;
 }

@@ -42,7 +42,7 @@ private:
     std::vector<uint8_t> bytes;
   };
 
-  void survive(const change& x, unsigned fate, std::mt19937_64& random);
+  void survive(const change& change, unsigned fate, std::mt19937_64& random);
 
   std::vector<uint8_t> now_;
   std::vector<uint8_t> durable_;

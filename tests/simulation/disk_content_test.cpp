@@ -15,7 +15,7 @@ using bytes = std::vector<uint8_t>;
 
 constexpr auto sector = disk_content::sector;
 
-bytes content_of(const disk_content& x) { return {x.seen().begin(), x.seen().end()}; }
+bytes content_of(const disk_content& content) { return {content.seen().begin(), content.seen().end()}; }
 
 bytes filled(uint64_t size, uint8_t with) { return bytes(size, with); }
 

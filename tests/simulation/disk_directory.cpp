@@ -16,9 +16,9 @@ namespace {
 
 bool same(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
 
-bool is_placeholder(const disk_file& x, const struct stat& there) {
+bool is_placeholder(const disk_file& file, const struct stat& there) {
   struct stat own {};
-  return fstat(x.placeholder.get(), &own) == 0 && same(own, there);
+  return fstat(file.placeholder.get(), &own) == 0 && same(own, there);
 }
 
 descriptor open_placeholder(const std::string& path) {
@@ -44,8 +44,8 @@ public:
   uint64_t sum() const { return sum_; }
 
 private:
-  void mix(uint64_t x) {
-    sum_ = (sum_ ^ x) * 0x100000001b3ULL;
+  void mix(uint64_t number) {
+    sum_ = (sum_ ^ number) * 0x100000001b3ULL;
     // The upper bits of a factor have no effect on the lower bits of a product.
     sum_ ^= sum_ >> 32U;
   }
@@ -92,10 +92,10 @@ void disk_directory::remove(std::string path) {
   unlink(path.c_str());
 }
 
-void disk_directory::sync(const std::string& path, const file& x) {
+void disk_directory::sync(const std::string& path, const file& file) {
   auto found = names_.find(path);
-  if (found != names_.end() && found->second == x)
-    durable_[path] = x;
+  if (found != names_.end() && found->second == file)
+    durable_[path] = file;
 }
 
 void disk_directory::sync_folder(const std::string& path) {

@@ -49,7 +49,7 @@ public:
   void remove(std::string path);
 
   /// The name of a file that was synced is durable as well.
-  void sync(const std::string& path, const file& x);
+  void sync(const std::string& path, const file& file);
 
   /// Every name in the folder that `path` is in is durable.
   void sync_folder(const std::string& path);

@@ -26,16 +26,16 @@ struct folder_on_disk {
   }
 
   void sync(const std::string& name) {
-    auto x = names.find(path(name));
-    x->content.sync();
-    names.sync(path(name), x);
+    auto result = names.find(path(name));
+    result->content.sync();
+    names.sync(path(name), result);
   }
 
   // The content of the file; 0 when it does not exist; then its placeholder does not exist either.
   int content(const std::string& name) {
-    auto x = names.find(path(name));
-    REQUIRE(std::filesystem::exists(path(name)) == (x != nullptr));
-    return x && x->content.size() > 0 ? x->content.seen()[0] : 0;
+    auto result = names.find(path(name));
+    REQUIRE(std::filesystem::exists(path(name)) == (result != nullptr));
+    return result && result->content.size() > 0 ? result->content.seen()[0] : 0;
   }
 };
 

@@ -14,18 +14,18 @@ constexpr std::array<const char*, 8> files{"app.db-wal", "app.db",        "app.d
 
 } // namespace
 
-sqlite::disk_fault fault_of(const incident& x, sqlite::disk_effect effect, dice& luck) {
+sqlite::disk_fault fault_of(const incident& event, sqlite::disk_effect effect, dice& luck) {
   sqlite::disk_fault fault;
-  fault.file = files[x.file];
-  fault.on = static_cast<sqlite::disk_operation>(x.disk % 7);
+  fault.file = files[event.file];
+  fault.on = static_cast<sqlite::disk_operation>(event.disk % 7);
   fault.effect = effect;
-  fault.skip = x.skip;
-  fault.times = x.times;
+  fault.skip = event.skip;
+  fault.times = event.times;
   if (effect == sqlite::disk_effect::delay) {
     // Mostly where a commit waits for the disk.
     fault.on = luck.chance(70) ? sqlite::disk_operation::sync : fault.on;
-    fault.times = x.times * 5;
-    fault.delay = std::min(x.time, 1'200ms);
+    fault.times = event.times * 5;
+    fault.delay = std::min(event.time, 1'200ms);
   }
   return fault;
 }

@@ -6,6 +6,6 @@
 namespace sluice::simulation {
 
 /// The fault of the disk that an incident stands for.
-sqlite::disk_fault fault_of(const incident& x, sqlite::disk_effect effect, dice& luck);
+sqlite::disk_fault fault_of(const incident& event, sqlite::disk_effect effect, dice& luck);
 
 } // namespace sluice::simulation

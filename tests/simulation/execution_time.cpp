@@ -34,8 +34,8 @@ void execution_time::work(sqlite3_context*, int, sqlite3_value** values) {
     active_time->spent_[sqlite3_value_int64(values[0])] += time;
 }
 
-execution_time::milliseconds execution_time::spent(const lane& x) const {
-  auto found = spent_.find(x.number());
+execution_time::milliseconds execution_time::spent(const lane& lane) const {
+  auto found = spent_.find(lane.number());
   return found == spent_.end() ? milliseconds{0} : found->second;
 }
 

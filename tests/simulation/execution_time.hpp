@@ -41,7 +41,7 @@ public:
   execution_time& operator=(const execution_time&) = delete;
 
   /// How long the statements of a lane have been executed so far, those that were undone included.
-  milliseconds spent(const lane& x) const;
+  milliseconds spent(const lane& lane) const;
 
 private:
   static int extend(sqlite3* db, char** error, const sqlite3_api_routines* api);

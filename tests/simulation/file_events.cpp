@@ -7,21 +7,21 @@
 
 namespace sluice::simulation {
 
-void file_events::remove_log(const incident& x) {
+void file_events::remove_log(const incident& event) {
   // Another program that has them open loses its later writes; the broker is not responsible for that.
-  others_[x.db]->release();
-  auto file = world_.path_of(x.db).string();
+  others_[event.db]->release();
+  auto file = world_.path_of(event.db).string();
   // A file that no connection has open cannot be saved.
   if (!world_.is_open(file + "-wal"))
     return;
   // For good: the name that a power cut brings back is another file's here, and was the same one's in the real world.
-  if (x.file != 1) {
+  if (event.file != 1) {
     sqlite::remove_file(file + "-wal");
-    auto& known = clients_.seen.databases[x.db];
+    auto& known = clients_.seen.databases[event.db];
     known.exposed = true;
     known.exposed_since = ++clients_.seen.event;
   }
-  if (x.file != 0)
+  if (event.file != 0)
     std::filesystem::remove(file + "-shm");
 }
 
@@ -57,13 +57,13 @@ void file_events::take_backup(uint32_t db) {
   auto found = look_into(to);
   if (found.integrity != "ok" || found.commits.empty())
     return;
-  auto& x = backups_[db].emplace();
-  x.seq = found.commits.back().seq;
-  x.foreign = found.foreign;
-  x.keys.insert(found.keys.begin(), found.keys.end());
+  auto& result = backups_[db].emplace();
+  result.seq = found.commits.back().seq;
+  result.foreign = found.foreign;
+  result.keys.insert(found.keys.begin(), found.keys.end());
   for (const auto& commit : found.commits)
     for (const auto& request : commit.requests)
-      x.requests.insert(request.request_id);
+      result.requests.insert(request.request_id);
 }
 
 void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
@@ -76,7 +76,7 @@ void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
   world_.faults().heal();
   if (!put_in_place(from, world_.path_of(db), overwrites))
     return;
-  told_.note(world_.time(), "machine", "commit " + std::to_string(kept.seq) + " is the newest again");
+  trace_.note(world_.time(), "machine", "commit " + std::to_string(kept.seq) + " is the newest again");
   clients_.seen.audit_troubled = true;
   clients_.restored(db, std::move(kept));
   repair_at_ = step + 1 + luck_.pick(400);
@@ -95,12 +95,12 @@ std::vector<std::optional<uint64_t>> file_events::newest_commits(bool of_all) co
 }
 
 void file_events::process_died(uint64_t step) {
-  for (auto& x : clients_.seen.databases)
-    if (std::exchange(x.exposed, false)) {
-      x.replaced = true;
+  for (auto& database : clients_.seen.databases)
+    if (std::exchange(database.exposed, false)) {
+      database.replaced = true;
       // Those of other programs may have gone as well.
-      ++x.foreign_failures;
-      x.log_losses.push_back(++clients_.seen.event);
+      ++database.foreign_failures;
+      database.log_losses.push_back(++clients_.seen.event);
       repair_at_ = step + 1 + luck_.pick(300);
     }
 }
@@ -130,10 +130,10 @@ void file_events::repair(uint64_t step) {
   auto root = store_root::open(world_.file({}));
   auto failed = !root;
   if (root)
-    for (const auto& x : doctor::repair_store(*root, world_.time()))
-      failed = failed || x.failed;
+    for (const auto& each : doctor::repair_store(*root, world_.time()))
+      failed = failed || each.failed;
   repair_at_ = failed ? step + 50 : 0;
-  told_.note(world_.time(), "doctor", failed ? "could not repair the store" : "has repaired the store");
+  trace_.note(world_.time(), "doctor", failed ? "could not repair the store" : "has repaired the store");
 }
 
 } // namespace sluice::simulation

@@ -16,12 +16,12 @@ struct beyond_repair {};
 class file_events {
 public:
   /// Everything given outlives this.
-  file_events(const plan& what, world& where, clients& who, std::vector<std::unique_ptr<external_process>>& others,
-              dice& luck, trace& told)
-    : plan_(what), world_(where), clients_(who), others_(others), luck_(luck), told_(told) {}
+  file_events(const plan& script, world& where, clients& who, std::vector<std::unique_ptr<external_process>>& others,
+              dice& luck, trace& trace)
+    : plan_(script), world_(where), clients_(who), others_(others), luck_(luck), trace_(trace) {}
 
   /// A script that tidies up removes the log, its index, or both.
-  void remove_log(const incident& x);
+  void remove_log(const incident& event);
 
   /// A copy made at any moment has every commit acknowledged by then.
   std::optional<violation> copy_store();
@@ -48,7 +48,7 @@ private:
   clients& clients_;
   std::vector<std::unique_ptr<external_process>>& others_;
   dice& luck_;
-  trace& told_;
+  trace& trace_;
   std::vector<std::optional<backup>> backups_ = std::vector<std::optional<backup>>(2);
   // The step from which on a repair is due; 0 when none is.
   uint64_t repair_at_ = 0;

@@ -15,7 +15,7 @@ namespace {
 
 struct closer {
   void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
-  void operator()(sqlite3_stmt* x) const noexcept { sqlite3_finalize(x); }
+  void operator()(sqlite3_stmt* stmt) const noexcept { sqlite3_finalize(stmt); }
 };
 
 using connection_ptr = std::unique_ptr<sqlite3, closer>;
@@ -27,10 +27,10 @@ connection_ptr open_database(const std::filesystem::path& path) {
   return code == SQLITE_OK ? std::move(result) : nullptr;
 }
 
-std::string cell(sqlite3_stmt* x, int i) {
-  if (sqlite3_column_type(x, i) == SQLITE_NULL)
+std::string cell(sqlite3_stmt* stmt, int i) {
+  if (sqlite3_column_type(stmt, i) == SQLITE_NULL)
     return "-";
-  return reinterpret_cast<const char*>(sqlite3_column_text(x, i));
+  return reinterpret_cast<const char*>(sqlite3_column_text(stmt, i));
 }
 
 // Rows as the model writes them.
@@ -54,47 +54,47 @@ bool is_there(const std::filesystem::path& path) {
   return std::filesystem::exists(path, ignored);
 }
 
-void read_ledger(const std::filesystem::path& path, database_content& x) {
+void read_ledger(const std::filesystem::path& path, database_content& content) {
   auto reader = sqlite::ledger_reader::open(path);
   if (!reader) {
-    x.trouble = "the ledger cannot be read: " + describe(reader.error()).message;
+    content.trouble = "the ledger cannot be read: " + describe(reader.error()).message;
     return;
   }
   auto commits = reader->after(0, 1'000'000);
   auto verdict = reader->verify();
   if (!commits || !verdict) {
-    x.trouble = "the ledger cannot be read: " + describe(commits ? verdict.error() : commits.error()).message;
+    content.trouble = "the ledger cannot be read: " + describe(commits ? verdict.error() : commits.error()).message;
     return;
   }
-  x.epoch_follows = reader->epoch().first - 1;
-  x.commits = std::move(*commits);
-  for (const auto& commit : x.commits)
+  content.epoch_follows = reader->epoch().first - 1;
+  content.commits = std::move(*commits);
+  for (const auto& commit : content.commits)
     for (const auto& request : commit.requests)
       if (request.has_outcome)
-        x.keys.push_back(request.idempotency_key);
-  x.chain = std::move(*verdict);
+        content.keys.push_back(request.idempotency_key);
+  content.chain = std::move(*verdict);
 }
 
-void read_rows(sqlite3* db, database_content& x) {
+void read_rows(sqlite3* db, database_content& content) {
   sqlite3_stmt* raw = nullptr;
   if (sqlite3_prepare_v2(db, "SELECT id, a, b FROM buffered", -1, &raw, nullptr) != SQLITE_OK)
     return;
   std::unique_ptr<sqlite3_stmt, closer> stmt{raw};
   while (sqlite3_step(raw) == SQLITE_ROW) {
-    auto& cells = x.rows[sqlite3_column_int64(raw, 0)];
+    auto& cells = content.rows[sqlite3_column_int64(raw, 0)];
     if (sqlite3_column_type(raw, 1) != SQLITE_NULL)
       cells.a = sqlite3_column_int64(raw, 1);
     cells.b = sqlite3_column_int64(raw, 2);
   }
 }
 
-void read_keys(sqlite3* db, database_content& x) {
+void read_keys(sqlite3* db, database_content& content) {
   sqlite3_stmt* raw = nullptr;
   if (sqlite3_prepare_v2(db, "SELECT key FROM _sluice_keys", -1, &raw, nullptr) != SQLITE_OK)
     return;
   std::unique_ptr<sqlite3_stmt, closer> stmt{raw};
   while (sqlite3_step(raw) == SQLITE_ROW)
-    x.keys.emplace_back(reinterpret_cast<const char*>(sqlite3_column_text(raw, 0)));
+    content.keys.emplace_back(reinterpret_cast<const char*>(sqlite3_column_text(raw, 0)));
 }
 
 } // namespace
@@ -177,28 +177,28 @@ caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::pa
 }
 
 database_content look_into(const std::filesystem::path& path) {
-  database_content x;
-  x.exists = is_there(path);
-  x.integrity = integrity_of(path);
-  if (!x.exists)
-    return x;
+  database_content result;
+  result.exists = is_there(path);
+  result.integrity = integrity_of(path);
+  if (!result.exists)
+    return result;
   auto db = open_database(path);
   if (!db) {
-    x.trouble = "the file cannot be opened";
-    return x;
+    result.trouble = "the file cannot be opened";
+    return result;
   }
   for (uint32_t i = 0; i < questions; ++i) {
     auto asked = static_cast<question>(i);
     if (asked != question::one)
-      x.answers[i] = ask(db.get(), sql_of(asked, 0).sql.str());
+      result.answers[i] = ask(db.get(), sql_of(asked, 0).sql.str());
   }
-  if (auto found = x.answers[static_cast<size_t>(question::foreign)]; found && !found->empty())
-    x.foreign = std::stoll(*found);
-  read_rows(db.get(), x);
-  read_keys(db.get(), x);
+  if (auto found = result.answers[static_cast<size_t>(question::foreign)]; found && !found->empty())
+    result.foreign = std::stoll(*found);
+  read_rows(db.get(), result);
+  read_keys(db.get(), result);
   db.reset();
-  read_ledger(path, x);
-  return x;
+  read_ledger(path, result);
+  return result;
 }
 
 bool external_process::lock() {

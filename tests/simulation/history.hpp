@@ -21,7 +21,7 @@ namespace sluice::simulation {
 /// An invariant that does not hold.
 struct violation {
   std::string invariant;
-  std::string what;
+  std::string details;
 };
 
 /// The state of a request as its client knows it.
@@ -39,12 +39,12 @@ struct waiting_time {
 /// A request that was made, and what came of it. `began` and `ended` are the numbers of events, 0 for never.
 struct attempt {
   uint64_t client = 0;
-  operation what;
+  operation planned;
   std::string request_id;
   uint64_t began = 0;
   uint64_t ended = 0;
   simulation::fate fate = simulation::fate::open;
-  failure why;
+  failure error;
   /// Sent to a broker that was ending in order.
   bool late = false;
   /// The actor that waits for the answer.
@@ -117,11 +117,12 @@ struct history {
     struct restore {
       /// The number of the event.
       uint64_t event = 0;
-      backup what;
+      backup source;
       /// Whether it took what this write did, or what the first under its key did.
-      bool took(const write_attempt& x) const {
-        return x.began < event
-               && !(x.result.replayed ? what.keys.contains(x.key) : what.requests.contains(x.request_id));
+      bool took(const write_attempt& attempt) const {
+        return attempt.began < event
+               && !(attempt.result.replayed ? source.keys.contains(attempt.key)
+                                            : source.requests.contains(attempt.request_id));
       }
     };
     std::vector<restore> restores;

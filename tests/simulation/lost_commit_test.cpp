@@ -53,14 +53,14 @@ struct broken_fixture {
   uint64_t wal(disk_operation on) const { return at.faults.count("app.db-wal", on); }
 
   // Whether the row is there after a crash; the file has to be sound.
-  bool comes_back(crash what) {
+  bool comes_back(crash kind) {
     at.disk.cut_power();
     auto file = fixture->file;
     fixture->store.reset();
     fixture->reader.reset();
     other.reset();
     at.faults.heal();
-    what == crash::power ? at.disk.restart(at.random) : at.disk.restart_after_kill();
+    kind == crash::power ? at.disk.restart(at.random) : at.disk.restart_after_kill();
     plain db{file};
     CHECK(db.text("PRAGMA integrity_check") == "ok");
     CHECK(db.number("SELECT count(*) FROM t WHERE a = 'before'") == 1);
@@ -78,11 +78,11 @@ struct broken_fixture {
 TEST_CASE("a COMMIT whose sync failed comes back after a crash if its outcome was not determined") {
   int back = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
-    broken_fixture x{seed};
-    x.inject(disk_operation::sync, disk_effect::io_error, 1);
-    CHECK(x.fail_to_write(3).code == errc::io_error);
-    CHECK(x.other->number("SELECT count(*) FROM t") == 1);
-    back += x.comes_back(seed % 2 == 0 ? crash::process : crash::power) ? 1 : 0;
+    broken_fixture f{seed};
+    f.inject(disk_operation::sync, disk_effect::io_error, 1);
+    CHECK(f.fail_to_write(3).code == errc::io_error);
+    CHECK(f.other->number("SELECT count(*) FROM t") == 1);
+    back += f.comes_back(seed % 2 == 0 ? crash::process : crash::power) ? 1 : 0;
   }
   CHECK(back >= 10);
   CHECK(back < 20);
@@ -90,74 +90,74 @@ TEST_CASE("a COMMIT whose sync failed comes back after a crash if its outcome wa
 
 TEST_CASE("a COMMIT whose sync failed and that is not committed never comes back, whatever its length and the crash") {
   for (auto pages : {0, 1, 3, 40})
-    for (auto what : {crash::process, crash::power})
+    for (auto kind : {crash::process, crash::power})
       for (uint64_t seed = 1; seed <= 8; ++seed) {
-        INFO(pages << " pages, crash " << static_cast<int>(what) << ", seed " << seed);
-        broken_fixture x{seed};
-        x.inject(disk_operation::sync, disk_effect::io_error, 1);
-        CHECK(x.fail_to_write(pages).code == errc::io_error);
-        CHECK(!must(x.fixture->store->committed(x.tried)));
-        CHECK(!x.comes_back(what));
+        INFO(pages << " pages, crash " << static_cast<int>(kind) << ", seed " << seed);
+        broken_fixture f{seed};
+        f.inject(disk_operation::sync, disk_effect::io_error, 1);
+        CHECK(f.fail_to_write(pages).code == errc::io_error);
+        CHECK(!must(f.fixture->store->committed(f.tried)));
+        CHECK(!f.comes_back(kind));
       }
 }
 
 TEST_CASE("commits behind a lost COMMIT are there after a crash, and the lost one is not") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     INFO("seed " << seed);
-    broken_fixture x{seed};
-    x.inject(disk_operation::sync, disk_effect::io_error, 1);
-    x.fail_to_write(40);
-    CHECK(!must(x.fixture->store->committed(x.tried)));
-    auto result = x.fixture->write("INSERT INTO t VALUES ('behind', NULL)");
-    CHECK(result.commit_seq == x.tried);
-    auto file = x.fixture->file;
-    CHECK(!x.comes_back(crash::power));
+    broken_fixture f{seed};
+    f.inject(disk_operation::sync, disk_effect::io_error, 1);
+    f.fail_to_write(40);
+    CHECK(!must(f.fixture->store->committed(f.tried)));
+    auto result = f.fixture->write("INSERT INTO t VALUES ('behind', NULL)");
+    CHECK(result.commit_seq == f.tried);
+    auto file = f.fixture->file;
+    CHECK(!f.comes_back(crash::power));
     CHECK(plain{file}.number("SELECT count(*) FROM t WHERE a = 'behind'") == 1);
   }
 }
 
 TEST_CASE("while the disk does not sync, the outcome of a COMMIT is unknown") {
-  broken_fixture x;
-  x.inject(disk_operation::sync, disk_effect::io_error, 0);
-  x.fail_to_write(3);
-  CHECK(failure_of(x.fixture->store->committed(x.tried)).code == errc::io_error);
-  CHECK(!x.fixture->store->in_transaction());
+  broken_fixture f;
+  f.inject(disk_operation::sync, disk_effect::io_error, 0);
+  f.fail_to_write(3);
+  CHECK(failure_of(f.fixture->store->committed(f.tried)).code == errc::io_error);
+  CHECK(!f.fixture->store->in_transaction());
   // Once it does, that is found out.
-  x.at.faults.heal();
-  CHECK(!must(x.fixture->store->committed(x.tried)));
-  CHECK(!x.comes_back(crash::power));
+  f.at.faults.heal();
+  CHECK(!must(f.fixture->store->committed(f.tried)));
+  CHECK(!f.comes_back(crash::power));
 }
 
 TEST_CASE("while another process holds the lock, the outcome of a COMMIT is unknown") {
-  broken_fixture x;
-  x.inject(disk_operation::sync, disk_effect::io_error, 1);
-  x.fail_to_write(3);
-  REQUIRE(x.other->run("BEGIN IMMEDIATE"));
-  CHECK(failure_of(x.fixture->store->committed(x.tried)).code == errc::busy);
-  REQUIRE(x.other->run("ROLLBACK"));
-  CHECK(!must(x.fixture->store->committed(x.tried)));
+  broken_fixture f;
+  f.inject(disk_operation::sync, disk_effect::io_error, 1);
+  f.fail_to_write(3);
+  REQUIRE(f.other->run("BEGIN IMMEDIATE"));
+  CHECK(failure_of(f.fixture->store->committed(f.tried)).code == errc::busy);
+  REQUIRE(f.other->run("ROLLBACK"));
+  CHECK(!must(f.fixture->store->committed(f.tried)));
 }
 
 TEST_CASE("a COMMIT that could not be written as a whole is not committed, without another write") {
   auto effect = GENERATE(disk_effect::io_error, disk_effect::full);
   for (uint64_t skip = 0; skip < 8; ++skip)
-    for (auto what : {crash::process, crash::power}) {
+    for (auto kind : {crash::process, crash::power}) {
       INFO("write " << skip);
-      broken_fixture x{skip + 1};
-      x.inject(disk_operation::write, effect, 0, skip);
-      CHECK(x.fail_to_write(3).code == (effect == disk_effect::full ? errc::disk_full : errc::io_error));
-      auto writes = x.wal(disk_operation::write);
-      auto syncs = x.wal(disk_operation::sync);
-      CHECK(!must(x.fixture->store->committed(x.tried)));
-      CHECK(x.wal(disk_operation::write) == writes);
+      broken_fixture f{skip + 1};
+      f.inject(disk_operation::write, effect, 0, skip);
+      CHECK(f.fail_to_write(3).code == (effect == disk_effect::full ? errc::disk_full : errc::io_error));
+      auto writes = f.wal(disk_operation::write);
+      auto syncs = f.wal(disk_operation::sync);
+      CHECK(!must(f.fixture->store->committed(f.tried)));
+      CHECK(f.wal(disk_operation::write) == writes);
       // To look, the file is opened.
-      CHECK(x.wal(disk_operation::sync) == syncs + 1);
-      CHECK(!x.comes_back(what));
+      CHECK(f.wal(disk_operation::sync) == syncs + 1);
+      CHECK(!f.comes_back(kind));
     }
 }
 
 TEST_CASE("the first commit of a file does not come back either") {
-  for (auto what : {crash::process, crash::power}) {
+  for (auto kind : {crash::process, crash::power}) {
     machine at{1};
     store_fixture fixture;
     must(fixture.external_process().exec("CREATE TABLE theirs(a)"));
@@ -176,56 +176,56 @@ TEST_CASE("the first commit of a file does not come back either") {
     at.disk.cut_power();
     fixture.store.reset();
     other.reset();
-    what == crash::power ? at.disk.restart(at.random) : at.disk.restart_after_kill();
+    kind == crash::power ? at.disk.restart(at.random) : at.disk.restart_after_kill();
     plain db{fixture.file};
     CHECK(db.number("SELECT count(*) FROM sqlite_schema") == 1);
   }
 }
 
 TEST_CASE("overwriting a lost COMMIT changes nothing visible, and is not an external commit") {
-  broken_fixture x;
-  must(x.fixture->external_process().exec("PRAGMA user_version = 7"));
-  must(x.fixture->store->begin());
-  x.fixture->store->rollback();
-  x.inject(disk_operation::sync, disk_effect::io_error, 1);
-  x.fail_to_write(3);
-  CHECK(!must(x.fixture->store->committed(x.tried)));
-  CHECK(x.fixture->store->is_open());
-  auto begun = must(x.fixture->store->begin());
+  broken_fixture f;
+  must(f.fixture->external_process().exec("PRAGMA user_version = 7"));
+  must(f.fixture->store->begin());
+  f.fixture->store->rollback();
+  f.inject(disk_operation::sync, disk_effect::io_error, 1);
+  f.fail_to_write(3);
+  CHECK(!must(f.fixture->store->committed(f.tried)));
+  CHECK(f.fixture->store->is_open());
+  auto begun = must(f.fixture->store->begin());
   CHECK(!begun.external_commit);
-  CHECK(begun.next_seq == x.tried);
-  x.fixture->store->rollback();
-  CHECK(x.other->number("PRAGMA user_version") == 7);
-  CHECK(x.other->number("SELECT count(*) FROM t") == 1);
+  CHECK(begun.next_seq == f.tried);
+  f.fixture->store->rollback();
+  CHECK(f.other->number("PRAGMA user_version") == 7);
+  CHECK(f.other->number("SELECT count(*) FROM t") == 1);
 }
 
 TEST_CASE("to overwrite a lost COMMIT waits for the disk where commits do not, and leaves it at that") {
-  broken_fixture x;
+  broken_fixture f;
   sqlite::connection_options options;
   options.mode = sqlite::open_mode::read_write_create;
   options.synchronous = synchronous_mode::normal;
-  auto db = must(sqlite::connection::open(x.fixture->file, options));
-  auto syncs = x.wal(disk_operation::sync);
-  auto writes = x.wal(disk_operation::write);
+  auto db = must(sqlite::connection::open(f.fixture->file, options));
+  auto syncs = f.wal(disk_operation::sync);
+  auto writes = f.wal(disk_operation::write);
   CHECK(must(sqlite::overwrite_lost_commit(db, 99, {}, options.synchronous)));
-  CHECK(x.wal(disk_operation::sync) == syncs + 1);
+  CHECK(f.wal(disk_operation::sync) == syncs + 1);
   // A header and a page.
-  CHECK(x.wal(disk_operation::write) == writes + 2);
+  CHECK(f.wal(disk_operation::write) == writes + 2);
   must(db.exec("INSERT INTO t VALUES ('more', NULL)"));
-  CHECK(x.wal(disk_operation::sync) == syncs + 1);
+  CHECK(f.wal(disk_operation::sync) == syncs + 1);
 }
 
 TEST_CASE("a commit that is seen by now is not overwritten") {
-  broken_fixture x;
-  auto db = x.fixture->external_process();
+  broken_fixture f;
+  auto db = f.fixture->external_process();
   auto hash = must(sqlite::find_commit(db, 2));
   REQUIRE(hash);
   sqlite::digest wanted{};
   std::copy(hash->begin(), hash->end(), wanted.begin());
-  auto writes = x.wal(disk_operation::write);
+  auto writes = f.wal(disk_operation::write);
   CHECK(!must(sqlite::overwrite_lost_commit(db, 2, wanted, synchronous_mode::full)));
   CHECK(!db.in_transaction());
-  CHECK(x.wal(disk_operation::write) == writes);
+  CHECK(f.wal(disk_operation::write) == writes);
 }
 
 } // namespace sluice::test::lost_commit_test

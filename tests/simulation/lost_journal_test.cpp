@@ -57,9 +57,9 @@ private:
   synchronous_mode synchronous_;
 };
 
-outcome outcome_of(const caf::expected<uint64_t>& x) {
-  REQUIRE_FALSE(x);
-  return describe(x.error()).outcome;
+outcome outcome_of(const caf::expected<uint64_t>& result) {
+  REQUIRE_FALSE(result);
+  return describe(result.error()).outcome;
 }
 
 } // namespace
@@ -68,42 +68,42 @@ TEST_CASE("an operation whose journal could not be synced does not come back, wh
   for (auto power : {false, true})
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       INFO("power " << power << ", seed " << seed);
-      failing_journal x{seed};
-      x.fail(disk_operation::sync, 1);
-      CHECK(outcome_of(x.append(2)) == outcome::not_committed);
-      CHECK(x.after_crash(power) == 1);
+      failing_journal f{seed};
+      f.fail(disk_operation::sync, 1);
+      CHECK(outcome_of(f.append(2)) == outcome::not_committed);
+      CHECK(f.after_crash(power) == 1);
     }
 }
 
 TEST_CASE("an operation whose journal could not be written does not come back, whatever the crash") {
   for (auto power : {false, true}) {
-    failing_journal x{1};
-    x.fail(disk_operation::write, 1);
-    CHECK(outcome_of(x.append(2)) == outcome::not_committed);
-    CHECK(x.after_crash(power) == 1);
+    failing_journal f{1};
+    f.fail(disk_operation::write, 1);
+    CHECK(outcome_of(f.append(2)) == outcome::not_committed);
+    CHECK(f.after_crash(power) == 1);
   }
 }
 
 TEST_CASE(
   "while the disk does not sync, the outcome of an operation is unknown, and none follows it into the journal") {
-  failing_journal x{1};
-  x.fail(disk_operation::sync, 0);
-  CHECK(outcome_of(x.append(2)) == outcome::unknown);
-  CHECK(outcome_of(x.append(3)) == outcome::not_committed);
-  x.at.faults.heal();
-  REQUIRE(x.append(4));
-  CHECK(x.after_crash(true) == 2);
+  failing_journal f{1};
+  f.fail(disk_operation::sync, 0);
+  CHECK(outcome_of(f.append(2)) == outcome::unknown);
+  CHECK(outcome_of(f.append(3)) == outcome::not_committed);
+  f.at.faults.heal();
+  REQUIRE(f.append(4));
+  CHECK(f.after_crash(true) == 2);
 }
 
 TEST_CASE("a batch that has begun is known after a power cut, even where nothing else waits for the disk") {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
-    failing_journal x{seed, synchronous_mode::normal};
-    REQUIRE(x.store->begin_batch(sqlite::test::batch("key", {1})));
-    auto syncs = x.at.faults.count("app.db-wal", disk_operation::sync);
-    REQUIRE(x.append(2));
-    CHECK(x.at.faults.count("app.db-wal", disk_operation::sync) == syncs);
-    auto found = x.crash(true);
+    failing_journal f{seed, synchronous_mode::normal};
+    REQUIRE(f.store->begin_batch(sqlite::test::batch("key", {1})));
+    auto syncs = f.at.faults.count("app.db-wal", disk_operation::sync);
+    REQUIRE(f.append(2));
+    CHECK(f.at.faults.count("app.db-wal", disk_operation::sync) == syncs);
+    auto found = f.crash(true);
     REQUIRE(found.batches.size() == 1);
     CHECK(found.batches[0].idempotency_key == "key");
   }

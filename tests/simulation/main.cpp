@@ -42,16 +42,16 @@ bool read_range(const std::string& text, options& to) {
   }
 }
 
-void print(const tally& x) {
-  auto seconds = x.took.count() > 0 ? x.took.count() : 1e-9;
+void print(const tally& tally) {
+  auto seconds = tally.took.count() > 0 ? tally.took.count() : 1e-9;
   std::printf("%" PRIu64 " seeds in %.1f s: %.1f seeds/s, %" PRIu64 " operations (%.0f/s), %" PRIu64
               " messages, %" PRIu64 " crashes\n",
-              x.seeds, x.took.count(), static_cast<double>(x.seeds) / seconds, x.operations,
-              static_cast<double>(x.operations) / seconds, x.steps, x.crashes);
+              tally.seeds, tally.took.count(), static_cast<double>(tally.seeds) / seconds, tally.operations,
+              static_cast<double>(tally.operations) / seconds, tally.steps, tally.crashes);
 }
 
-void print_lines(const verdict& x) {
-  for (const auto& line : x.lines)
+void print_lines(const verdict& verdict) {
+  for (const auto& line : verdict.lines)
     std::puts(line.c_str());
 }
 
@@ -75,7 +75,7 @@ void explain(uint64_t seed, const options& chosen) {
     result.broken = small.result.broken;
   }
   std::printf("\nbroken: %s\n  %s\nagain: simulation --seed %" PRIu64 "%s\n", result.broken->invariant.c_str(),
-              result.broken->what.c_str(), seed, again.c_str());
+              result.broken->details.c_str(), seed, again.c_str());
 }
 
 int run_one(const options& chosen) {
@@ -115,10 +115,10 @@ int run_defects() {
   }
   std::printf("%-28s %6s  %s\n", "defect", "seeds", "found by");
   auto missed = false;
-  for (const auto& x : known_defects()) {
-    auto found = hunt(x.which, 1, hunt_at_most);
+  for (const auto& defect : known_defects()) {
+    auto found = hunt(defect.which, 1, hunt_at_most);
     missed |= !found.failed;
-    std::printf("%-28s %6" PRIu64 "  %s\n", std::string{x.name}.c_str(), found.seeds,
+    std::printf("%-28s %6" PRIu64 "  %s\n", std::string{defect.name}.c_str(), found.seeds,
                 found.failed ? found.broken->invariant.c_str() : "NOT FOUND");
     std::fflush(stdout);
   }
@@ -126,8 +126,8 @@ int run_defects() {
 }
 
 int list_defects() {
-  for (const auto& x : known_defects())
-    std::printf("%-28s %s\n", std::string{x.name}.c_str(), std::string{x.what}.c_str());
+  for (const auto& defect : known_defects())
+    std::printf("%-28s %s\n", std::string{defect.name}.c_str(), std::string{defect.effect}.c_str());
   return 0;
 }
 
@@ -149,8 +149,8 @@ int main(int argc, char** argv) {
   app.add_flag("!--whole", chosen.shrinks, "prints a seed that fails as it is, without shrinking it");
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& x) {
-    return app.exit(x) == 0 ? 0 : usage;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : usage;
   }
   if (lists)
     return list_defects();

@@ -50,36 +50,36 @@ open_file& ours(sqlite3_file* file) { return *static_cast<open_file*>(file); }
 
 disk_state& state_of(sqlite3_vfs* vfs) { return *static_cast<disk_state*>(vfs->pAppData); }
 
-std::string index_path(const open_file& x) { return x.path + "-shm"; }
+std::string index_path(const open_file& file) { return file.path + "-shm"; }
 
 int shm_unmap(sqlite3_file* file, int removes) {
-  auto& x = ours(file);
-  if (!std::exchange(x.has_index, false))
+  auto& result = ours(file);
+  if (!std::exchange(result.has_index, false))
     return SQLITE_OK;
-  x.file->index.leave(&x);
-  if (removes != 0 && x.disk->power && x.file->index.unused())
-    x.disk->names.hide_index(index_path(x));
+  result.file->index.leave(&result);
+  if (removes != 0 && result.disk->power && result.file->index.unused())
+    result.disk->names.hide_index(index_path(result));
   return SQLITE_OK;
 }
 
 int close_file(sqlite3_file* file) {
-  auto& x = ours(file);
+  auto& result = ours(file);
   shm_unmap(file, 0);
-  x.file->locks.lower(&x, SQLITE_LOCK_NONE);
-  if (x.goes_when_closed && !x.path.empty() && x.disk->power)
-    x.disk->names.remove(x.path);
-  --x.file->openings;
-  --x.disk->open_files;
-  x.~open_file();
+  result.file->locks.lower(&result, SQLITE_LOCK_NONE);
+  if (result.goes_when_closed && !result.path.empty() && result.disk->power)
+    result.disk->names.remove(result.path);
+  --result.file->openings;
+  --result.disk->open_files;
+  result.~open_file();
   return SQLITE_OK;
 }
 
 int read(sqlite3_file* file, void* to, int amount, sqlite3_int64 offset) {
-  auto& x = ours(file);
-  if (!x.disk->power)
+  auto& result = ours(file);
+  if (!result.disk->power)
     return SQLITE_IOERR_READ;
   std::span bytes{static_cast<uint8_t*>(to), static_cast<size_t>(amount)};
-  auto got = x.file->content.read(static_cast<uint64_t>(offset), bytes);
+  auto got = result.file->content.read(static_cast<uint64_t>(offset), bytes);
   if (got == bytes.size())
     return SQLITE_OK;
   std::ranges::fill(bytes.subspan(got), uint8_t{0});
@@ -87,42 +87,42 @@ int read(sqlite3_file* file, void* to, int amount, sqlite3_int64 offset) {
 }
 
 int write(sqlite3_file* file, const void* from, int amount, sqlite3_int64 offset) {
-  auto& x = ours(file);
-  if (!x.disk->power)
+  auto& result = ours(file);
+  if (!result.disk->power)
     return SQLITE_IOERR_WRITE;
-  x.file->content.write(static_cast<uint64_t>(offset),
-                        {static_cast<const uint8_t*>(from), static_cast<size_t>(amount)});
+  result.file->content.write(static_cast<uint64_t>(offset),
+                             {static_cast<const uint8_t*>(from), static_cast<size_t>(amount)});
   return SQLITE_OK;
 }
 
 int truncate(sqlite3_file* file, sqlite3_int64 size) {
-  auto& x = ours(file);
-  if (!x.disk->power)
+  auto& result = ours(file);
+  if (!result.disk->power)
     return SQLITE_IOERR_TRUNCATE;
-  x.file->content.resize(static_cast<uint64_t>(size));
+  result.file->content.resize(static_cast<uint64_t>(size));
   return SQLITE_OK;
 }
 
 int sync(sqlite3_file* file, int) {
-  auto& x = ours(file);
-  if (!x.disk->power)
+  auto& result = ours(file);
+  if (!result.disk->power)
     return SQLITE_IOERR_FSYNC;
-  x.file->content.sync();
-  x.disk->names.sync(x.path, x.file);
-  if (std::exchange(x.syncs_folder, false))
-    x.disk->names.sync_folder(x.path);
+  result.file->content.sync();
+  result.disk->names.sync(result.path, result.file);
+  if (std::exchange(result.syncs_folder, false))
+    result.disk->names.sync_folder(result.path);
   return SQLITE_OK;
 }
 
 int file_size(sqlite3_file* file, sqlite3_int64* size) {
-  auto& x = ours(file);
-  *size = static_cast<sqlite3_int64>(x.file->content.size());
-  return x.disk->power ? SQLITE_OK : SQLITE_IOERR_FSTAT;
+  auto& result = ours(file);
+  *size = static_cast<sqlite3_int64>(result.file->content.size());
+  return result.disk->power ? SQLITE_OK : SQLITE_IOERR_FSTAT;
 }
 
 int lock(sqlite3_file* file, int level) {
-  auto& x = ours(file);
-  return x.disk->power ? x.file->locks.raise(&x, level) : SQLITE_IOERR_LOCK;
+  auto& result = ours(file);
+  return result.disk->power ? result.file->locks.raise(&result, level) : SQLITE_IOERR_LOCK;
 }
 
 int unlock(sqlite3_file* file, int level) {
@@ -131,16 +131,16 @@ int unlock(sqlite3_file* file, int level) {
 }
 
 int check_reserved(sqlite3_file* file, int* reserved) {
-  auto& x = ours(file);
-  *reserved = x.file->locks.reserved() ? 1 : 0;
-  return x.disk->power ? SQLITE_OK : SQLITE_IOERR_CHECKRESERVEDLOCK;
+  auto& result = ours(file);
+  *reserved = result.file->locks.reserved() ? 1 : 0;
+  return result.disk->power ? SQLITE_OK : SQLITE_IOERR_CHECKRESERVEDLOCK;
 }
 
-int control(sqlite3_file* file, int what, void* argument) {
-  auto& x = ours(file);
-  switch (what) {
+int control(sqlite3_file* file, int operation, void* argument) {
+  auto& result = ours(file);
+  switch (operation) {
   case SQLITE_FCNTL_HAS_MOVED:
-    *static_cast<int*>(argument) = !x.path.empty() && x.disk->names.find(x.path) != x.file ? 1 : 0;
+    *static_cast<int*>(argument) = !result.path.empty() && result.disk->names.find(result.path) != result.file ? 1 : 0;
     return SQLITE_OK;
   case SQLITE_FCNTL_SIZE_HINT: return SQLITE_OK;
   default: return SQLITE_NOTFOUND;
@@ -151,26 +151,26 @@ int sector_size(sqlite3_file*) { return usual_sector_size; }
 int characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
 int shm_map(sqlite3_file* file, int index, int size, int make, void volatile** to) {
-  auto& x = ours(file);
+  auto& result = ours(file);
   *to = nullptr;
-  if (!x.disk->power)
+  if (!result.disk->power)
     return SQLITE_IOERR_SHMMAP;
-  if (!std::exchange(x.has_index, true))
-    x.disk->names.show_index(index_path(x));
-  *to = x.file->index.region(&x, static_cast<size_t>(index), static_cast<size_t>(size), make != 0);
+  if (!std::exchange(result.has_index, true))
+    result.disk->names.show_index(index_path(result));
+  *to = result.file->index.region(&result, static_cast<size_t>(index), static_cast<size_t>(size), make != 0);
   return SQLITE_OK;
 }
 
 int shm_lock(sqlite3_file* file, int offset, int n, int flags) {
-  auto& x = ours(file);
+  auto& result = ours(file);
   auto mask = ((1U << static_cast<unsigned>(n)) - 1) << static_cast<unsigned>(offset);
   if ((flags & SQLITE_SHM_UNLOCK) != 0) {
-    x.file->index.unlock(&x, mask);
+    result.file->index.unlock(&result, mask);
     return SQLITE_OK;
   }
-  if (!x.disk->power)
+  if (!result.disk->power)
     return SQLITE_IOERR_SHMLOCK;
-  return x.file->index.lock(&x, mask, (flags & SQLITE_SHM_EXCLUSIVE) != 0);
+  return result.file->index.lock(&result, mask, (flags & SQLITE_SHM_EXCLUSIVE) != 0);
 }
 
 void shm_barrier(sqlite3_file*) {}
@@ -196,16 +196,16 @@ int open_at_path(sqlite3_vfs* vfs, const char* name, sqlite3_file* to, int flags
   auto found = state.power ? find_or_make(state, name, flags) : nullptr;
   if (!found)
     return SQLITE_CANTOPEN;
-  auto& x = *new (to) open_file;
-  x.pMethods = &methods;
-  x.disk = &state;
-  x.file = std::move(found);
-  x.path = name ? name : "";
-  x.goes_when_closed = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
+  auto& result = *new (to) open_file;
+  result.pMethods = &methods;
+  result.disk = &state;
+  result.file = std::move(found);
+  result.path = name ? name : "";
+  result.goes_when_closed = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
   // As SQLite's own VFS for Unix: with the first sync of a journal or WAL that was opened to be made.
   constexpr auto journals = SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL;
-  x.syncs_folder = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & journals) != 0;
-  ++x.file->openings;
+  result.syncs_folder = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & journals) != 0;
+  ++result.file->openings;
   ++state.open_files;
   if (out_flags)
     *out_flags = flags;

@@ -38,23 +38,23 @@ std::vector<value> work_of(int64_t lane, int64_t time_ms) {
   return {lane, std::max<int64_t>(1, time_ms / each), each};
 }
 
-std::string cell_text(const value& x) {
-  if (auto* i = x.integer())
+std::string cell_text(const value& cell) {
+  if (auto* i = cell.integer())
     return std::to_string(*i);
-  return x.is_null() ? "-" : "?";
+  return cell.is_null() ? "-" : "?";
 }
 
-template <class Map> std::string pairs_text(const Map& x) {
+template <class Map> std::string pairs_text(const Map& values) {
   std::string result;
-  for (const auto& [key, content] : x)
+  for (const auto& [key, content] : values)
     result += std::to_string(key) + ',' + std::to_string(content) + ';';
   return result;
 }
 
 } // namespace
 
-std::vector<statement> sql_of(const step& x) {
-  switch (x.what) {
+std::vector<statement> sql_of(const step& step) {
+  switch (step.action) {
   case verb::create: {
     std::vector<statement> result;
     for (auto* sql : schema)
@@ -62,21 +62,22 @@ std::vector<statement> sql_of(const step& x) {
     return result;
   }
   case verb::put:
-    return {{"INSERT INTO registers VALUES (?1, ?2) ON CONFLICT(k) DO UPDATE SET v = excluded.v", {x.key, x.number}}};
-  case verb::insert: return {{"INSERT INTO registers(k, v) VALUES (?1, ?2)", {x.key, x.number}}};
-  case verb::erase: return {{"DELETE FROM registers WHERE k = ?1", {x.key}}};
-  case verb::add: return {{"UPDATE registers SET v = v + ?2 WHERE k = ?1 RETURNING v", {x.key, x.number}}};
-  case verb::give: return {{"UPDATE accounts SET n = n + ?2 WHERE id = ?1 RETURNING n", {x.key, x.number}}};
-  case verb::adopt: return {{"INSERT INTO children(id, k) VALUES (?1, ?2)", {x.number, x.key}}};
+    return {
+      {"INSERT INTO registers VALUES (?1, ?2) ON CONFLICT(k) DO UPDATE SET v = excluded.v", {step.key, step.number}}};
+  case verb::insert: return {{"INSERT INTO registers(k, v) VALUES (?1, ?2)", {step.key, step.number}}};
+  case verb::erase: return {{"DELETE FROM registers WHERE k = ?1", {step.key}}};
+  case verb::add: return {{"UPDATE registers SET v = v + ?2 WHERE k = ?1 RETURNING v", {step.key, step.number}}};
+  case verb::give: return {{"UPDATE accounts SET n = n + ?2 WHERE id = ?1 RETURNING n", {step.key, step.number}}};
+  case verb::adopt: return {{"INSERT INTO children(id, k) VALUES (?1, ?2)", {step.number, step.key}}};
   case verb::drop_view: return {{"DROP VIEW IF EXISTS shown", {}}};
   case verb::make_view:
-    return {{x.key == 0 ? "CREATE VIEW shown AS SELECT n AS x FROM tally"
-                        : "CREATE VIEW shown AS SELECT count(*) AS x FROM registers",
+    return {{step.key == 0 ? "CREATE VIEW shown AS SELECT n AS x FROM tally"
+                           : "CREATE VIEW shown AS SELECT count(*) AS x FROM registers",
              {}}};
-  case verb::insert_twice: return {{"INSERT INTO registers(k, v) VALUES (?1, 1), (?1, 2)", {x.key}}};
-  case verb::veto: return {{"INSERT INTO guarded VALUES (?1)", {x.key}}};
-  case verb::nonsense: return {{"INSERT INTO nowhere VALUES (?1)", {x.key}}};
-  case verb::work: return {{"DELETE FROM accounts WHERE id IN " SLUICE_SIMULATED_WORK, work_of(x.key, x.number)}};
+  case verb::insert_twice: return {{"INSERT INTO registers(k, v) VALUES (?1, 1), (?1, 2)", {step.key}}};
+  case verb::veto: return {{"INSERT INTO guarded VALUES (?1)", {step.key}}};
+  case verb::nonsense: return {{"INSERT INTO nowhere VALUES (?1)", {step.key}}};
+  case verb::work: return {{"DELETE FROM accounts WHERE id IN " SLUICE_SIMULATED_WORK, work_of(step.key, step.number)}};
   }
   return {};
 }
@@ -102,11 +103,12 @@ statement slow_query(int64_t lane, int64_t time_ms) {
           work_of(lane, time_ms)};
 }
 
-std::string to_string(const step& x) {
+std::string to_string(const step& step) {
   constexpr std::array<std::string_view, 13> words{"create", "put",      "insert",    "erase",     "add",
                                                    "give",   "adopt",    "drop view", "make view", "insert twice",
                                                    "veto",   "nonsense", "work"};
-  return std::string{words[static_cast<size_t>(x.what)]} + ' ' + std::to_string(x.key) + ' ' + std::to_string(x.number);
+  return std::string{words[static_cast<size_t>(step.action)]} + ' ' + std::to_string(step.key) + ' '
+         + std::to_string(step.number);
 }
 
 std::string to_string(question asked, int64_t key) {
@@ -130,8 +132,8 @@ std::string text_of(const rowset& rows) {
 bool model::apply(const std::vector<step>& steps, std::vector<effect>* effects) {
   auto before = *this;
   std::vector<effect> done;
-  for (const auto& x : steps)
-    if (!apply(x, done.emplace_back())) {
+  for (const auto& step : steps)
+    if (!apply(step, done.emplace_back())) {
       *this = std::move(before);
       return false;
     }
@@ -140,68 +142,68 @@ bool model::apply(const std::vector<step>& steps, std::vector<effect>* effects) 
   return true;
 }
 
-bool model::put(const step& x, bool may_exist, effect& did) {
-  auto found = registers_.count(x.key) > 0;
-  if (x.number < 0 || (found && !may_exist))
+bool model::put(const step& step, bool may_exist, effect& did) {
+  auto found = registers_.count(step.key) > 0;
+  if (step.number < 0 || (found && !may_exist))
     return false;
-  registers_[x.key] = x.number;
+  registers_[step.key] = step.number;
   ++tally_;
   did.changes = 1;
   return true;
 }
 
-bool model::apply(const step& x, effect& did) {
+bool model::apply(const step& step, effect& did) {
   // SQLite makes a view of tables that are not there.
-  if (x.what == verb::drop_view) {
+  if (step.action == verb::drop_view) {
     view_ = -1;
     return true;
   }
-  if (x.what == verb::make_view) {
+  if (step.action == verb::make_view) {
     if (view_ != -1)
       return false;
-    view_ = x.key;
+    view_ = step.key;
     return true;
   }
   if (!created_) {
-    if (x.what != verb::create)
+    if (step.action != verb::create)
       return false;
     created_ = true;
     for (int64_t i = 0; i < accounts; ++i)
       accounts_[i] = money / accounts;
     return true;
   }
-  switch (x.what) {
+  switch (step.action) {
   case verb::create: return false;
-  case verb::put: return put(x, true, did);
-  case verb::insert: return put(x, false, did);
+  case verb::put: return put(step, true, did);
+  case verb::insert: return put(step, false, did);
   case verb::erase:
-    did.changes = static_cast<int64_t>(registers_.erase(x.key));
+    did.changes = static_cast<int64_t>(registers_.erase(step.key));
     tally_ += did.changes;
-    std::erase_if(children_, [&](const auto& child) { return child.second == x.key; });
+    std::erase_if(children_, [&](const auto& child) { return child.second == step.key; });
     return true;
   case verb::add: {
-    auto found = registers_.find(x.key);
+    auto found = registers_.find(step.key);
     did.changes = found == registers_.end() ? 0 : 1;
     if (did.changes == 0)
       return true;
-    if (found->second + x.number < 0)
+    if (found->second + step.number < 0)
       return false;
-    found->second += x.number;
+    found->second += step.number;
     did.returned = found->second;
     ++tally_;
     return true;
   }
   case verb::give:
-    if (accounts_.at(x.key) + x.number < 0)
+    if (accounts_.at(step.key) + step.number < 0)
       return false;
     did.changes = 1;
-    did.returned = accounts_[x.key] += x.number;
+    did.returned = accounts_[step.key] += step.number;
     return true;
   case verb::work: did.changes = 0; return true;
   case verb::adopt:
-    if (children_.count(x.number) > 0 || registers_.count(x.key) == 0)
+    if (children_.count(step.number) > 0 || registers_.count(step.key) == 0)
       return false;
-    children_[x.number] = x.key;
+    children_[step.number] = step.key;
     did.changes = 1;
     return true;
   default: return false;

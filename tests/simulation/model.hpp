@@ -33,7 +33,7 @@ enum class verb : uint8_t {
 };
 
 struct step {
-  verb what = verb::put;
+  verb action = verb::put;
   int64_t key = 0;
   int64_t number = 0;
 
@@ -46,13 +46,13 @@ enum class question : uint8_t { one, all, tally, sum, children, joined, view, fo
 constexpr uint32_t questions = 9;
 
 /// The SQL that stands for a step, and for a question.
-std::vector<statement> sql_of(const step& x);
+std::vector<statement> sql_of(const step& step);
 statement sql_of(question asked, int64_t key);
 /// The one that takes its time, of this lane.
 statement slow_query(int64_t lane, int64_t time_ms);
 
 /// For people.
-std::string to_string(const step& x);
+std::string to_string(const step& step);
 std::string to_string(question asked, int64_t key);
 
 /// Rows as text, to be compared and printed.
@@ -86,8 +86,8 @@ public:
   const std::map<int64_t, buffered_cells>& rows() const noexcept { return rows_; }
 
 private:
-  bool apply(const step& x, effect& did);
-  bool put(const step& x, bool may_exist, effect& did);
+  bool apply(const step& step, effect& did);
+  bool put(const step& step, bool may_exist, effect& did);
 
   bool created_ = false;
   std::map<int64_t, int64_t> registers_;

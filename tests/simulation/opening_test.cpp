@@ -15,10 +15,10 @@ using sqlite::disk_operation;
 namespace {
 
 sqlite::connection_options opening(sqlite::open_mode mode, synchronous_mode synchronous = synchronous_mode::full) {
-  sqlite::connection_options x;
-  x.mode = mode;
-  x.synchronous = synchronous;
-  return x;
+  sqlite::connection_options result;
+  result.mode = mode;
+  result.synchronous = synchronous;
+  return result;
 }
 
 // A database whose log has a transaction that was not synced, and that no connection has open.

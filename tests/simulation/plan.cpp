@@ -19,58 +19,58 @@ public:
   author(dice& luck, const settings& set) : luck_(luck), set_(set) {}
 
   operation next() {
-    operation x;
-    x.db = static_cast<uint32_t>(luck_.pick(set_.databases));
-    x.waits = luck_.chance(60);
+    operation result;
+    result.db = static_cast<uint32_t>(luck_.pick(set_.databases));
+    result.waits = luck_.chance(60);
     auto roll = luck_.pick(100);
     if (roll < 45)
-      write(x);
+      write(result);
     else if (roll < 85)
-      read(x);
+      read(result);
     else if (roll < 94)
-      put(x);
+      put(result);
     else if (roll < 96)
-      get(x);
+      get(result);
     else
-      x.what = roll < 98 ? operation::kind::flush : operation::kind::log;
-    return x;
+      result.type = roll < 98 ? operation::kind::flush : operation::kind::log;
+    return result;
   }
 
 private:
-  void write(operation& x) {
-    x.what = operation::kind::write;
+  void write(operation& op) {
+    op.type = operation::kind::write;
     if (luck_.chance(3))
-      x.deadline = std::chrono::milliseconds{1 + luck_.pick(50)};
+      op.deadline = std::chrono::milliseconds{1 + luck_.pick(50)};
     auto roll = luck_.pick(100);
     if (roll < 12) {
       auto sum = static_cast<int64_t>(luck_.pick(60));
-      x.steps = {{verb::give, account(), -sum}, {verb::give, account(), sum}};
+      op.steps = {{verb::give, account(), -sum}, {verb::give, account(), sum}};
     } else if (roll < 17) {
-      x.steps = {{verb::drop_view, 0, 0}, {verb::make_view, static_cast<int64_t>(luck_.pick(2)), 0}};
+      op.steps = {{verb::drop_view, 0, 0}, {verb::make_view, static_cast<int64_t>(luck_.pick(2)), 0}};
     } else {
       auto several = luck_.chance(20) ? 2 + luck_.pick(3) : 1;
       for (uint64_t i = 0; i < several; ++i)
-        x.steps.push_back(one_step());
+        op.steps.push_back(one_step());
     }
     if (luck_.chance(6))
-      x.steps.push_back(bad_step());
+      op.steps.push_back(bad_step());
     if (luck_.chance(50))
-      give_key(x);
+      give_key(op);
   }
 
   // Most keys are new; some come again, with the same payload or with another.
-  void give_key(operation& x) {
-    x.retries = luck_.pick(4);
+  void give_key(operation& op) {
+    op.retries = luck_.pick(4);
     if (keyed_.empty() || !luck_.chance(20)) {
-      x.key = keyed_.size() + 1;
-      keyed_.push_back(x);
+      op.key = keyed_.size() + 1;
+      keyed_.push_back(op);
       return;
     }
     const auto& former = keyed_[luck_.pick(keyed_.size())];
-    x.key = former.key;
-    x.db = former.db;
+    op.key = former.key;
+    op.db = former.db;
     if (luck_.chance(70))
-      x.steps = former.steps;
+      op.steps = former.steps;
   }
 
   step one_step() {
@@ -92,29 +92,29 @@ private:
     return {roll == 0 ? verb::insert_twice : roll == 1 ? verb::veto : verb::nonsense, ++numbers_, 0};
   }
 
-  void read(operation& x) {
-    x.what = operation::kind::read;
-    x.asked = static_cast<question>(luck_.chance(40) ? 0 : luck_.pick(questions));
-    x.argument = x.asked == question::one ? static_cast<int64_t>(luck_.pick(registers)) : 0;
+  void read(operation& op) {
+    op.type = operation::kind::read;
+    op.asked = static_cast<question>(luck_.chance(40) ? 0 : luck_.pick(questions));
+    op.argument = op.asked == question::one ? static_cast<int64_t>(luck_.pick(registers)) : 0;
     if (luck_.chance(15))
-      x.freshness = freshness::fresh;
-    x.since_own = luck_.chance(20);
+      op.freshness = freshness::fresh;
+    op.since_own = luck_.chance(20);
   }
 
-  void put(operation& x) {
-    x.what = operation::kind::put;
-    x.argument = static_cast<int64_t>(luck_.pick(buffered_rows));
-    x.erases = luck_.chance(20);
-    if (x.erases)
+  void put(operation& op) {
+    op.type = operation::kind::put;
+    op.argument = static_cast<int64_t>(luck_.pick(buffered_rows));
+    op.erases = luck_.chance(20);
+    if (op.erases)
       return;
-    x.a = ++numbers_;
+    op.a = ++numbers_;
     if (luck_.chance(40))
-      x.b = luck_.chance(6) ? -1 : ++numbers_;
+      op.b = luck_.chance(6) ? -1 : ++numbers_;
   }
 
-  void get(operation& x) {
-    x.what = operation::kind::get;
-    x.argument = static_cast<int64_t>(luck_.pick(buffered_rows));
+  void get(operation& op) {
+    op.type = operation::kind::get;
+    op.argument = static_cast<int64_t>(luck_.pick(buffered_rows));
   }
 
   int64_t account() { return static_cast<int64_t>(luck_.pick(accounts)); }
@@ -126,18 +126,18 @@ private:
 };
 
 settings make_settings(dice& luck) {
-  settings x;
-  x.normal = luck.chance(20);
-  x.journal = luck.chance(40);
-  x.cache = !luck.chance(5);
-  x.by = static_cast<order>(luck.pick(4));
-  x.databases = luck.chance(30) ? 2 : 1;
-  x.readers = 1 + luck.pick(3);
-  x.group = luck.chance(25) ? 1 + luck.pick(4) : 4'096;
-  x.checkpoint_bytes = luck.chance(40) ? 20'000 : 4ULL << 20U;
-  x.queue = luck.chance(10) ? 12 : 10'000;
-  x.buffer_pending = luck.chance(20) ? 6 : 1'000;
-  return x;
+  settings result;
+  result.normal = luck.chance(20);
+  result.journal = luck.chance(40);
+  result.cache = !luck.chance(5);
+  result.by = static_cast<order>(luck.pick(4));
+  result.databases = luck.chance(30) ? 2 : 1;
+  result.readers = 1 + luck.pick(3);
+  result.group = luck.chance(25) ? 1 + luck.pick(4) : 4'096;
+  result.checkpoint_bytes = luck.chance(40) ? 20'000 : 4ULL << 20U;
+  result.queue = luck.chance(10) ? 12 : 10'000;
+  result.buffer_pending = luck.chance(20) ? 6 : 1'000;
+  return result;
 }
 
 std::vector<incident::kind> kinds(const mischief& allowed) {
@@ -158,27 +158,27 @@ std::vector<incident::kind> kinds(const mischief& allowed) {
 }
 
 incident make_incident(dice& luck, const std::vector<incident::kind>& from, const settings& set, uint64_t operations) {
-  incident x;
-  x.after = luck.pick(operations + 1);
-  x.steps = luck.pick(40);
-  x.what = from[luck.pick(from.size())];
-  x.db = static_cast<uint32_t>(luck.pick(set.databases));
-  x.file = static_cast<uint32_t>(luck.pick(8));
-  x.disk = static_cast<uint32_t>(luck.pick(8));
-  x.skip = luck.pick(12);
-  x.times = luck.chance(60) ? 1 : 1 + luck.pick(5);
+  incident result;
+  result.after = luck.pick(operations + 1);
+  result.steps = luck.pick(40);
+  result.type = from[luck.pick(from.size())];
+  result.db = static_cast<uint32_t>(luck.pick(set.databases));
+  result.file = static_cast<uint32_t>(luck.pick(8));
+  result.disk = static_cast<uint32_t>(luck.pick(8));
+  result.skip = luck.pick(12);
+  result.times = luck.chance(60) ? 1 : 1 + luck.pick(5);
   constexpr std::array<uint64_t, 6> times{1, 20, 150, 1'200, 6'000, 70'000};
-  x.time = std::chrono::milliseconds{times[luck.pick(times.size())]};
-  return x;
+  result.time = std::chrono::milliseconds{times[luck.pick(times.size())]};
+  return result;
 }
 
 // An incident at one of the next syncs of a database's log.
-incident at_a_sync(incident::kind what, const plan& x, dice& luck) {
+incident at_a_sync(incident::kind type, const plan& plan, dice& luck) {
   incident result;
-  result.after = luck.pick(x.operations() + 1);
+  result.after = luck.pick(plan.operations() + 1);
   result.steps = luck.pick(20);
-  result.what = what;
-  result.db = static_cast<uint32_t>(luck.pick(x.set.databases));
+  result.type = type;
+  result.db = static_cast<uint32_t>(luck.pick(plan.set.databases));
   result.file = 0;
   result.disk = static_cast<uint32_t>(sqlite::disk_operation::sync);
   result.skip = luck.pick(3);
@@ -187,12 +187,12 @@ incident at_a_sync(incident::kind what, const plan& x, dice& luck) {
 
 // A log that cannot be synced, and a crash soon after. No connection sees the frames of that COMMIT before the log is
 // recovered, unless another write comes in between. Random incidents hardly ever combine like this.
-void add_failing_syncs(plan& x) {
+void add_failing_syncs(plan& plan) {
   // From dice of their own, so that other seeds remain what they are.
-  dice luck{x.seed * 0xd6e8feb86659fd93ULL + 3};
+  dice luck{plan.seed * 0xd6e8feb86659fd93ULL + 3};
   if (!luck.chance(8))
     return;
-  auto fails = at_a_sync(incident::kind::disk_error, x, luck);
+  auto fails = at_a_sync(incident::kind::disk_error, plan, luck);
   fails.times = 1 + luck.pick(4);
   auto crash = fails;
   if (luck.chance(50)) {
@@ -202,82 +202,82 @@ void add_failing_syncs(plan& x) {
     locked_out.disk = static_cast<uint32_t>(sqlite::disk_operation::open);
     locked_out.skip = 0;
     locked_out.times = 1 + luck.pick(2);
-    x.incidents.push_back(locked_out);
+    plan.incidents.push_back(locked_out);
     fails.steps = 0;
   }
-  crash.what = luck.chance(50) ? incident::kind::kill_process : incident::kind::cut_power;
+  crash.type = luck.chance(50) ? incident::kind::kill_process : incident::kind::cut_power;
   crash.steps = luck.pick(80);
-  x.incidents.push_back(fails);
-  x.incidents.push_back(crash);
+  plan.incidents.push_back(fails);
+  plan.incidents.push_back(crash);
 }
 
 // The process dies in a COMMIT, and soon after what found it in the log loses its power.
-void add_death_in_commit(plan& x) {
-  dice luck{x.seed * 0xa0761d6478bd642fULL + 5};
+void add_death_in_commit(plan& plan) {
+  dice luck{plan.seed * 0xa0761d6478bd642fULL + 5};
   if (!luck.chance(8))
     return;
-  auto dies = at_a_sync(incident::kind::dies_at_disk, x, luck);
+  auto dies = at_a_sync(incident::kind::dies_at_disk, plan, luck);
   auto power = dies;
-  power.what = incident::kind::cut_power;
+  power.type = incident::kind::cut_power;
   power.steps += 10 + luck.pick(120);
-  x.incidents.push_back(dies);
-  x.incidents.push_back(power);
+  plan.incidents.push_back(dies);
+  plan.incidents.push_back(power);
 }
 
 // A process that dies just before, or just after, the operation.
-void add_death_at(const incident& one, plan& x, dice& luck) {
+void add_death_at(const incident& one, plan& plan, dice& luck) {
   auto dies = one;
-  dies.what = incident::kind::kill_process;
+  dies.type = incident::kind::kill_process;
   dies.steps = luck.pick(one.steps + 4);
-  x.incidents.push_back(dies);
+  plan.incidents.push_back(dies);
 }
 
 // Everyday events of files, clocks and clients.
-void add_everyday_events(plan& x) {
-  dice luck{x.seed * 0xe7037ed1a0b428dbULL + 7};
+void add_everyday_events(plan& plan) {
+  dice luck{plan.seed * 0xe7037ed1a0b428dbULL + 7};
   if (!luck.chance(30))
     return;
   using kind = incident::kind;
   constexpr std::array kinds{kind::remove_log,    kind::remove_log, kind::clock_jump, kind::client_leaves,
                              kind::client_leaves, kind::copy_store, kind::take_backup};
   for (auto count = 1 + luck.pick(4); count > 0; --count) {
-    auto one = at_a_sync(kinds[luck.pick(kinds.size())], x, luck);
+    auto one = at_a_sync(kinds[luck.pick(kinds.size())], plan, luck);
     one.steps = luck.pick(60);
     one.file = static_cast<uint32_t>(luck.pick(3));
     one.time = std::chrono::hours{1 + luck.pick(72)};
-    x.incidents.push_back(one);
-    if (one.what != kind::take_backup)
+    plan.incidents.push_back(one);
+    if (one.type != kind::take_backup)
       continue;
-    one.what = kind::restore_backup;
-    one.after += luck.pick(x.operations() + 1 - std::min(x.operations(), one.after));
+    one.type = kind::restore_backup;
+    one.after += luck.pick(plan.operations() + 1 - std::min(plan.operations(), one.after));
     one.steps += luck.pick(60);
     if (luck.chance(40))
-      add_death_at(one, x, luck);
-    x.incidents.push_back(one);
+      add_death_at(one, plan, luck);
+    plan.incidents.push_back(one);
   }
 }
 
-std::string in_ms(std::chrono::milliseconds x) { return std::to_string(x.count()) + " ms"; }
+std::string in_ms(std::chrono::milliseconds milliseconds) { return std::to_string(milliseconds.count()) + " ms"; }
 
 } // namespace
 
 uint64_t plan::operations() const {
   uint64_t count = 0;
-  for (const auto& x : clients)
-    count += x.size();
+  for (const auto& client : clients)
+    count += client.size();
   return count;
 }
 
 plan make_plan(uint64_t seed, mischief allowed) {
   dice luck{seed * 0x9e3779b97f4a7c15ULL + 1};
-  plan x;
-  x.seed = seed;
-  x.set = make_settings(luck);
-  author writes{luck, x.set};
+  plan result;
+  result.seed = seed;
+  result.set = make_settings(luck);
+  author writes{luck, result.set};
   auto count = 1 + luck.pick(6);
   auto most = luck.chance(10) ? 60 : 25;
   for (uint64_t i = 0; i < count; ++i) {
-    auto& program = x.clients.emplace_back();
+    auto& program = result.clients.emplace_back();
     for (auto left = 3 + luck.pick(static_cast<uint64_t>(most)); left > 0; --left)
       program.push_back(writes.next());
   }
@@ -285,59 +285,60 @@ plan make_plan(uint64_t seed, mischief allowed) {
   // One seed in four has no trouble at all but the order of things.
   auto incidents = luck.chance(25) ? 0 : luck.pick(7);
   for (uint64_t i = 0; i < incidents; ++i)
-    x.incidents.push_back(make_incident(luck, from, x.set, x.operations()));
+    result.incidents.push_back(make_incident(luck, from, result.set, result.operations()));
   if (allowed.disk && allowed.processes) {
-    add_failing_syncs(x);
-    add_death_in_commit(x);
+    add_failing_syncs(result);
+    add_death_in_commit(result);
   }
   if (allowed.everyday)
-    add_everyday_events(x);
-  add_crowd(x, allowed);
-  std::stable_sort(x.incidents.begin(), x.incidents.end(),
+    add_everyday_events(result);
+  add_crowd(result, allowed);
+  std::stable_sort(result.incidents.begin(), result.incidents.end(),
                    [](const incident& a, const incident& b) { return a.after < b.after; });
-  return x;
+  return result;
 }
 
-std::string to_string(const operation& x) {
-  auto result = database_names[x.db] + ": ";
+std::string to_string(const operation& op) {
+  auto result = database_names[op.db] + ": ";
   auto optional = [](const char* name, const std::optional<int64_t>& content) {
     return content ? std::string{" "} + name + '=' + std::to_string(*content) : std::string{};
   };
-  switch (x.what) {
+  switch (op.type) {
   case operation::kind::write:
     result += "write";
-    for (const auto& one : x.steps)
+    for (const auto& one : op.steps)
       result += " [" + to_string(one) + ']';
-    if (x.key > 0)
-      result += " under key " + std::to_string(x.key) + ", again " + std::to_string(x.retries) + " times";
+    if (op.key > 0)
+      result += " under key " + std::to_string(op.key) + ", again " + std::to_string(op.retries) + " times";
     break;
   case operation::kind::read:
-    result += "read " + to_string(x.asked, x.argument) + (x.freshness == freshness::fresh ? ", fresh" : "")
-              + (x.since_own ? ", as new as known" : "") + (x.alias > 0 ? ", as name " + std::to_string(x.alias) : "");
+    result += "read " + to_string(op.asked, op.argument) + (op.freshness == freshness::fresh ? ", fresh" : "")
+              + (op.since_own ? ", as new as known" : "")
+              + (op.alias > 0 ? ", as name " + std::to_string(op.alias) : "");
     break;
   case operation::kind::put:
-    result += "buffer " + std::string{x.erases ? "delete" : "upsert"} + " row " + std::to_string(x.argument)
-              + optional("a", x.a) + optional("b", x.b);
+    result += "buffer " + std::string{op.erases ? "delete" : "upsert"} + " row " + std::to_string(op.argument)
+              + optional("a", op.a) + optional("b", op.b);
     break;
-  case operation::kind::get: result += "get row " + std::to_string(x.argument); break;
+  case operation::kind::get: result += "get row " + std::to_string(op.argument); break;
   case operation::kind::flush: result += "flush"; break;
   case operation::kind::log: result += "log"; break;
   }
-  if (x.work.count() > 0)
-    result += " for " + in_ms(x.work);
-  if (x.deadline.count() > 0)
-    result += " within " + in_ms(x.deadline);
-  return result + (x.waits ? "" : ", at once");
+  if (op.work.count() > 0)
+    result += " for " + in_ms(op.work);
+  if (op.deadline.count() > 0)
+    result += " within " + in_ms(op.deadline);
+  return result + (op.waits ? "" : ", at once");
 }
 
-bool is_harmless(incident::kind x) noexcept {
+bool is_harmless(incident::kind type) noexcept {
   using kind = incident::kind;
   constexpr std::array harmless{kind::passing_time, kind::reopen,      kind::clock_jump,    kind::client_leaves,
                                 kind::copy_store,   kind::take_backup, kind::cancel_request};
-  return std::find(harmless.begin(), harmless.end(), x) != harmless.end();
+  return std::find(harmless.begin(), harmless.end(), type) != harmless.end();
 }
 
-std::string to_string(const incident& x) {
+std::string to_string(const incident& event) {
   constexpr std::array<std::string_view, 26> words{"the writer is killed",
                                                    "a reader is killed",
                                                    "the cache is killed",
@@ -364,26 +365,26 @@ std::string to_string(const incident& x) {
                                                    "a backup is put in place",
                                                    "a backup is copied over",
                                                    "a request is cancelled"};
-  auto result = "after operation " + std::to_string(x.after) + " and " + std::to_string(x.steps)
-                + " steps: " + std::string{words[static_cast<size_t>(x.what)]};
-  return result + " (" + database_names[x.db] + ", file " + std::to_string(x.file) + ", disk operation "
-         + std::to_string(x.disk) + ", skip " + std::to_string(x.skip) + ", times " + std::to_string(x.times) + ", "
-         + in_ms(x.time) + ')';
+  auto result = "after operation " + std::to_string(event.after) + " and " + std::to_string(event.steps)
+                + " steps: " + std::string{words[static_cast<size_t>(event.type)]};
+  return result + " (" + database_names[event.db] + ", file " + std::to_string(event.file) + ", disk operation "
+         + std::to_string(event.disk) + ", skip " + std::to_string(event.skip) + ", times "
+         + std::to_string(event.times) + ", " + in_ms(event.time) + ')';
 }
 
-std::string to_string(const plan& x) {
+std::string to_string(const plan& plan) {
   auto flag = [](bool set, const char* word) { return set ? std::string{word} + ", " : std::string{}; };
   constexpr std::array<std::string_view, 4> orders{"any order", "first come", "last come", "one waits"};
-  auto result = "seed " + std::to_string(x.seed) + ": " + flag(x.set.normal, "NORMAL") + flag(x.set.journal, "journal")
-                + flag(!x.set.cache, "no cache") + std::string{orders[static_cast<size_t>(x.set.by)]} + ", "
-                + std::to_string(x.set.readers) + " readers, groups of " + std::to_string(x.set.group)
-                + ", checkpoint at " + std::to_string(x.set.checkpoint_bytes) + " bytes, queue of "
-                + std::to_string(x.set.queue) + (x.set.timed ? ", timed, " : ", ")
-                + std::to_string(x.set.buffer_pending) + " buffered rows\n";
-  for (size_t i = 0; i < x.clients.size(); ++i)
-    for (const auto& operation : x.clients[i])
+  auto result = "seed " + std::to_string(plan.seed) + ": " + flag(plan.set.normal, "NORMAL")
+                + flag(plan.set.journal, "journal") + flag(!plan.set.cache, "no cache")
+                + std::string{orders[static_cast<size_t>(plan.set.by)]} + ", " + std::to_string(plan.set.readers)
+                + " readers, groups of " + std::to_string(plan.set.group) + ", checkpoint at "
+                + std::to_string(plan.set.checkpoint_bytes) + " bytes, queue of " + std::to_string(plan.set.queue)
+                + (plan.set.timed ? ", timed, " : ", ") + std::to_string(plan.set.buffer_pending) + " buffered rows\n";
+  for (size_t i = 0; i < plan.clients.size(); ++i)
+    for (const auto& operation : plan.clients[i])
       result += "  client " + std::to_string(i + 1) + ": " + to_string(operation) + '\n';
-  for (const auto& one : x.incidents)
+  for (const auto& one : plan.incidents)
     result += "  " + to_string(one) + '\n';
   return result;
 }

@@ -31,7 +31,7 @@ private:
 struct operation {
   enum class kind : uint8_t { write, read, put, get, flush, log };
 
-  kind what = kind::read;
+  kind type = kind::read;
   uint32_t db = 0;
   std::vector<step> steps;
   /// Of a write: the number of its idempotency key, 0 for none.
@@ -58,7 +58,7 @@ struct operation {
   bool waits = true;
 };
 
-std::string to_string(const operation& x);
+std::string to_string(const operation& op);
 
 /// Something that goes wrong, or is done to the broker.
 struct incident {
@@ -94,7 +94,7 @@ struct incident {
   /// After how many operations have begun, and how many steps later.
   uint64_t after = 0;
   uint64_t steps = 0;
-  kind what = kind::kill_writer;
+  kind type = kind::kill_writer;
   uint32_t db = 0;
   /// Which file and operation of the disk; how many of them pass first.
   uint32_t file = 0;
@@ -105,9 +105,9 @@ struct incident {
 };
 
 /// Whether it gives the broker no reason to refuse anything.
-bool is_harmless(incident::kind x) noexcept;
+bool is_harmless(incident::kind kind) noexcept;
 
-std::string to_string(const incident& x);
+std::string to_string(const incident& event);
 
 /// In which order actors with something to do are run.
 enum class order : uint8_t { any, first_come, last_come, one_waits };
@@ -152,9 +152,9 @@ plan make_plan(uint64_t seed, mischief allowed = {});
 
 /// Makes a plan one of waiting, in some seeds: statements take time, one client more sends many of them, and clients
 /// cancel and leave.
-void add_crowd(plan& x, const mischief& allowed);
+void add_crowd(plan& plan, const mischief& allowed);
 
-std::string to_string(const plan& x);
+std::string to_string(const plan& plan);
 
 /// The databases of every run.
 inline const std::array<std::string, 2> database_names{"app.db", "other.db"};

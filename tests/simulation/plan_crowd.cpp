@@ -7,28 +7,28 @@ namespace {
 
 operation slow_one(uint64_t client, uint32_t db, bool writes, std::chrono::milliseconds work) {
   lane own{client, db, writes};
-  operation x;
-  x.what = writes ? operation::kind::write : operation::kind::read;
-  x.db = db;
-  x.work = work;
+  operation result;
+  result.type = writes ? operation::kind::write : operation::kind::read;
+  result.db = db;
+  result.work = work;
   if (writes)
-    x.steps = {{verb::work, own.number(), work.count()}};
-  x.asked = question::slow_sum;
-  x.argument = own.number();
-  x.freshness = freshness::fresh;
-  return x;
+    result.steps = {{verb::work, own.number(), work.count()}};
+  result.asked = question::slow_sum;
+  result.argument = own.number();
+  result.freshness = freshness::fresh;
+  return result;
 }
 
 // One client sends slow requests, many at a time and of all lengths up to a most, and gives them enough time to delay
 // all others.
-std::vector<operation> flood(uint64_t client, const plan& x, dice& luck) {
+std::vector<operation> flood(uint64_t client, const plan& plan, dice& luck) {
   std::vector<operation> result;
   auto count = 6 + luck.pick(20);
   auto writes = luck.pick(3);
   auto most = 10 + luck.pick(30);
   for (uint64_t i = 0; i < count; ++i) {
     auto is_write = writes == 2 ? luck.chance(50) : writes == 1;
-    auto db = static_cast<uint32_t>(luck.pick(x.set.databases));
+    auto db = static_cast<uint32_t>(luck.pick(plan.set.databases));
     result.push_back(slow_one(client, db, is_write, execution_time::step * (1 + luck.pick(most))));
     result.back().waits = false;
   }
@@ -46,15 +46,15 @@ std::vector<operation> flood(uint64_t client, const plan& x, dice& luck) {
 
 // The others send one request after the other; some want an answer soon, some take a little time themselves.
 void take_time(std::vector<operation>& program, uint64_t client, dice& luck) {
-  for (auto& x : program) {
-    auto is_write = x.what == operation::kind::write;
-    if (!is_write && x.what != operation::kind::read)
+  for (auto& each : program) {
+    auto is_write = each.type == operation::kind::write;
+    if (!is_write && each.type != operation::kind::read)
       continue;
-    x.waits = x.waits || luck.chance(80);
-    if (luck.chance(10) && x.key == 0)
-      x = slow_one(client, x.db, is_write, execution_time::step * (1 + luck.pick(12)));
+    each.waits = each.waits || luck.chance(80);
+    if (luck.chance(10) && each.key == 0)
+      each = slow_one(client, each.db, is_write, execution_time::step * (1 + luck.pick(12)));
     if (luck.chance(30))
-      x.deadline = std::chrono::milliseconds{20 + luck.pick(2'000)};
+      each.deadline = std::chrono::milliseconds{20 + luck.pick(2'000)};
   }
 }
 
@@ -62,38 +62,38 @@ void take_time(std::vector<operation>& program, uint64_t client, dice& luck) {
 void make_up_names(std::vector<operation>& flood, uint64_t seed) {
   dice luck{seed * 0x9fb21c651e98df25ULL + 13};
   auto names = 2 + luck.pick(30);
-  for (auto& x : flood)
-    if (x.what == operation::kind::read)
-      x.alias = 1 + luck.pick(names);
+  for (auto& each : flood)
+    if (each.type == operation::kind::read)
+      each.alias = 1 + luck.pick(names);
 }
 
 } // namespace
 
-void add_crowd(plan& x, const mischief& allowed) {
+void add_crowd(plan& plan, const mischief& allowed) {
   // Every tenth seed; others remain what they are.
-  if (x.seed % 10 != 6)
+  if (plan.seed % 10 != 6)
     return;
-  dice luck{x.seed * 0x8ebc6af09c88c6e3ULL + 11};
-  x.set.timed = true;
-  for (uint64_t i = 0; i < x.clients.size(); ++i)
-    take_time(x.clients[i], i, luck);
-  x.clients.push_back(flood(x.clients.size(), x, luck));
-  if (x.seed / 10 % 2 == 1)
-    make_up_names(x.clients.back(), x.seed);
+  dice luck{plan.seed * 0x8ebc6af09c88c6e3ULL + 11};
+  plan.set.timed = true;
+  for (uint64_t i = 0; i < plan.clients.size(); ++i)
+    take_time(plan.clients[i], i, luck);
+  plan.clients.push_back(flood(plan.clients.size(), plan, luck));
+  if (plan.seed / 10 % 2 == 1)
+    make_up_names(plan.clients.back(), plan.seed);
   using kind = incident::kind;
   for (auto count = allowed.everyday ? luck.pick(6) : 0; count > 0; --count) {
     incident one;
-    one.after = luck.pick(x.operations() + 1);
+    one.after = luck.pick(plan.operations() + 1);
     one.steps = luck.pick(60);
-    one.what = luck.chance(60) ? kind::cancel_request : kind::client_leaves;
-    x.incidents.push_back(one);
+    one.type = luck.chance(60) ? kind::cancel_request : kind::client_leaves;
+    plan.incidents.push_back(one);
   }
   if (allowed.processes && luck.chance(30)) {
     incident one;
-    one.what = kind::reopen;
-    one.after = luck.pick(x.operations() + 1);
+    one.type = kind::reopen;
+    one.after = luck.pick(plan.operations() + 1);
     one.steps = luck.pick(40);
-    x.incidents.push_back(one);
+    plan.incidents.push_back(one);
   }
 }
 

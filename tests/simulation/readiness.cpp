@@ -8,8 +8,8 @@ namespace sluice::simulation {
 
 namespace {
 
-size_t messages_of(caf::resumable* x) {
-  auto* actor = dynamic_cast<caf::scheduled_actor*>(x);
+size_t messages_of(caf::resumable* resumable) {
+  auto* actor = dynamic_cast<caf::scheduled_actor*>(resumable);
   return actor ? std::max<size_t>(1, actor->mailbox().size()) : 1;
 }
 
@@ -19,8 +19,8 @@ void readiness::time_passes(const std::deque<caf::resumable*>& jobs, clock::stea
   if (waiting_.empty()) {
     ++round_;
     since_ = now;
-    for (auto* x : jobs)
-      waiting_.emplace(x, messages_of(x));
+    for (auto* job : jobs)
+      waiting_.emplace(job, messages_of(job));
   }
   if (waiting_.empty())
     return;
@@ -28,18 +28,18 @@ void readiness::time_passes(const std::deque<caf::resumable*>& jobs, clock::stea
   stalled_ += std::clamp(late, std::chrono::nanoseconds{0}, std::chrono::nanoseconds{by});
 }
 
-readiness::run readiness::begins(caf::resumable* x) {
-  auto found = waiting_.find(x);
+readiness::run readiness::begins(caf::resumable* resumable) {
+  auto found = waiting_.find(resumable);
   if (found == waiting_.end())
-    return {x, 0, round_};
-  run result{x, found->second - 1, round_};
+    return {resumable, 0, round_};
+  run result{resumable, found->second - 1, round_};
   waiting_.erase(found);
   return result;
 }
 
-void readiness::ends(const run& x, const std::deque<caf::resumable*>& jobs) {
-  if (x.messages_left > 0 && x.round == round_ && std::find(jobs.begin(), jobs.end(), x.actor) != jobs.end())
-    waiting_.emplace(x.actor, x.messages_left);
+void readiness::ends(const run& run, const std::deque<caf::resumable*>& jobs) {
+  if (run.messages_left > 0 && run.round == round_ && std::find(jobs.begin(), jobs.end(), run.actor) != jobs.end())
+    waiting_.emplace(run.actor, run.messages_left);
 }
 
 } // namespace sluice::simulation

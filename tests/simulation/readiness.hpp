@@ -21,10 +21,10 @@ public:
 
   /// Whether an actor has to run before more time passes.
   bool is_late(clock::steady now) const noexcept { return !waiting_.empty() && now - since_ >= tolerance / 2; }
-  bool waits(caf::resumable* x) const { return waiting_.contains(x); }
+  bool waits(caf::resumable* resumable) const { return waiting_.contains(resumable); }
 
   /// It is not to be run for now, for a reason that a machine has as well.
-  void excuse(caf::resumable* x) { waiting_.erase(x); }
+  void excuse(caf::resumable* resumable) { waiting_.erase(resumable); }
 
   /// An actor takes a message; then it has, or has not, more of them. What `begins` returns is for `ends`.
   struct run {
@@ -32,8 +32,8 @@ public:
     size_t messages_left = 0;
     uint64_t round = 0;
   };
-  run begins(caf::resumable* x);
-  void ends(const run& x, const std::deque<caf::resumable*>& jobs);
+  run begins(caf::resumable* resumable);
+  void ends(const run& run, const std::deque<caf::resumable*>& jobs);
 
   /// All actors have ended.
   void forget() { waiting_.clear(); }

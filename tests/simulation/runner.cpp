@@ -17,10 +17,10 @@ constexpr auto patience = 180s;
 
 class runner {
 public:
-  runner(const plan& what, bool keep_trace)
-    : plan_(what), told_(keep_trace), luck_(what.seed * 0xbf58476d1ce4e5b9ULL + 2), world_(what.set, luck_, told_),
-      clients_(what, world_, luck_, told_) {
-    for (uint32_t i = 0; i < what.set.databases; ++i)
+  runner(const plan& script, bool keep_trace)
+    : plan_(script), trace_(keep_trace), luck_(script.seed * 0xbf58476d1ce4e5b9ULL + 2),
+      world_(script.set, luck_, trace_), clients_(script, world_, luck_, trace_) {
+    for (uint32_t i = 0; i < script.set.databases; ++i)
       external_processes_.push_back(std::make_unique<external_process>(world_.path_of(i)));
     world_.meanwhile = [this] {
       if (may_begin() && luck_.chance(50))
@@ -40,18 +40,18 @@ public:
     try {
       result.broken = live();
     } catch (beyond_repair) {
-      told_.note(world_.time(), "machine", "a database is lost");
-    } catch (const std::exception& x) {
-      result.broken = violation{"the simulation goes on", x.what()};
+      trace_.note(world_.time(), "machine", "a database is lost");
+    } catch (const std::exception& error) {
+      result.broken = violation{"the simulation goes on", error.what()};
     }
-    result.trace_hash = told_.hash();
+    result.trace_hash = trace_.hash();
     result.digest = digest_;
     result.operations = clients_.begun();
     result.steps = steps_;
     result.crashes = crashes_;
     if (result.broken)
-      told_.note(world_.time(), "checker", result.broken->invariant + ": " + result.broken->what);
-    result.lines = told_.lines();
+      trace_.note(world_.time(), "checker", result.broken->invariant + ": " + result.broken->details);
+    result.lines = trace_.lines();
     return result;
   }
 
@@ -60,12 +60,12 @@ private:
   bool turn(bool everything);
   bool may_begin() const { return world_.ready() && !world_.closing() && tables_ == plan_.set.databases; }
   void free_locks() {
-    for (auto& x : external_processes_)
-      x->release();
+    for (auto& process : external_processes_)
+      process->release();
   }
   void create_tables();
-  void happen(const incident& x);
-  void break_disk(const incident& x, sqlite::disk_effect effect);
+  void happen(const incident& event);
+  void break_disk(const incident& incident, sqlite::disk_effect effect);
   void commit_foreign(uint32_t db);
   bool quarantined(uint32_t db) const;
   std::optional<violation> until_closed();
@@ -73,12 +73,12 @@ private:
   void come_to_an_end();
   void survive();
   void calm_down();
-  std::optional<violation> until(const std::function<bool()>& done, const char* what);
+  std::optional<violation> until(const std::function<bool()>& done, const char* awaited);
   std::optional<violation> come_to_rest();
   std::optional<violation> at_rest();
 
   const plan& plan_;
-  trace told_;
+  trace trace_;
   dice luck_;
   world world_;
   clients clients_;
@@ -94,7 +94,7 @@ private:
   uint32_t tables_ = 0;
   uint64_t digest_ = 0;
   bool calm_ = false;
-  file_events files_{plan_, world_, clients_, external_processes_, luck_, told_};
+  file_events files_{plan_, world_, clients_, external_processes_, luck_, trace_};
   // Found while the broker was running.
   std::optional<violation> broken_;
 };
@@ -170,65 +170,66 @@ void runner::create_tables() {
 
 void runner::commit_foreign(uint32_t db) {
   auto done = external_processes_[db]->commit();
-  told_.note(world_.time(), "external_process", done ? "has committed" : "could not commit");
+  trace_.note(world_.time(), "external_process", done ? "has committed" : "could not commit");
   auto& seen = clients_.seen.databases[db];
   done ? ++seen.foreign : ++seen.foreign_failures;
 }
 
-void runner::happen(const incident& x) {
+void runner::happen(const incident& event) {
   using kind = incident::kind;
-  told_.note(world_.time(), "plan", to_string(x));
+  trace_.note(world_.time(), "plan", to_string(event));
   auto& seen = clients_.seen;
-  seen.troubled |= !is_harmless(x.what);
-  switch (x.what) {
+  seen.troubled |= !is_harmless(event.type);
+  switch (event.type) {
   case kind::kill_process:
-  case kind::cut_power: world_.next_death(x.what == kind::cut_power); return survive();
+  case kind::cut_power: world_.next_death(event.type == kind::cut_power); return survive();
   case kind::reopen: return world_.close();
-  case kind::disk_error: return break_disk(x, sqlite::disk_effect::io_error);
+  case kind::disk_error: return break_disk(event, sqlite::disk_effect::io_error);
   case kind::disk_full:
     seen.disk_troubled = seen.audit_troubled = true;
-    room_at_ = world_.time().now() + x.time;
-    return world_.faults().set_room(x.skip * 4'096);
-  case kind::slow_disk: return break_disk(x, sqlite::disk_effect::delay);
+    room_at_ = world_.time().now() + event.time;
+    return world_.faults().set_room(event.skip * 4'096);
+  case kind::slow_disk: return break_disk(event, sqlite::disk_effect::delay);
   case kind::dies_at_disk:
   case kind::loses_power_at_disk:
-    world_.next_death(x.what == kind::loses_power_at_disk);
-    return break_disk(x, luck_.chance(50) ? sqlite::disk_effect::kill_before : sqlite::disk_effect::kill_after);
+    world_.next_death(event.type == kind::loses_power_at_disk);
+    return break_disk(event, luck_.chance(50) ? sqlite::disk_effect::kill_before : sqlite::disk_effect::kill_after);
   case kind::heal: return world_.faults().heal();
   case kind::foreign_lock:
   case kind::foreign_commit:
     // A program that opens a file whose log was removed or left behind, before the broker has handled that, does damage
     // that no broker can prevent.
-    if (!seen.databases[x.db].in_danger() && external_processes_[x.db]->lock()) {
-      told_.note(world_.time(), "external_process", "holds the lock");
+    if (!seen.databases[event.db].in_danger() && external_processes_[event.db]->lock()) {
+      trace_.note(world_.time(), "external_process", "holds the lock");
       seen.locked = true;
-      foreign_commits_[x.db] = x.what == kind::foreign_commit;
-      foreign_until_[x.db] = world_.time().now() + (luck_.chance(50) ? 0ms : x.time);
+      foreign_commits_[event.db] = event.type == kind::foreign_commit;
+      foreign_until_[event.db] = world_.time().now() + (luck_.chance(50) ? 0ms : event.time);
     }
     return;
-  case kind::passing_time: return plan_.set.timed ? world_.pass(x.time) : world_.advance(x.time);
-  case kind::remove_log: return files_.remove_log(x);
-  case kind::clock_jump: return world_.set_wall(x.skip % 2 == 0 ? x.time : -x.time);
+  case kind::passing_time: return plan_.set.timed ? world_.pass(event.time) : world_.advance(event.time);
+  case kind::remove_log: return files_.remove_log(event);
+  case kind::clock_jump: return world_.set_wall(event.skip % 2 == 0 ? event.time : -event.time);
   case kind::client_leaves: return static_cast<void>(clients_.leave_one());
   case kind::cancel_request: return static_cast<void>(clients_.cancel_one());
   case kind::copy_store: broken_ = files_.copy_store(); return;
-  case kind::take_backup: return files_.take_backup(x.db);
+  case kind::take_backup: return files_.take_backup(event.db);
   case kind::restore_backup:
-  case kind::overwrite_with_backup: return files_.restore_backup(x.db, x.what == kind::overwrite_with_backup, steps_);
+  case kind::overwrite_with_backup:
+    return files_.restore_backup(event.db, event.type == kind::overwrite_with_backup, steps_);
   default:
-    if (x.what == kind::kill_buffer)
+    if (event.type == kind::kill_buffer)
       world_.when_buffer_ends([&seen] { seen.buffer_losses.push_back(++seen.event); });
-    seen.audit_troubled |= x.what != kind::kill_log && x.what != kind::kill_reader;
-    clients_.audit_may_lose(x.what == kind::kill_audit);
-    return world_.kill(x.what, x.db);
+    seen.audit_troubled |= event.type != kind::kill_log && event.type != kind::kill_reader;
+    clients_.audit_may_lose(event.type == kind::kill_audit);
+    return world_.kill(event.type, event.db);
   }
 }
 
-void runner::break_disk(const incident& x, sqlite::disk_effect effect) {
+void runner::break_disk(const incident& event, sqlite::disk_effect effect) {
   auto& seen = clients_.seen;
   if (effect != sqlite::disk_effect::delay)
     seen.disk_troubled = seen.audit_troubled = true;
-  world_.faults().inject(fault_of(x, effect, luck_));
+  world_.faults().inject(fault_of(event, effect, luck_));
 }
 
 // The process has died; a new one is started on what the disk has kept.
@@ -253,7 +254,7 @@ void runner::survive() {
   world_.boot();
 }
 
-std::optional<violation> runner::until(const std::function<bool()>& done, const char* what) {
+std::optional<violation> runner::until(const std::function<bool()>& done, const char* awaited) {
   auto since = world_.time().now();
   auto progress = clients_.seen.event;
   while (!done()) {
@@ -263,7 +264,7 @@ std::optional<violation> runner::until(const std::function<bool()>& done, const 
     if (std::exchange(progress, clients_.seen.event) != clients_.seen.event)
       since = world_.time().now();
     if (world_.time().now() - since > patience || steps_ > steps_at_most_)
-      return violation{"every request is answered", std::string{what} + "; " + std::to_string(clients_.open())
+      return violation{"every request is answered", std::string{awaited} + "; " + std::to_string(clients_.open())
                                                       + " requests are open: " + clients_.open_requests()};
   }
   return {};
@@ -316,18 +317,19 @@ std::optional<violation> runner::come_to_rest() {
   }
   const auto& last = clients_.seen.flushes.back();
   if (last.fate != fate::done || last.report.kept > 0)
-    return violation{"a flush writes everything", last.why.message + last.report.reason};
+    return violation{"a flush writes everything", last.error.message + last.report.reason};
   for (auto again = 0; again < 2; ++again)
     for (uint32_t db = 0; db < plan_.set.databases; ++db)
       for (uint32_t i = 0; i < questions; ++i)
-        for (auto how : {freshness::cached, freshness::fresh}) {
-          clients_.ask(db, static_cast<question>(i), static_cast<int64_t>(i) % 6, how);
+        for (auto mode : {freshness::cached, freshness::fresh}) {
+          clients_.ask(db, static_cast<question>(i), static_cast<int64_t>(i) % 6, mode);
           if (auto wrong = until([this] { return clients_.done(); }, "a read at rest does not end"))
             return wrong;
           const auto& read = clients_.seen.reads.back();
-          if (read.fate == fate::refused && read.why.code != errc::sql_error && !quarantined(db))
-            return violation{"at rest every client is served",
-                             read.request_id + ": " + std::string{to_string(read.why.code)} + ", " + read.why.message};
+          if (read.fate == fate::refused && read.error.code != errc::sql_error && !quarantined(db))
+            return violation{"at rest every client is served", read.request_id + ": "
+                                                                 + std::string{to_string(read.error.code)} + ", "
+                                                                 + read.error.message};
         }
   return {};
 }
@@ -383,6 +385,6 @@ std::optional<violation> runner::until_closed() {
 
 } // namespace
 
-verdict run(const plan& x, bool keep_trace) { return runner{x, keep_trace}.run(); }
+verdict run(const plan& plan, bool keep_trace) { return runner{plan, keep_trace}.run(); }
 
 } // namespace sluice::simulation

@@ -25,6 +25,6 @@ struct verdict {
 };
 
 /// Runs a plan to its end and judges it. One at a time in a process.
-verdict run(const plan& x, bool keep_trace = false);
+verdict run(const plan& plan, bool keep_trace = false);
 
 } // namespace sluice::simulation

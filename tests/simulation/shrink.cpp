@@ -8,7 +8,7 @@ namespace {
 
 class shrinker {
 public:
-  shrinker(const plan& x, uint64_t most) : best_{x, run(x), 1}, most_(most) {}
+  shrinker(const plan& plan, uint64_t most) : best_{plan, run(plan), 1}, most_(most) {}
 
   shrunk_plan go() {
     if (!best_.result.broken)
@@ -24,14 +24,14 @@ public:
 
 private:
   // Whether the plan without something still breaks the same invariant; it is the best one then.
-  bool still_fails(plan x) {
+  bool still_fails(plan plan) {
     if (best_.runs >= most_)
       return false;
     ++best_.runs;
-    auto result = run(x);
+    auto result = run(plan);
     if (!result.broken || result.broken->invariant != best_.result.broken->invariant)
       return false;
-    best_.smallest = std::move(x);
+    best_.smallest = std::move(plan);
     best_.result = std::move(result);
     return true;
   }
@@ -41,9 +41,9 @@ private:
     for (size_t i = best_.smallest.clients.size(); i-- > 0;) {
       if (best_.smallest.clients.size() == 1)
         break;
-      auto x = best_.smallest;
-      x.clients.erase(x.clients.begin() + static_cast<std::ptrdiff_t>(i));
-      smaller |= still_fails(std::move(x));
+      auto result = best_.smallest;
+      result.clients.erase(result.clients.begin() + static_cast<std::ptrdiff_t>(i));
+      smaller |= still_fails(std::move(result));
     }
     return smaller;
   }
@@ -53,11 +53,11 @@ private:
     auto smaller = false;
     for (auto length = select(best_.smallest).size(); length > 0; length /= 2)
       for (auto end = select(best_.smallest).size(); end >= length && end > 0;) {
-        auto x = best_.smallest;
-        auto& list = select(x);
+        auto result = best_.smallest;
+        auto& list = select(result);
         auto first = list.begin() + static_cast<std::ptrdiff_t>(end - length);
         list.erase(first, first + static_cast<std::ptrdiff_t>(length));
-        auto done = still_fails(std::move(x));
+        auto done = still_fails(std::move(result));
         smaller |= done;
         end -= std::min(end, done ? length : std::max<size_t>(1, length / 2));
       }
@@ -70,6 +70,6 @@ private:
 
 } // namespace
 
-shrunk_plan shrink(const plan& x, uint64_t most) { return shrinker{x, most}.go(); }
+shrunk_plan shrink(const plan& plan, uint64_t most) { return shrinker{plan, most}.go(); }
 
 } // namespace sluice::simulation

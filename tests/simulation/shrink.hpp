@@ -15,6 +15,6 @@ struct shrunk_plan {
 
 /// Leaves out clients, incidents and operations of a plan that breaks an invariant, as long as it breaks the same one.
 /// At most `most` runs. @pre `run(x)` breaks one
-shrunk_plan shrink(const plan& x, uint64_t most = 2'000);
+shrunk_plan shrink(const plan& plan, uint64_t most = 2'000);
 
 } // namespace sluice::simulation

@@ -19,24 +19,24 @@ uint64_t seeds_of_a_test() {
   return known_defects().empty() ? 60 : 1'300;
 }
 
-std::string told(const tally& x) {
-  return x.failed
-           ? "simulation --seed " + std::to_string(*x.failed) + ": " + x.broken->invariant + ": " + x.broken->what
-           : "";
+std::string text_of(const tally& tally) {
+  return tally.failed ? "simulation --seed " + std::to_string(*tally.failed) + ": " + tally.broken->invariant + ": "
+                          + tally.broken->details
+                      : "";
 }
 
 // Everything in plain sight, so that a failure can be read.
 void holds(uint64_t first, uint64_t count) {
   auto result = run_seeds(first, [count](const tally& so_far) { return so_far.seeds >= count; });
-  CHECK(told(result) == "");
+  CHECK(text_of(result) == "");
 }
 
 // A seed that shows the defect soon.
-verdict found_with(defect x, uint64_t& seed) {
-  auto found = hunt(x, 1, 200);
+verdict found_with(defect defect, uint64_t& seed) {
+  auto found = hunt(defect, 1, 200);
   REQUIRE(found.failed);
   seed = *found.failed;
-  with_defect active{x};
+  with_defect active{defect};
   return run(make_plan(seed));
 }
 
@@ -59,7 +59,7 @@ TEST_CASE("every seed that has found something holds") {
     ++count;
     auto result = run(make_plan(seed));
     INFO(line);
-    CHECK((result.broken ? result.broken->invariant + ": " + result.broken->what : "") == "");
+    CHECK((result.broken ? result.broken->invariant + ": " + result.broken->details : "") == "");
   }
   CHECK(count > 0);
 }
@@ -80,9 +80,9 @@ TEST_CASE("the same seed does the same twice to every byte on the disk") {
 }
 
 TEST_CASE("every deliberate defect is found") {
-  for (const auto& x : known_defects()) {
-    INFO(x.name);
-    auto found = hunt(x.which, 1, 3'000);
+  for (const auto& defect : known_defects()) {
+    INFO(defect.name);
+    auto found = hunt(defect.which, 1, 3'000);
     CHECK(found.failed);
   }
 }
@@ -102,7 +102,7 @@ TEST_CASE("a seed that fails is cut down to a few operations that still fail the
   CHECK(small.smallest.operations() <= 20);
   auto again = run(small.smallest);
   REQUIRE(again.broken);
-  CHECK(again.broken->what == small.result.broken->what);
+  CHECK(again.broken->details == small.result.broken->details);
 }
 
 TEST_CASE("the trace of a seed that fails ends with the broken invariant") {
@@ -114,7 +114,7 @@ TEST_CASE("the trace of a seed that fails ends with the broken invariant") {
   auto result = run(make_plan(seed), true);
   REQUIRE(result.broken);
   REQUIRE(!result.lines.empty());
-  CHECK(result.lines.back().find(result.broken->what) != std::string::npos);
+  CHECK(result.lines.back().find(result.broken->details) != std::string::npos);
 }
 
 } // namespace sluice::test::simulation_test

@@ -17,14 +17,14 @@ public:
   bool keeps() const noexcept { return keep_; }
 
   /// Notes that `who` did `what`.
-  void note(const clock& time, std::string_view who, std::string_view what) {
+  void note(const clock& time, std::string_view who, std::string_view text) {
     mix(who);
-    mix(what);
-    say(time, who, what);
+    mix(text);
+    say(time, who, text);
   }
 
   /// The same, of which the number knows nothing.
-  void say(const clock& time, std::string_view who, std::string_view what) {
+  void say(const clock& time, std::string_view who, std::string_view text) {
     if (!keep_)
       return;
     using std::chrono::duration_cast;
@@ -32,7 +32,7 @@ public:
     auto micro = std::to_string(us % 1'000);
     auto at = std::to_string(us / 1'000) + '.' + std::string(3 - micro.size(), '0') + micro;
     lines_.push_back(std::string(at.size() < 12 ? 12 - at.size() : 0, ' ') + at + " ms  " + std::string{who}
-                     + std::string(who.size() < 12 ? 12 - who.size() : 0, ' ') + "  " + std::string{what});
+                     + std::string(who.size() < 12 ? 12 - who.size() : 0, ' ') + "  " + std::string{text});
   }
 
   void mix(std::string_view text) {

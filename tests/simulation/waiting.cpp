@@ -8,68 +8,72 @@ namespace {
 
 using namespace std::chrono_literals;
 
-lane lane_of(const attempt& x, uint64_t client) { return {client, x.what.db, x.what.what == operation::kind::write}; }
-
-bool has_deadline(const operation& x) { return x.what == operation::kind::write || x.what == operation::kind::read; }
-
-std::string in_ms(std::chrono::nanoseconds x) {
-  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(x).count()) + " ms";
+lane lane_of(const attempt& attempt, uint64_t client) {
+  return {client, attempt.planned.db, attempt.planned.type == operation::kind::write};
 }
 
-std::string name_of(const attempt& x) {
-  return x.request_id + " of client " + std::to_string(x.client + 1) + " (" + to_string(x.what) + ')';
+bool has_deadline(const operation& op) { return op.type == operation::kind::write || op.type == operation::kind::read; }
+
+std::string in_ms(std::chrono::nanoseconds nanoseconds) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(nanoseconds).count()) + " ms";
 }
 
-std::string answer_of(const attempt& x) {
-  switch (x.fate) {
+std::string name_of(const attempt& attempt) {
+  return attempt.request_id + " of client " + std::to_string(attempt.client + 1) + " (" + to_string(attempt.planned)
+         + ')';
+}
+
+std::string answer_of(const attempt& attempt) {
+  switch (attempt.fate) {
   case fate::open: return "has no answer";
   case fate::done: return "was answered";
-  default: return "was answered (" + std::string{to_string(x.why.code)} + ')';
+  default: return "was answered (" + std::string{to_string(attempt.error.code)} + ')';
   }
 }
 
 } // namespace
 
-waiting_rules::waiting_rules(const plan& what, const world& where, const history& seen)
-  : plan_(what), world_(where), seen_(seen) {
-  for (uint64_t i = 0; i < what.clients.size(); ++i)
-    for (const auto& x : what.clients[i])
-      if (x.work.count() > 0) {
-        auto& longest = longest_[lane{i, x.db, x.what == operation::kind::write}.number()];
-        longest = std::max(longest, x.work);
+waiting_rules::waiting_rules(const plan& script, const world& where, const history& seen)
+  : plan_(script), world_(where), seen_(seen) {
+  for (uint64_t i = 0; i < script.clients.size(); ++i)
+    for (const auto& client : script.clients[i])
+      if (client.work.count() > 0) {
+        auto& longest = longest_[lane{i, client.db, client.type == operation::kind::write}.number()];
+        longest = std::max(longest, client.work);
       }
 }
 
-void waiting_rules::begins(attempt& x, bool is_only) const {
-  x.waiting = {world_.time().now(), world_.stalled(), {}};
-  if (!plan_.set.timed || !is_only || !has_deadline(x.what))
+void waiting_rules::begins(attempt& attempt, bool is_only) const {
+  attempt.waiting = {world_.time().now(), world_.stalled(), {}};
+  if (!plan_.set.timed || !is_only || !has_deadline(attempt.planned))
     return;
   for (uint64_t i = 0; i < plan_.clients.size(); ++i)
-    x.waiting.executed.push_back(world_.executed(lane_of(x, i)));
+    attempt.waiting.executed.push_back(world_.executed(lane_of(attempt, i)));
 }
 
-std::chrono::milliseconds waiting_rules::deadline_of(const operation& x) const {
-  if (x.deadline.count() > 0)
-    return x.deadline;
-  return x.what == operation::kind::write ? defaults_.write_deadline : defaults_.read_timeout;
+std::chrono::milliseconds waiting_rules::deadline_of(const operation& op) const {
+  if (op.deadline.count() > 0)
+    return op.deadline;
+  return op.type == operation::kind::write ? defaults_.write_deadline : defaults_.read_timeout;
 }
 
-std::optional<violation> waiting_rules::ends(const attempt& x) const {
-  if (!has_deadline(x.what))
+std::optional<violation> waiting_rules::ends(const attempt& attempt) const {
+  if (!has_deadline(attempt.planned))
     return {};
-  auto late = check_deadline(x);
-  return late ? late : check_turn(x);
+  auto late = check_deadline(attempt);
+  return late ? late : check_turn(attempt);
 }
 
-std::optional<violation> waiting_rules::check_deadline(const attempt& x) const {
-  auto all = world_.time().now() - x.waiting.since;
-  auto waited = all - (world_.stalled() - x.waiting.stalled);
-  auto deadline = deadline_of(x.what);
+std::optional<violation> waiting_rules::check_deadline(const attempt& attempt) const {
+  auto all = world_.time().now() - attempt.waiting.since;
+  auto waited = all - (world_.stalled() - attempt.waiting.stalled);
+  auto deadline = deadline_of(attempt.planned);
   if (waited <= deadline + grace)
     return {};
   return violation{"every request is answered within its deadline",
-                   name_of(x) + ' ' + answer_of(x) + " after " + in_ms(waited) + "; its deadline is " + in_ms(deadline)
-                     + " (and " + in_ms(all - waited) + " in which the simulation kept actors from running)"};
+                   name_of(attempt) + ' ' + answer_of(attempt) + " after " + in_ms(waited) + "; its deadline is "
+                     + in_ms(deadline) + " (and " + in_ms(all - waited)
+                     + " in which the simulation kept actors from running)"};
 }
 
 // The statements that one client may have executed before another one's turn comes.
@@ -83,44 +87,44 @@ std::optional<violation> waiting_rules::check_deadline(const attempt& x) const {
 // whatever names it uses. Where there is one reader there may be a second one.
 //
 // Either: as much as the client itself has had last, for which the others are compensated.
-std::chrono::milliseconds waiting_rules::bound(const attempt& x, const lane& other) const {
+std::chrono::milliseconds waiting_rules::bound(const attempt& attempt, const lane& other) const {
   auto longest = longest_of(other);
-  auto own = longest_of(lane_of(x, x.client));
+  auto own = longest_of(lane_of(attempt, attempt.client));
   if (!other.writes)
     return own + static_cast<int64_t>(std::max<uint64_t>(2, plan_.set.readers) + 2) * longest;
-  return own + defaults_.group_max_time + 3 * longest + repetitions(x) * (defaults_.group_max_time + longest);
+  return own + defaults_.group_max_time + 3 * longest + repetitions(attempt) * (defaults_.group_max_time + longest);
 }
 
-std::chrono::milliseconds waiting_rules::longest_of(const lane& x) const {
-  auto found = longest_.find(x.number());
+std::chrono::milliseconds waiting_rules::longest_of(const lane& lane) const {
+  auto found = longest_.find(lane.number());
   return found == longest_.end() ? 0ms : found->second;
 }
 
 // How many writes may have cost their group its transaction while this one waited, itself included.
-int64_t waiting_rules::repetitions(const attempt& x) const {
+int64_t waiting_rules::repetitions(const attempt& attempt) const {
   auto is_fatal = [](const write_attempt& y) {
-    auto is_ended = y.is_cancelled || (y.what.work.count() > 0 && y.what.deadline.count() > 0);
-    return is_ended || std::any_of(y.what.steps.begin(), y.what.steps.end(), [](const step& each) {
-             return each.what == verb::veto;
+    auto is_ended = y.is_cancelled || (y.planned.work.count() > 0 && y.planned.deadline.count() > 0);
+    return is_ended || std::any_of(y.planned.steps.begin(), y.planned.steps.end(), [](const step& each) {
+             return each.action == verb::veto;
            });
   };
   return std::count_if(seen_.writes.begin(), seen_.writes.end(), [&](const write_attempt& y) {
-    return y.what.db == x.what.db && (y.ended == 0 || y.ended > x.began) && is_fatal(y);
+    return y.planned.db == attempt.planned.db && (y.ended == 0 || y.ended > attempt.began) && is_fatal(y);
   });
 }
 
-std::optional<violation> waiting_rules::check_turn(const attempt& x) const {
-  if (x.what.what == operation::kind::write && (seen_.disk_troubled || seen_.locked))
+std::optional<violation> waiting_rules::check_turn(const attempt& attempt) const {
+  if (attempt.planned.type == operation::kind::write && (seen_.disk_troubled || seen_.locked))
     return {};
-  for (uint64_t i = 0; i < x.waiting.executed.size(); ++i) {
-    auto of = lane_of(x, i);
-    auto executed = world_.executed(of) - x.waiting.executed[i];
-    if (i == x.client || executed <= bound(x, of))
+  for (uint64_t i = 0; i < attempt.waiting.executed.size(); ++i) {
+    auto of = lane_of(attempt, i);
+    auto executed = world_.executed(of) - attempt.waiting.executed[i];
+    if (i == attempt.client || executed <= bound(attempt, of))
       continue;
-    return violation{"agents are served in turn", name_of(x) + ' ' + answer_of(x) + " after statements of client "
-                                                    + std::to_string(i + 1) + " had been executed for "
-                                                    + in_ms(executed) + "; its turn is due after "
-                                                    + in_ms(bound(x, of))};
+    return violation{"agents are served in turn", name_of(attempt) + ' ' + answer_of(attempt)
+                                                    + " after statements of client " + std::to_string(i + 1)
+                                                    + " had been executed for " + in_ms(executed)
+                                                    + "; its turn is due after " + in_ms(bound(attempt, of))};
   }
   return {};
 }

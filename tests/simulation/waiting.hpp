@@ -21,21 +21,21 @@ public:
   static constexpr std::chrono::milliseconds grace{250};
 
   /// Both outlive this.
-  waiting_rules(const plan& what, const world& where, const history& seen);
+  waiting_rules(const plan& script, const world& where, const history& seen);
 
   /// A request is sent. `is_only` says whether its client waits for no other one.
-  void begins(attempt& x, bool is_only) const;
+  void begins(attempt& attempt, bool is_only) const;
 
   /// It has been answered, or its client has given up: `open` means that it has no answer. Nothing when all is well.
-  std::optional<violation> ends(const attempt& x) const;
+  std::optional<violation> ends(const attempt& attempt) const;
 
 private:
-  std::optional<violation> check_deadline(const attempt& x) const;
-  std::optional<violation> check_turn(const attempt& x) const;
-  std::chrono::milliseconds deadline_of(const operation& x) const;
-  std::chrono::milliseconds bound(const attempt& x, const lane& other) const;
-  std::chrono::milliseconds longest_of(const lane& x) const;
-  int64_t repetitions(const attempt& x) const;
+  std::optional<violation> check_deadline(const attempt& attempt) const;
+  std::optional<violation> check_turn(const attempt& attempt) const;
+  std::chrono::milliseconds deadline_of(const operation& op) const;
+  std::chrono::milliseconds bound(const attempt& attempt, const lane& other) const;
+  std::chrono::milliseconds longest_of(const lane& lane) const;
+  int64_t repetitions(const attempt& attempt) const;
 
   const plan& plan_;
   const world& world_;

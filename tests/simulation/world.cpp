@@ -16,20 +16,20 @@ using namespace std::chrono_literals;
 constexpr uint32_t deepest = 4;
 
 broker_config make_config(const settings& set, const std::filesystem::path& root) {
-  broker_config x;
-  x.root = root;
-  x.synchronous = set.normal ? synchronous_mode::normal : synchronous_mode::full;
-  x.buffer_journal = set.journal;
-  x.cache = set.cache;
-  x.readers = set.readers;
-  x.group_max_requests = set.group;
-  x.checkpoint_wal_bytes = set.checkpoint_bytes;
-  x.queue_max_requests = set.queue;
-  x.buffer_max_pending = set.buffer_pending;
-  x.page_cache_bytes = 1ULL << 20;
+  broker_config result;
+  result.root = root;
+  result.synchronous = set.normal ? synchronous_mode::normal : synchronous_mode::full;
+  result.buffer_journal = set.journal;
+  result.cache = set.cache;
+  result.readers = set.readers;
+  result.group_max_requests = set.group;
+  result.checkpoint_wal_bytes = set.checkpoint_bytes;
+  result.queue_max_requests = set.queue;
+  result.buffer_max_pending = set.buffer_pending;
+  result.page_cache_bytes = 1ULL << 20;
   // In some worlds databases are closed and opened again all the time.
-  x.close_idle_after = set.journal ? 200ms : 300s;
-  return x;
+  result.close_idle_after = set.journal ? 200ms : 300s;
+  return result;
 }
 
 std::string_view name_of(caf::resumable* job) {
@@ -78,7 +78,7 @@ world::config::config() {
   sluice::add_message_types(*this);
 }
 
-world::world(const settings& set, dice& luck, trace& told) : set_(set), luck_(luck), told_(told) {
+world::world(const settings& set, dice& luck, trace& trace) : set_(set), luck_(luck), trace_(trace) {
   system_.await_actors_before_shutdown(false);
   auto wait_for = [this](auto by) { wait(std::chrono::duration_cast<std::chrono::microseconds>(by)); };
   disk_ = std::make_unique<memory_disk>(luck.next(), wait_for);
@@ -87,7 +87,7 @@ world::world(const settings& set, dice& luck, trace& told) : set_(set), luck_(lu
   hooks.kill = [this] {
     if (std::exchange(died_, true))
       return;
-    told_.note(*time_, "machine", lost_power_ ? "the power is cut" : "the process dies");
+    trace_.note(*time_, "machine", lost_power_ ? "the power is cut" : "the process dies");
     disk_->cut_power();
   };
   faults_ = std::make_unique<sqlite::fault_vfs>(std::move(hooks));
@@ -107,7 +107,7 @@ caf::scheduler::test_coordinator& world::sched() {
 void world::boot() {
   ++life_;
   ready_ = closing_ = closed_ = died_ = lost_power_ = false;
-  told_.note(*time_, "machine", "a broker starts");
+  trace_.note(*time_, "machine", "a broker starts");
   auto root = store_root::open(folder_.path());
   if (!root)
     throw std::runtime_error("the folder cannot be opened: " + describe(root.error()).message);
@@ -142,7 +142,7 @@ void world::boot() {
 void world::close() {
   if (std::exchange(closing_, true))
     return;
-  told_.note(*time_, "machine", "the broker is to close");
+  trace_.note(*time_, "machine", "the broker is to close");
   system_.spawn([this, life = life_](caf::event_based_actor* self) {
     auto done = [this, life] { closed_ = closed_ || life == life_; };
     self->request(core_->actors->supervisor(), caf::infinite, caf::close_atom_v)
@@ -151,7 +151,7 @@ void world::close() {
 }
 
 void world::leave(const std::function<void()>& on_death) {
-  told_.note(*time_, "machine", "the broker has closed");
+  trace_.note(*time_, "machine", "the broker has closed");
   core_->leave();
   drain();
   front_.reset();
@@ -167,9 +167,9 @@ void world::leave(const std::function<void()>& on_death) {
 
 std::vector<caf::actor> world::actors() const {
   std::vector<caf::actor> result;
-  auto add = [&](const auto& x) {
-    if (x)
-      result.push_back(caf::actor_cast<caf::actor>(x));
+  auto add = [&](const auto& each) {
+    if (each)
+      result.push_back(caf::actor_cast<caf::actor>(each));
   };
   auto& known = *core_->actors;
   // First, so that it sees no actor end.
@@ -192,12 +192,12 @@ void world::restart(bool power) {
 }
 
 void world::die(bool power) {
-  told_.note(*time_, "machine", power ? "is off" : "has lost its process");
+  trace_.note(*time_, "machine", power ? "is off" : "has lost its process");
   ready_ = false;
   ++life_;
   disk_->cut_power();
-  for (auto& x : actors())
-    caf::anon_send_exit(x, caf::exit_reason::kill);
+  for (auto& actor : actors())
+    caf::anon_send_exit(actor, caf::exit_reason::kill);
   drain();
   core_->abandon();
   drain();
@@ -260,9 +260,9 @@ bool world::step() {
   forget_held_back(nullptr);
   auto* job = choose();
   forget_held_back(job);
-  told_.mix(name_of(job));
-  if (told_.keeps())
-    told_.say(*time_, name_of(job), "takes " + front_of_mailbox(job));
+  trace_.mix(name_of(job));
+  if (trace_.keeps())
+    trace_.say(*time_, name_of(job), "takes " + front_of_mailbox(job));
   auto running = ready_to_run_.begins(job);
   auto result = sched().try_run_once();
   ready_to_run_.ends(running, sched().jobs);
@@ -314,31 +314,31 @@ bool world::execute_for(std::chrono::milliseconds by) {
   if (died_ || !is_up() || executes_)
     return false;
   executes_ = true;
-  for (auto* x : sched().jobs)
-    if (is_held_back(x))
-      ready_to_run_.excuse(x);
+  for (auto* job : sched().jobs)
+    if (is_held_back(job))
+      ready_to_run_.excuse(job);
   wait(by);
   hold_back_readers();
   executes_ = false;
   return true;
 }
 
-bool world::is_held_back(caf::resumable* x) const {
-  auto may_run = !executes_ && (held_back_.empty() || held_back_.front() == x);
-  return !may_run && name_of(x) == "reader" && reads_slowly(x);
+bool world::is_held_back(caf::resumable* resumable) const {
+  auto may_run = !executes_ && (held_back_.empty() || held_back_.front() == resumable);
+  return !may_run && name_of(resumable) == "reader" && reads_slowly(resumable);
 }
 
 void world::hold_back_readers() {
-  for (auto* x : sched().jobs)
-    if (is_held_back(x) && std::find(held_back_.begin(), held_back_.end(), x) == held_back_.end())
-      held_back_.push_back(x);
+  for (auto* job : sched().jobs)
+    if (is_held_back(job) && std::find(held_back_.begin(), held_back_.end(), job) == held_back_.end())
+      held_back_.push_back(job);
 }
 
 // `run` is run now. Others may have ended, or have lost their query to its cancellation.
 void world::forget_held_back(caf::resumable* run) {
   const auto& jobs = sched().jobs;
-  std::erase_if(held_back_, [&](caf::resumable* x) {
-    return x == run || std::find(jobs.begin(), jobs.end(), x) == jobs.end() || !reads_slowly(x);
+  std::erase_if(held_back_, [&](caf::resumable* resumable) {
+    return resumable == run || std::find(jobs.begin(), jobs.end(), resumable) == jobs.end() || !reads_slowly(resumable);
   });
 }
 
@@ -355,9 +355,9 @@ void world::cancel(const std::string& request_id) {
 
 void world::kill(incident::kind whom, uint32_t db) {
   auto& known = *core_->actors;
-  auto end = [](const auto& x) {
-    if (x)
-      caf::anon_send_exit(x, caf::exit_reason::kill);
+  auto end = [](const auto& each) {
+    if (each)
+      caf::anon_send_exit(each, caf::exit_reason::kill);
   };
   using kind = incident::kind;
   switch (whom) {

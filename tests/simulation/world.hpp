@@ -37,13 +37,13 @@ private:
 /// caller's thread, in an order that the dice decide.
 class world {
 public:
-  world(const settings& set, dice& luck, trace& told);
+  world(const settings& set, dice& luck, trace& trace);
   ~world();
   world(const world&) = delete;
   world& operator=(const world&) = delete;
 
   /// From the next start on, instead of what the settings say; databases are then opened on demand.
-  void configure(broker_config x) { configured_ = std::move(x); }
+  void configure(broker_config config) { configured_ = std::move(config); }
 
   /// Starts a broker on what the disk holds. It needs some steps to be ready.
   void boot();
@@ -80,7 +80,7 @@ public:
   bool is_late() const { return set_.timed && ready_to_run_.is_late(time_->now()); }
   /// How long the simulation has kept actors from running, beyond what a machine would.
   std::chrono::nanoseconds stalled() const noexcept { return ready_to_run_.stalled(); }
-  std::chrono::milliseconds executed(const lane& x) const { return execution_time_.spent(x); }
+  std::chrono::milliseconds executed(const lane& lane) const { return execution_time_.spent(lane); }
   /// Sets the wall clock.
   void set_wall(std::chrono::milliseconds by) { time_->jump(by); }
 
@@ -117,7 +117,7 @@ private:
   std::vector<caf::actor> actors() const;
   void wait(std::chrono::microseconds by);
   bool execute_for(std::chrono::milliseconds by);
-  bool is_held_back(caf::resumable* x) const;
+  bool is_held_back(caf::resumable* resumable) const;
   void hold_back_readers();
   void forget_held_back(caf::resumable* run);
   std::deque<caf::resumable*> runnable();
@@ -127,7 +127,7 @@ private:
   const settings& set_;
   std::optional<broker_config> configured_;
   dice& luck_;
-  trace& told_;
+  trace& trace_;
   std::shared_ptr<test::fake_clock> time_ = std::make_shared<test::fake_clock>();
   run_folder folder_;
   std::unique_ptr<memory_disk> disk_;

@@ -71,7 +71,7 @@ private:
     else if (words[0] == "hash-threshold")
       parse_threshold(words, result);
     else if (words[0] == "halt")
-      result.what = script_record::kind::halt;
+      result.type = script_record::kind::halt;
     else
       fail("unknown record: " + words[0]);
     return result;
@@ -89,12 +89,12 @@ private:
   void parse_statement(const std::vector<std::string>& words, script_record& to) {
     if (words.size() < 2 || (words[1] != "ok" && words[1] != "error"))
       fail("a statement is 'ok' or 'error'");
-    to.what = words[1] == "ok" ? script_record::kind::statement_ok : script_record::kind::statement_error;
+    to.type = words[1] == "ok" ? script_record::kind::statement_ok : script_record::kind::statement_error;
     to.sql = take_sql();
   }
 
   void parse_query(const std::vector<std::string>& words, script_record& to) {
-    to.what = script_record::kind::query;
+    to.type = script_record::kind::query;
     if (words.size() < 2 || words[1].find_first_not_of("ITR") != std::string::npos)
       fail("a query needs the types of its columns, letters of I, T and R");
     to.types = words[1];
@@ -122,7 +122,7 @@ private:
   }
 
   void parse_threshold(const std::vector<std::string>& words, script_record& to) {
-    to.what = script_record::kind::hash_threshold;
+    to.type = script_record::kind::hash_threshold;
     if (words.size() < 2)
       fail("hash-threshold needs a number");
     const auto& word = words[1];
@@ -150,8 +150,8 @@ private:
   }
 
   // Of the line that was taken last.
-  [[noreturn]] void fail(const std::string& why) const {
-    throw script_error{name_ + ":" + std::to_string(lines_[at_ - 1].number) + ": " + why};
+  [[noreturn]] void fail(const std::string& reason) const {
+    throw script_error{name_ + ":" + std::to_string(lines_[at_ - 1].number) + ": " + reason};
   }
 
   std::string name_;

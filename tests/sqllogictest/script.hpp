@@ -12,7 +12,7 @@ struct script_record {
   enum class kind { statement_ok, statement_error, query, hash_threshold, halt };
   enum class order { as_is, by_row, by_value };
 
-  kind what = kind::halt;
+  kind type = kind::halt;
   /// Number of its first line, from 1.
   size_t line = 0;
   std::string sql;

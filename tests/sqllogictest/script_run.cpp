@@ -27,48 +27,48 @@ std::string in_hex(md5& state) {
 // Each value followed by the end of a line, in MD5, as the format has it.
 std::string hash_of(const std::vector<std::string>& values) {
   md5 state;
-  for (const auto& x : values) {
-    state.process_bytes(x.data(), x.size());
+  for (const auto& value : values) {
+    state.process_bytes(value.data(), value.size());
     state.process_byte('\n');
   }
   return in_hex(state);
 }
 
 // As SQLite writes numbers, which is what results were made with.
-std::string formatted(const char* format, double x) {
-  std::unique_ptr<char, decltype(&sqlite3_free)> text{sqlite3_mprintf(format, x), sqlite3_free};
+std::string formatted(const char* format, double number) {
+  std::unique_ptr<char, decltype(&sqlite3_free)> text{sqlite3_mprintf(format, number), sqlite3_free};
   return text ? text.get() : "";
 }
 
 // The results of SQLite's column functions for another type than the value's.
-int64_t as_integer(const value& x) {
-  if (auto* integer = x.integer())
+int64_t as_integer(const value& cell) {
+  if (auto* integer = cell.integer())
     return *integer;
-  if (auto* real = x.real()) {
+  if (auto* real = cell.real()) {
     constexpr auto bound = 9223372036854775808.0;
     return *real >= bound ? INT64_MAX : *real < -bound ? INT64_MIN : static_cast<int64_t>(*real);
   }
-  auto* bytes = x.text() ? x.text() : x.blob_bytes();
+  auto* bytes = cell.text() ? cell.text() : cell.blob_bytes();
   return bytes ? std::strtoll(bytes->c_str(), nullptr, 10) : 0;
 }
 
-double as_real(const value& x) {
-  if (auto* real = x.real())
+double as_real(const value& cell) {
+  if (auto* real = cell.real())
     return *real;
-  if (auto* integer = x.integer())
+  if (auto* integer = cell.integer())
     return static_cast<double>(*integer);
-  auto* bytes = x.text() ? x.text() : x.blob_bytes();
+  auto* bytes = cell.text() ? cell.text() : cell.blob_bytes();
   return bytes ? std::strtod(bytes->c_str(), nullptr) : 0;
 }
 
-std::string as_text(const value& x) {
+std::string as_text(const value& cell) {
   std::string result;
-  if (auto* integer = x.integer())
+  if (auto* integer = cell.integer())
     result = std::to_string(*integer);
-  else if (auto* real = x.real())
+  else if (auto* real = cell.real())
     result = formatted("%!.15g", *real);
   else
-    result = x.text() ? *x.text() : *x.blob_bytes();
+    result = cell.text() ? *cell.text() : *cell.blob_bytes();
   // A C string in the original.
   result.resize(std::strlen(result.c_str()));
   for (auto& c : result)
@@ -77,29 +77,29 @@ std::string as_text(const value& x) {
   return result.empty() ? "(empty)" : result;
 }
 
-std::string rendered(const value& x, char type) {
-  if (x.is_null())
+std::string rendered(const value& cell, char type) {
+  if (cell.is_null())
     return "NULL";
   switch (type) {
-  case 'I': return std::to_string(as_integer(x));
-  case 'R': return formatted("%.3f", as_real(x));
-  default: return as_text(x);
+  case 'I': return std::to_string(as_integer(cell));
+  case 'R': return formatted("%.3f", as_real(cell));
+  default: return as_text(cell);
   }
 }
 
-std::vector<std::string> rendered(const rowset& rows, const script_record& x) {
+std::vector<std::string> rendered(const rowset& rows, const script_record& record) {
   std::vector<std::vector<std::string>> lines;
   for (size_t i = 0; i < rows.size(); ++i) {
     auto& line = lines.emplace_back();
-    for (size_t j = 0; j < x.types.size(); ++j)
-      line.push_back(rendered(rows.at(i, j), x.types[j]));
+    for (size_t j = 0; j < record.types.size(); ++j)
+      line.push_back(rendered(rows.at(i, j), record.types[j]));
   }
-  if (x.sort == script_record::order::by_row)
+  if (record.sort == script_record::order::by_row)
     std::sort(lines.begin(), lines.end());
   std::vector<std::string> result;
   for (auto& line : lines)
     std::move(line.begin(), line.end(), std::back_inserter(result));
-  if (x.sort == script_record::order::by_value)
+  if (record.sort == script_record::order::by_value)
     std::sort(result.begin(), result.end());
   return result;
 }
@@ -113,104 +113,104 @@ bool same_rows(const rowset& a, const rowset& b) {
   return true;
 }
 
-bool holds_hash(const script_record& x) {
-  return x.expected.size() == 1 && x.expected.front().find(" values hashing to ") != std::string::npos;
+bool holds_hash(const script_record& record) {
+  return record.expected.size() == 1 && record.expected.front().find(" values hashing to ") != std::string::npos;
 }
 
-std::string in_words(const caf::error& why) {
-  auto x = describe(why);
-  return std::string{to_string(x.code)} + ": " + x.message;
+std::string in_words(const caf::error& error) {
+  auto result = describe(error);
+  return std::string{to_string(result.code)} + ": " + result.message;
 }
 
 } // namespace
 
 void script_run::run(const std::vector<script_record>& records) {
-  for (const auto& x : records) {
-    if (x.skipped) {
+  for (const auto& record : records) {
+    if (record.skipped) {
       ++counts_.skipped;
       continue;
     }
-    switch (x.what) {
+    switch (record.type) {
     case script_record::kind::statement_ok:
-    case script_record::kind::statement_error: statement(x); break;
-    case script_record::kind::query: query(x); break;
-    case script_record::kind::hash_threshold: threshold_ = x.threshold; break;
+    case script_record::kind::statement_error: statement(record); break;
+    case script_record::kind::query: query(record); break;
+    case script_record::kind::hash_threshold: threshold_ = record.threshold; break;
     case script_record::kind::halt: return;
     }
   }
 }
 
-void script_run::statement(const script_record& x) {
+void script_run::statement(const script_record& record) {
   ++counts_.statements;
-  auto done = db_.write("sqllogictest", x.sql);
-  if (done && x.what == script_record::kind::statement_error)
-    fail(x.line, "an error was expected, and there was none");
-  if (!done && x.what == script_record::kind::statement_ok)
-    fail(x.line, in_words(done.error()));
+  auto done = db_.write("sqllogictest", record.sql);
+  if (done && record.type == script_record::kind::statement_error)
+    fail(record.line, "an error was expected, and there was none");
+  if (!done && record.type == script_record::kind::statement_ok)
+    fail(record.line, in_words(done.error()));
 }
 
-caf::expected<read_result> script_run::ask(const script_record& x) const {
+caf::expected<read_result> script_run::ask(const script_record& record) const {
   read_request request;
   request.agent = "sqllogictest";
-  request.query.sql = x.sql;
+  request.query.sql = record.sql;
   request.limits = {100'000'000, uint64_t{1} << 30, std::chrono::minutes{10}};
   return db_.read(std::move(request));
 }
 
-void script_run::query(const script_record& x) {
+void script_run::query(const script_record& record) {
   ++counts_.queries;
-  auto first = ask(x);
+  auto first = ask(record);
   if (!first)
-    return fail(x.line, in_words(first.error()));
-  auto second = ask(x);
+    return fail(record.line, in_words(first.error()));
+  auto second = ask(record);
   if (!second)
-    return fail(x.line, "asked again: " + in_words(second.error()));
+    return fail(record.line, "asked again: " + in_words(second.error()));
   counts_.hits += second->source == read_source::cache;
   if (first->truncated || second->truncated)
-    return fail(x.line, "the result is too large");
+    return fail(record.line, "the result is too large");
   if (!same_rows(*first->rows, *second->rows))
-    return fail(x.line, "asked again, the answer was another (" + std::string{to_string(second->source)} + ")");
+    return fail(record.line, "asked again, the answer was another (" + std::string{to_string(second->source)} + ")");
   auto columns = first->rows->columns().size();
-  if (columns != x.types.size())
-    return fail(x.line,
-                std::to_string(x.types.size()) + " columns were expected, and there are " + std::to_string(columns));
-  compare(x, rendered(*second->rows, x));
+  if (columns != record.types.size())
+    return fail(record.line, std::to_string(record.types.size()) + " columns were expected, and there are "
+                               + std::to_string(columns));
+  compare(record, rendered(*second->rows, record));
 }
 
-void script_run::compare(const script_record& x, const std::vector<std::string>& values) {
+void script_run::compare(const script_record& record, const std::vector<std::string>& values) {
   // Many files have hashes and leave it to the command that made them to say from how many values on.
-  auto by_hash = (threshold_ > 0 && values.size() > threshold_) || holds_hash(x);
-  if (!by_hash && x.label.empty())
-    return compare_values(x, values);
+  auto by_hash = (threshold_ > 0 && values.size() > threshold_) || holds_hash(record);
+  if (!by_hash && record.label.empty())
+    return compare_values(record, values);
   auto hash = hash_of(values);
-  if (!x.label.empty())
-    compare_label(x, hash);
+  if (!record.label.empty())
+    compare_label(record, hash);
   if (!by_hash)
-    return compare_values(x, values);
+    return compare_values(record, values);
   auto got = std::to_string(values.size()) + " values hashing to " + hash;
-  auto expected = x.expected.empty() ? "nothing" : x.expected.front();
-  if (x.expected.size() != 1 || expected != got)
-    fail(x.expected_line, "expected " + expected + ", got " + got);
+  auto expected = record.expected.empty() ? "nothing" : record.expected.front();
+  if (record.expected.size() != 1 || expected != got)
+    fail(record.expected_line, "expected " + expected + ", got " + got);
 }
 
-void script_run::compare_values(const script_record& x, const std::vector<std::string>& values) {
-  auto [expected, got] = std::mismatch(x.expected.begin(), x.expected.end(), values.begin(), values.end());
-  auto line = x.expected_line + static_cast<size_t>(expected - x.expected.begin());
-  if (expected != x.expected.end() && got != values.end())
+void script_run::compare_values(const script_record& record, const std::vector<std::string>& values) {
+  auto [expected, got] = std::mismatch(record.expected.begin(), record.expected.end(), values.begin(), values.end());
+  auto line = record.expected_line + static_cast<size_t>(expected - record.expected.begin());
+  if (expected != record.expected.end() && got != values.end())
     return fail(line, "expected " + *expected + ", got " + *got);
-  if (values.size() != x.expected.size())
-    fail(line, "expected " + std::to_string(x.expected.size()) + " values, got " + std::to_string(values.size()));
+  if (values.size() != record.expected.size())
+    fail(line, "expected " + std::to_string(record.expected.size()) + " values, got " + std::to_string(values.size()));
 }
 
-void script_run::compare_label(const script_record& x, const std::string& hash) {
-  auto [known, is_new] = labels_.emplace(x.label, hash);
+void script_run::compare_label(const script_record& record, const std::string& hash) {
+  auto [known, is_new] = labels_.emplace(record.label, hash);
   if (!is_new && known->second != hash)
-    fail(x.line, "the result is not that of the queries before with the label " + x.label);
+    fail(record.line, "the result is not that of the queries before with the label " + record.label);
 }
 
-void script_run::fail(size_t line, const std::string& why) {
+void script_run::fail(size_t line, const std::string& error) {
   ++counts_.failed;
-  complain_(file_ + ":" + std::to_string(line) + ": " + why);
+  complain_(file_ + ":" + std::to_string(line) + ": " + error);
 }
 
 } // namespace sluice::test

@@ -33,13 +33,13 @@ public:
   const script_counts& counts() const noexcept { return counts_; }
 
 private:
-  void statement(const script_record& x);
-  void query(const script_record& x);
-  caf::expected<read_result> ask(const script_record& x) const;
-  void compare(const script_record& x, const std::vector<std::string>& values);
-  void compare_values(const script_record& x, const std::vector<std::string>& values);
-  void compare_label(const script_record& x, const std::string& hash);
-  void fail(size_t line, const std::string& why);
+  void statement(const script_record& record);
+  void query(const script_record& record);
+  caf::expected<read_result> ask(const script_record& record) const;
+  void compare(const script_record& record, const std::vector<std::string>& values);
+  void compare_values(const script_record& record, const std::vector<std::string>& values);
+  void compare_label(const script_record& record, const std::string& hash);
+  void fail(size_t line, const std::string& reason);
 
   database db_;
   std::string file_;

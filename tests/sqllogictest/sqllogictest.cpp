@@ -44,16 +44,16 @@ bool run(const std::string& file) {
     throw script_error{file + ": " + describe(made.error()).message};
   script_run script{*db, file, [](const std::string& line) { std::cerr << line << "\n"; }};
   script.run(records);
-  auto x = script.counts();
+  auto result = script.counts();
   std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-  std::cout << file << ": " << x.statements << " statements, " << x.queries << " queries (" << x.hits
-            << " answered again from the cache), " << x.skipped << " skipped, " << x.failed << " failed, "
+  std::cout << file << ": " << result.statements << " statements, " << result.queries << " queries (" << result.hits
+            << " answered again from the cache), " << result.skipped << " skipped, " << result.failed << " failed, "
             << took.count() << " s\n";
-  if (x.statements + x.queries == 0) {
+  if (result.statements + result.queries == 0) {
     std::cerr << file << ": nothing to do\n";
     return false;
   }
-  return x.failed == 0;
+  return result.failed == 0;
 }
 
 } // namespace
@@ -68,8 +68,8 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     try {
       good = sluice::test::run(argv[i]) && good;
-    } catch (const std::exception& why) {
-      std::cerr << why.what() << "\n";
+    } catch (const std::exception& error) {
+      std::cerr << error.what() << "\n";
       good = false;
     }
   }

@@ -69,8 +69,8 @@ struct actor_fixture {
     run();
   }
 
-  template <class Handle> void kill(const Handle& x) {
-    caf::anon_send_exit(x, caf::exit_reason::kill);
+  template <class Handle> void kill(const Handle& actor) {
+    caf::anon_send_exit(actor, caf::exit_reason::kill);
     run();
   }
 
@@ -86,16 +86,18 @@ struct actor_fixture {
   caf::actor_system sys{cfg};
 };
 
-template <class T> bool ok(const actor_fixture::answer<T>& x) { return x->has_value() && (*x)->engaged(); }
+template <class T> bool ok(const actor_fixture::answer<T>& answer) {
+  return answer->has_value() && (*answer)->engaged();
+}
 
-template <class T> failure why(const actor_fixture::answer<T>& x) {
-  if (!x->has_value() || (*x)->engaged())
-    throw std::logic_error(x->has_value() ? "the request succeeded" : "the request was never answered");
-  return describe((*x)->error());
+template <class T> failure failure_of(const actor_fixture::answer<T>& answer) {
+  if (!answer->has_value() || (*answer)->engaged())
+    throw std::logic_error(answer->has_value() ? "the request succeeded" : "the request was never answered");
+  return describe((*answer)->error());
 }
 
 /// The messages that the stubs around the actor under test got.
-struct told {
+struct received_messages {
   std::vector<invalidation> changes;
   std::vector<audit_record> records;
   std::vector<std::string> wanted_readers;
@@ -106,7 +108,7 @@ struct told {
   uint64_t resumes = 0;
 };
 
-inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
+inline cache_actor::behavior_type cache_stub(cache_actor::pointer, received_messages* log) {
   return {
     [](running_atom) { return std::vector<running_request>{}; },
     [](drain_atom, uint64_t) {},
@@ -127,7 +129,7 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, told* log) {
   };
 }
 
-inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log, audit_queue* queue) {
+inline audit_actor::behavior_type audit_stub(audit_actor::pointer, received_messages* log, audit_queue* queue) {
   return {
     [](attach_atom, const std::string&) -> caf::result<attach_report> { return attach_report{}; },
     [](const audit_query&) -> caf::result<audit_page> { return audit_page{}; },
@@ -142,7 +144,7 @@ inline audit_actor::behavior_type audit_stub(audit_actor::pointer, told* log, au
   };
 }
 
-inline supervisor_actor::behavior_type supervisor_stub(supervisor_actor::pointer, told* log) {
+inline supervisor_actor::behavior_type supervisor_stub(supervisor_actor::pointer, received_messages* log) {
   return {
     [](caf::open_atom, const std::string&) { return caf::ok_atom_v; },
     [](find_atom, const std::string&) { return caf::ok_atom_v; },
@@ -155,7 +157,7 @@ inline supervisor_actor::behavior_type supervisor_stub(supervisor_actor::pointer
   };
 }
 
-inline writer_actor::behavior_type writer_stub(writer_actor::pointer, told* log) {
+inline writer_actor::behavior_type writer_stub(writer_actor::pointer, received_messages* log) {
   return {
     [](write_request&) -> caf::result<write_result> { return make_error(errc::internal, "a stub does not write"); },
     [](caf::flush_atom, uint64_t) {},

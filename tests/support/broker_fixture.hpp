@@ -41,34 +41,34 @@ struct broker_fixture : actor_fixture {
     parts.spawn.writer = [this](database_context& context, std::shared_ptr<write_quota> queue) {
       on_spawn("writer");
       ++writers;
-      auto x = std::make_shared<writer_dependencies>();
-      x->store = std::make_unique<fake_write_store>(disks[context.name()], time);
-      x->context = &context;
-      x->queue = std::move(queue);
-      x->actors = actors;
-      x->time = &time;
-      x->stats = stats;
-      return sys.spawn(writer, x);
+      auto answer = std::make_shared<writer_dependencies>();
+      answer->store = std::make_unique<fake_write_store>(disks[context.name()], time);
+      answer->context = &context;
+      answer->queue = std::move(queue);
+      answer->actors = actors;
+      answer->time = &time;
+      answer->stats = stats;
+      return sys.spawn(writer, answer);
     };
     parts.spawn.reader = [this](database_context& context) {
       on_spawn("reader");
-      auto x = std::make_shared<reader_dependencies>();
-      x->store = std::make_unique<fake_read_store>(view);
-      x->time = &time;
-      x->stats = stats;
-      return readers[context.name()].emplace_back(sys.spawn(reader, x));
+      auto result = std::make_shared<reader_dependencies>();
+      result->store = std::make_unique<fake_read_store>(view);
+      result->time = &time;
+      result->stats = stats;
+      return readers[context.name()].emplace_back(sys.spawn(reader, result));
     };
     parts.spawn.cache = [this] {
       on_spawn("cache");
       ++caches;
-      cache_dependencies x;
-      x.hits = hits;
-      x.actors = actors;
-      x.time = &time;
-      x.misses = std::make_shared<std::atomic<uint64_t>>(0);
-      x.joined = std::make_shared<std::atomic<uint64_t>>(0);
-      x.stats = stats;
-      return sys.spawn(cache, x);
+      cache_dependencies dependencies;
+      dependencies.hits = hits;
+      dependencies.actors = actors;
+      dependencies.time = &time;
+      dependencies.misses = std::make_shared<std::atomic<uint64_t>>(0);
+      dependencies.joined = std::make_shared<std::atomic<uint64_t>>(0);
+      dependencies.stats = stats;
+      return sys.spawn(cache, dependencies);
     };
     parts.spawn.audit = [this] {
       on_spawn("audit");
@@ -108,15 +108,15 @@ struct broker_fixture : actor_fixture {
   writer_actor writer_of(const std::string& db) { return actors->context(db).route()->writer; }
 
   answer<write_result> write(const std::string& db, std::string agent, std::string sql = "put t k v") {
-    auto x = a_write(std::move(agent), {std::move(sql)});
-    x.db = db;
-    return ask<write_result>(writer_of(db), x);
+    auto request = a_write(std::move(agent), {std::move(sql)});
+    request.db = db;
+    return ask<write_result>(writer_of(db), request);
   }
 
   answer<read_result> read(const std::string& db, std::string id, std::string sql) {
-    auto x = a_read(std::move(id), std::move(sql));
-    x.db = db;
-    return ask<read_result>(actors->cache(), x);
+    auto request = a_read(std::move(id), std::move(sql));
+    request.db = db;
+    return ask<read_result>(actors->cache(), request);
   }
 
   bool works(const std::string& db) {

@@ -20,42 +20,42 @@ struct scripted_database {
   explicit scripted_database(const std::vector<std::string>& schema) : file(schema) {}
 
   struct fault {
-    failure why;
+    failure error;
     /// Whether the request has been executed all the same.
     bool done = false;
   };
 
-  caf::expected<write_result> write(const write_request& x) {
-    requests.push_back(x);
+  caf::expected<write_result> write(const write_request& request) {
+    requests.push_back(request);
     if (faults.empty())
-      return execute(x);
+      return execute(request);
     auto next = faults.front();
     faults.pop_front();
     if (next.done)
-      static_cast<void>(execute(x));
-    return make_error(next.why);
+      static_cast<void>(execute(request));
+    return make_error(next.error);
   }
 
-  caf::expected<write_result> execute(const write_request& x) {
-    auto known = keys.find(x.idempotency_key);
+  caf::expected<write_result> execute(const write_request& request) {
+    auto known = keys.find(request.idempotency_key);
     if (known != keys.end())
       return known->second;
-    if (auto why = file.execute(x.statements))
-      return make_error(*why);
+    if (auto error = file.execute(request.statements))
+      return make_error(*error);
     write_result result;
     result.commit_seq = ++commits;
-    keys[x.idempotency_key] = result;
-    keys[x.idempotency_key].replayed = true;
+    keys[request.idempotency_key] = result;
+    keys[request.idempotency_key].replayed = true;
     return result;
   }
 
-  void fail(errc code, outcome what = outcome::not_committed, bool done = false) {
-    fault x;
-    x.why.code = code;
-    x.why.outcome = what;
-    x.why.message = "scripted";
-    x.done = done;
-    faults.push_back(x);
+  void fail(errc code, outcome result = outcome::not_committed, bool done = false) {
+    fault f;
+    f.error.code = code;
+    f.error.outcome = result;
+    f.error.message = "scripted";
+    f.done = done;
+    faults.push_back(f);
   }
 
   plain_database file;
@@ -78,13 +78,13 @@ struct scripted_writer_state {
 inline writer_actor::behavior_type scripted_writer(writer_actor::stateful_pointer<scripted_writer_state> self,
                                                    scripted_database* db) {
   return {
-    [self, db](write_request& x) -> caf::result<write_result> {
+    [self, db](write_request& request) -> caf::result<write_result> {
       auto promise = self->make_response_promise<write_result>();
       reply<write_result> to{promise};
       if (!db->holds) {
-        to.deliver(db->write(x));
+        to.deliver(db->write(request));
       } else {
-        db->held.push_back(x);
+        db->held.push_back(request);
         self->state.held.push_back(std::move(to));
       }
       return promise;
@@ -128,13 +128,13 @@ inline cache_actor::behavior_type scripted_cache(cache_actor::stateful_pointer<s
     [](quiesce_atom, const std::string&, uint64_t) { return true; },
     [](resume_atom, const std::string&) {},
     [](caf::timeout_atom) {},
-    [self, db, read](read_request& x) -> caf::result<read_result> {
+    [self, db, read](read_request& request) -> caf::result<read_result> {
       auto promise = self->make_response_promise<read_result>();
       reply<read_result> to{promise};
       if (db->holds_reads)
-        self->state.held.emplace_back(std::move(to), read(x.query));
+        self->state.held.emplace_back(std::move(to), read(request.query));
       else
-        to.deliver(read(x.query));
+        to.deliver(read(request.query));
       return promise;
     },
     [](cancel_atom, const std::string&) { return false; },
@@ -185,7 +185,7 @@ struct buffer_fixture : actor_fixture {
     parts->journal = journal;
     parts->reads = {10'000, 8U << 20U, std::chrono::milliseconds{5'000}};
     parts->seed = ++starts * 1'000;
-    parts->tell = [this](log_level level, const std::string& text) { told_operators.emplace_back(level, text); };
+    parts->tell = [this](log_level level, const std::string& text) { operator_messages.emplace_back(level, text); };
     aut = sys.spawn(buffer, parts);
     actors->set(aut);
     run();
@@ -196,20 +196,20 @@ struct buffer_fixture : actor_fixture {
     start();
   }
 
-  static buffer_put a_put(buffer_operation what, value key, std::vector<named_value> values = {},
+  static buffer_put a_put(buffer_operation operation, value key, std::vector<named_value> values = {},
                           std::string table = "t") {
-    buffer_put x;
-    x.row = {"app.db", std::move(table), {{"k", std::move(key)}}};
-    x.operation = what;
-    x.values = std::move(values);
-    x.agent = "alice";
-    return x;
+    buffer_put result;
+    result.row = {"app.db", std::move(table), {{"k", std::move(key)}}};
+    result.operation = operation;
+    result.values = std::move(values);
+    result.agent = "alice";
+    return result;
   }
 
-  answer<buffer_receipt> send(buffer_put x) { return ask<buffer_receipt>(aut, std::move(x)); }
+  answer<buffer_receipt> send(buffer_put put) { return ask<buffer_receipt>(aut, std::move(put)); }
 
-  answer<buffer_receipt> put(buffer_put x) {
-    auto result = send(std::move(x));
+  answer<buffer_receipt> put(buffer_put operation) {
+    auto result = send(std::move(operation));
     run();
     return result;
   }
@@ -225,10 +225,10 @@ struct buffer_fixture : actor_fixture {
   }
 
   answer<buffered_row> get(value key, std::string table = "t") {
-    buffer_get x;
-    x.row = {"app.db", std::move(table), {{"k", std::move(key)}}};
-    x.agent = "alice";
-    auto result = ask<buffered_row>(aut, x);
+    buffer_get get;
+    get.row = {"app.db", std::move(table), {{"k", std::move(key)}}};
+    get.agent = "alice";
+    auto result = ask<buffered_row>(aut, get);
     run();
     return result;
   }
@@ -275,9 +275,9 @@ struct buffer_fixture : actor_fixture {
   /// The audit records of operations, without those of calls.
   std::vector<audit_record> buffered_records() const {
     std::vector<audit_record> result;
-    for (const auto& x : log.records)
-      if (x.type == request_type::buffered)
-        result.push_back(x);
+    for (const auto& record : log.records)
+      if (record.type == request_type::buffered)
+        result.push_back(record);
     return result;
   }
 
@@ -290,11 +290,11 @@ struct buffer_fixture : actor_fixture {
 
   scripted_database db;
   fake_buffer_file disk;
-  told log;
+  received_messages log;
   write_behind_settings settings;
   bool journal = false;
   uint64_t starts = 0;
-  std::vector<std::pair<log_level, std::string>> told_operators;
+  std::vector<std::pair<log_level, std::string>> operator_messages;
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
   writer_actor writer;
   buffer_actor aut;
@@ -306,10 +306,10 @@ struct started_buffer : buffer_fixture {
 };
 
 /// The answer of an actor. @throws std::logic_error when there is none, or it is an error
-template <class T> const T& value_of(const actor_fixture::answer<T>& x) {
-  if (!ok(x))
-    throw std::logic_error(x->has_value() ? describe((*x)->error()).message : "no answer");
-  return ***x;
+template <class T> const T& value_of(const actor_fixture::answer<T>& answer) {
+  if (!ok(answer))
+    throw std::logic_error(answer->has_value() ? describe((*answer)->error()).message : "no answer");
+  return ***answer;
 }
 
 } // namespace sluice::test

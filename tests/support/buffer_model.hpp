@@ -110,40 +110,40 @@ inline value random_key(std::mt19937& dice, key_style style, const std::string& 
 inline buffer_put random_put(std::mt19937& dice, const sampled_schema& schema, key_style style) {
   const auto& table = schema.tables[dice() % schema.tables.size()];
   const auto& key = table.keys[dice() % table.keys.size()];
-  buffer_put x;
-  x.row.db = "app.db";
-  x.row.table = table.name;
-  x.agent = "agent" + std::to_string(dice() % 3);
+  buffer_put result;
+  result.row.db = "app.db";
+  result.row.table = table.name;
+  result.agent = "agent" + std::to_string(dice() % 3);
   for (const auto& name : key)
-    x.row.columns.push_back({name, random_key(dice, style, name)});
-  x.operation = static_cast<buffer_operation>(dice() % 7 / 3);
-  if (x.operation == buffer_operation::erase)
-    return x;
+    result.row.columns.push_back({name, random_key(dice, style, name)});
+  result.operation = static_cast<buffer_operation>(dice() % 7 / 3);
+  if (result.operation == buffer_operation::erase)
+    return result;
   for (const auto& name : table.columns)
     if (std::find(key.begin(), key.end(), name) == key.end() && dice() % 3 > 0)
-      x.values.push_back({name, name == "e" ? random_key(dice, style, name) : random_value(dice)});
-  return x;
+      result.values.push_back({name, name == "e" ? random_key(dice, style, name) : random_value(dice)});
+  return result;
 }
 
-inline std::string text_of(const value& x) {
+inline std::string text_of(const value& cell) {
   std::ostringstream out;
   out.precision(17);
-  switch (x.kind()) {
+  switch (cell.kind()) {
   case value_kind::null: out << "NULL"; break;
-  case value_kind::integer: out << *x.integer(); break;
-  case value_kind::real: out << "r" << *x.real(); break;
-  case value_kind::text: out << "'" << *x.text() << "'"; break;
-  case value_kind::blob: out << "x'" << *x.blob_bytes() << "'"; break;
+  case value_kind::integer: out << *cell.integer(); break;
+  case value_kind::real: out << "r" << *cell.real(); break;
+  case value_kind::text: out << "'" << *cell.text() << "'"; break;
+  case value_kind::blob: out << "x'" << *cell.blob_bytes() << "'"; break;
   }
   return out.str();
 }
 
-inline std::string text_of(const buffer_put& x) {
-  std::string result = std::string{to_string(x.operation)} + " " + x.row.table + " [";
-  for (const auto& y : x.row.columns)
+inline std::string text_of(const buffer_put& put) {
+  std::string result = std::string{to_string(put.operation)} + " " + put.row.table + " [";
+  for (const auto& y : put.row.columns)
     result += " " + y.name + "=" + text_of(y.content);
   result += " ] {";
-  for (const auto& y : x.values)
+  for (const auto& y : put.values)
     result += " " + y.name + "=" + text_of(y.content);
   return result + " }";
 }

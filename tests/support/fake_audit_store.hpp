@@ -39,27 +39,27 @@ public:
     if (file_.refuses)
       return make_error(errc::disk_full, "no space for records");
     ++file_.appends;
-    for (auto& x : records) {
-      x.seq = ++file_.appended;
-      file_.records.push_back(x);
+    for (auto& record : records) {
+      record.seq = ++file_.appended;
+      file_.records.push_back(record);
     }
     return caf::unit;
   }
 
   caf::expected<audit_page> list(const audit_query& query) override {
-    auto matches = [&](const audit_record& x) {
-      return (query.agent.empty() || x.agent == query.agent) && (query.db.empty() || x.db == query.db)
-             && (query.status.empty() || x.status == query.status) && x.ts_us >= query.since_us
-             && x.seq > query.after_seq;
+    auto matches = [&](const audit_record& record) {
+      return (query.agent.empty() || record.agent == query.agent) && (query.db.empty() || record.db == query.db)
+             && (query.status.empty() || record.status == query.status) && record.ts_us >= query.since_us
+             && record.seq > query.after_seq;
     };
     return audit_page{"root", page_of(file_.records, query.limit, query.newest, matches)};
   }
 
   caf::expected<audit_verdict> verify() override {
-    audit_verdict x;
-    x.records = file_.records.size();
-    x.head = "hash of record " + std::to_string(x.records);
-    return x;
+    audit_verdict result;
+    result.records = file_.records.size();
+    result.head = "hash of record " + std::to_string(result.records);
+    return result;
   }
 
   // Each record is a segment of its own.

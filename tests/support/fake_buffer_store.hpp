@@ -36,20 +36,20 @@ public:
   explicit fake_buffer_store(fake_buffer_file& file) : file_(file) {}
 
   caf::expected<uint64_t> append(std::span<const buffer_put> operations) override {
-    if (auto why = refusal())
-      return why;
+    if (auto error = refusal())
+      return error;
     if (file_.refuses_appends)
       return make_error(errc::disk_full, "no space for the journal");
     ++file_.appends;
     auto first = file_.last_place + 1;
-    for (const auto& x : operations)
-      file_.journal[++file_.last_place] = {x, {}};
+    for (const auto& operation : operations)
+      file_.journal[++file_.last_place] = {operation, {}};
     return first;
   }
 
   caf::expected<void> begin_batch(const journal_batch& batch) override {
-    if (auto why = refusal())
-      return why;
+    if (auto error = refusal())
+      return error;
     ++file_.begins;
     auto has_key = [&](const auto& x) { return x.idempotency_key == batch.idempotency_key; };
     if (std::any_of(file_.batches.begin(), file_.batches.end(), has_key))
@@ -65,16 +65,16 @@ public:
   }
 
   caf::expected<void> end_batch(const std::string& key) override {
-    if (auto why = refusal())
-      return why;
+    if (auto error = refusal())
+      return error;
     std::erase_if(file_.journal, [&](const auto& x) { return x.second.batch == key; });
     forget(key);
     return caf::unit;
   }
 
   caf::expected<void> abandon_batch(const std::string& key) override {
-    if (auto why = refusal())
-      return why;
+    if (auto error = refusal())
+      return error;
     for (auto& [seq, x] : file_.journal)
       if (x.batch == key)
         x.batch.clear();
@@ -99,8 +99,8 @@ public:
   }
 
   caf::expected<uint64_t> reject(std::span<const rejected_row> rows) override {
-    if (auto why = refusal())
-      return why;
+    if (auto error = refusal())
+      return error;
     auto first = file_.last_id + 1;
     for (const auto& row : rows) {
       auto id = ++file_.last_id;
@@ -111,8 +111,8 @@ public:
   }
 
   caf::expected<rejected_page> rejected(const rejected_query& query) override {
-    if (auto why = refusal())
-      return why;
+    if (auto error = refusal())
+      return error;
     rejected_page page;
     for (auto i = file_.rejects.upper_bound(query.after_id); i != file_.rejects.end(); ++i)
       if (page.rows.size() < query.limit)
@@ -121,13 +121,13 @@ public:
   }
 
   caf::expected<std::vector<rejected_row>> take_rejected(std::span<const uint64_t> ids) override {
-    if (auto why = refusal())
-      return why;
+    if (auto error = refusal())
+      return error;
     std::vector<rejected_row> result;
-    std::erase_if(file_.rejects, [&](const auto& x) {
-      auto wanted = ids.empty() || std::find(ids.begin(), ids.end(), x.first) != ids.end();
+    std::erase_if(file_.rejects, [&](const auto& each) {
+      auto wanted = ids.empty() || std::find(ids.begin(), ids.end(), each.first) != ids.end();
       if (wanted)
-        result.push_back(x.second);
+        result.push_back(each.second);
       return wanted;
     });
     return result;
@@ -142,8 +142,8 @@ public:
   }
 
   caf::expected<uint64_t> count_rejected() override {
-    if (auto why = refusal())
-      return why;
+    if (auto error = refusal())
+      return error;
     return uint64_t{file_.rejects.size()};
   }
 

@@ -30,8 +30,8 @@ struct fake_log_file {
 
   std::vector<std::string> messages() const {
     std::vector<std::string> result;
-    for (const auto& x : entries)
-      result.push_back(x.message);
+    for (const auto& entry : entries)
+      result.push_back(entry.message);
     return result;
   }
 };
@@ -42,32 +42,33 @@ public:
   ~fake_log_store() override { --file_.open_stores; }
 
   caf::expected<void> append(std::span<const log_entry> entries) override {
-    if (auto why = fails())
-      return *why;
+    if (auto error = fails())
+      return *error;
     file_.appends.push_back(entries.size());
-    for (auto x : entries) {
-      x.id = ++file_.last_id;
-      file_.entries.push_back(std::move(x));
+    for (auto entry : entries) {
+      entry.id = ++file_.last_id;
+      file_.entries.push_back(std::move(entry));
     }
     file_.on_append();
     return caf::unit;
   }
 
   caf::expected<log_page> list(const log_query& query) override {
-    if (auto why = fails())
-      return *why;
+    if (auto error = fails())
+      return *error;
     file_.listed_at.push_back(file_.appends.size());
-    auto matches = [&](const log_entry& x) {
-      return x.level >= query.least && (query.source.empty() || x.source == query.source)
-             && (query.agent.empty() || x.agent == query.agent) && x.message.find(query.contains) != std::string::npos
-             && (query.since_us == 0 || x.ts_us >= query.since_us) && x.id > query.after_id;
+    auto matches = [&](const log_entry& entry) {
+      return entry.level >= query.least && (query.source.empty() || entry.source == query.source)
+             && (query.agent.empty() || entry.agent == query.agent)
+             && entry.message.find(query.contains) != std::string::npos
+             && (query.since_us == 0 || entry.ts_us >= query.since_us) && entry.id > query.after_id;
     };
     return log_page{page_of(file_.entries, query.limit, query.newest, matches)};
   }
 
   caf::expected<uint64_t> prune(int64_t before_us) override {
-    if (auto why = fails())
-      return *why;
+    if (auto error = fails())
+      return *error;
     file_.pruned_before.push_back(before_us);
     return std::erase_if(file_.entries, [&](const log_entry& x) { return x.ts_us < before_us; });
   }

@@ -26,9 +26,9 @@ struct fake_view {
   uint64_t idle_closings = 0;
 };
 
-inline std::shared_ptr<const rowset> one_cell(value x) {
+inline std::shared_ptr<const rowset> one_cell(value cell) {
   rowset rows{std::make_shared<const rowset::column_names>(rowset::column_names{"x"})};
-  rows.append(std::move(x));
+  rows.append(std::move(cell));
   return std::make_shared<const rowset>(std::move(rows));
 }
 
@@ -46,11 +46,11 @@ public:
     const auto& sql = request.query.sql.str();
     if (auto error = view_.errors.find(sql); error != view_.errors.end())
       return make_error(error->second, "the query failed");
-    executed_read x;
-    x.result.rows = one_cell(view_.cell_of(sql));
-    x.reads = std::make_shared<const read_set>(view_.reads_of(sql));
-    x.external_commit = std::exchange(view_.external_commit, false);
-    return x;
+    executed_read result;
+    result.result.rows = one_cell(view_.cell_of(sql));
+    result.reads = std::make_shared<const read_set>(view_.reads_of(sql));
+    result.external_commit = std::exchange(view_.external_commit, false);
+    return result;
   }
 
   caf::expected<std::string> explain(const statement& query) override { return "PLAN OF " + query.sql.str(); }

@@ -29,9 +29,15 @@ enum class failed_commit : uint8_t {
   throws_done,
 };
 
-inline bool takes_effect(failed_commit x) {
-  return x == failed_commit::works || x == failed_commit::unsure_but_done || x == failed_commit::unreadable_but_done
-         || x == failed_commit::throws_done;
+inline constexpr uint64_t failed_commits = static_cast<uint64_t>(failed_commit::throws_done) + 1;
+
+struct commit_threw : std::runtime_error {
+  commit_threw() : std::runtime_error("commit threw") {}
+};
+
+inline bool takes_effect(failed_commit commit) {
+  return commit == failed_commit::works || commit == failed_commit::unsure_but_done
+         || commit == failed_commit::unreadable_but_done || commit == failed_commit::throws_done;
 }
 
 /// The content that a transaction sees and a commit makes durable.
@@ -161,12 +167,12 @@ public:
     executed_write done;
     std::set<std::string> touched;
     for (const auto& stmt : request.statements) {
-      auto why = run(stmt.sql.str(), deadline, touched, done.schema_changed);
-      if (why) {
+      auto reason = run(stmt.sql.str(), deadline, touched, done.schema_changed);
+      if (reason) {
         if (pending_)
           pending_ = std::move(before);
         poisoned_ = poisoned_before;
-        return make_error(*why, "the statement failed");
+        return make_error(*reason, "the statement failed");
       }
       done.results.push_back({1, static_cast<int64_t>(pending_->applied.size()), {}});
     }
@@ -196,16 +202,16 @@ public:
       disk_.new_epoch.clear();
       auto& record = disk_.commits.emplace_back();
       record.seq = seq;
-      for (const auto& x : entries) {
-        must(x.result->commit_seq == seq, "a result carries the number of the commit that holds it");
-        record.agents.push_back(x.request->agent);
+      for (const auto& entry : entries) {
+        must(entry.result->commit_seq == seq, "a result carries the number of the commit that holds it");
+        record.agents.push_back(entry.request->agent);
       }
       record.after = content;
       disk_.durable = std::move(content);
     }
     disk_.after_commit();
     if (fate == failed_commit::throws_done || fate == failed_commit::throws_undone)
-      throw std::runtime_error("commit threw");
+      throw commit_threw{};
     if (fate == failed_commit::works)
       return caf::unit;
     return make_error(disk_.commit_error, "commit failed");
@@ -261,21 +267,22 @@ public:
   }
 
 private:
-  static void must(bool holds, const char* what) {
+  static void must(bool holds, const char* message) {
     if (!holds)
-      throw std::logic_error(std::string{"the port was misused: "} + what);
+      throw std::logic_error(std::string{"the port was misused: "} + message);
   }
 
   static std::string payload(const write_request& request) {
     std::string result;
-    for (const auto& x : request.statements)
-      result += x.sql.str() + (x.params == parameters{} ? ";" : caf::deep_to_string(x.params) + ";");
+    for (const auto& statement : request.statements)
+      result +=
+        statement.sql.str() + (statement.params == parameters{} ? ";" : caf::deep_to_string(statement.params) + ";");
     return result;
   }
 
-  std::optional<errc> lose(errc why) {
+  std::optional<errc> lose(errc reason) {
     pending_.reset();
-    return why;
+    return reason;
   }
 
   std::optional<errc> run(const std::string& sql, clock::steady deadline, std::set<std::string>& touched,

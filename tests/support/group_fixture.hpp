@@ -4,6 +4,7 @@
 #include "tests/support/fake_write_store.hpp"
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,8 +25,9 @@ inline write_request a_write(std::string agent, std::vector<std::string> sql, st
 /// agent.
 struct group_fixture {
   explicit group_fixture(group_settings settings = {}, uint64_t seed = 1)
-    : store(disk, time), group(store, context, time, settings, seed, slow) {}
+    : settings_of_group(settings), store(disk, time), group(store, context, time, settings, seed, slow) {}
 
+  group_settings settings_of_group;
   fake_clock time;
   fake_disk disk;
   database_context context{"app.db"};
@@ -41,6 +43,7 @@ struct group_fixture {
   /// The pauses that the group asked for; the last one is running while `retry_due`.
   std::vector<std::chrono::milliseconds> pauses;
   bool retry_due = false;
+  uint64_t restarts = 1;
 
   void send(write_request x) { apply(group.add(std::move(x), reply<write_result>{})); }
   void send(std::string agent, std::string sql, std::string key = {}) {
@@ -88,10 +91,20 @@ struct group_fixture {
     apply(group.retry());
   }
 
+  /// A new writer takes over after the old one threw, as the supervisor does. Requests without an answer are lost.
+  void restart() {
+    std::destroy_at(&group);
+    std::destroy_at(&store);
+    std::construct_at(&store, disk, time);
+    std::construct_at(&group, store, context, time, settings_of_group, restarts++, slow);
+    marker.reset();
+    retry_due = false;
+  }
+
   bool answered(const std::string& agent) const { return answers.count(agent) > 0; }
   bool committed(const std::string& agent) const { return answered(agent) && answers.at(agent).engaged(); }
   uint64_t seq_of(const std::string& agent) const { return answers.at(agent)->commit_seq; }
-  failure why(const std::string& agent) const {
+  failure failure_of(const std::string& agent) const {
     const auto& x = answers.at(agent);
     if (x)
       throw std::logic_error(agent + " was committed");

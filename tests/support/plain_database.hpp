@@ -31,22 +31,22 @@ public:
     // Rows that other statements inserted are not compared.
     sqlite3_set_last_insert_rowid(db_->handle(), 0);
     must(db_->exec("BEGIN"));
-    std::optional<failure> why;
-    for (const auto& x : request)
-      if (auto done = run(x); !done && !why)
-        why = describe(done.error());
-    if (!why) {
+    std::optional<failure> error;
+    for (const auto& each : request)
+      if (auto done = run(each); !done && !error)
+        error = describe(done.error());
+    if (!error) {
       auto done = db_->exec("COMMIT");
       if (!done)
-        why = describe(done.error());
+        error = describe(done.error());
     }
-    if (db_->in_transaction() && why)
+    if (db_->in_transaction() && error)
       must(db_->exec("ROLLBACK"));
-    return why;
+    return error;
   }
 
-  rowset query(const statement& x) { return must(run(x)); }
-  caf::expected<rowset> try_query(const statement& x) { return run(x); }
+  rowset query(const statement& stmt) { return must(run(stmt)); }
+  caf::expected<rowset> try_query(const statement& stmt) { return run(stmt); }
 
   table_schema shape_of(const std::string& table) {
     return must(table_schema::read(table, query(table_schema::query(table)), false));
@@ -58,8 +58,8 @@ public:
     std::vector<std::string> result;
     for (size_t i = 0; i < rows.size(); ++i) {
       std::string line;
-      for (const auto& x : rows.row(i))
-        line += text(x) + "|";
+      for (const auto& row : rows.row(i))
+        line += text(row) + "|";
       result.push_back(std::move(line));
     }
     std::sort(result.begin(), result.end());
@@ -88,15 +88,15 @@ private:
     return result;
   }
 
-  template <class T> static T must(caf::expected<T> x) {
-    if (!x)
-      throw std::runtime_error(describe(x.error()).message);
-    return std::move(*x);
+  template <class T> static T must(caf::expected<T> result) {
+    if (!result)
+      throw std::runtime_error(describe(result.error()).message);
+    return std::move(*result);
   }
 
-  static void must(const caf::expected<void>& x) {
-    if (!x)
-      throw std::runtime_error(describe(x.error()).message);
+  static void must(const caf::expected<void>& result) {
+    if (!result)
+      throw std::runtime_error(describe(result.error()).message);
   }
 
   static std::string quoted(const std::string& name) {
@@ -106,14 +106,14 @@ private:
     return result + "\"";
   }
 
-  caf::expected<rowset> run(const statement& x) {
-    auto stmt = sqlite::prepared_statement::prepare(*db_, x.sql.str());
+  caf::expected<rowset> run(const statement& statement) {
+    auto stmt = sqlite::prepared_statement::prepare(*db_, statement.sql.str());
     if (!stmt)
       return std::move(stmt.error());
     int index = 0;
-    for (const auto& v : x.params.positional)
+    for (const auto& v : statement.params.positional)
       stmt->bind(++index, v);
-    for (const auto& v : x.params.named)
+    for (const auto& v : statement.params.named)
       stmt->bind(++index, v.content);
     rowset rows{std::make_shared<const rowset::column_names>(stmt->column_names())};
     for (;;) {

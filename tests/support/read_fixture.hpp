@@ -16,13 +16,13 @@ namespace sluice::test {
 inline read_limits usual_limits() { return {10'000, 8 << 20, std::chrono::milliseconds{5'000}}; }
 
 inline read_request a_read(std::string id, std::string sql, parameters params = {}) {
-  read_request x;
-  x.db = "app.db";
-  x.agent = id;
-  x.request_id = std::move(id);
-  x.query = {std::move(sql), std::move(params)};
-  x.limits = usual_limits();
-  return x;
+  read_request result;
+  result.db = "app.db";
+  result.agent = id;
+  result.request_id = std::move(id);
+  result.query = {std::move(sql), std::move(params)};
+  result.limits = usual_limits();
+  return result;
 }
 
 /// Commits to the tables, as a writer does.
@@ -42,10 +42,10 @@ struct read_fixture {
   }
 
   static bounds_of_database bounds(uint64_t max_queued, uint64_t max_readers) {
-    database_bounds x;
-    x.queue.max_requests = max_queued;
-    x.readers = max_readers;
-    return [x](const std::string&) { return x; };
+    database_bounds result;
+    result.queue.max_requests = max_queued;
+    result.readers = max_readers;
+    return [result](const std::string&) { return result; };
   }
 
   fake_clock time;
@@ -87,13 +87,13 @@ struct read_fixture {
     move_all(out.suspects, suspects);
     if (out.expire_in)
       calls.insert(time.now() + *out.expire_in);
-    for (const auto& x : out.quiesced)
-      quiesced.push_back(x.is_quiet);
+    for (const auto& each : out.quiesced)
+      quiesced.push_back(each.is_quiet);
   }
 
-  void submit(read_request x) {
+  void submit(read_request request) {
     read_scheduler::effects out;
-    scheduler.submit(context, std::move(x), {}, out);
+    scheduler.submit(context, std::move(request), {}, out);
     apply(std::move(out));
   }
   void submit(std::string id, std::string sql, parameters params = {}) {
@@ -110,11 +110,11 @@ struct read_fixture {
 
   executed_read answer_of(value cell, std::vector<std::string> tables, bool deterministic = true,
                           bool external_commit = false) {
-    executed_read x;
-    x.result.rows = one_cell(std::move(cell));
-    x.reads = std::make_shared<const read_set>(read_set{std::move(tables), deterministic});
-    x.external_commit = external_commit;
-    return x;
+    executed_read result;
+    result.result.rows = one_cell(std::move(cell));
+    result.reads = std::make_shared<const read_set>(read_set{std::move(tables), deterministic});
+    result.external_commit = external_commit;
+    return result;
   }
 
   void finish(size_t i, caf::expected<executed_read> answer, std::chrono::microseconds failed_after = {}) {
@@ -129,15 +129,15 @@ struct read_fixture {
   bool answered(const std::string& id) const { return answers.count(id) > 0; }
   int64_t cell(const std::string& id) const { return *answers.at(id)->rows->at(0, 0).integer(); }
   read_source source(const std::string& id) const { return answers.at(id)->source; }
-  failure why(const std::string& id) const {
-    const auto& x = answers.at(id);
-    if (x)
+  failure failure_of(const std::string& id) const {
+    const auto& answer = answers.at(id);
+    if (answer)
       throw std::logic_error(id + " was answered");
-    return describe(x.error());
+    return describe(answer.error());
   }
   std::optional<read_result> hit(const std::string& sql, parameters params = {}) {
-    auto x = a_read("hit", sql, std::move(params));
-    return hits.find(context, x, x.limits, time.now());
+    auto request = a_read("hit", sql, std::move(params));
+    return hits.find(context, request, request.limits, time.now());
   }
 
 private:

@@ -9,7 +9,7 @@ namespace sluice::test {
 /// A writer on a fake disk, with a fake clock and stubs in the place of the actors around it.
 struct writer_fixture : actor_fixture {
   fake_disk disk;
-  told log;
+  received_messages log;
   database_context& context = actors->context("app.db");
   std::shared_ptr<write_quota> queue = std::make_shared<write_quota>(write_quota_limits{});
   writer_settings settings;

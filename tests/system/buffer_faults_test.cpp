@@ -24,11 +24,11 @@ struct buffered : one_database {
   buffered() : buffered([](broker_config&) {}) {}
 
   static buffer_put a_put(value key, value a = {}) {
-    buffer_put x;
-    x.row = {"app.db", "t", {{"k", std::move(key)}}};
-    x.values = {{"a", std::move(a)}};
-    x.agent = "alice";
-    return x;
+    buffer_put result;
+    result.row = {"app.db", "t", {{"k", std::move(key)}}};
+    result.values = {{"a", std::move(a)}};
+    result.agent = "alice";
+    return result;
   }
 
   void put(int64_t from, int64_t to) {
@@ -50,124 +50,124 @@ struct buffered : one_database {
 
 TEST_CASE("rows are in the database an interval after they were put, and the audit has their agent",
           "[system][buffer]") {
-  buffered x{[](broker_config& c) { c.buffer_interval = 20ms; }};
-  x.put(0, 3);
-  await([&] { return x.rows() == 3; });
+  buffered f{[](broker_config& c) { c.buffer_interval = 20ms; }};
+  f.put(0, 3);
+  await([&] { return f.rows() == 3; });
   audit_query query;
   query.agent = "alice";
   await([&] {
-    auto page = must(x.host.audit(query));
+    auto page = must(f.host.audit(query));
     return page.records.size() == 1 && page.records[0].type == request_type::buffered && page.records[0].count == 3;
   });
-  x.require_serving();
+  f.require_serving();
 }
 
 TEST_CASE("an external lock delays a flush and loses nothing", "[system][buffer]") {
-  buffered x{[](broker_config& c) {
+  buffered f{[](broker_config& c) {
     c.busy_timeout = 1ms;
     c.retry_attempts = 0;
   }};
-  x.put(0, 10);
+  f.put(0, 10);
   {
-    external_process other{x.file()};
+    external_process other{f.file()};
     other.run("BEGIN IMMEDIATE");
-    auto report = must(x.host.buffer().flush());
+    auto report = must(f.host.buffer().flush());
     CHECK(report.kept == 10);
     CHECK(report.flushed == 0);
     CHECK(!report.reason.empty());
-    CHECK(!x.status().last_error.empty());
+    CHECK(!f.status().last_error.empty());
     other.run("ROLLBACK");
   }
-  CHECK(must(x.host.buffer().flush()).flushed == 10);
-  REQUIRE(x.rows() == 10);
-  CHECK(x.status().pending == 0);
-  x.require_serving();
+  CHECK(must(f.host.buffer().flush()).flushed == 10);
+  REQUIRE(f.rows() == 10);
+  CHECK(f.status().pending == 0);
+  f.require_serving();
 }
 
 TEST_CASE("a full disk delays a flush and loses nothing", "[system][buffer]") {
-  buffered x{[](broker_config& c) { c.checkpoint_wal_bytes = 1ULL << 36U; }};
-  x.put(0, 50);
+  buffered f{[](broker_config& c) { c.checkpoint_wal_bytes = 1ULL << 36U; }};
+  f.put(0, 50);
   struct rlimit before {};
   REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
   auto* on_limit = std::signal(SIGXFSZ, SIG_IGN);
   auto bound = before;
   bound.rlim_cur = 4'096;
   REQUIRE(setrlimit(RLIMIT_FSIZE, &bound) == 0);
-  auto report = x.host.buffer().flush();
+  auto report = f.host.buffer().flush();
   REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
   std::signal(SIGXFSZ, on_limit);
   CHECK(must(std::move(report)).kept == 50);
-  CHECK(must(x.host.buffer().flush()).flushed == 50);
-  REQUIRE(x.rows() == 50);
-  x.require_serving();
+  CHECK(must(f.host.buffer().flush()).flushed == 50);
+  REQUIRE(f.rows() == 50);
+  f.require_serving();
 }
 
 TEST_CASE("a writer that is killed during a flush is replaced, and each row is written once", "[system][buffer]") {
-  buffered x{[](broker_config& c) { c.busy_timeout = 1ms; }};
-  must(x.db.write("tester", "CREATE TABLE log(k)"));
-  must(x.db.write("tester", "CREATE TRIGGER w AFTER INSERT ON t BEGIN INSERT INTO log VALUES(new.k); END"));
-  x.put(0, 20);
-  external_process other{x.file()};
+  buffered f{[](broker_config& c) { c.busy_timeout = 1ms; }};
+  must(f.db.write("tester", "CREATE TABLE log(k)"));
+  must(f.db.write("tester", "CREATE TRIGGER w AFTER INSERT ON t BEGIN INSERT INTO log VALUES(new.k); END"));
+  f.put(0, 20);
+  external_process other{f.file()};
   other.run("BEGIN IMMEDIATE");
-  auto flush = std::async(std::launch::async, [&] { return x.host.buffer().flush(); });
+  auto flush = std::async(std::launch::async, [&] { return f.host.buffer().flush(); });
   // It waits for the lock.
-  await([&] { return x.db.status().retry.lock_errors > 0; });
-  caf::anon_send_exit(x.host.actors().context("app.db").route()->writer, caf::exit_reason::kill);
+  await([&] { return f.db.status().retry.lock_errors > 0; });
+  caf::anon_send_exit(f.host.actors().context("app.db").route()->writer, caf::exit_reason::kill);
   CHECK(must(flush.get()).kept == 20);
   other.run("ROLLBACK");
-  await([&] { return x.host.status().restarts > 0; });
-  await([&] { return must(x.host.buffer().flush()).kept == 0 && x.status().pending == 0; });
-  REQUIRE(x.number("SELECT count(*) FROM log") == 20);
-  x.require_serving();
+  await([&] { return f.host.status().restarts > 0; });
+  await([&] { return must(f.host.buffer().flush()).kept == 0 && f.status().pending == 0; });
+  REQUIRE(f.number("SELECT count(*) FROM log") == 20);
+  f.require_serving();
 }
 
 TEST_CASE("a broker that ends writes everything first", "[system][buffer]") {
-  buffered x{[](broker_config& c) {
+  buffered f{[](broker_config& c) {
     c.buffer_batch = 1'000;
     c.buffer_interval = 3'600s;
   }};
-  x.put(0, 700);
-  REQUIRE(x.status().pending == 700);
-  x.host.shutdown();
-  REQUIRE(integer_of(x.file(), "SELECT count(*) FROM t") == 700);
-  auto records = audit_records_in(x.folder / ".sluice/audit.db");
+  f.put(0, 700);
+  REQUIRE(f.status().pending == 700);
+  f.host.shutdown();
+  REQUIRE(integer_of(f.file(), "SELECT count(*) FROM t") == 700);
+  auto records = audit_records_in(f.folder / ".sluice/audit.db");
   std::erase_if(records, [](const audit_record& record) { return record.agent != "alice"; });
   REQUIRE(records.size() == 1);
   CHECK(records[0].count == 700);
-  require_sound(x.file());
+  require_sound(f.file());
 }
 
 TEST_CASE("rows that a damaged ledger keeps from being written outlive an orderly end", "[system][buffer]") {
-  buffered x{[](broker_config& c) { c.buffer_interval = 3'600s; }};
+  buffered f{[](broker_config& c) { c.buffer_interval = 3'600s; }};
   std::mutex mutex;
   std::vector<std::string> warnings;
-  x.host.on_warning([&](std::string_view text) {
+  f.host.on_warning([&](std::string_view text) {
     std::lock_guard guard{mutex};
     warnings.emplace_back(text);
   });
-  x.put(0, 3);
-  external_process{x.file()}.run("CREATE TRIGGER evil AFTER INSERT ON _sluice_keys BEGIN SELECT 1; END");
+  f.put(0, 3);
+  external_process{f.file()}.run("CREATE TRIGGER evil AFTER INSERT ON _sluice_keys BEGIN SELECT 1; END");
   SECTION("with the rows that were refused, and can be put back") {
     auto before = std::chrono::steady_clock::now();
-    REQUIRE(!x.host.shutdown());
+    REQUIRE(!f.host.shutdown());
     CHECK(std::chrono::steady_clock::now() - before < 5s);
     REQUIRE(warnings.size() == 1);
     CHECK(warnings[0].find("3 buffered rows could not be written") == 0);
     CHECK(warnings[0].find("evil") != std::string::npos);
-    CHECK(count_audit_records(x.folder / ".sluice/audit.db",
+    CHECK(count_audit_records(f.folder / ".sluice/audit.db",
                               [](const audit_record& record) {
                                 return record.type == request_type::write && record.status == "ledger_damaged";
                               })
           == 1);
-    external_process{x.file()}.run("DROP TRIGGER evil");
-    auto next = open_broker(x.folder.path());
+    external_process{f.file()}.run("DROP TRIGGER evil");
+    auto next = open_broker(f.folder.path());
     CHECK(must(next.buffer().rejected()).rows.at(0).code == errc::ledger_damaged);
     REQUIRE(must(next.buffer().requeue({})) == 3);
     REQUIRE(must(next.buffer().flush()).flushed == 3);
   }
   SECTION("or the broker says that they were lost") {
-    std::filesystem::create_directory(x.folder / ".sluice/buffer.db");
-    auto lost = describe(x.host.shutdown());
+    std::filesystem::create_directory(f.folder / ".sluice/buffer.db");
+    auto lost = describe(f.host.shutdown());
     CHECK(lost.code == errc::unavailable);
     CHECK(lost.message.find("3 buffered rows were lost") == 0);
     REQUIRE(warnings.size() == 1);
@@ -176,63 +176,63 @@ TEST_CASE("rows that a damaged ledger keeps from being written outlive an orderl
 }
 
 TEST_CASE("a rejected row in the middle of a batch is kept, and can be corrected", "[system][buffer]") {
-  buffered x;
-  x.put(0, 30);
-  must(x.host.buffer().put(buffered::a_put("poison")));
-  x.put(30, 60);
-  auto report = must(x.host.buffer().flush());
+  buffered f;
+  f.put(0, 30);
+  must(f.host.buffer().put(buffered::a_put("poison")));
+  f.put(30, 60);
+  auto report = must(f.host.buffer().flush());
   CHECK(report.flushed == 60);
   CHECK(report.set_aside == 1);
-  REQUIRE(x.rows() == 60);
-  auto page = must(x.host.buffer().rejected());
+  REQUIRE(f.rows() == 60);
+  auto page = must(f.host.buffer().rejected());
   REQUIRE(page.rows.size() == 1);
   CHECK(page.rows[0].code == errc::sql_error);
-  CHECK(x.status().set_aside == 1);
-  must(x.db.write("tester", "DROP TABLE t"));
-  must(x.db.write("tester", "CREATE TABLE t(k PRIMARY KEY, a)"));
-  REQUIRE(must(x.host.buffer().requeue({page.rows[0].id})) == 1);
-  CHECK(must(x.host.buffer().flush()).flushed == 1);
-  REQUIRE(x.rows() == 1);
+  CHECK(f.status().set_aside == 1);
+  must(f.db.write("tester", "DROP TABLE t"));
+  must(f.db.write("tester", "CREATE TABLE t(k PRIMARY KEY, a)"));
+  REQUIRE(must(f.host.buffer().requeue({page.rows[0].id})) == 1);
+  CHECK(must(f.host.buffer().flush()).flushed == 1);
+  REQUIRE(f.rows() == 1);
 }
 
 TEST_CASE("a put that fits no table is refused with the name of the error", "[system][buffer]") {
-  buffered x;
+  buffered f;
   auto nowhere = buffered::a_put(1);
   nowhere.row.table = "nowhere";
-  CHECK(refused(x.host.buffer().put(nowhere)).message == "no such table: nowhere");
+  CHECK(refused(f.host.buffer().put(nowhere)).message == "no such table: nowhere");
   auto no_key = buffered::a_put(1);
   std::swap(no_key.row.columns, no_key.values);
-  CHECK(refused(x.host.buffer().put(no_key)).code == errc::invalid_request);
+  CHECK(refused(f.host.buffer().put(no_key)).code == errc::invalid_request);
   // A schema that has just changed is known at once.
-  must(x.db.write("tester", "CREATE TABLE nowhere(k INTEGER PRIMARY KEY, a)"));
-  must(x.host.buffer().put(nowhere));
+  must(f.db.write("tester", "CREATE TABLE nowhere(k INTEGER PRIMARY KEY, a)"));
+  must(f.host.buffer().put(nowhere));
 }
 
 TEST_CASE("a buffer that is killed loses its pending rows, reports it, and is replaced", "[system][buffer]") {
-  buffered x;
-  x.put(0, 5);
-  x.kill_buffer();
+  buffered f;
+  f.put(0, 5);
+  f.kill_buffer();
   // Its successor is known before it has begun.
-  await([&] { return x.status().last_error.find("5 rows were lost") != std::string::npos; });
-  x.put(5, 6);
-  CHECK(must(x.host.buffer().flush()).flushed == 1);
-  REQUIRE(x.rows() == 1);
+  await([&] { return f.status().last_error.find("5 rows were lost") != std::string::npos; });
+  f.put(5, 6);
+  CHECK(must(f.host.buffer().flush()).flushed == 1);
+  REQUIRE(f.rows() == 1);
 }
 
 TEST_CASE("with a journal a buffer that is killed again and again loses nothing", "[system][buffer]") {
-  buffered x{[](broker_config& c) {
+  buffered f{[](broker_config& c) {
     c.buffer_journal = true;
     c.buffer_batch = 7;
     c.restart_limit = 100;
   }};
   for (auto round = 0; round < 5; ++round) {
-    x.put(round * 20, round * 20 + 20);
-    x.kill_buffer();
+    f.put(round * 20, round * 20 + 20);
+    f.kill_buffer();
   }
-  must(x.host.buffer().flush());
-  await([&] { return x.status().pending == 0; });
-  REQUIRE(x.rows() == 100);
-  x.require_serving();
+  must(f.host.buffer().flush());
+  await([&] { return f.status().pending == 0; });
+  REQUIRE(f.rows() == 100);
+  f.require_serving();
 }
 
 TEST_CASE("every kind of table ends through the broker as if each operation had been executed at once",
@@ -254,10 +254,10 @@ TEST_CASE("every kind of table ends through the broker as if each operation had 
       must(db.write("tester", sql));
     auto style = random_style(dice, schema);
     for (auto i = 0; i < 60; ++i) {
-      auto x = random_put(dice, schema, style);
-      x.row.db = name;
-      if (host.buffer().put(x))
-        static_cast<void>(model.execute({statement_of(x)}));
+      auto result = random_put(dice, schema, style);
+      result.row.db = name;
+      if (host.buffer().put(result))
+        static_cast<void>(model.execute({statement_of(result)}));
       if (dice() % 20 == 0)
         must(host.buffer().flush());
     }

@@ -20,9 +20,9 @@ namespace {
 const std::string bad = "caf\xe9";
 
 client_options without_program() {
-  client_options x;
-  x.start_broker = false;
-  return x;
+  client_options result;
+  result.start_broker = false;
+  return result;
 }
 
 // A broker with a front door and a client of it, or a client that leads.
@@ -36,8 +36,8 @@ struct way_in {
     must(guest->write(write({"CREATE TABLE t (n, s)", {}})));
   }
 
-  write_request write(statement x) const {
-    auto result = write_of("guest", {std::move(x)});
+  write_request write(statement stmt) const {
+    auto result = write_of("guest", {std::move(stmt)});
     result.db = "app.db";
     return result;
   }
@@ -55,10 +55,10 @@ struct way_in {
   std::unique_ptr<client> guest;
 };
 
-template <class T> void check_refused(const caf::expected<T>& x) {
-  auto why = refused(x);
-  CHECK(why.code == errc::invalid_request);
-  CHECK(why.outcome == outcome::not_committed);
+template <class T> void check_refused(const caf::expected<T>& result) {
+  auto error = refused(result);
+  CHECK(error.code == errc::invalid_request);
+  CHECK(error.outcome == outcome::not_committed);
 }
 
 constexpr auto endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c";
@@ -66,99 +66,99 @@ constexpr auto endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 
 } // namespace
 
 TEST_CASE("requests with text that is not UTF-8 are refused, and values come back as they went in", "[system]") {
-  way_in x{GENERATE(true, false)};
+  way_in f{GENERATE(true, false)};
   const statement insert{"INSERT INTO t VALUES (:n, :s)", std::vector<named_value>{{"n", 1}, {"s", bad}}};
-  must(x.guest->write(x.write(insert)));
-  auto kept = must(x.guest->read(x.read("SELECT s, hex(s) FROM t WHERE s = ?", {bad})));
+  must(f.guest->write(f.write(insert)));
+  auto kept = must(f.guest->read(f.read("SELECT s, hex(s) FROM t WHERE s = ?", {bad})));
   REQUIRE(kept.rows->size() == 1);
   CHECK(kept.rows->at(0, 0) == value{bad});
   CHECK(kept.rows->at(0, 1) == value{"636166E9"});
 
   for (auto field : {&write_request::db, &write_request::agent, &write_request::request_id,
                      &write_request::idempotency_key, &write_request::correlation_id}) {
-    auto request = x.write(insert);
+    auto request = f.write(insert);
     request.*field = bad;
-    check_refused(x.guest->write(request));
-    check_refused(x.guest->write_async(request).get());
+    check_refused(f.guest->write(request));
+    check_refused(f.guest->write_async(request).get());
   }
   for (auto field :
        {&read_request::db, &read_request::agent, &read_request::request_id, &read_request::correlation_id}) {
-    auto request = x.read("SELECT 1");
+    auto request = f.read("SELECT 1");
     request.*field = bad;
-    check_refused(x.guest->read(request));
-    check_refused(x.guest->read_async(request).get());
-    check_refused(x.guest->open_cursor(request));
+    check_refused(f.guest->read(request));
+    check_refused(f.guest->read_async(request).get());
+    check_refused(f.guest->open_cursor(request));
   }
-  check_refused(x.guest->write(x.write({"INSERT INTO t (s) VALUES ('" + bad + "')", {}})));
-  check_refused(x.guest->read(x.read("SELECT '" + bad + "'")));
-  check_refused(x.guest->open_cursor(x.read("SELECT '" + bad + "'")));
+  check_refused(f.guest->write(f.write({"INSERT INTO t (s) VALUES ('" + bad + "')", {}})));
+  check_refused(f.guest->read(f.read("SELECT '" + bad + "'")));
+  check_refused(f.guest->open_cursor(f.read("SELECT '" + bad + "'")));
   audit_query query;
   query.agent = bad;
-  check_refused(x.guest->audit(query));
-  CHECK(*must(x.guest->read(x.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 1);
+  check_refused(f.guest->audit(query));
+  CHECK(*must(f.guest->read(f.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 1);
 }
 
 TEST_CASE("ambiguous parameters are refused, and none of them is lost on the way", "[system]") {
-  way_in x{GENERATE(true, false)};
+  way_in f{GENERATE(true, false)};
   using named = std::vector<named_value>;
   parameters both{1, "one"};
   both.named = {{"n", 1}, {"s", "one"}};
   for (const auto& params : {both, parameters{named{{"n", 1}, {"n", 2}, {"s", "two"}}},
                              parameters{named{{"n", 1}, {bad, "two"}}}, parameters{named{{"n", 1}, {"", "two"}}}}) {
-    check_refused(x.guest->write(x.write({"INSERT INTO t VALUES (:n, :s)", params})));
-    check_refused(x.guest->write_async(x.write({"INSERT INTO t VALUES (:n, :s)", params})).get());
-    check_refused(x.guest->read(x.read("SELECT :n, :s", params)));
-    check_refused(x.guest->read_async(x.read("SELECT :n, :s", params)).get());
-    check_refused(x.guest->open_cursor(x.read("SELECT :n, :s", params)));
+    check_refused(f.guest->write(f.write({"INSERT INTO t VALUES (:n, :s)", params})));
+    check_refused(f.guest->write_async(f.write({"INSERT INTO t VALUES (:n, :s)", params})).get());
+    check_refused(f.guest->read(f.read("SELECT :n, :s", params)));
+    check_refused(f.guest->read_async(f.read("SELECT :n, :s", params)).get());
+    check_refused(f.guest->open_cursor(f.read("SELECT :n, :s", params)));
   }
-  CHECK(*must(x.guest->read(x.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 0);
+  CHECK(*must(f.guest->read(f.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 0);
 }
 
 TEST_CASE("a method of any name does not affect other calls", "[system]") {
-  way_in x{GENERATE(true, false)};
+  way_in f{GENERATE(true, false)};
   std::vector<std::future<caf::expected<write_result>>> others;
   for (int i = 0; i < 100; ++i)
-    others.push_back(x.guest->write_async(x.write({"INSERT INTO t (n) VALUES (?)", {i}})));
+    others.push_back(f.guest->write_async(f.write({"INSERT INTO t (n) VALUES (?)", {i}})));
   for (const auto& method : {"a\"b"s, "status\",\"params\":{},\"id\":1,\"x\":\""s, "line\nbreak"s, "nul\0"s, ""s,
                              "STATUS"s, "caf\xc3\xa9"s, bad}) {
     INFO(method);
-    check_refused(x.guest->call(method, json::object()));
+    check_refused(f.guest->call(method, json::object()));
   }
   for (auto& other : others)
     must(answer_of(other));
-  CHECK(*must(x.guest->read(x.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 100);
+  CHECK(*must(f.guest->read(f.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 100);
 }
 
 TEST_CASE("the parameters of a call are refused, or arrive unchanged", "[system]") {
-  way_in x{GENERATE(true, false)};
+  way_in f{GENERATE(true, false)};
   auto read = [](json more) {
     json result{{"db", "app.db"}, {"sql", "SELECT ? AS s"}};
     result.update(more);
     return result;
   };
-  auto rows = must(x.guest->call("read", read({{"params", {{{"$text", "Y2Fm6Q=="}}}}}))).at("rows");
+  auto rows = must(f.guest->call("read", read({{"params", {{{"$text", "Y2Fm6Q=="}}}}}))).at("rows");
   CHECK(rows == json::parse(R"([[{"$text":"Y2Fm6Q=="}]])"));
-  check_refused(x.guest->call("read", read({{"params", {bad}}})));
-  check_refused(x.guest->call("read", read({{bad, 1}})));
-  check_refused(x.guest->call("log", {{"level", "info"}, {"message", bad}}));
+  check_refused(f.guest->call("read", read({{"params", {bad}}})));
+  check_refused(f.guest->call("read", read({{bad, 1}})));
+  check_refused(f.guest->call("log", {{"level", "info"}, {"message", bad}}));
   check_refused(
-    x.guest->call("buffer.put", {{"db", "app.db"}, {"table", bad}, {"operation", "upsert"}, {"key", {{"n", 1}}}}));
-  check_refused(x.guest->call("flush", {{"agent", bad}}));
+    f.guest->call("buffer.put", {{"db", "app.db"}, {"table", bad}, {"operation", "upsert"}, {"key", {{"n", 1}}}}));
+  check_refused(f.guest->call("flush", {{"agent", bad}}));
   for (const auto& params : {json(5), json("text"), json(true), json::array({1}), json(bad)})
     for (const auto* method : {"read", "write", "buffer.put"})
-      check_refused(x.guest->call(method, params));
+      check_refused(f.guest->call(method, params));
 }
 
 TEST_CASE("a token ends the requests of a client that carry it, here and in another process", "[system]") {
-  way_in x{GENERATE(true, false)};
+  way_in f{GENERATE(true, false)};
   auto token = cancel_token::make();
-  auto read = x.read(endless);
+  auto read = f.read(endless);
   read.limits.timeout = 1min;
   read.cancel = token;
-  auto first = x.guest->read_async(read);
-  auto second = std::async(std::launch::async, [&] { return x.guest->read(read); });
+  auto first = f.guest->read_async(read);
+  auto second = std::async(std::launch::async, [&] { return f.guest->read(read); });
   auto running = [&] {
-    auto status = must(x.guest->status());
+    auto status = must(f.guest->status());
     return status.at("running").size();
   };
   await([&] { return running() > 0; });
@@ -166,46 +166,46 @@ TEST_CASE("a token ends the requests of a client that carry it, here and in anot
   CHECK(refused(answer_of(first)).code == errc::cancelled);
   CHECK(refused(second.get()).code == errc::cancelled);
   // One that was cancelled before is not begun.
-  auto write = x.write({"INSERT INTO t (n) VALUES (1)", {}});
+  auto write = f.write({"INSERT INTO t (n) VALUES (1)", {}});
   write.cancel = token;
-  CHECK(refused(x.guest->write(write)).code == errc::cancelled);
-  auto unbegun = x.guest->write_async(write);
+  CHECK(refused(f.guest->write(write)).code == errc::cancelled);
+  auto unbegun = f.guest->write_async(write);
   CHECK(refused(answer_of(unbegun)).code == errc::cancelled);
-  CHECK(*must(x.guest->read(x.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 0);
+  CHECK(*must(f.guest->read(f.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 0);
 }
 
 TEST_CASE("a token ends the page of a cursor that is waited for", "[system]") {
-  way_in x{GENERATE(true, false)};
-  auto read = x.read(endless);
+  way_in f{GENERATE(true, false)};
+  auto read = f.read(endless);
   read.limits.timeout = 1min;
   read.cancel = cancel_token::make();
-  auto opened = std::async(std::launch::async, [&] { return x.guest->open_cursor(read); });
-  await([&] { return !must(x.guest->status()).at("running").empty(); });
+  auto opened = std::async(std::launch::async, [&] { return f.guest->open_cursor(read); });
+  await([&] { return !must(f.guest->status()).at("running").empty(); });
   read.cancel.cancel();
   CHECK(refused(opened.get()).code == errc::cancelled);
 }
 
 TEST_CASE("a cursor that is cancelled between its pages is closed", "[system]") {
-  way_in x{true};
-  auto read = x.read("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000) SELECT x FROM c");
+  way_in f{true};
+  auto read = f.read("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000) SELECT x FROM c");
   read.cancel = cancel_token::make();
-  auto opened = must(x.guest->open_cursor(read));
+  auto opened = must(f.guest->open_cursor(read));
   must(opened->next());
-  CHECK(must(x.host->open_cursors()).size() == 1);
+  CHECK(must(f.host->open_cursors()).size() == 1);
   read.cancel.cancel();
   CHECK(refused(opened->next()).code == errc::cancelled);
   opened.reset();
-  CHECK(must(x.host->open_cursors()).empty());
+  CHECK(must(f.host->open_cursors()).empty());
 }
 
 TEST_CASE("closing a client ends its requests, those with a token of their own, too", "[system]") {
-  way_in x{GENERATE(true, false)};
-  auto read = x.read(endless);
+  way_in f{GENERATE(true, false)};
+  auto read = f.read(endless);
   read.limits.timeout = 1min;
   read.cancel = cancel_token::make();
-  auto under_way = x.guest->read_async(read);
-  await([&] { return !must(x.guest->status()).at("running").empty(); });
-  x.guest->close();
+  auto under_way = f.guest->read_async(read);
+  await([&] { return !must(f.guest->status()).at("running").empty(); });
+  f.guest->close();
   CHECK(refused(answer_of(under_way)).code == errc::cancelled);
 }
 

@@ -48,10 +48,10 @@ TEST_CASE("a database that was closed has no open files, refuses its handles, an
   CHECK_FALSE(db.is_open());
   CHECK(open_databases(folder) == 0);
   CHECK_FALSE(std::filesystem::exists(folder.path() / "app.db-wal"));
-  auto why = refused(db.write(insert_into("t")));
-  CHECK(why.code == errc::unavailable);
-  CHECK(why.message == "'app.db' has been closed by its host; open it again");
-  CHECK(refused(db.read("host", "SELECT count(*) FROM t")).message == why.message);
+  auto error = refused(db.write(insert_into("t")));
+  CHECK(error.code == errc::unavailable);
+  CHECK(error.message == "'app.db' has been closed by its host; open it again");
+  CHECK(refused(db.read("host", "SELECT count(*) FROM t")).message == error.message);
   // Others may do with the file what they like.
   sqlite::connection_options options;
   options.mode = sqlite::open_mode::read_write_create;
@@ -78,8 +78,8 @@ TEST_CASE("closing a database finishes requests under way, and a concurrent open
   closer.join();
   auto again = must(host.open_database("app.db"));
   int64_t done = 0;
-  for (auto& x : writes)
-    done += x.get() ? 1 : 0;
+  for (auto& write : writes)
+    done += write.get() ? 1 : 0;
   CHECK(done == 300);
   auto read = reads.get();
   CHECK((read || describe(read.error()).code == errc::unavailable));
@@ -94,11 +94,11 @@ TEST_CASE("clients of a front door need not know that their database was closed"
   options.start_broker = false;
   options.require_broker = true;
   auto guest = must(open_client(folder.path(), std::move(options)));
-  auto x = write_of("guest", {{"CREATE TABLE IF NOT EXISTS t(a)", {}}});
-  x.db = "app.db";
-  must(guest->write(x));
+  auto request = write_of("guest", {{"CREATE TABLE IF NOT EXISTS t(a)", {}}});
+  request.db = "app.db";
+  must(guest->write(request));
   CHECK_FALSE(host.close_database("app.db"));
-  must(guest->write(x));
+  must(guest->write(request));
 }
 
 TEST_CASE("a name that was never opened leaves nothing in the status, and its handle refuses everything", "[system]") {

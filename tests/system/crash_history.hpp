@@ -16,32 +16,32 @@
 
 namespace sluice::test {
 
-/// The answers that the agents of crash_writer got over all its lives, and the invariants of the files after each.
+/// The answers that the agents of crash_writer got in all its runs, and the invariants of the files after each run.
 class crash_history {
 public:
   explicit crash_history(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  /// Takes a line of crash_writer's; see there.
-  void hear(const std::string& line) {
+  /// Records a line of the output of crash_writer, which describes them.
+  void record(const std::string& line) {
     std::istringstream in{line};
-    std::string what;
+    std::string event;
     int n = 0;
-    in >> what >> n;
-    if (what == "sent") {
+    in >> event >> n;
+    if (event == "sent") {
       // An answer that arrived before this request was sent belongs to an earlier commit.
       writes_.try_emplace(n, write{newest_, std::nullopt, false});
       in_doubt_.insert(n);
-    } else if (what == "acked") {
+    } else if (event == "acked") {
       uint64_t seq = 0;
       in >> seq;
-      auto& x = writes_.at(n);
+      auto& result = writes_.at(n);
       // A repetition is answered as the first time was, or would have been.
-      if (x.acked && *x.acked != seq)
-        FAIL(line << ", and before with " << *x.acked);
-      x.acked = seq;
+      if (result.acked && *result.acked != seq)
+        FAIL(line << ", and before with " << *result.acked);
+      result.acked = seq;
       newest_ = std::max(newest_, seq);
       in_doubt_.erase(n);
-    } else if (what == "refused") {
+    } else if (event == "refused") {
       std::string code;
       in >> code;
       if (code != "constraint" || n % 3 != 0)
@@ -72,8 +72,8 @@ public:
   std::multiset<int> rows() const {
     std::multiset<int> result;
     if (std::filesystem::exists(file()) && integer_of(file(), "SELECT count(*) FROM sqlite_schema WHERE name = 'log'"))
-      for (const auto& x : column_of(file(), "SELECT n FROM log"))
-        result.insert(static_cast<int>(*x.integer()));
+      for (const auto& each : column_of(file(), "SELECT n FROM log"))
+        result.insert(static_cast<int>(*each.integer()));
     return result;
   }
 
@@ -161,21 +161,21 @@ private:
     bool refused = false;
   };
 
-  static void check_write(int n, const write& x, const std::multiset<int>& there,
+  static void check_write(int n, const write& write, const std::multiset<int>& there,
                           const std::map<std::string, uint64_t>& ledger) {
     auto rows = there.count(n);
-    if (x.acked ? rows != 1 : rows > (x.refused ? 0U : 1U))
+    if (write.acked ? rows != 1 : rows > (write.refused ? 0U : 1U))
       FAIL("write " << n << ", which was "
-                    << (x.acked     ? "acknowledged"
-                        : x.refused ? "refused"
-                                    : "in doubt")
+                    << (write.acked     ? "acknowledged"
+                        : write.refused ? "refused"
+                                        : "in doubt")
                     << ", is there " << rows << " times");
     if (rows == 0)
       return;
     auto seq = ledger.at(id_of(n));
-    if (seq <= x.after || x.acked.value_or(seq) != seq)
-      FAIL("write " << n << " is in commit " << seq << "; when it was asked for, there were " << x.after
-                    << ", and it was acknowledged with " << x.acked.value_or(0));
+    if (seq <= write.after || write.acked.value_or(seq) != seq)
+      FAIL("write " << n << " is in commit " << seq << "; when it was asked for, there were " << write.after
+                    << ", and it was acknowledged with " << write.acked.value_or(0));
   }
 
   std::filesystem::path folder_;

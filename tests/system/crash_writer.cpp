@@ -119,8 +119,8 @@ public:
       }
       // A later one may be answered first. Waiting for the oldest alone would send nothing meanwhile, and a writer that
       // waits for the requests of all agents would wait for ever.
-      auto answered = std::find_if(under_way.begin(), under_way.end(), [](const auto& x) {
-        return x.second.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
+      auto answered = std::find_if(under_way.begin(), under_way.end(), [](const auto& each) {
+        return each.second.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
       });
       if (answered == under_way.end()) {
         under_way.front().second.wait_for(std::chrono::milliseconds{1});
@@ -188,8 +188,8 @@ private:
 class executioner {
 public:
   // The hooks are called from within this; so the disk comes last.
-  explicit executioner(death x, uint64_t nth)
-    : death_(std::move(x)), nth_(nth), disk_({[this](auto) { enter_group(); }, [this] { die(); }}) {}
+  explicit executioner(death death, uint64_t nth)
+    : death_(std::move(death)), nth_(nth), disk_({[this](auto) { enter_group(); }, [this] { die(); }}) {}
 
   void arm() {
     if (!death_.within_a_group)
@@ -208,7 +208,7 @@ public:
 private:
   // In the writer's thread, in BEGIN: the requests of all agents are behind it by then, and will be in its group.
   void enter_group() {
-    wait_for_everybody();
+    await_all_requests();
     disk_.inject(death_.fault);
   }
 
@@ -216,7 +216,7 @@ private:
     if (dying_.exchange(true))
       return pause_for_the_end();
     if (death_.within_a_group)
-      wait_for_everybody();
+      await_all_requests();
     if (death_.after_the_answers && agents_)
       agents_->finish_all();
     say("dying " + std::to_string(db_ ? db_->status().queued : 0));
@@ -229,7 +229,7 @@ private:
       pause();
   }
 
-  void wait_for_everybody() {
+  void await_all_requests() {
     agents_->await_sent(requests_at_once);
     // Each is on its way to the queue, and none can leave it while this thread is here.
     while (db_->status().queued < requests_at_once)

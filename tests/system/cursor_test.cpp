@@ -21,11 +21,11 @@ struct many_rows {
   many_rows() : many_rows([](broker_config&) {}) {}
 
   static read_request request(std::string sql = "SELECT id FROM t ORDER BY id") {
-    read_request x;
-    x.agent = "host";
-    x.query.sql = std::move(sql);
-    x.limits.max_rows = 100;
-    return x;
+    read_request result;
+    result.agent = "host";
+    result.query.sql = std::move(sql);
+    result.limits.max_rows = 100;
+    return result;
   }
 
   std::unique_ptr<cursor> open() { return must(db.open_cursor(request())); }
@@ -99,9 +99,9 @@ TEST_CASE("a cursor is refused what a read is refused") {
 }
 
 TEST_CASE("a database with an open cursor is not closed as idle, and is closed after that") {
-  many_rows fixture{[](broker_config& x) {
-    x.close_idle_after = milliseconds{20};
-    x.idle_after = milliseconds{10};
+  many_rows fixture{[](broker_config& config) {
+    config.close_idle_after = milliseconds{20};
+    config.idle_after = milliseconds{10};
   }};
   auto rows = fixture.open();
   must(rows->next());

@@ -34,37 +34,37 @@ errc code_of_fresh_read(const database& db, sql_text sql) {
 } // namespace
 
 TEST_CASE("a folder is no database, whether it is there first or comes later", "[system]") {
-  one_database x;
-  std::filesystem::create_directory(x.folder / "folder.db");
-  CHECK(refused(x.host.open_database("folder.db")).code == errc::invalid_request);
-  auto late = must(x.host.open_database("late.db"));
-  std::filesystem::create_directory(x.folder / "late.db");
+  one_database database;
+  std::filesystem::create_directory(database.folder / "folder.db");
+  CHECK(refused(database.host.open_database("folder.db")).code == errc::invalid_request);
+  auto late = must(database.host.open_database("late.db"));
+  std::filesystem::create_directory(database.folder / "late.db");
   CHECK(code_of_write(late, make_notes) == errc::invalid_request);
   CHECK(code_of_fresh_read(late, count_notes) == errc::invalid_request);
   // Once it is out of the way, all is well.
-  std::filesystem::remove(x.folder / "late.db");
+  std::filesystem::remove(database.folder / "late.db");
   must(late.write("tester", make_notes));
   must(late.write("tester", add_note));
-  require_sound(x.folder / "late.db");
-  x.require_serving();
+  require_sound(database.folder / "late.db");
+  database.require_serving();
 }
 
 TEST_CASE("a file that is no database is corrupt and stays as it is", "[system]") {
-  one_database x;
+  one_database database;
   std::string almost = "SQLite format 3";
   almost += '\0';
   almost += std::string(4'000, '\x7f');
   for (const auto& content : {std::string{"Dear diary, this is no database."}, std::string(100'000, '#'), almost}) {
-    auto file = x.folder / "text.db";
+    auto file = database.folder / "text.db";
     write_bytes(file, content);
-    auto text = must(x.host.open_database("text.db"));
+    auto text = must(database.host.open_database("text.db"));
     CHECK(code_of_fresh_read(text, "SELECT 1 FROM sqlite_schema") == errc::corrupt);
     CHECK(code_of_write(text, make_notes) == errc::corrupt);
     CHECK(code_of_write(text, make_notes) == errc::corrupt);
     CHECK(bytes_of(file) == content);
   }
-  CHECK_FALSE(x.db.status().quarantined);
-  x.require_serving();
+  CHECK_FALSE(database.db.status().quarantined);
+  database.require_serving();
 }
 
 TEST_CASE("requests to a damaged table fail as corrupt, and other requests are served", "[system]") {
@@ -90,11 +90,11 @@ TEST_CASE("requests to a damaged table fail as corrupt, and other requests are s
 }
 
 TEST_CASE("reading a database that is not there makes none", "[system]") {
-  one_database x;
-  CHECK(code_of_fresh_read(x.db, "SELECT 1") == errc::unknown_database);
-  CHECK_FALSE(std::filesystem::exists(x.file()));
-  CHECK(refused(x.host.open_database("no/such/folder.db")).code == errc::unknown_database);
-  x.require_serving();
+  one_database database;
+  CHECK(code_of_fresh_read(database.db, "SELECT 1") == errc::unknown_database);
+  CHECK_FALSE(std::filesystem::exists(database.file()));
+  CHECK(refused(database.host.open_database("no/such/folder.db")).code == errc::unknown_database);
+  database.require_serving();
 }
 
 TEST_CASE("reading a file that has no ledger leaves every byte of it as it was", "[system]") {
@@ -159,40 +159,40 @@ TEST_CASE("a store whose folder may not be written is read_only", "[system]") {
 }
 
 TEST_CASE("a deleted file is noticed while it is open, and made again by the next write", "[system]") {
-  one_database x;
-  must(x.db.write("tester", make_notes));
-  must(x.db.write("tester", add_note));
-  CHECK(x.number("SELECT count(*) FROM notes") == 1);
-  remove_database(x.file());
-  CHECK(code_of_fresh_read(x.db, count_notes) == errc::unknown_database);
-  CHECK(code_of_write(x.db, add_note) == errc::sql_error);
+  one_database database;
+  must(database.db.write("tester", make_notes));
+  must(database.db.write("tester", add_note));
+  CHECK(database.number("SELECT count(*) FROM notes") == 1);
+  remove_database(database.file());
+  CHECK(code_of_fresh_read(database.db, count_notes) == errc::unknown_database);
+  CHECK(code_of_write(database.db, add_note) == errc::sql_error);
   // The cached answers of the old file are gone by then.
-  CHECK(refused(x.db.read("tester", count_notes)).code == errc::sql_error);
-  must(x.db.write("tester", make_notes));
-  must(x.db.write("tester", add_note));
-  must(x.db.write("tester", add_note));
-  CHECK(x.number("SELECT count(*) FROM notes") == 2);
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM notes") == 2);
-  CHECK(x.db.status().foreign_commits >= 1);
-  x.require_serving();
+  CHECK(refused(database.db.read("tester", count_notes)).code == errc::sql_error);
+  must(database.db.write("tester", make_notes));
+  must(database.db.write("tester", add_note));
+  must(database.db.write("tester", add_note));
+  CHECK(database.number("SELECT count(*) FROM notes") == 2);
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM notes") == 2);
+  CHECK(database.db.status().foreign_commits >= 1);
+  database.require_serving();
 }
 
 TEST_CASE("a file that is replaced while it is open is written in its place", "[system]") {
-  one_database x;
-  must(x.db.write("tester", make_notes));
-  must(x.db.write("tester", add_note));
-  CHECK(x.number("SELECT count(*) FROM notes") == 1);
-  auto other = x.folder / "other.db";
+  one_database database;
+  must(database.db.write("tester", make_notes));
+  must(database.db.write("tester", add_note));
+  CHECK(database.number("SELECT count(*) FROM notes") == 1);
+  auto other = database.folder / "other.db";
   {
     external_process{other}.run(
       "CREATE TABLE notes (text TEXT NOT NULL); INSERT INTO notes VALUES ('a'), ('b'), ('c')");
   }
-  remove_database(x.file());
-  std::filesystem::rename(other, x.file());
-  must(x.db.write("tester", add_note));
-  CHECK(x.number("SELECT count(*) FROM notes") == 4);
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM notes") == 4);
-  x.require_serving();
+  remove_database(database.file());
+  std::filesystem::rename(other, database.file());
+  must(database.db.write("tester", add_note));
+  CHECK(database.number("SELECT count(*) FROM notes") == 4);
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM notes") == 4);
+  database.require_serving();
 }
 
 TEST_CASE("a full disk refuses writes as disk_full, loses nothing, and is forgotten once there is room", "[system]") {

@@ -91,30 +91,30 @@ write_request numbered(int n, size_t which) {
 } // namespace
 
 TEST_CASE("requests that one thread sends without waiting are executed in that order", "[system]") {
-  one_database x;
-  must(x.db.write("agent", "CREATE TABLE n(k INTEGER PRIMARY KEY, v)"));
+  one_database database;
+  must(database.db.write("agent", "CREATE TABLE n(k INTEGER PRIMARY KEY, v)"));
   constexpr int count = 300;
   std::vector<future_write> answers;
   for (int64_t n = 1; n <= count; ++n)
-    answers.push_back(x.db.write_async(write_of("agent", {{"INSERT INTO n(v) VALUES(?)", {n}}})));
+    answers.push_back(database.db.write_async(write_of("agent", {{"INSERT INTO n(v) VALUES(?)", {n}}})));
   for (auto& answer : answers)
     must(answer_of(answer));
-  CHECK(x.number("SELECT count(*) FROM n WHERE k = v") == count);
+  CHECK(database.number("SELECT count(*) FROM n WHERE k = v") == count);
 }
 
 TEST_CASE("requests that fail in a group fail alone, and their neighbours commit exactly once", "[system]") {
-  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
-  make_schema(x.db);
-  auto commits = x.db.status().commits;
+  one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
+  make_schema(database.db);
+  auto commits = database.db.status().commits;
 
   // All of them wait for a lock, so that they make one group.
   constexpr int count = 330;
   std::vector<future_write> answers;
-  external_process someone{x.file()};
+  external_process someone{database.file()};
   someone.run("BEGIN IMMEDIATE");
   for (int n = 1; n <= count; ++n)
-    answers.push_back(x.db.write_async(numbered(n, static_cast<size_t>(n) % kinds.size())));
-  await([&] { return x.db.status().queued == count; });
+    answers.push_back(database.db.write_async(numbered(n, static_cast<size_t>(n) % kinds.size())));
+  await([&] { return database.db.status().queued == count; });
   someone.run("COMMIT");
 
   std::vector<value> expected{value{0}};
@@ -130,46 +130,46 @@ TEST_CASE("requests that fail in a group fail alone, and their neighbours commit
       statuses[id] = "committed";
       continue;
     }
-    auto why = refused(answer);
-    CHECK(why.code == *own.fails_with);
-    CHECK(why.outcome == outcome::not_committed);
-    CHECK(why.request_id == id);
+    auto error = refused(answer);
+    CHECK(error.code == *own.fails_with);
+    CHECK(error.outcome == outcome::not_committed);
+    CHECK(error.request_id == id);
     statuses[id] = to_string(*own.fails_with);
   }
-  CHECK(column_of(x.file(), "SELECT n FROM log ORDER BY n") == expected);
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM parent") == count / 11);
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM child") == count / 11);
-  CHECK(column_of(x.file(), "PRAGMA foreign_key_check").empty());
+  CHECK(column_of(database.file(), "SELECT n FROM log ORDER BY n") == expected);
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM parent") == count / 11);
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM child") == count / 11);
+  CHECK(column_of(database.file(), "PRAGMA foreign_key_check").empty());
   // A group, not one commit for each.
-  CHECK(x.db.status().commits - commits < 20);
+  CHECK(database.db.status().commits - commits < 20);
 
   audit_query query;
   query.limit = 10'000;
   std::map<std::string, std::string> audited;
-  for (const auto& record : must(x.host.audit(query)).records)
+  for (const auto& record : must(database.host.audit(query)).records)
     if (record.request_id.starts_with("request-")) {
       CHECK(audited.count(record.request_id) == 0);
       audited[record.request_id] = record.status;
     }
   CHECK(audited == statuses);
-  x.require_serving();
+  database.require_serving();
 }
 
 TEST_CASE("an endless write is interrupted at its deadline, and its neighbours commit", "[system]") {
-  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
-  make_schema(x.db);
+  one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
+  make_schema(database.db);
   std::vector<future_write> answers;
-  external_process someone{x.file()};
+  external_process someone{database.file()};
   someone.run("BEGIN IMMEDIATE");
   for (int n = 1; n <= 20; ++n) {
-    answers.push_back(x.db.write_async(write_of("agent", {{add, {n}}})));
-    await([&] { return x.db.status().queued == static_cast<uint64_t>(answers.size()); });
+    answers.push_back(database.db.write_async(write_of("agent", {{add, {n}}})));
+    await([&] { return database.db.status().queued == static_cast<uint64_t>(answers.size()); });
     if (n != 10)
       continue;
     auto request = write_of("slow", {{add, {1000}}, {endless, {}}});
     request.deadline = 3s;
-    answers.push_back(x.db.write_async(request));
-    await([&] { return x.db.status().queued == static_cast<uint64_t>(answers.size()); });
+    answers.push_back(database.db.write_async(request));
+    await([&] { return database.db.status().queued == static_cast<uint64_t>(answers.size()); });
   }
   someone.run("COMMIT");
   for (size_t i = 0; i < answers.size(); ++i) {
@@ -179,41 +179,41 @@ TEST_CASE("an endless write is interrupted at its deadline, and its neighbours c
       must(answer);
       continue;
     }
-    auto why = refused(answer);
-    CHECK(why.code == errc::deadline_exceeded);
-    CHECK(why.outcome == outcome::not_committed);
+    auto error = refused(answer);
+    CHECK(error.code == errc::deadline_exceeded);
+    CHECK(error.outcome == outcome::not_committed);
   }
-  CHECK(x.number("SELECT count(*) FROM log WHERE n BETWEEN 1 AND 20") == 20);
-  CHECK(x.number("SELECT count(*) FROM log WHERE n > 20") == 0);
-  x.require_serving();
+  CHECK(database.number("SELECT count(*) FROM log WHERE n BETWEEN 1 AND 20") == 20);
+  CHECK(database.number("SELECT count(*) FROM log WHERE n > 20") == 0);
+  database.require_serving();
 }
 
 TEST_CASE("a write whose deadline passes in the queue is refused before it is executed", "[system]") {
-  one_database x;
-  make_schema(x.db);
+  one_database database;
+  make_schema(database.db);
   auto slow = write_of("slow", {{endless, {}}});
   slow.deadline = 1'000ms;
-  auto first = x.db.write_async(slow);
-  await([&] { return x.db.status().queued == 1; });
+  auto first = database.db.write_async(slow);
+  await([&] { return database.db.status().queued == 1; });
   auto late = write_of("late", {{add, {1}}});
   late.deadline = 50ms;
-  auto second = x.db.write_async(late);
-  auto third = x.db.write_async(write_of("patient", {{add, {2}}}));
+  auto second = database.db.write_async(late);
+  auto third = database.db.write_async(write_of("patient", {{add, {2}}}));
   CHECK(refused(answer_of(first)).code == errc::deadline_exceeded);
-  auto why = refused(answer_of(second));
-  CHECK(why.code == errc::deadline_exceeded);
-  CHECK(why.outcome == outcome::not_committed);
+  auto error = refused(answer_of(second));
+  CHECK(error.code == errc::deadline_exceeded);
+  CHECK(error.outcome == outcome::not_committed);
   must(answer_of(third));
-  CHECK(column_of(x.file(), "SELECT n FROM log WHERE n > 0") == std::vector<value>{value{2}});
-  x.require_serving();
+  CHECK(column_of(database.file(), "SELECT n FROM log WHERE n > 0") == std::vector<value>{value{2}});
+  database.require_serving();
 }
 
 TEST_CASE("the same key applies once, however many ask at once", "[system]") {
-  one_database x;
-  make_schema(x.db);
+  one_database database;
+  make_schema(database.db);
   std::vector<future_write> answers;
   for (int i = 0; i < 60; ++i)
-    answers.push_back(x.db.write_async(write_of(
+    answers.push_back(database.db.write_async(write_of(
       "agent-" + std::to_string(i % 3), {{"INSERT INTO log (n) VALUES (?) RETURNING n * 2", {21}}}, "the key")));
   int first = 0;
   std::set<uint64_t> commits;
@@ -227,8 +227,8 @@ TEST_CASE("the same key applies once, however many ask at once", "[system]") {
   }
   CHECK(first == 1);
   CHECK(commits.size() == 1);
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM log WHERE n = 21") == 1);
-  x.require_serving();
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM log WHERE n = 21") == 1);
+  database.require_serving();
 }
 
 TEST_CASE("a key gives its first outcome after a restart, RETURNING rows included", "[system]") {
@@ -268,42 +268,42 @@ TEST_CASE("a key gives its first outcome after a restart, RETURNING rows include
 }
 
 TEST_CASE("a key with another payload is a mismatch and changes nothing", "[system]") {
-  one_database x;
-  make_schema(x.db);
+  one_database database;
+  make_schema(database.db);
   auto request = write_of("alice", {{add, {1}}}, "key");
-  must(x.db.write(request));
+  must(database.db.write(request));
   std::vector<std::vector<statement>> others{
     {{add, {2}}}, {{add, {"1"}}}, {{add, {1.0}}}, {{"INSERT INTO log (n) VALUES (? )", {1}}}, {{add, {1}}, {add, {2}}}};
   for (auto& statements : others) {
-    auto why = refused(x.db.write(write_of("alice", statements, "key")));
-    CHECK(why.code == errc::payload_mismatch);
-    CHECK(why.outcome == outcome::not_committed);
+    auto error = refused(database.db.write(write_of("alice", statements, "key")));
+    CHECK(error.code == errc::payload_mismatch);
+    CHECK(error.outcome == outcome::not_committed);
   }
-  CHECK(must(x.db.write(request)).replayed);
+  CHECK(must(database.db.write(request)).replayed);
   // Another database knows nothing of it.
-  auto other = must(x.host.open_database("other.db"));
+  auto other = must(database.host.open_database("other.db"));
   make_schema(other);
   CHECK_FALSE(must(other.write(request)).replayed);
-  CHECK(x.number("SELECT count(*) FROM log WHERE n > 0") == 1);
-  x.require_serving();
+  CHECK(database.number("SELECT count(*) FROM log WHERE n > 0") == 1);
+  database.require_serving();
 }
 
 TEST_CASE("a failed attempt is not remembered under its key", "[system]") {
-  one_database x;
-  make_schema(x.db);
+  one_database database;
+  make_schema(database.db);
   auto request = write_of("alice", {{"INSERT INTO later (n) VALUES (?)", {1}}}, "key");
-  CHECK(refused(x.db.write(request)).code == errc::sql_error);
-  CHECK(refused(x.db.write(request)).code == errc::sql_error);
-  must(x.db.write("host", "CREATE TABLE later (n INTEGER NOT NULL)"));
-  CHECK_FALSE(must(x.db.write(request)).replayed);
-  CHECK(must(x.db.write(request)).replayed);
+  CHECK(refused(database.db.write(request)).code == errc::sql_error);
+  CHECK(refused(database.db.write(request)).code == errc::sql_error);
+  must(database.db.write("host", "CREATE TABLE later (n INTEGER NOT NULL)"));
+  CHECK_FALSE(must(database.db.write(request)).replayed);
+  CHECK(must(database.db.write(request)).replayed);
   // One that costs the whole transaction is no exception.
   auto mined = write_of("alice", {{add, {5}}, {"INSERT INTO mined (n) VALUES (5)", {}}}, "mined");
-  CHECK(refused(x.db.write(mined)).code == errc::constraint);
-  must(x.db.write("host", "DROP TRIGGER mine"));
-  CHECK_FALSE(must(x.db.write(mined)).replayed);
-  CHECK(x.number("SELECT count(*) FROM log WHERE n = 5") == 1);
-  x.require_serving();
+  CHECK(refused(database.db.write(mined)).code == errc::constraint);
+  must(database.db.write("host", "DROP TRIGGER mine"));
+  CHECK_FALSE(must(database.db.write(mined)).replayed);
+  CHECK(database.number("SELECT count(*) FROM log WHERE n = 5") == 1);
+  database.require_serving();
 }
 
 } // namespace sluice::test::faults_group_test

@@ -6,7 +6,7 @@ namespace {
 
 // A kept answer, a write that changes it, and the new answer (the first column of every row).
 struct change {
-  const char* what;
+  const char* name;
   std::vector<const char*> schema;
   const char* query;
   std::vector<value> before;
@@ -14,10 +14,10 @@ struct change {
   std::vector<value> after;
 };
 
-std::vector<value> first_column(const read_result& x) {
+std::vector<value> first_column(const read_result& read) {
   std::vector<value> result;
-  for (size_t i = 0; i < x.rows->size(); ++i)
-    result.push_back(x.rows->at(i, 0));
+  for (size_t i = 0; i < read.rows->size(); ++i)
+    result.push_back(read.rows->at(i, 0));
   return result;
 }
 
@@ -220,48 +220,48 @@ std::vector<statement> list_of(const std::string& sql) {
 } // namespace
 
 TEST_CASE("a write takes away every kept answer that it changes, whichever way it changes it", "[system]") {
-  for (const auto& x : changes) {
-    INFO(x.what);
+  for (const auto& change : changes) {
+    INFO(change.name);
     one_database store;
-    for (const char* sql : x.schema)
+    for (const char* sql : change.schema)
       must(store.db.write("host", sql));
     for (int i = 0; i < 3; ++i)
-      CHECK(first_column(must(store.db.read("reader", x.query))) == x.before);
-    must(store.db.write(write_of("writer", list_of(x.write))));
+      CHECK(first_column(must(store.db.read("reader", change.query))) == change.before);
+    must(store.db.write(write_of("writer", list_of(change.write))));
     for (int i = 0; i < 3; ++i)
-      CHECK(first_column(must(store.db.read("reader", x.query))) == x.after);
-    CHECK(first_column(must(store.db.read(read_of("reader", x.query, freshness::fresh)))) == x.after);
+      CHECK(first_column(must(store.db.read("reader", change.query))) == change.after);
+    CHECK(first_column(must(store.db.read(read_of("reader", change.query, freshness::fresh)))) == change.after);
   }
 }
 
 TEST_CASE("a write to another table leaves the kept answers, a change of the schema does not", "[system]") {
-  one_database x;
+  one_database f;
   for (const char* sql :
        {"CREATE TABLE kept (n)", "INSERT INTO kept VALUES (1)", "CREATE TABLE other (n)", "CREATE TABLE log (n)",
         "CREATE TRIGGER g AFTER INSERT ON other BEGIN INSERT INTO log VALUES (NEW.n); END",
         "CREATE VIRTUAL TABLE search USING fts5(t)", "CREATE TABLE keys (k TEXT PRIMARY KEY) WITHOUT ROWID"})
-    must(x.db.write("host", sql));
-  auto source = [&] { return must(x.db.read("reader", "SELECT n FROM kept")).source; };
+    must(f.db.write("host", sql));
+  auto source = [&] { return must(f.db.read("reader", "SELECT n FROM kept")).source; };
   CHECK(source() == read_source::database);
   for (const char* sql : {"INSERT INTO other VALUES (1)", "UPDATE other SET n = 2", "INSERT INTO search VALUES ('a b')",
                           "INSERT INTO keys VALUES ('a')", "DELETE FROM other", "UPDATE kept SET n = 5 WHERE n = 99"}) {
     INFO(sql);
-    must(x.db.write("writer", sql));
+    must(f.db.write("writer", sql));
     CHECK(source() == read_source::cache);
   }
   // A write that fails takes nothing away.
-  CHECK(refused(x.db.write(write_of("writer", {{"UPDATE kept SET n = 2", {}}, {"NONSENSE", {}}}))).code
+  CHECK(refused(f.db.write(write_of("writer", {{"UPDATE kept SET n = 2", {}}, {"NONSENSE", {}}}))).code
         == errc::sql_error);
   CHECK(source() == read_source::cache);
-  auto hits = x.host.status().cache.hits;
+  auto hits = f.host.status().cache.hits;
   CHECK(hits == 7);
-  must(x.db.write("writer", "CREATE TABLE more (n)"));
+  must(f.db.write("writer", "CREATE TABLE more (n)"));
   CHECK(source() == read_source::database);
   CHECK(source() == read_source::cache);
-  must(x.db.write("writer", "UPDATE kept SET n = 2"));
+  must(f.db.write("writer", "UPDATE kept SET n = 2"));
   CHECK(source() == read_source::database);
   // Another database's table of the same name is another table.
-  auto other = must(x.host.open_database("other.db"));
+  auto other = must(f.host.open_database("other.db"));
   must(other.write("writer", "CREATE TABLE kept (n)"));
   must(other.write("writer", "INSERT INTO kept VALUES (3)"));
   CHECK(source() == read_source::cache);
@@ -269,15 +269,15 @@ TEST_CASE("a write to another table leaves the kept answers, a change of the sch
 }
 
 TEST_CASE("entries that a commit made stale are gone from memory soon after", "[system]") {
-  one_database x;
-  must(x.db.write("host", "CREATE TABLE t (n)"));
+  one_database database;
+  must(database.db.write("host", "CREATE TABLE t (n)"));
   for (int i = 0; i < 50; ++i)
-    must(x.db.read("reader", "SELECT count(*) + ? FROM t", {i}));
-  CHECK(x.host.status().cache.entries == 50);
-  must(x.db.write("writer", "INSERT INTO t VALUES (1)"));
-  await([&] { return x.host.status().cache.entries == 0; });
-  CHECK(x.host.status().cache.bytes == 0);
-  CHECK(x.host.status().cache.invalidated == 50);
+    must(database.db.read("reader", "SELECT count(*) + ? FROM t", {i}));
+  CHECK(database.host.status().cache.entries == 50);
+  must(database.db.write("writer", "INSERT INTO t VALUES (1)"));
+  await([&] { return database.host.status().cache.entries == 0; });
+  CHECK(database.host.status().cache.bytes == 0);
+  CHECK(database.host.status().cache.invalidated == 50);
 }
 
 } // namespace sluice::test::faults_invalidation_test

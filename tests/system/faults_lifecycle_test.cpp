@@ -45,80 +45,80 @@ write_request numbered(int n) {
 
 TEST_CASE("a writer that is killed six times puts its database in quarantine, and other databases are served",
           "[system]") {
-  one_database x;
-  auto other = must(x.host.open_database("other.db"));
-  must(x.db.write("host", make_log));
+  one_database database;
+  auto other = must(database.host.open_database("other.db"));
+  must(database.db.write("host", make_log));
   must(other.write("host", make_log));
   for (int i = 1; i <= 5; ++i) {
-    kill_writer(x.host, "app.db");
+    kill_writer(database.host, "app.db");
     // A successor serves at once.
-    await([&] { return static_cast<bool>(x.db.write("agent", add, {i})); });
+    await([&] { return static_cast<bool>(database.db.write("agent", add, {i})); });
   }
-  CHECK_FALSE(x.db.status().quarantined);
-  kill_writer(x.host, "app.db");
-  await([&] { return x.db.status().quarantined; });
-  auto why = refused(x.db.write("agent", add, {6}));
-  CHECK(why.code == errc::unavailable);
-  CHECK(why.outcome == outcome::not_committed);
-  CHECK(why.message.find("quarantine") != std::string::npos);
-  auto later = x.db.write_async(numbered(7));
+  CHECK_FALSE(database.db.status().quarantined);
+  kill_writer(database.host, "app.db");
+  await([&] { return database.db.status().quarantined; });
+  auto error = refused(database.db.write("agent", add, {6}));
+  CHECK(error.code == errc::unavailable);
+  CHECK(error.outcome == outcome::not_committed);
+  CHECK(error.message.find("quarantine") != std::string::npos);
+  auto later = database.db.write_async(numbered(7));
   CHECK(refused(answer_of(later)).code == errc::unavailable);
-  for (auto how : {freshness::cached, freshness::fresh}) {
-    CHECK(refused(x.db.read(read_of("agent", "SELECT count(*) FROM log", how))).code == errc::unavailable);
-    auto read = x.db.read_async(read_of("agent", "SELECT 5", how));
+  for (auto mode : {freshness::cached, freshness::fresh}) {
+    CHECK(refused(database.db.read(read_of("agent", "SELECT count(*) FROM log", mode))).code == errc::unavailable);
+    auto read = database.db.read_async(read_of("agent", "SELECT 5", mode));
     CHECK(refused(answer_of(read)).code == errc::unavailable);
   }
   must(other.write("agent", add, {1}));
   must(other.read("agent", "SELECT n FROM log"));
   CHECK_FALSE(other.status().quarantined);
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == 5);
-  require_sound(x.file());
-  x.host.shutdown();
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM log") == 5);
+  require_sound(database.file());
+  database.host.shutdown();
   // Quarantine ends with the broker.
-  auto again = open_broker(x.folder.path());
+  auto again = open_broker(database.folder.path());
   must(must(again.open_database("app.db")).write("agent", add, {6}));
 }
 
 TEST_CASE("a kept answer of a database in quarantine is not given", "[system]") {
-  one_database x{[](broker_config& cfg) {
+  one_database database{[](broker_config& cfg) {
     cfg.restart_limit = 1;
     cfg.cache_ttl = 1h;
   }};
-  must(x.db.write("host", make_log));
-  must(x.db.read("agent", "SELECT count(*) FROM log"));
-  kill_writer(x.host, "app.db");
-  kill_writer(x.host, "app.db");
-  await([&] { return x.db.status().quarantined; });
-  CHECK(refused(x.db.read("agent", "SELECT count(*) FROM log")).code == errc::unavailable);
+  must(database.db.write("host", make_log));
+  must(database.db.read("agent", "SELECT count(*) FROM log"));
+  kill_writer(database.host, "app.db");
+  kill_writer(database.host, "app.db");
+  await([&] { return database.db.status().quarantined; });
+  CHECK(refused(database.db.read("agent", "SELECT count(*) FROM log")).code == errc::unavailable);
 }
 
 TEST_CASE("requests that wait for a writer that dies are answered, and a retry with the key applies once", "[system]") {
-  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
-  must(x.db.write("host", make_log));
-  external_process someone{x.file()};
+  one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
+  must(database.db.write("host", make_log));
+  external_process someone{database.file()};
   someone.run("BEGIN IMMEDIATE");
   std::vector<std::future<caf::expected<write_result>>> answers;
   for (int n = 0; n < 50; ++n) {
     auto request = numbered(n);
     request.idempotency_key = "key-" + std::to_string(n);
-    answers.push_back(x.db.write_async(request));
+    answers.push_back(database.db.write_async(request));
   }
-  await([&] { return x.db.status().queued == 50; });
-  kill_writer(x.host, "app.db");
+  await([&] { return database.db.status().queued == 50; });
+  kill_writer(database.host, "app.db");
   for (auto& answer : answers) {
-    auto why = refused(answer_of(answer));
-    CHECK(why.code == errc::unavailable);
-    CHECK(why.outcome == outcome::not_committed);
+    auto error = refused(answer_of(answer));
+    CHECK(error.code == errc::unavailable);
+    CHECK(error.outcome == outcome::not_committed);
   }
-  CHECK(x.db.status().queued == 0);
+  CHECK(database.db.status().queued == 0);
   someone.run("COMMIT");
   for (int n = 0; n < 50; ++n) {
     auto request = numbered(n);
     request.idempotency_key = "key-" + std::to_string(n);
-    CHECK_FALSE(must(x.db.write(request)).replayed);
+    CHECK_FALSE(must(database.db.write(request)).replayed);
   }
-  CHECK(x.number("SELECT count(*) FROM log") == 50);
-  x.require_serving();
+  CHECK(database.number("SELECT count(*) FROM log") == 50);
+  database.require_serving();
 }
 
 TEST_CASE("a damaged audit file is kept aside, and a new one is completed from the ledger", "[system]") {
@@ -137,8 +137,8 @@ TEST_CASE("a damaged audit file is kept aside, and a new one is completed from t
   CHECK(committed_in_audit(host).size() == 21);
   CHECK(!must(host.verify_audit()).intact());
   // The damaged file is kept unchanged for an examination.
-  auto kept = std::find_if(std::filesystem::directory_iterator{folder / ".sluice"}, {}, [](const auto& x) {
-    return x.path().filename().string().starts_with("audit.db.damaged-") && x.file_size() == 50'000;
+  auto kept = std::find_if(std::filesystem::directory_iterator{folder / ".sluice"}, {}, [](const auto& each) {
+    return each.path().filename().string().starts_with("audit.db.damaged-") && each.file_size() == 50'000;
   });
   REQUIRE(kept != std::filesystem::directory_iterator{});
   std::ifstream in{kept->path(), std::ios::binary};
@@ -146,24 +146,24 @@ TEST_CASE("a damaged audit file is kept aside, and a new one is completed from t
 }
 
 TEST_CASE("records that a killed audit actor had not written are completed from the ledger, once", "[system]") {
-  one_database x;
-  must(x.db.write("host", make_log));
-  auto restarts = x.host.status().restarts;
+  one_database database;
+  must(database.db.write("host", make_log));
+  auto restarts = database.host.status().restarts;
   audit_actor killed;
-  auto replaced = [&] { return x.host.actors().audit() != killed; };
+  auto replaced = [&] { return database.host.actors().audit() != killed; };
   for (int n = 0; n < 200; ++n) {
-    must(x.db.write(numbered(n)));
+    must(database.db.write(numbered(n)));
     if (n % 40 == 20) {
       // Each is killed once, however slow the supervisor is.
       await(replaced);
-      killed = x.host.actors().audit();
+      killed = database.host.actors().audit();
       caf::anon_send_exit(killed, caf::exit_reason::kill);
       // Some go to the dead one.
       if (n % 80 == 20)
         await(replaced);
     }
   }
-  await([&] { return x.host.status().restarts >= restarts + 5; });
+  await([&] { return database.host.status().restarts >= restarts + 5; });
   auto complete = [&](const broker& host) {
     auto audited = committed_in_audit(host);
     for (int n = 0; n < 200; ++n)
@@ -171,11 +171,11 @@ TEST_CASE("records that a killed audit actor had not written are completed from 
         return false;
     return true;
   };
-  CHECK(complete(x.host));
-  CHECK(must(x.host.verify_audit()).intact());
-  CHECK_FALSE(x.db.status().quarantined);
-  x.host.shutdown();
-  auto again = open_broker(x.folder.path());
+  CHECK(complete(database.host));
+  CHECK(must(database.host.verify_audit()).intact());
+  CHECK_FALSE(database.db.status().quarantined);
+  database.host.shutdown();
+  auto again = open_broker(database.folder.path());
   must(again.open_database("app.db"));
   CHECK(complete(again));
   CHECK(must(again.verify_audit()).intact());
@@ -198,9 +198,9 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
     host.shutdown();
     host.shutdown();
     // No request is accepted any more, and refusals are immediate.
-    auto why = refused(db.write(numbered(1'000)));
-    CHECK(why.code == errc::unavailable);
-    CHECK(why.outcome == outcome::not_committed);
+    auto error = refused(db.write(numbered(1'000)));
+    CHECK(error.code == errc::unavailable);
+    CHECK(error.outcome == outcome::not_committed);
     CHECK(refused(db.read("late", "SELECT 1")).code == errc::unavailable);
     auto late = db.read_async(read_of("late", "SELECT 1", freshness::fresh));
     CHECK(refused(answer_of(late)).code == errc::unavailable);
@@ -210,9 +210,9 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
   }
   int64_t committed = 0;
   for (auto& answer : answers) {
-    auto x = answer_of(answer);
-    committed += x.engaged();
-    CHECK((x || describe(x.error()).outcome == outcome::not_committed));
+    auto result = answer_of(answer);
+    committed += result.engaged();
+    CHECK((result || describe(result.error()).outcome == outcome::not_committed));
   }
   CHECK(committed == 300);
   CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM log") == committed);
@@ -235,12 +235,12 @@ TEST_CASE("shutting down while writes come in answers all of them truthfully", "
   std::vector<value> committed;
   for (int n = 0; n < 500; ++n) {
     INFO(n);
-    auto x = answer_of(answers[static_cast<size_t>(n)]);
-    if (x)
+    auto answer = answer_of(answers[static_cast<size_t>(n)]);
+    if (answer)
       committed.emplace_back(n);
     else {
-      CHECK(describe(x.error()).code == errc::unavailable);
-      CHECK(describe(x.error()).outcome == outcome::not_committed);
+      CHECK(describe(answer.error()).code == errc::unavailable);
+      CHECK(describe(answer.error()).outcome == outcome::not_committed);
     }
   }
   CHECK(column_of(folder / "app.db", "SELECT n FROM log ORDER BY n") == committed);
@@ -264,25 +264,25 @@ TEST_CASE("shutting down waits for an external lock for a bounded time", "[syste
     await([&] { return db.status().retry.lock_errors > 0 && db.status().queued == 5; });
   }
   for (auto& answer : answers) {
-    auto why = refused(answer_of(answer));
-    CHECK((why.code == errc::busy || why.code == errc::unavailable));
-    CHECK(why.outcome == outcome::not_committed);
+    auto error = refused(answer_of(answer));
+    CHECK((error.code == errc::busy || error.code == errc::unavailable));
+    CHECK(error.outcome == outcome::not_committed);
   }
   someone->run("COMMIT");
   CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM log") == 0);
 }
 
 TEST_CASE("the second broker on a root is refused as busy, until the first one ends", "[system]") {
-  one_database x;
+  one_database database;
   broker_config config;
-  config.root = x.folder.path();
+  config.root = database.folder.path();
   config.lock_wait = 1min;
-  auto why = refused(broker::open(config));
-  CHECK(why.code == errc::busy);
-  CHECK(why.attempts == 1);
-  x.require_serving();
+  auto error = refused(broker::open(config));
+  CHECK(error.code == errc::busy);
+  CHECK(error.attempts == 1);
+  database.require_serving();
   // One that comes while the first is going waits for it.
-  auto closing = std::async(std::launch::async, [&] { return x.host.shutdown(); });
+  auto closing = std::async(std::launch::async, [&] { return database.host.shutdown(); });
   auto second = broker::open(config);
   while (!second && code_of(second.error()) == errc::busy)
     second = broker::open(config);

@@ -35,179 +35,179 @@ uint64_t audited_foreign_commits(const broker& host) {
 } // namespace
 
 TEST_CASE("an external process's lock that ends before the deadline costs time and nothing else", "[system]") {
-  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
-  must(x.db.write("host", make_log));
-  lock_holder other{x.file()};
+  one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
+  must(database.db.write("host", make_log));
+  lock_holder other{database.file()};
   std::vector<std::future<caf::expected<write_result>>> answers;
   for (int n = 0; n < 10; ++n)
-    answers.push_back(x.db.write_async(write_of("agent", {{add, {n}}})));
-  await([&] { return x.db.status().retry.lock_errors >= 2 && x.db.status().queued == 10; });
+    answers.push_back(database.db.write_async(write_of("agent", {{add, {n}}})));
+  await([&] { return database.db.status().retry.lock_errors >= 2 && database.db.status().queued == 10; });
   // Readers of a WAL do not wait for writers.
-  CHECK(x.number("SELECT count(*) FROM log") == 0);
+  CHECK(database.number("SELECT count(*) FROM log") == 0);
   other.release();
   for (auto& answer : answers)
     must(answer_of(answer));
   CHECK(other.wait() == 0);
-  CHECK(x.number("SELECT count(DISTINCT n) FROM log") == 10);
-  auto retry = x.db.status().retry;
+  CHECK(database.number("SELECT count(DISTINCT n) FROM log") == 10);
+  auto retry = database.db.status().retry;
   CHECK(retry.retries >= 1);
   CHECK(retry.successes_after_retry >= 1);
   CHECK(retry.failures == 0);
   CHECK(retry.error_rate_5m > 0);
-  x.require_serving();
+  database.require_serving();
 }
 
 TEST_CASE("an external process's lock that outlasts the deadline is busy, with the number of attempts", "[system]") {
-  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
-  must(x.db.write("host", make_log));
-  lock_holder other{x.file()};
+  one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
+  must(database.db.write("host", make_log));
+  lock_holder other{database.file()};
   auto request = write_of("agent", {{add, {1}}}, "key");
   request.deadline = 900ms;
   auto asked = steady_clock::now();
-  auto why = refused(x.db.write(request));
+  auto error = refused(database.db.write(request));
   auto took = steady_clock::now() - asked;
-  CHECK(why.code == errc::busy);
-  CHECK(why.outcome == outcome::not_committed);
-  CHECK(why.attempts >= 1);
-  CHECK(why.waited_ms >= 800);
+  CHECK(error.code == errc::busy);
+  CHECK(error.outcome == outcome::not_committed);
+  CHECK(error.attempts >= 1);
+  CHECK(error.waited_ms >= 800);
   CHECK(took < request.deadline + 1s);
   // Another database does not notice.
-  auto free = must(x.host.open_database("free.db"));
+  auto free = must(database.host.open_database("free.db"));
   must(free.write("agent", make_log));
-  CHECK(x.db.status().retry.failures >= 1);
+  CHECK(database.db.status().retry.failures >= 1);
   other.release();
   CHECK(other.wait() == 0);
-  CHECK_FALSE(must(x.db.write(request)).replayed);
-  CHECK(x.number("SELECT count(*) FROM log") == 1);
-  x.require_serving();
+  CHECK_FALSE(must(database.db.write(request)).replayed);
+  CHECK(database.number("SELECT count(*) FROM log") == 1);
+  database.require_serving();
 }
 
 TEST_CASE("with no retries configured a lock is not waited for", "[system]") {
-  one_database x{[](broker_config& cfg) {
+  one_database database{[](broker_config& cfg) {
     cfg.retry_attempts = 0;
     cfg.busy_timeout = 10ms;
   }};
-  must(x.db.write("host", make_log));
-  lock_holder other{x.file()};
-  auto why = refused(x.db.write("agent", add, {1}));
-  CHECK(why.code == errc::busy);
-  CHECK(why.attempts == 1);
+  must(database.db.write("host", make_log));
+  lock_holder other{database.file()};
+  auto error = refused(database.db.write("agent", add, {1}));
+  CHECK(error.code == errc::busy);
+  CHECK(error.attempts == 1);
   other.release();
   other.wait();
-  must(x.db.write("agent", add, {1}));
-  x.require_serving();
+  must(database.db.write("agent", add, {1}));
+  database.require_serving();
 }
 
 TEST_CASE("a short deadline is kept though the next try for the lock is far off", "[system]") {
-  one_database x{[](broker_config& cfg) {
+  one_database database{[](broker_config& cfg) {
     cfg.retry_attempts = 100;
     cfg.busy_timeout = 0ms;
     cfg.retry_base = 3s;
     cfg.retry_cap = 3s;
     cfg.retry_jitter = 0;
   }};
-  must(x.db.write("host", make_log));
-  lock_holder other{x.file()};
-  auto patient = x.db.write_async(write_of("patient", {{add, {1}}}));
-  await([&] { return x.db.status().retry.lock_errors >= 1; });
+  must(database.db.write("host", make_log));
+  lock_holder other{database.file()};
+  auto patient = database.db.write_async(write_of("patient", {{add, {1}}}));
+  await([&] { return database.db.status().retry.lock_errors >= 1; });
   auto hasty = write_of("hasty", {{add, {2}}});
   hasty.deadline = 100ms;
-  auto why = refused(x.db.write(hasty));
+  auto error = refused(database.db.write(hasty));
   // Known not to have happened: the broker has answered, the caller has not just given up waiting.
-  CHECK(why.outcome == outcome::not_committed);
-  CHECK((why.code == errc::busy || why.code == errc::deadline_exceeded));
+  CHECK(error.outcome == outcome::not_committed);
+  CHECK((error.code == errc::busy || error.code == errc::deadline_exceeded));
   other.release();
   other.wait();
   must(answer_of(patient));
-  CHECK(column_of(x.file(), "SELECT n FROM log") == std::vector<value>{value{1}});
+  CHECK(column_of(database.file(), "SELECT n FROM log") == std::vector<value>{value{1}});
 }
 
 TEST_CASE("a file that is locked before it has a ledger is busy to readers and writers", "[system]") {
-  one_database x{[](broker_config& cfg) {
+  one_database database{[](broker_config& cfg) {
     cfg.busy_timeout = 20ms;
     cfg.retry_base = 10ms;
   }};
-  { external_process{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
-  lock_holder other{x.file(), {"DELETE"}};
+  { external_process{database.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
+  lock_holder other{database.file(), {"DELETE"}};
   auto write = write_of("agent", {{add, {1}}});
   write.deadline = 300ms;
   auto read = read_of("agent", count);
   read.limits.timeout = 300ms;
-  for (const auto& why : {refused(x.db.write(write)), refused(x.db.read(read))}) {
-    CHECK(why.code == errc::busy);
-    CHECK(why.attempts >= 3);
-    CHECK(why.waited_ms >= 300);
-    CHECK_THAT(why.message,
+  for (const auto& error : {refused(database.db.write(write)), refused(database.db.read(read))}) {
+    CHECK(error.code == errc::busy);
+    CHECK(error.attempts >= 3);
+    CHECK(error.waited_ms >= 300);
+    CHECK_THAT(error.message,
                Catch::Contains("process " + std::to_string(other.pid()) + " (lock_holder) holds the lock"));
   }
   other.release();
   CHECK(other.wait() == 0);
-  CHECK(x.number("SELECT count(*) FROM log") == 0);
-  must(x.db.write("agent", add, {1}));
-  x.require_serving();
+  CHECK(database.number("SELECT count(*) FROM log") == 0);
+  must(database.db.write("agent", add, {1}));
+  database.require_serving();
 }
 
 TEST_CASE("a file that is locked before it has a ledger is waited for, by its first write and its first read",
           "[system]") {
   for (auto reads : {false, true}) {
-    one_database x{[](broker_config& cfg) { cfg.busy_timeout = 20ms; }};
-    { external_process{x.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
-    lock_holder other{x.file(), {"DELETE"}};
+    one_database database{[](broker_config& cfg) { cfg.busy_timeout = 20ms; }};
+    { external_process{database.file()}.run("CREATE TABLE log (n INTEGER NOT NULL)"); }
+    lock_holder other{database.file(), {"DELETE"}};
     std::future<caf::expected<write_result>> written;
     std::future<caf::expected<read_result>> answer;
     if (reads)
-      answer = x.db.read_async(read_of("agent", count));
+      answer = database.db.read_async(read_of("agent", count));
     else
-      written = x.db.write_async(write_of("agent", {{add, {1}}}));
-    await([&] { return x.db.status().retry.lock_errors >= 2; });
+      written = database.db.write_async(write_of("agent", {{add, {1}}}));
+    await([&] { return database.db.status().retry.lock_errors >= 2; });
     other.release();
     CHECK(other.wait() == 0);
     if (reads)
       must(answer_of(answer));
     else
       must(answer_of(written));
-    CHECK(x.number("SELECT count(*) FROM log") == (reads ? 0 : 1));
-    x.require_serving();
+    CHECK(database.number("SELECT count(*) FROM log") == (reads ? 0 : 1));
+    database.require_serving();
   }
 }
 
 TEST_CASE("an external commit is noticed by the next write, counted and audited", "[system]") {
-  one_database x;
-  must(x.db.write("host", make_log));
-  must(x.db.write("host", "CREATE TABLE other (n)"));
-  CHECK(x.number("SELECT count(*) FROM log") == 0);
-  CHECK(must(x.db.read("tester", count)).source == read_source::cache);
-  external_process someone{x.file()};
+  one_database database;
+  must(database.db.write("host", make_log));
+  must(database.db.write("host", "CREATE TABLE other (n)"));
+  CHECK(database.number("SELECT count(*) FROM log") == 0);
+  CHECK(must(database.db.read("tester", count)).source == read_source::cache);
+  external_process someone{database.file()};
   someone.run("INSERT INTO log (n) VALUES (1), (2)");
   // About another table, yet it flushes everything.
-  must(x.db.write("agent", "INSERT INTO other (n) VALUES (1)"));
-  CHECK(x.number("SELECT count(*) FROM log") == 2);
-  CHECK(x.db.status().foreign_commits == 1);
-  CHECK(audited_foreign_commits(x.host) == 1);
+  must(database.db.write("agent", "INSERT INTO other (n) VALUES (1)"));
+  CHECK(database.number("SELECT count(*) FROM log") == 2);
+  CHECK(database.db.status().foreign_commits == 1);
+  CHECK(audited_foreign_commits(database.host) == 1);
   // Our own commits, checkpoints and the closing of an external connection do not count.
-  must(x.db.write("agent", add, {3}));
-  CHECK(x.number("SELECT count(*) FROM log") == 3);
-  CHECK(x.db.status().foreign_commits == 1);
-  x.require_serving();
+  must(database.db.write("agent", add, {3}));
+  CHECK(database.number("SELECT count(*) FROM log") == 3);
+  CHECK(database.db.status().foreign_commits == 1);
+  database.require_serving();
 }
 
 TEST_CASE("an external commit is noticed by the next query, counted and audited", "[system]") {
-  one_database x;
-  must(x.db.write("host", make_log));
-  CHECK(x.number("SELECT count(*) FROM log") == 0);
-  CHECK(must(x.db.read("tester", count)).source == read_source::cache);
-  external_process someone{x.file()};
+  one_database database;
+  must(database.db.write("host", make_log));
+  CHECK(database.number("SELECT count(*) FROM log") == 0);
+  CHECK(must(database.db.read("tester", count)).source == read_source::cache);
+  external_process someone{database.file()};
   someone.run("INSERT INTO log (n) VALUES (1)");
   // A query that reaches the database notices it, and the cached answer to another one is gone.
-  auto seen = must(x.db.read(read_of("tester", "SELECT max(n) FROM log", freshness::fresh)));
+  auto seen = must(database.db.read(read_of("tester", "SELECT max(n) FROM log", freshness::fresh)));
   CHECK((seen.rows->at(0, 0) == value{1}));
-  await([&] { return x.db.status().foreign_commits == 1; });
-  CHECK(x.number("SELECT count(*) FROM log") == 1);
-  await([&] { return audited_foreign_commits(x.host) == 1; });
-  must(x.db.write("agent", add, {2}));
-  CHECK(x.db.status().foreign_commits == 1);
-  CHECK(audited_foreign_commits(x.host) == 1);
-  x.require_serving();
+  await([&] { return database.db.status().foreign_commits == 1; });
+  CHECK(database.number("SELECT count(*) FROM log") == 1);
+  await([&] { return audited_foreign_commits(database.host) == 1; });
+  must(database.db.write("agent", add, {2}));
+  CHECK(database.db.status().foreign_commits == 1);
+  CHECK(audited_foreign_commits(database.host) == 1);
+  database.require_serving();
 }
 
 TEST_CASE("an external commit just before the broker ends is counted and audited, once", "[system]") {
@@ -232,40 +232,40 @@ TEST_CASE("an external commit just before the broker ends is counted and audited
 }
 
 TEST_CASE("an external change of the schema is noticed by reads and writes", "[system]") {
-  one_database x;
-  must(x.db.write("host", make_log));
-  must(x.db.write("agent", add, {1}));
-  CHECK(must(x.db.read("tester", "SELECT * FROM log")).rows->columns().size() == 1);
-  external_process someone{x.file()};
+  one_database database;
+  must(database.db.write("host", make_log));
+  must(database.db.write("agent", add, {1}));
+  CHECK(must(database.db.read("tester", "SELECT * FROM log")).rows->columns().size() == 1);
+  external_process someone{database.file()};
   someone.run("ALTER TABLE log ADD COLUMN s TEXT DEFAULT 'new'");
-  CHECK(must(x.db.read(read_of("tester", "SELECT * FROM log", freshness::fresh))).rows->columns().size() == 2);
-  must(x.db.write("agent", "INSERT INTO log (n, s) VALUES (2, 'two')"));
-  CHECK(must(x.db.read("tester", "SELECT * FROM log")).rows->columns().size() == 2);
+  CHECK(must(database.db.read(read_of("tester", "SELECT * FROM log", freshness::fresh))).rows->columns().size() == 2);
+  must(database.db.write("agent", "INSERT INTO log (n, s) VALUES (2, 'two')"));
+  CHECK(must(database.db.read("tester", "SELECT * FROM log")).rows->columns().size() == 2);
   someone.run("DROP TABLE log");
-  CHECK(refused(x.db.write("agent", add, {3})).code == errc::sql_error);
-  x.require_serving();
+  CHECK(refused(database.db.write("agent", add, {3})).code == errc::sql_error);
+  database.require_serving();
 }
 
 TEST_CASE("an agent whose share of the queue is full is overloaded at once, and the others are admitted", "[system]") {
-  one_database x{[](broker_config& cfg) {
+  one_database database{[](broker_config& cfg) {
     cfg.queue_max_requests = 8;
     cfg.retry_attempts = 100;
   }};
-  must(x.db.write("host", make_log));
-  lock_holder other{x.file()};
+  must(database.db.write("host", make_log));
+  lock_holder other{database.file()};
   std::vector<std::future<caf::expected<write_result>>> accepted;
   auto send = [&](const std::string& agent) {
-    accepted.push_back(x.db.write_async(write_of(agent, {{add, {static_cast<int>(accepted.size())}}})));
-    await([&] { return x.db.status().queued == accepted.size(); });
+    accepted.push_back(database.db.write_async(write_of(agent, {{add, {static_cast<int>(accepted.size())}}})));
+    await([&] { return database.db.status().queued == accepted.size(); });
   };
   auto overloaded = [&](const std::string& agent) {
-    auto why = refused(x.db.write(agent, add, {100}));
-    CHECK(why.code == errc::overloaded);
-    CHECK(why.outcome == outcome::not_committed);
-    CHECK(why.retry_after_ms > 0);
-    auto later = x.db.write_async(write_of(agent, {{add, {100}}}));
+    auto error = refused(database.db.write(agent, add, {100}));
+    CHECK(error.code == errc::overloaded);
+    CHECK(error.outcome == outcome::not_committed);
+    CHECK(error.retry_after_ms > 0);
+    auto later = database.db.write_async(write_of(agent, {{add, {100}}}));
     CHECK(refused(answer_of(later)).code == errc::overloaded);
-    CHECK(x.db.status().queued == accepted.size());
+    CHECK(database.db.status().queued == accepted.size());
   };
   send("chatty");
   send("chatty");
@@ -274,38 +274,38 @@ TEST_CASE("an agent whose share of the queue is full is overloaded at once, and 
     send(agent);
   overloaded("alice");
   overloaded("dave");
-  CHECK(x.db.status().overloaded == 6);
+  CHECK(database.db.status().overloaded == 6);
   // Reads do not queue behind writes.
-  CHECK(x.number("SELECT count(*) FROM log") == 0);
+  CHECK(database.number("SELECT count(*) FROM log") == 0);
   other.release();
   for (auto& answer : accepted)
     must(answer_of(answer));
-  must(x.db.write("chatty", add, {8}));
-  CHECK(x.number("SELECT count(DISTINCT n) FROM log") == 9);
-  CHECK(x.number("SELECT count(*) FROM log") == 9);
-  x.require_serving();
+  must(database.db.write("chatty", add, {8}));
+  CHECK(database.number("SELECT count(DISTINCT n) FROM log") == 9);
+  CHECK(database.number("SELECT count(*) FROM log") == 9);
+  database.require_serving();
 }
 
 TEST_CASE("bytes in the queue are bounded as requests are", "[system]") {
-  one_database x{[](broker_config& cfg) {
+  one_database database{[](broker_config& cfg) {
     cfg.queue_max_bytes = 400'000;
     cfg.retry_attempts = 100;
   }};
-  must(x.db.write("host", "CREATE TABLE texts (t TEXT)"));
-  lock_holder other{x.file()};
+  must(database.db.write("host", "CREATE TABLE texts (t TEXT)"));
+  lock_holder other{database.file()};
   auto big = [](const std::string& agent) {
     return write_of(agent, {{"INSERT INTO texts (t) VALUES (?)", {std::string(60'000, 'x')}}});
   };
-  auto first = x.db.write_async(big("chatty"));
-  await([&] { return x.db.status().queued == 1; });
-  CHECK(refused(x.db.write(big("chatty"))).code == errc::overloaded);
-  auto second = x.db.write_async(big("alice"));
-  await([&] { return x.db.status().queued == 2; });
+  auto first = database.db.write_async(big("chatty"));
+  await([&] { return database.db.status().queued == 1; });
+  CHECK(refused(database.db.write(big("chatty"))).code == errc::overloaded);
+  auto second = database.db.write_async(big("alice"));
+  await([&] { return database.db.status().queued == 2; });
   other.release();
   must(answer_of(first));
   must(answer_of(second));
-  CHECK(x.db.status().queued_bytes == 0);
-  x.require_serving();
+  CHECK(database.db.status().queued_bytes == 0);
+  database.require_serving();
 }
 
 } // namespace sluice::test::faults_lock_test

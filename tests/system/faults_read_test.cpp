@@ -17,117 +17,117 @@ struct with_rows : one_database {
                           "n < 100) SELECT n, printf('%.*c', 1000, 'x') FROM c"));
   }
 
-  read_result read(sql_text sql, read_limits limits, freshness how = freshness::cached) const {
-    auto request = read_of("tester", std::move(sql), how);
+  read_result read(sql_text sql, read_limits limits, freshness mode = freshness::cached) const {
+    auto request = read_of("tester", std::move(sql), mode);
     request.limits = limits;
     return must(db.read(request));
   }
 };
 
 read_limits rows_at_most(uint64_t n) {
-  read_limits x;
-  x.max_rows = n;
-  return x;
+  read_limits result;
+  result.max_rows = n;
+  return result;
 }
 
 read_limits bytes_at_most(uint64_t n) {
-  read_limits x;
-  x.max_bytes = n;
-  return x;
+  read_limits result;
+  result.max_bytes = n;
+  return result;
 }
 
 } // namespace
 
 TEST_CASE("an answer over a bound is cut and says so, kept or not", "[system]") {
-  with_rows x;
-  for (auto how : {freshness::cached, freshness::cached, freshness::fresh}) {
-    auto cut = x.read("SELECT n FROM t ORDER BY n", rows_at_most(99), how);
+  with_rows f;
+  for (auto mode : {freshness::cached, freshness::cached, freshness::fresh}) {
+    auto cut = f.read("SELECT n FROM t ORDER BY n", rows_at_most(99), mode);
     CHECK(cut.rows->size() == 99);
     CHECK(cut.truncated);
-    auto whole = x.read("SELECT n FROM t ORDER BY n", rows_at_most(100), how);
+    auto whole = f.read("SELECT n FROM t ORDER BY n", rows_at_most(100), mode);
     CHECK(whole.rows->size() == 100);
     CHECK_FALSE(whole.truncated);
-    auto few_bytes = x.read("SELECT n, s FROM t ORDER BY n", bytes_at_most(10'000), how);
+    auto few_bytes = f.read("SELECT n, s FROM t ORDER BY n", bytes_at_most(10'000), mode);
     CHECK(few_bytes.truncated);
     CHECK(few_bytes.rows->size() > 0);
     CHECK(few_bytes.rows->size() < 10);
     CHECK(few_bytes.rows->footprint() <= 10'000);
     // A value that is larger than the bound is not given in part.
-    auto none = x.read("SELECT zeroblob(50000)", bytes_at_most(10'000), how);
+    auto none = f.read("SELECT zeroblob(50000)", bytes_at_most(10'000), mode);
     CHECK(none.truncated);
     CHECK(none.rows->size() == 0);
-    auto all = x.read("SELECT n FROM t ORDER BY n", {}, how);
+    auto all = f.read("SELECT n FROM t ORDER BY n", {}, mode);
     CHECK(all.rows->size() == 100);
     CHECK_FALSE(all.truncated);
   }
 }
 
 TEST_CASE("the configured bounds hold for requests that name none", "[system]") {
-  with_rows x{[](broker_config& cfg) {
+  with_rows f{[](broker_config& cfg) {
     cfg.read_max_rows = 10;
     cfg.read_timeout = 200ms;
   }};
-  auto cut = must(x.db.read("tester", "SELECT n FROM t"));
+  auto cut = must(f.db.read("tester", "SELECT n FROM t"));
   CHECK(cut.rows->size() == 10);
   CHECK(cut.truncated);
-  CHECK(refused(x.db.read("tester", endless)).code == errc::deadline_exceeded);
-  x.require_serving();
+  CHECK(refused(f.db.read("tester", endless)).code == errc::deadline_exceeded);
+  f.require_serving();
 }
 
 TEST_CASE("endless reads end at their time-out and delay neither writes nor the reads behind them", "[system]") {
-  with_rows x;
+  with_rows f;
   std::vector<std::future<caf::expected<read_result>>> answers;
   // More than there are readers, and no two alike, so that none is shared.
   for (int i = 0; i < 9; ++i) {
     auto request = read_of("slow", sql_text{endless.str() + " WHERE n > " + std::to_string(i)}, freshness::fresh);
     request.limits.timeout = 700ms;
-    answers.push_back(x.db.read_async(request));
+    answers.push_back(f.db.read_async(request));
   }
-  auto before = x.db.status().committed_requests;
+  auto before = f.db.status().committed_requests;
   for (int i = 0; i < 5; ++i)
-    must(x.db.write("writer", "UPDATE t SET s = s WHERE n = 1"));
-  CHECK(x.db.status().committed_requests == before + 5);
-  CHECK(x.number("SELECT count(*) FROM t") == 100);
+    must(f.db.write("writer", "UPDATE t SET s = s WHERE n = 1"));
+  CHECK(f.db.status().committed_requests == before + 5);
+  CHECK(f.number("SELECT count(*) FROM t") == 100);
   for (auto& answer : answers)
     CHECK(refused(answer_of(answer)).code == errc::deadline_exceeded);
-  x.require_serving();
+  f.require_serving();
 }
 
 TEST_CASE("a read that its caller gives up is cancelled, running or waiting", "[system]") {
-  with_rows x{[](broker_config& cfg) { cfg.readers = 1; }};
+  with_rows f{[](broker_config& cfg) { cfg.readers = 1; }};
   std::vector<std::future<caf::expected<read_result>>> answers;
   std::vector<cancel_token> tokens;
   for (int i = 0; i < 3; ++i) {
     auto request = read_of("tester", sql_text{endless.str() + " WHERE n > " + std::to_string(i)});
     request.limits.timeout = 10min;
     request.cancel = tokens.emplace_back(cancel_token::make());
-    answers.push_back(x.db.read_async(request));
+    answers.push_back(f.db.read_async(request));
   }
-  await([&] { return x.host.status().cache.misses >= 1; });
+  await([&] { return f.host.status().cache.misses >= 1; });
   for (const auto& token : tokens)
     token.cancel();
   for (auto& answer : answers)
     CHECK(refused(answer_of(answer)).code == errc::cancelled);
   auto given_up = read_of("tester", "SELECT 'never asked'");
   given_up.cancel = tokens[0];
-  CHECK(refused(x.db.read(given_up)).code == errc::cancelled);
-  x.require_serving();
+  CHECK(refused(f.db.read(given_up)).code == errc::cancelled);
+  f.require_serving();
 }
 
 TEST_CASE("a read that is given up at any moment is cancelled, whatever it was at", "[system]") {
-  with_rows x;
+  with_rows f;
   // A schema that takes a while to load, and is loaded anew each time.
   std::vector<statement> tables;
   for (int i = 0; i < 400; ++i)
     tables.push_back({"CREATE TABLE t" + std::to_string(i) + " (a, b, c, d, UNIQUE (a, b))", {}});
-  must(x.db.write(write_of("host", tables)));
+  must(f.db.write(write_of("host", tables)));
   int given_up = 0;
   for (int i = 0; i < 200; ++i) {
-    must(x.db.write("host", i % 2 == 0 ? "CREATE VIEW v AS SELECT 1" : "DROP VIEW v"));
+    must(f.db.write("host", i % 2 == 0 ? "CREATE VIEW v AS SELECT 1" : "DROP VIEW v"));
     auto request = read_of("tester", endless, freshness::fresh);
     request.limits.timeout = 1min;
     request.cancel = cancel_token::make();
-    auto answer = x.db.read_async(request);
+    auto answer = f.db.read_async(request);
     auto moment = std::chrono::steady_clock::now() + i * 20us;
     while (std::chrono::steady_clock::now() < moment) {
     }
@@ -138,39 +138,39 @@ TEST_CASE("a read that is given up at any moment is cancelled, whatever it was a
 }
 
 TEST_CASE("cancelling a read that others share does not end it for them", "[system]") {
-  with_rows x;
+  with_rows f;
   const sql_text slow{"WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT "
                       "count(*), (SELECT count(*) FROM t) FROM c"};
   auto hasty = read_of("hasty", slow);
   hasty.cancel = cancel_token::make();
   auto patient = read_of("patient", slow);
   hasty.limits.timeout = patient.limits.timeout = std::chrono::minutes{1};
-  auto first = x.db.read_async(hasty);
-  await([&] { return x.host.status().cache.misses >= 1; });
-  auto second = x.db.read_async(patient);
+  auto first = f.db.read_async(hasty);
+  await([&] { return f.host.status().cache.misses >= 1; });
+  auto second = f.db.read_async(patient);
   hasty.cancel.cancel();
   CHECK(refused(answer_of(first)).code == errc::cancelled);
   CHECK((must(answer_of(second)).rows->at(0, 0) == value{3'000'000}));
 }
 
 TEST_CASE("min_seq is honoured, and refused when no commit has that number yet", "[system]") {
-  with_rows x;
-  auto seq = must(x.db.write("writer", "UPDATE t SET s = 'new' WHERE n = 1")).commit_seq;
+  with_rows f;
+  auto seq = must(f.db.write("writer", "UPDATE t SET s = 'new' WHERE n = 1")).commit_seq;
   auto request = read_of("tester", "SELECT s FROM t WHERE n = 1");
   request.min_seq = seq;
   for (auto source : {read_source::database, read_source::cache}) {
-    auto seen = must(x.db.read(request));
+    auto seen = must(f.db.read(request));
     CHECK(seen.as_of_seq >= seq);
     CHECK(seen.source == source);
     CHECK((seen.rows->at(0, 0) == value{"new"}));
   }
   request.min_seq = seq + 1;
-  CHECK(refused(x.db.read(request)).code == errc::invalid_request);
+  CHECK(refused(f.db.read(request)).code == errc::invalid_request);
   request.freshness = freshness::fresh;
-  CHECK(refused(x.db.read(request)).code == errc::invalid_request);
-  CHECK(must(x.db.write("writer", "UPDATE t SET s = 'newer' WHERE n = 1")).commit_seq == seq + 1);
+  CHECK(refused(f.db.read(request)).code == errc::invalid_request);
+  CHECK(must(f.db.write("writer", "UPDATE t SET s = 'newer' WHERE n = 1")).commit_seq == seq + 1);
   request.freshness = freshness::cached;
-  CHECK((must(x.db.read(request)).rows->at(0, 0) == value{"newer"}));
+  CHECK((must(f.db.read(request)).rows->at(0, 0) == value{"newer"}));
 }
 
 TEST_CASE("min_seq of a commit from before a restart is known at once", "[system]") {
@@ -189,10 +189,10 @@ TEST_CASE("min_seq of a commit from before a restart is known at once", "[system
 }
 
 TEST_CASE("statements that may answer differently each time are never cached", "[system]") {
-  with_rows x;
-  must(x.db.write("host", "CREATE VIEW dice AS SELECT n, random() AS r FROM t"));
-  must(x.db.write("host", "CREATE TABLE numbered (id INTEGER PRIMARY KEY AUTOINCREMENT)"));
-  must(x.db.write("host", "INSERT INTO numbered DEFAULT VALUES"));
+  with_rows f;
+  must(f.db.write("host", "CREATE VIEW dice AS SELECT n, random() AS r FROM t"));
+  must(f.db.write("host", "CREATE TABLE numbered (id INTEGER PRIMARY KEY AUTOINCREMENT)"));
+  must(f.db.write("host", "INSERT INTO numbered DEFAULT VALUES"));
   for (const char* sql :
        {"SELECT random()", "SELECT hex(randomblob(16))", "SELECT datetime('now')", "SELECT unixepoch()",
         "SELECT strftime('%s', 'now')", "SELECT current_timestamp", "SELECT julianday()", "SELECT r FROM dice LIMIT 1",
@@ -201,32 +201,32 @@ TEST_CASE("statements that may answer differently each time are never cached", "
         "SELECT count(*) FROM _sluice_commits", "SELECT name FROM pragma_table_info('t')",
         "EXPLAIN QUERY PLAN SELECT n FROM t"}) {
     INFO(sql);
-    CHECK(must(x.db.read("tester", sql)).source == read_source::database);
-    CHECK(must(x.db.read("tester", sql)).source == read_source::database);
+    CHECK(must(f.db.read("tester", sql)).source == read_source::database);
+    CHECK(must(f.db.read("tester", sql)).source == read_source::database);
   }
-  auto one = must(x.db.read("tester", "SELECT random()"));
-  auto two = must(x.db.read("tester", "SELECT random()"));
+  auto one = must(f.db.read("tester", "SELECT random()"));
+  auto two = must(f.db.read("tester", "SELECT random()"));
   CHECK_FALSE((one.rows->at(0, 0) == two.rows->at(0, 0)));
   // Text that only looks like such a function is cached.
-  CHECK(must(x.db.read("tester", "SELECT 'random()' FROM t LIMIT 1")).source == read_source::database);
-  CHECK(must(x.db.read("tester", "SELECT 'random()' FROM t LIMIT 1")).source == read_source::cache);
+  CHECK(must(f.db.read("tester", "SELECT 'random()' FROM t LIMIT 1")).source == read_source::database);
+  CHECK(must(f.db.read("tester", "SELECT 'random()' FROM t LIMIT 1")).source == read_source::cache);
 }
 
 TEST_CASE("with the cache off every read asks the database", "[system]") {
-  with_rows x{[](broker_config& cfg) { cfg.cache = false; }};
+  with_rows f{[](broker_config& cfg) { cfg.cache = false; }};
   for (int i = 0; i < 5; ++i)
-    CHECK(must(x.db.read("tester", "SELECT count(*) FROM t")).source == read_source::database);
-  auto cache = x.host.status().cache;
+    CHECK(must(f.db.read("tester", "SELECT count(*) FROM t")).source == read_source::database);
+  auto cache = f.host.status().cache;
   CHECK_FALSE(cache.enabled);
   CHECK(cache.hits == 0);
   CHECK(cache.entries == 0);
 }
 
 TEST_CASE("a fresh read goes to the database and shares nothing", "[system]") {
-  with_rows x;
+  with_rows f;
   for (int i = 0; i < 3; ++i) {
-    must(x.db.read("tester", "SELECT count(*) FROM t"));
-    CHECK(must(x.db.read(read_of("tester", "SELECT count(*) FROM t", freshness::fresh))).source
+    must(f.db.read("tester", "SELECT count(*) FROM t"));
+    CHECK(must(f.db.read(read_of("tester", "SELECT count(*) FROM t", freshness::fresh))).source
           == read_source::database);
   }
 }

@@ -32,19 +32,19 @@ std::vector<std::string> logs_in(const std::filesystem::path& root) {
 using names = std::vector<std::string>;
 
 read_request running_long(std::string id) {
-  auto x = read_of("reader", endless);
-  x.request_id = std::move(id);
-  x.limits.timeout = 10min;
-  return x;
+  auto result = read_of("reader", endless);
+  result.request_id = std::move(id);
+  result.limits.timeout = 10min;
+  return result;
 }
 
 /// Keeps the messages that it receives.
 struct ear {
   explicit ear(caf::actor_system& system) {
     auto take = [this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
-      return {[this](const invalidation& x) {
+      return {[this](const invalidation& invalidation) {
         std::lock_guard guard{mutex_};
-        heard_.push_back(x);
+        heard_.push_back(invalidation);
       }};
     };
     actor = system.spawn(take);
@@ -67,21 +67,21 @@ private:
 } // namespace
 
 TEST_CASE("a broker that is shut down leaves nothing beside its databases", "[system]") {
-  one_database x;
-  auto other = must(x.host.open_database("other.db"));
-  must(x.db.write("host", make_log));
-  must(x.db.write("agent", add, {1}));
+  one_database database;
+  auto other = must(database.host.open_database("other.db"));
+  must(database.db.write("host", make_log));
+  must(database.db.write("agent", add, {1}));
   must(other.write("host", make_log));
   for (int i = 0; i < 20; ++i) {
-    must(x.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
+    must(database.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
     must(other.read("reader", "SELECT count(*) FROM log"));
   }
-  must(x.host.audit({}));
-  CHECK(must(x.host.verify_audit()).intact());
-  CHECK(!logs_in(x.folder.path()).empty());
-  x.host.shutdown();
-  CHECK(logs_in(x.folder.path()) == names{});
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == 1);
+  must(database.host.audit({}));
+  CHECK(must(database.host.verify_audit()).intact());
+  CHECK(!logs_in(database.folder.path()).empty());
+  database.host.shutdown();
+  CHECK(logs_in(database.folder.path()) == names{});
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM log") == 1);
 }
 
 TEST_CASE("nothing is left of a database that was only read, or that only the audit looked at", "[system]") {
@@ -102,93 +102,95 @@ TEST_CASE("nothing is left of a database that was only read, or that only the au
 }
 
 TEST_CASE("queries that run do not hold up a shutdown, nor leave anything behind", "[system]") {
-  one_database x;
-  must(x.db.write("host", make_log));
-  must(x.db.write("agent", add, {1}));
+  one_database database;
+  must(database.db.write("host", make_log));
+  must(database.db.write("agent", add, {1}));
   std::vector<std::future<caf::expected<read_result>>> reads;
   for (int i = 0; i < 12; ++i) {
     auto request = running_long(std::to_string(i));
     request.query.params = {};
     request.query.sql = sql_text{endless.str() + " WHERE log.n <> " + std::to_string(i + 10)};
-    reads.push_back(x.db.read_async(request));
+    reads.push_back(database.db.read_async(request));
   }
-  await([&] { return x.host.status().cache.misses >= 12; });
-  auto write = x.db.write_async(write_of("agent", {{add, {2}}}));
+  await([&] { return database.host.status().cache.misses >= 12; });
+  auto write = database.db.write_async(write_of("agent", {{add, {2}}}));
   auto begin = std::chrono::steady_clock::now();
-  x.host.shutdown();
+  database.host.shutdown();
   CHECK(std::chrono::steady_clock::now() - begin < 30s);
   for (auto& read : reads)
     CHECK(refused(answer_of(read)).code == errc::unavailable);
   auto written = answer_of(write);
-  CHECK(logs_in(x.folder.path()) == names{});
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == (written ? 2 : 1));
+  CHECK(logs_in(database.folder.path()) == names{});
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM log") == (written ? 2 : 1));
 }
 
 TEST_CASE("a database that another process has open keeps its files, until that process closes it", "[system]") {
-  one_database x;
-  must(x.db.write("host", make_log));
-  auto someone = std::make_unique<external_process>(x.file());
+  one_database database;
+  must(database.db.write("host", make_log));
+  auto someone = std::make_unique<external_process>(database.file());
   someone->run("SELECT count(*) FROM log");
-  must(x.db.write("agent", add, {1}));
-  x.host.shutdown();
-  CHECK(logs_in(x.folder.path()) == names{"app.db-shm", "app.db-wal"});
+  must(database.db.write("agent", add, {1}));
+  database.host.shutdown();
+  CHECK(logs_in(database.folder.path()) == names{"app.db-shm", "app.db-wal"});
   someone->run("INSERT INTO log (n) VALUES (2)");
   someone.reset();
-  CHECK(logs_in(x.folder.path()) == names{});
-  CHECK(integer_of(x.file(), "SELECT count(*) FROM log") == 2);
+  CHECK(logs_in(database.folder.path()) == names{});
+  CHECK(integer_of(database.file(), "SELECT count(*) FROM log") == 2);
 }
 
 TEST_CASE("nothing is left when an actor was killed before the shutdown", "[system]") {
-  one_database x;
-  must(x.db.write("host", make_log));
-  must(x.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
-  auto restarts = x.host.status().restarts;
+  one_database database;
+  must(database.db.write("host", make_log));
+  must(database.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
+  auto restarts = database.host.status().restarts;
   switch (GENERATE(range(0, 3))) {
-  case 0: caf::anon_send_exit(must(x.host.actors().context("app.db").route()).writer, caf::exit_reason::kill); break;
-  case 1: caf::anon_send_exit(x.host.actors().cache(), caf::exit_reason::kill); break;
-  default: caf::anon_send_exit(x.host.actors().audit(), caf::exit_reason::kill);
+  case 0:
+    caf::anon_send_exit(must(database.host.actors().context("app.db").route()).writer, caf::exit_reason::kill);
+    break;
+  case 1: caf::anon_send_exit(database.host.actors().cache(), caf::exit_reason::kill); break;
+  default: caf::anon_send_exit(database.host.actors().audit(), caf::exit_reason::kill);
   }
-  await([&] { return x.host.status().restarts > restarts; });
-  x.host.shutdown();
-  CHECK(logs_in(x.folder.path()) == names{});
+  await([&] { return database.host.status().restarts > restarts; });
+  database.host.shutdown();
+  CHECK(logs_in(database.folder.path()) == names{});
 }
 
 TEST_CASE("a query that runs is interrupted by cancelling its id, and its reader serves on", "[system]") {
-  one_database x{[](broker_config& cfg) { cfg.readers = 1; }};
-  must(x.db.write("host", make_log));
-  must(x.db.write("agent", add, {1}));
-  auto reading = x.db.read_async(running_long("long"));
-  await([&] { return x.host.status().cache.misses >= 1; });
-  caf::scoped_actor self{x.host.system()};
+  one_database database{[](broker_config& cfg) { cfg.readers = 1; }};
+  must(database.db.write("host", make_log));
+  must(database.db.write("agent", add, {1}));
+  auto reading = database.db.read_async(running_long("long"));
+  await([&] { return database.host.status().cache.misses >= 1; });
+  caf::scoped_actor self{database.host.system()};
   auto cancel = [&](const std::string& id) {
     auto found = false;
-    self->request(x.host.actors().cache(), caf::infinite, cancel_atom{}, id)
-      .receive([&](bool was) { found = was; }, [](const caf::error& why) { FAIL(describe(why).message); });
+    self->request(database.host.actors().cache(), caf::infinite, cancel_atom{}, id)
+      .receive([&](bool was) { found = was; }, [](const caf::error& error) { FAIL(describe(error).message); });
     return found;
   };
   CHECK_FALSE(cancel("other"));
   CHECK(cancel("long"));
-  auto why = refused(answer_of(reading));
-  CHECK(why.code == errc::cancelled);
-  CHECK(why.request_id == "long");
+  auto error = refused(answer_of(reading));
+  CHECK(error.code == errc::cancelled);
+  CHECK(error.request_id == "long");
   // With one reader, this answer means that the query has ended.
-  must(x.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
+  must(database.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
   audit_query query;
   query.status = "cancelled";
-  await([&] { return must(x.host.audit(query)).records.size() == 1; });
-  CHECK(must(x.host.audit(query)).records[0].request_id == "long");
+  await([&] { return must(database.host.audit(query)).records.size() == 1; });
+  CHECK(must(database.host.audit(query)).records[0].request_id == "long");
 }
 
 TEST_CASE("a listener gets every commit once and in order, under many writers", "[system]") {
-  one_database x;
-  ear listener{x.host.system()};
-  x.db.listen(listener.actor);
-  must(x.db.write("host", make_log));
+  one_database database;
+  ear listener{database.host.system()};
+  database.db.listen(listener.actor);
+  must(database.db.write("host", make_log));
   std::vector<std::future<caf::expected<write_result>>> writes;
   uint64_t last = 0;
   for (int i = 0; i < 50; ++i) {
     for (int k = 0; k < 20; ++k)
-      writes.push_back(x.db.write_async(write_of("agent", {{add, {i * 20 + k}}})));
+      writes.push_back(database.db.write_async(write_of("agent", {{add, {i * 20 + k}}})));
     for (auto& write : std::exchange(writes, {}))
       last = std::max(last, must(answer_of(write)).commit_seq);
   }
@@ -200,14 +202,14 @@ TEST_CASE("a listener gets every commit once and in order, under many writers", 
     CHECK(heard[i].db == "app.db");
     CHECK((i == 0 || heard[i].tables == names{"log"}));
   }
-  external_process someone{x.file()};
+  external_process someone{database.file()};
   someone.run("INSERT INTO log (n) VALUES (-1)");
-  must(x.db.write("agent", add, {-2}));
+  must(database.db.write("agent", add, {-2}));
   await([&] { return listener.heard().back().commit_seq == last + 1; });
   heard = listener.heard();
   CHECK(heard[heard.size() - 2].commit_seq == 0);
   CHECK(heard[heard.size() - 2].everything);
-  x.db.unlisten(listener.actor);
+  database.db.unlisten(listener.actor);
 }
 
 TEST_CASE("a broker may be given a lock that was taken before, and actors may open databases without blocking",
@@ -222,7 +224,7 @@ TEST_CASE("a broker may be given a lock that was taken before, and actors may op
   std::promise<caf::expected<write_result>> answer;
   auto asked = answer.get_future();
   host.system().spawn([&](caf::event_based_actor* self) {
-    auto fail = [&](caf::error& why) { answer.set_value(std::move(why)); };
+    auto fail = [&](caf::error& error) { answer.set_value(std::move(error)); };
     host.open_database(self, "app.db")
       .then(
         [&, self, fail](caf::ok_atom) {

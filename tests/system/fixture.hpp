@@ -40,22 +40,22 @@ inline broker open_broker(const std::filesystem::path& root) {
 }
 
 /// The value, or a failed test with what went wrong.
-template <class T> T must(caf::expected<T> x) {
-  if (!x)
-    FAIL(std::string{to_string(describe(x.error()).code)} + ": " + describe(x.error()).message);
-  return std::move(*x);
+template <class T> T must(caf::expected<T> result) {
+  if (!result)
+    FAIL(std::string{to_string(describe(result.error()).code)} + ": " + describe(result.error()).message);
+  return std::move(*result);
 }
 
-inline void must(caf::expected<void> x) {
-  if (!x)
-    FAIL(std::string{to_string(describe(x.error()).code)} + ": " + describe(x.error()).message);
+inline void must(caf::expected<void> result) {
+  if (!result)
+    FAIL(std::string{to_string(describe(result.error()).code)} + ": " + describe(result.error()).message);
 }
 
 /// Why it failed, or a failed test because it did not.
-template <class T> failure refused(const caf::expected<T>& x) {
-  if (x)
+template <class T> failure refused(const caf::expected<T>& result) {
+  if (result)
     FAIL("this was to be refused, and was not");
-  return describe(x.error());
+  return describe(result.error());
 }
 
 /// The answer, or a failed test when there is none after a minute.
@@ -76,19 +76,19 @@ template <class Event> void await(Event has_come) {
 }
 
 inline write_request write_of(std::string agent, std::vector<statement> statements, std::string key = {}) {
-  write_request x;
-  x.agent = std::move(agent);
-  x.statements = std::move(statements);
-  x.idempotency_key = std::move(key);
-  return x;
+  write_request result;
+  result.agent = std::move(agent);
+  result.statements = std::move(statements);
+  result.idempotency_key = std::move(key);
+  return result;
 }
 
-inline read_request read_of(std::string agent, sql_text sql, freshness how = freshness::cached) {
-  read_request x;
-  x.agent = std::move(agent);
-  x.query.sql = std::move(sql);
-  x.freshness = how;
-  return x;
+inline read_request read_of(std::string agent, sql_text sql, freshness mode = freshness::cached) {
+  read_request result;
+  result.agent = std::move(agent);
+  result.query.sql = std::move(sql);
+  result.freshness = mode;
+  return result;
 }
 
 /// Asks a file without a broker; the first column of every row.
@@ -173,8 +173,8 @@ public:
     posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
     std::vector<char*> argv{program.data()};
-    for (auto& x : arguments)
-      argv.push_back(x.data());
+    for (auto& argument : arguments)
+      argv.push_back(argument.data());
     argv.push_back(nullptr);
     REQUIRE(posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv.data(), environ) == 0);
     posix_spawn_file_actions_destroy(&actions);

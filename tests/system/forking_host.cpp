@@ -18,12 +18,12 @@ using namespace sluice;
 using namespace sluice::test::lifetimes;
 using sluice::test::lifetimes::say;
 
-template <class T> std::string name_of(const caf::expected<T>& x) {
-  return x ? "ok" : fmt::format("{}: {}", to_string(code_of(x.error())), describe(x.error()).message);
+template <class T> std::string name_of(const caf::expected<T>& result) {
+  return result ? "ok" : fmt::format("{}: {}", to_string(code_of(result.error())), describe(result.error()).message);
 }
 
-template <class T> void say(const char* what, const caf::expected<T>& x) {
-  say(fmt::format("{} {}", what, name_of(x)));
+template <class T> void say(const char* action, const caf::expected<T>& result) {
+  say(fmt::format("{} {}", action, name_of(result)));
 }
 
 std::array<int, 2> make_pipe() {
@@ -169,8 +169,8 @@ void fork_while_writing() {
       need(guest->write(insert(static_cast<int64_t>(i) + 1)));
     });
   is_over = true;
-  for (auto& x : writers)
-    x.join();
+  for (auto& writer : writers)
+    writer.join();
 }
 
 // The child takes over the store that its parent led.

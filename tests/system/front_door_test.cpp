@@ -33,8 +33,8 @@ std::unique_ptr<client> connect(const std::filesystem::path& root, bool require_
   return must(open_client(root, std::move(options)));
 }
 
-write_request add(int64_t x) {
-  auto request = write_of("guest", {{"INSERT INTO t VALUES (?)", {x}}});
+write_request add(int64_t number) {
+  auto request = write_of("guest", {{"INSERT INTO t VALUES (?)", {number}}});
   request.db = "app.db";
   return request;
 }
@@ -45,25 +45,25 @@ write_request make_table() {
   return request;
 }
 
-int64_t count(client& x) {
+int64_t count(client& client) {
   read_request request;
   request.db = "app.db";
   request.agent = "guest";
   request.query = {"SELECT count(*) FROM t", {}};
-  return *must(x.read(request)).rows->row(0)[0].integer();
+  return *must(client.read(request)).rows->row(0)[0].integer();
 }
 
 } // namespace
 
 TEST_CASE("a host that shares its broker is the leader that others find", "[system]") {
   temp_dir folder;
-  host x{folder.path()};
+  host f{folder.path()};
   auto guest = connect(folder.path());
   must(guest->write(make_table()));
   must(guest->write(add(1)));
   CHECK(must(guest->status()).at("leader").at("pid") == getpid());
   // The host's own requests and those of others see each other.
-  auto db = must(x.leader.open_database("app.db"));
+  auto db = must(f.leader.open_database("app.db"));
   must(db.write("host", "INSERT INTO t VALUES (2)"));
   CHECK(count(*guest) == 2);
 }
@@ -84,7 +84,7 @@ TEST_CASE("when the host leaves, its guests go on with the next leader", "[syste
 
 TEST_CASE("futures of many requests over one connection are all fulfilled", "[system]") {
   temp_dir folder;
-  host x{folder.path()};
+  host f{folder.path()};
   auto guest = connect(folder.path());
   must(guest->write(make_table()));
   std::vector<std::future<caf::expected<write_result>>> writes;
@@ -102,7 +102,7 @@ TEST_CASE("futures of many requests over one connection are all fulfilled", "[sy
 
 TEST_CASE("requests that wait for their database to open keep their order", "[system]") {
   temp_dir folder;
-  host x{folder.path()};
+  host f{folder.path()};
   raw_line_client guest{folder.path() / ".sluice" / "broker.sock"};
   std::string all;
   for (int i = 0; i < 200; ++i) {
@@ -112,7 +112,7 @@ TEST_CASE("requests that wait for their database to open keep their order", "[sy
   guest.send(all);
   for (int i = 0; i < 200; ++i)
     REQUIRE(guest.answer().contains("result"));
-  auto rows = must(must(x.leader.open_database("app.db")).read("host", "SELECT x FROM t ORDER BY rowid")).rows;
+  auto rows = must(must(f.leader.open_database("app.db")).read("host", "SELECT x FROM t ORDER BY rowid")).rows;
   REQUIRE(rows->size() == 199);
   for (size_t i = 0; i < 199; ++i)
     CHECK(*rows->row(i)[0].integer() == static_cast<int64_t>(i) + 1);
@@ -120,17 +120,17 @@ TEST_CASE("requests that wait for their database to open keep their order", "[sy
 
 TEST_CASE("a subscriber is notified of the host's own writes", "[system]") {
   temp_dir folder;
-  host x{folder.path()};
-  auto db = must(x.leader.open_database("app.db"));
+  host f{folder.path()};
+  auto db = must(f.leader.open_database("app.db"));
   must(db.write("host", "CREATE TABLE t (x)"));
   raw_line_client guest{folder.path() / ".sluice" / "broker.sock"};
   guest.send(request_line(1, "subscribe", {{"db", "app.db"}, {"tables", {"t"}}}));
   auto as_of = guest.answer().at("result").at("as_of_seq").get<uint64_t>();
   auto written = must(db.write("host", "INSERT INTO t VALUES (1)"));
-  auto told = guest.answer();
-  CHECK(told.at("method") == "invalidation");
-  CHECK(told.at("params").at("commit_seq") == written.commit_seq);
-  CHECK(told.at("params").at("tables") == nlohmann::json{"t"});
+  auto notification = guest.answer();
+  CHECK(notification.at("method") == "invalidation");
+  CHECK(notification.at("params").at("commit_seq") == written.commit_seq);
+  CHECK(notification.at("params").at("tables") == nlohmann::json{"t"});
   CHECK(written.commit_seq == as_of + 1);
 }
 
@@ -139,14 +139,14 @@ TEST_CASE("a host is notified when a client asks it to stop, and refuses nothing
   std::promise<std::string> wanted;
   front_door_options options;
   options.stop_wanted = [&](std::string_view reason) { wanted.set_value(std::string{reason}); };
-  host x{folder.path(), std::move(options)};
+  host f{folder.path(), std::move(options)};
   auto guest = connect(folder.path());
   CHECK(must(guest->call("shutdown", nlohmann::json::object())).at("stopping") == true);
   auto reason = wanted.get_future();
   REQUIRE(reason.wait_for(std::chrono::minutes{1}) == std::future_status::ready);
   CHECK(reason.get() == "a client asked for it");
   must(guest->write(make_table()));
-  x.leave();
+  f.leave();
 }
 
 TEST_CASE("a host whose folder is deleted is notified", "[system]") {
@@ -155,12 +155,12 @@ TEST_CASE("a host whose folder is deleted is notified", "[system]") {
   std::promise<std::string> wanted;
   front_door_options options;
   options.stop_wanted = [&](std::string_view reason) { wanted.set_value(std::string{reason}); };
-  host x{folder.path() / "store", std::move(options)};
+  host f{folder.path() / "store", std::move(options)};
   std::filesystem::remove_all(folder.path() / "store" / ".sluice");
   auto reason = wanted.get_future();
   REQUIRE(reason.wait_for(std::chrono::minutes{1}) == std::future_status::ready);
   CHECK(reason.get() == "its lock file is gone, or its folder was moved");
-  x.leave();
+  f.leave();
 }
 
 } // namespace sluice::test::front_door_test

@@ -61,8 +61,8 @@ means make_small_disk(const std::string& folder, bool wants_file_bound) {
   return means::file_bound;
 }
 
-void make_room(means how, const std::string& ballast) {
-  if (how == means::tmpfs)
+void make_room(means disk, const std::string& ballast) {
+  if (disk == means::tmpfs)
     unlink(ballast.c_str());
   rlimit none{RLIM_INFINITY, RLIM_INFINITY};
   setrlimit(RLIMIT_FSIZE, &none);
@@ -70,7 +70,7 @@ void make_room(means how, const std::string& ballast) {
 
 class scenario {
 public:
-  scenario(means how, std::string folder) : how_(how), folder_(std::move(folder)) {}
+  scenario(means disk, std::string folder) : disk_(disk), folder_(std::move(folder)) {}
 
   bool run() {
     auto ballast = folder_ + "/ballast";
@@ -91,7 +91,7 @@ public:
       return wrong("the table cannot be made", made.error());
     if (!fill(*db) || !refuse_again(*db) || !log_in_vain(*broker))
       return false;
-    make_room(how_, ballast);
+    make_room(disk_, ballast);
     if (!append(*db, 1'000'000))
       return wrong("nothing can be written after room was made");
     if (!check_audit(*broker) || !check_log(*broker))
@@ -107,15 +107,15 @@ private:
       acknowledged_.insert(n);
       return true;
     }
-    auto why = sluice::describe(done.error());
-    code_ = why.code;
-    if (why.outcome != sluice::outcome::not_committed)
+    auto error = sluice::describe(done.error());
+    code_ = error.code;
+    if (error.outcome != sluice::outcome::not_committed)
       return wrong("a refused write did not say not_committed");
     return false;
   }
 
   bool is_full() const {
-    return code_ == sluice::errc::disk_full || (how_ == means::file_bound && code_ == sluice::errc::io_error);
+    return code_ == sluice::errc::disk_full || (disk_ == means::file_bound && code_ == sluice::errc::io_error);
   }
 
   bool fill(const sluice::database& db) {
@@ -130,7 +130,7 @@ private:
   bool refuse_again(const sluice::database& db) {
     for (int n = most_writes; n < most_writes + 5; ++n) {
       if (append(db, n)) {
-        if (how_ == means::file_bound)
+        if (disk_ == means::file_bound)
           continue;
         return wrong("a write of the same size fitted after all");
       }
@@ -154,8 +154,8 @@ private:
       broker.log(sluice::log_level::info, "writer", std::to_string(n));
     // Has them written, or tried.
     static_cast<void>(broker.recent_logs({}));
-    auto x = broker.status().log;
-    return (how_ == means::file_bound || (x.failing && x.queued == log_entries))
+    auto status = broker.status().log;
+    return (disk_ == means::file_bound || (status.failing && status.queued == log_entries))
            || wrong("the log was written on a full disk, or entries are missing");
   }
 
@@ -201,12 +201,12 @@ private:
     return true;
   }
 
-  bool wrong(const char* what, const caf::error& why = {}) {
-    std::printf("WRONG: %s%s%s\n", what, why ? ": " : "", sluice::describe(why).message.c_str());
+  bool wrong(const char* action, const caf::error& error = {}) {
+    std::printf("WRONG: %s%s%s\n", action, error ? ": " : "", sluice::describe(error).message.c_str());
     return false;
   }
 
-  means how_;
+  means disk_;
   std::string folder_;
   std::set<int> acknowledged_;
   sluice::errc code_ = sluice::errc::internal;
@@ -217,7 +217,7 @@ private:
 int main(int argc, char** argv) {
   if (argc != 2 && argc != 3)
     return 2;
-  auto how = make_small_disk(argv[1], argc == 3);
-  std::printf("%s\n", how == means::tmpfs ? "tmpfs" : "a bound on the size of files");
-  return scenario{how, argv[1]}.run() ? 0 : 1;
+  auto disk = make_small_disk(argv[1], argc == 3);
+  std::printf("%s\n", disk == means::tmpfs ? "tmpfs" : "a bound on the size of files");
+  return scenario{disk, argv[1]}.run() ? 0 : 1;
 }

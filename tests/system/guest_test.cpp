@@ -37,15 +37,15 @@ caf::expected<std::unique_ptr<client>> connect(const std::filesystem::path& root
 std::filesystem::path socket_of(const temp_dir& folder) { return folder.path() / ".sluice" / "broker.sock"; }
 
 write_request make_table() {
-  auto x = write_of("guest", {{"CREATE TABLE IF NOT EXISTS t (n INTEGER NOT NULL)", {}}});
-  x.db = "app.db";
-  return x;
+  auto result = write_of("guest", {{"CREATE TABLE IF NOT EXISTS t (n INTEGER NOT NULL)", {}}});
+  result.db = "app.db";
+  return result;
 }
 
 broker_config config_of(const std::filesystem::path& root) {
-  broker_config x;
-  x.root = root;
-  return x;
+  broker_config result;
+  result.root = root;
+  return result;
 }
 
 std::string this_process() { return "this process (pid " + std::to_string(getpid()) + ")"; }
@@ -136,9 +136,9 @@ TEST_CASE("a client that is destroyed ends the calls that threads wait for in it
     each.join();
   mallopt(M_PERTURB, 0);
   for (const auto& each : answers) {
-    auto why = refused(each);
-    CHECK(why.code == errc::cancelled);
-    CHECK(why.outcome == outcome::unknown);
+    auto error = refused(each);
+    CHECK(error.code == errc::cancelled);
+    CHECK(error.outcome == outcome::unknown);
   }
 }
 
@@ -194,14 +194,14 @@ TEST_CASE("the same folder twice in one process is refused at once, by whatever 
   std::filesystem::create_directory_symlink(folder.path(), links / "link");
   auto host = open_broker(folder.path());
   for (const auto& root : {folder.path(), links / "link", folder.path() / "." / ".." / folder.path().filename()}) {
-    auto why = at_once([&] { return refused(broker::open(config_of(root))); });
-    CHECK(why.code == errc::busy);
-    CHECK_THAT(why.message, Contains(this_process() + " leads this store already"));
+    auto error = at_once([&] { return refused(broker::open(config_of(root))); });
+    CHECK(error.code == errc::busy);
+    CHECK_THAT(error.message, Contains(this_process() + " leads this store already"));
   }
   for (auto require_broker : {true, false}) {
-    auto why = at_once([&] { return refused(connect(folder.path(), require_broker)); });
-    CHECK(why.code == errc::busy);
-    CHECK_THAT(why.message, Contains(this_process() + " leads this store itself"));
+    auto error = at_once([&] { return refused(connect(folder.path(), require_broker)); });
+    CHECK(error.code == errc::busy);
+    CHECK_THAT(error.message, Contains(this_process() + " leads this store itself"));
   }
   // Not for longer than it is so.
   CHECK_FALSE(host.shutdown());
@@ -213,10 +213,10 @@ TEST_CASE("a folder that a broker of this process uses as part of its store is r
   std::filesystem::create_directory(folder.path() / "sub");
   auto host = open_broker(folder.path());
   must(must(host.open_database("sub/app.db")).write("host", "CREATE TABLE t (n)"));
-  auto why = at_once([&] { return refused(broker::open(config_of(folder.path() / "sub"))); });
-  CHECK(why.code == errc::busy);
-  CHECK_THAT(why.message, Contains(this_process() + " has databases of this folder open"));
-  CHECK(at_once([&] { return refused(connect(folder.path() / "sub")); }).message == why.message);
+  auto error = at_once([&] { return refused(broker::open(config_of(folder.path() / "sub"))); });
+  CHECK(error.code == errc::busy);
+  CHECK_THAT(error.message, Contains(this_process() + " has databases of this folder open"));
+  CHECK(at_once([&] { return refused(connect(folder.path() / "sub")); }).message == error.message);
 }
 
 TEST_CASE("a folder that is a store of its own is no part of the one around it", "[system]") {
@@ -255,35 +255,35 @@ TEST_CASE("no broker is opened with settings that no file could have", "[system]
 }
 
 TEST_CASE("a request for another database than that of its handle is refused", "[system]") {
-  one_database x;
-  must(x.host.open_database("other.db"));
-  must(x.db.write("host", "CREATE TABLE t (n)"));
+  one_database database;
+  must(database.host.open_database("other.db"));
+  must(database.db.write("host", "CREATE TABLE t (n)"));
   auto write = write_of("host", {{"INSERT INTO t VALUES (1)", {}}});
   auto read = read_of("host", "SELECT count(*) FROM t");
   for (const auto* name : {"", "app.db", "./app.db"}) {
     write.db = read.db = name;
-    must(x.db.write(write));
-    must(x.db.write_async(write).get());
-    must(x.db.read(read));
-    must(x.db.read_async(read).get());
-    must(x.db.open_cursor(read));
+    must(database.db.write(write));
+    must(database.db.write_async(write).get());
+    must(database.db.read(read));
+    must(database.db.read_async(read).get());
+    must(database.db.open_cursor(read));
   }
   for (const auto* name : {"other.db", "missing.db", "../app.db", "app.db\xe9"}) {
     INFO(name);
     write.db = read.db = name;
-    CHECK(refused(x.db.write(write)).code == errc::invalid_request);
-    CHECK(refused(x.db.write_async(write).get()).code == errc::invalid_request);
-    CHECK(refused(x.db.read(read)).code == errc::invalid_request);
-    CHECK(refused(x.db.read_async(read).get()).code == errc::invalid_request);
-    CHECK(refused(x.db.open_cursor(read)).code == errc::invalid_request);
-    CHECK_FALSE(x.db.cached(read));
+    CHECK(refused(database.db.write(write)).code == errc::invalid_request);
+    CHECK(refused(database.db.write_async(write).get()).code == errc::invalid_request);
+    CHECK(refused(database.db.read(read)).code == errc::invalid_request);
+    CHECK(refused(database.db.read_async(read).get()).code == errc::invalid_request);
+    CHECK(refused(database.db.open_cursor(read)).code == errc::invalid_request);
+    CHECK_FALSE(database.db.cached(read));
   }
-  CHECK(x.number("SELECT count(*) FROM t") == 6);
+  CHECK(database.number("SELECT count(*) FROM t") == 6);
   // By the name that was asked for.
   audit_query query;
   query.db = "other.db";
   query.status = "invalid_request";
-  await([&] { return must(x.host.audit(query)).records.size() == 5; });
+  await([&] { return must(database.host.audit(query)).records.size() == 5; });
 }
 
 } // namespace sluice::test::guest_test

@@ -31,7 +31,9 @@ const sql_text note_transfer{"INSERT INTO transfers (name) VALUES (?)"};
 
 int64_t now_ns() { return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count(); }
 
-json json_of(const value& x) { return x.integer() ? json(*x.integer()) : x.text() ? json(*x.text()) : json(); }
+json json_of(const value& cell) {
+  return cell.integer() ? json(*cell.integer()) : cell.text() ? json(*cell.text()) : json();
+}
 
 // One thread's part of a history; written down at the end, for the threads are to be as fast as they can.
 class agent {
@@ -56,26 +58,27 @@ public:
   }
 
   void look_at_list() {
-    read("list:l", {read_list, {}}, [](const rowset& x) {
+    read("list:l", {read_list, {}}, [](const rowset& rowset) {
       auto items = json::array();
-      for (size_t i = 0; i < x.size(); ++i)
-        items.push_back(json_of(x.at(i, 0)));
+      for (size_t i = 0; i < rowset.size(); ++i)
+        items.push_back(json_of(rowset.at(i, 0)));
       return items;
     });
   }
 
   void look_at_order() {
-    read("bank:b", {"SELECT name FROM transfers ORDER BY id", {}}, [](const rowset& x) {
+    read("bank:b", {"SELECT name FROM transfers ORDER BY id", {}}, [](const rowset& rowset) {
       auto names = json::array();
-      for (size_t i = 0; i < x.size(); ++i)
-        names.push_back(json_of(x.at(i, 0)));
+      for (size_t i = 0; i < rowset.size(); ++i)
+        names.push_back(json_of(rowset.at(i, 0)));
       return names;
     });
     lines_[lines_.size() - 2]["do"] = "order";
   }
 
-  bool write(std::string object, const char* what, json value, std::vector<statement> statements, bool swaps = false) {
-    begin(std::move(object), what, std::move(value));
+  bool write(std::string object, const char* action, json value, std::vector<statement> statements,
+             bool swaps = false) {
+    begin(std::move(object), action, std::move(value));
     auto done = db_.write(write_of("agent", std::move(statements)));
     if (!done) {
       end(describe(done.error()).outcome == outcome::unknown ? "unknown" : "failed");
@@ -89,8 +92,8 @@ public:
   }
 
   void write_down(std::ostream& out) const {
-    for (const auto& x : lines_)
-      out << x.dump() << '\n';
+    for (const auto& line : lines_)
+      out << line.dump() << '\n';
   }
 
 private:
@@ -118,18 +121,18 @@ private:
 
   void look_at_register() {
     auto key = pick(registers);
-    read("register:" + std::to_string(key), {read_register, {key}}, [&](const rowset& x) {
-      seen_[static_cast<size_t>(key)] = x.at(0, 0);
-      return json_of(x.at(0, 0));
+    read("register:" + std::to_string(key), {read_register, {key}}, [&](const rowset& rowset) {
+      seen_[static_cast<size_t>(key)] = rowset.at(0, 0);
+      return json_of(rowset.at(0, 0));
     });
   }
 
   void look_at_bank() {
-    read("bank:b", {read_bank, {}}, [](const rowset& x) {
+    read("bank:b", {read_bank, {}}, [](const rowset& rowset) {
       auto balances = json::array();
-      for (size_t i = 0; i < x.size(); ++i)
-        balances.push_back(json_of(x.at(i, 1)));
-      return json{json_of(x.at(0, 0)), balances};
+      for (size_t i = 0; i < rowset.size(); ++i)
+        balances.push_back(json_of(rowset.at(i, 1)));
+      return json{json_of(rowset.at(0, 0)), balances};
     });
   }
 
@@ -145,8 +148,8 @@ private:
       lines_.back()["result"] = result_of(*seen->rows);
   }
 
-  void begin(std::string object, const char* what, json value) {
-    lines_.push_back({{"process", name_}, {"id", lines_.size()}, {"object", std::move(object)}, {"do", what}});
+  void begin(std::string object, const char* action, json value) {
+    lines_.push_back({{"process", name_}, {"id", lines_.size()}, {"object", std::move(object)}, {"do", action}});
     lines_.back()["value"] = std::move(value);
     lines_.back()["start"] = now_ns();
   }
@@ -199,8 +202,8 @@ template <class Meanwhile> void check_history(one_database& store, int operation
     threads.emplace_back([&x, operations] { x.run(operations); });
   std::atomic<bool> stop{false};
   std::thread other{[&] { meanwhile(stop); }};
-  for (auto& x : threads)
-    x.join();
+  for (auto& each : threads)
+    each.join();
   stop = true;
   other.join();
   // The last kill may not have been noticed by now; this request is behind it.
@@ -216,8 +219,8 @@ template <class Meanwhile> void check_history(one_database& store, int operation
   {
     std::ofstream out{file};
     founder.write_down(out);
-    for (const auto& x : agents)
-      x.write_down(out);
+    for (const auto& item : agents)
+      item.write_down(out);
   }
   verdict_on(file);
 }

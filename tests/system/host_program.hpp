@@ -36,8 +36,8 @@ inline int run_case(int argc, char** argv, const std::map<std::string, std::func
   try {
     cases.at(argv[1])();
     return 0;
-  } catch (const std::exception& why) {
-    say(why.what());
+  } catch (const std::exception& error) {
+    say(error.what());
     return 1;
   }
 }

@@ -61,9 +61,9 @@ struct stepped_service {
 
   // How the request ended; empty as long as it has not.
   std::string end_of(const std::string& request_id) const {
-    for (const auto& x : must(host.audit({})).records)
-      if (x.request_id == request_id)
-        return x.status;
+    for (const auto& record : must(host.audit({})).records)
+      if (record.request_id == request_id)
+        return record.status;
     return {};
   }
 
@@ -101,14 +101,14 @@ json write_params(const std::string& db, const std::string& request_id) {
 
 TEST_CASE("a client may leave at every event of its write, which is recorded, and done or not begun",
           "[system][leaving]") {
-  stepped_service x;
+  stepped_service f;
   auto answered = false;
   for (size_t events = 0; !answered; ++events) {
     // Its database is opened by the first write.
     auto name = std::to_string(events);
-    answered = x.leave(x.open_handler(), events, "write", write_params(name + ".db", "write-" + name));
-    if (x.await_end("write-" + name))
-      CHECK(x.ask("read", {{"db", name + ".db"}, {"sql", "SELECT count(*) FROM u"}}).at("rows") == json{{1}});
+    answered = f.leave(f.open_handler(), events, "write", write_params(name + ".db", "write-" + name));
+    if (f.await_end("write-" + name))
+      CHECK(f.ask("read", {{"db", name + ".db"}, {"sql", "SELECT count(*) FROM u"}}).at("rows") == json{{1}});
     else
       CHECK_FALSE(answered);
   }
@@ -116,19 +116,19 @@ TEST_CASE("a client may leave at every event of its write, which is recorded, an
   for (size_t events = 0; !through_mcp; ++events) {
     auto params = write_params("mcp" + std::to_string(events) + ".db", "");
     params.erase("request_id");
-    through_mcp = x.leave(x.open_mcp(), events, "tools/call", {{"name", "sluice_write"}, {"arguments", params}});
-    x.await_event([&] {
+    through_mcp = f.leave(f.open_mcp(), events, "tools/call", {{"name", "sluice_write"}, {"arguments", params}});
+    f.await_event([&] {
       audit_query query;
       query.agent = "mcp";
-      return must(x.host.audit(query)).records.size() == events + 1;
+      return must(f.host.audit(query)).records.size() == events + 1;
     });
   }
 }
 
 TEST_CASE("a client may leave at every event of every method, without an effect on other clients",
           "[system][leaving]") {
-  stepped_service x;
-  x.make_table("app.db");
+  stepped_service f;
+  f.make_table("app.db");
   json row{{"db", "app.db"}, {"table", "t"}, {"key", {{"k", 2}}}};
   auto put = row;
   put["operation"] = "upsert";
@@ -182,20 +182,20 @@ TEST_CASE("a client may leave at every event of every method, without an effect 
       auto text = params.dump();
       if (auto at = text.find('%'); at != std::string::npos)
         text.replace(at, 1, std::to_string(++number));
-      answered = x.leave(x.open_handler(), events, method, json::parse(text));
-      CHECK(x.ask("ping", json::object()).at("pong") == true);
+      answered = f.leave(f.open_handler(), events, method, json::parse(text));
+      CHECK(f.ask("ping", json::object()).at("pong") == true);
     }
   }
   // The requests that they left behind have ended by then.
-  x.ask("flush", json::object());
-  CHECK(x.ask("read", {{"db", "app.db"}, {"sql", "SELECT count(*) FROM t"}}).at("rows") == json{{2}});
+  f.ask("flush", json::object());
+  CHECK(f.ask("read", {{"db", "app.db"}, {"sql", "SELECT count(*) FROM t"}}).at("rows") == json{{2}});
 }
 
 TEST_CASE("a client that leaves with calls under way costs its broker nothing but their answers", "[system][leaving]") {
-  stepped_service x;
+  stepped_service f;
   for (auto i = 0; i < 20; ++i) {
     auto name = std::to_string(i);
-    auto port = x.open_handler();
+    auto port = f.open_handler();
     auto gone = std::make_shared<bool>(false);
     for (auto j = 0; j < 5; ++j)
       port->call("write", write_params(name + ".db", name + "-" + std::to_string(j)),
@@ -203,15 +203,15 @@ TEST_CASE("a client that leaves with calls under way costs its broker nothing bu
     port->call("read", {{"db", name + ".db"}, {"sql", "SELECT 1"}}, [](const rpc::answer&) {});
     port->call("subscribe", {{"db", name + ".db"}}, [](const rpc::answer&) {});
     for (auto events = 0; events < i / 7; ++events)
-      x.loop.run_one();
+      f.loop.run_one();
     *gone = true;
   }
   for (auto i = 0; i < 20; ++i) {
     auto done = 0;
     for (auto j = 0; j < 5; ++j)
-      done += x.await_end(std::to_string(i) + "-" + std::to_string(j)) ? 1 : 0;
-    x.ask("write", write_params(std::to_string(i) + ".db", ""));
-    CHECK(x.ask("read", {{"db", std::to_string(i) + ".db"}, {"sql", "SELECT count(*) FROM u"}}).at("rows")
+      done += f.await_end(std::to_string(i) + "-" + std::to_string(j)) ? 1 : 0;
+    f.ask("write", write_params(std::to_string(i) + ".db", ""));
+    CHECK(f.ask("read", {{"db", std::to_string(i) + ".db"}, {"sql", "SELECT count(*) FROM u"}}).at("rows")
           == json{{done + 1}});
   }
 }

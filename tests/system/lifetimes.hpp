@@ -42,12 +42,12 @@ constexpr std::chrono::seconds time_to_end = is_sanitized ? 120s : 10s;
 /// Aborts the process, with the name of what hangs, unless it is destroyed in time.
 class watchdog {
 public:
-  explicit watchdog(std::string what, std::chrono::seconds limit = time_to_end)
-    : thread_([this, what = std::move(what), limit] {
+  explicit watchdog(std::string action, std::chrono::seconds limit = time_to_end)
+    : thread_([this, action = std::move(action), limit] {
         std::unique_lock lock{mutex_};
         if (over_.wait_for(lock, limit, [this] { return is_over_; }))
           return;
-        std::fprintf(stderr, "not within %lld s: %s\n", static_cast<long long>(limit.count()), what.c_str());
+        std::fprintf(stderr, "not within %lld s: %s\n", static_cast<long long>(limit.count()), action.c_str());
         std::abort();
       }) {}
   watchdog(const watchdog&) = delete;
@@ -93,42 +93,42 @@ struct resources {
   }
 };
 
-template <class T> T need(caf::expected<T> x) {
-  if (!x)
-    throw std::runtime_error(std::string{to_string(code_of(x.error()))} + ": " + describe(x.error()).message);
-  return std::move(*x);
+template <class T> T need(caf::expected<T> result) {
+  if (!result)
+    throw std::runtime_error(std::string{to_string(code_of(result.error()))} + ": " + describe(result.error()).message);
+  return std::move(*result);
 }
 
 inline broker_config config_of(const std::filesystem::path& root) {
-  broker_config x;
-  x.root = root;
-  return x;
+  broker_config result;
+  result.root = root;
+  return result;
 }
 
 inline write_request insert(int64_t id) {
-  write_request x;
-  x.agent = "agent";
-  x.db = "app.db";
-  x.statements = {{"INSERT INTO t (id) VALUES (?)", {id}}};
-  return x;
+  write_request result;
+  result.agent = "agent";
+  result.db = "app.db";
+  result.statements = {{"INSERT INTO t (id) VALUES (?)", {id}}};
+  return result;
 }
 
 inline write_request make_tables() {
-  write_request x;
-  x.agent = "host";
-  x.db = "app.db";
-  x.statements = {{"CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)", {}},
-                  {"CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, n)", {}}};
-  return x;
+  write_request result;
+  result.agent = "host";
+  result.db = "app.db";
+  result.statements = {{"CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)", {}},
+                       {"CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, n)", {}}};
+  return result;
 }
 
 inline read_request count_rows() {
-  read_request x;
-  x.agent = "agent";
-  x.db = "app.db";
-  x.query.sql = "SELECT count(*) FROM t";
-  x.freshness = freshness::fresh;
-  return x;
+  read_request result;
+  result.agent = "agent";
+  result.db = "app.db";
+  result.query.sql = "SELECT count(*) FROM t";
+  result.freshness = freshness::fresh;
+  return result;
 }
 
 inline database open_app(broker& from) {
@@ -139,19 +139,19 @@ inline database open_app(broker& from) {
 
 /// More than a page of a cursor.
 inline read_request many_rows() {
-  read_request x;
-  x.agent = "agent";
-  x.db = "app.db";
-  x.query.sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 25000) SELECT x FROM n";
-  return x;
+  read_request result;
+  result.agent = "agent";
+  result.db = "app.db";
+  result.query.sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 25000) SELECT x FROM n";
+  return result;
 }
 
 inline buffer_put keep(int64_t id) {
-  buffer_put x;
-  x.row = {"app.db", "kept", {{"id", id}}};
-  x.values = {{"n", id}};
-  x.agent = "agent";
-  return x;
+  buffer_put result;
+  result.row = {"app.db", "kept", {{"id", id}}};
+  result.values = {{"n", id}};
+  result.agent = "agent";
+  return result;
 }
 
 /// How requests ended. Thread-safe.
@@ -159,12 +159,12 @@ class tally {
 public:
   int64_t next() noexcept { return ++last_; }
 
-  template <class Result> bool note(const caf::expected<Result>& x, int64_t written = 0) {
-    if (x)
+  template <class Result> bool note(const caf::expected<Result>& result, int64_t written = 0) {
+    if (result)
       note_success(written);
     else
-      note_failure(x.error());
-    return static_cast<bool>(x);
+      note_failure(result.error());
+    return static_cast<bool>(result);
   }
 
   void note_success(int64_t written) {
@@ -175,15 +175,15 @@ public:
   }
 
   /// A request that is under way when its broker ends, or that comes later, fails because there is none any more.
-  void note_failure(const caf::error& x) {
-    auto why = describe(x);
-    auto is_expected = why.code == errc::unavailable || why.code == errc::cancelled || why.code == errc::overloaded
-                       || why.code == errc::route_required;
+  void note_failure(const caf::error& failed) {
+    auto error = describe(failed);
+    auto is_expected = error.code == errc::unavailable || error.code == errc::cancelled
+                       || error.code == errc::overloaded || error.code == errc::route_required;
     // A caller that gets such an error would repeat the call for ever.
-    auto misleads = why.message.find("restarted") != std::string::npos;
+    auto misleads = error.message.find("restarted") != std::string::npos;
     std::lock_guard guard{mutex_};
     if (!is_expected || misleads)
-      ++wrong_[std::string{to_string(why.code)} + ": " + why.message];
+      ++wrong_[std::string{to_string(error.code)} + ": " + error.message];
   }
 
   std::set<int64_t> acknowledged() const {
@@ -199,8 +199,8 @@ public:
   void require_typed() const {
     std::lock_guard guard{mutex_};
     std::string all;
-    for (const auto& [what, count] : wrong_)
-      all += "\n" + std::to_string(count) + " times " + what;
+    for (const auto& [text, count] : wrong_)
+      all += "\n" + std::to_string(count) + " times " + text;
     if (!all.empty())
       throw std::runtime_error("requests ended with what their callers cannot use:" + all);
   }
@@ -214,6 +214,6 @@ private:
 };
 
 /// Whether there is no broker any more.
-inline bool is_over(const caf::error& x) { return code_of(x) != errc::overloaded; }
+inline bool is_over(const caf::error& error) { return code_of(error) != errc::overloaded; }
 
 } // namespace sluice::test::lifetimes

@@ -45,84 +45,84 @@ struct fixture {
   std::unique_ptr<host_system> system;
   std::unique_ptr<broker> host;
   std::optional<database> db;
-  std::promise<void> told;
+  std::promise<void> called;
 };
 
 } // namespace
 
 TEST_CASE("a host destroys its broker in the callback that reports its failure", "[system][lifetimes]") {
-  fixture x;
-  must(x.db->write(insert(1)));
-  x.host->on_failure([&](const failure&) {
-    x.host.reset();
-    x.told.set_value();
+  fixture f;
+  must(f.db->write(insert(1)));
+  f.host->on_failure([&](const failure&) {
+    f.host.reset();
+    f.called.set_value();
   });
   {
     watchdog limit{"a broker that is destroyed in on_failure"};
-    x.cause_failure();
-    x.told.get_future().wait();
-    CHECK(refused(x.db->write(insert(2))).code == errc::unavailable);
-    x.require_reopened(1);
-    x.system.reset();
+    f.cause_failure();
+    f.called.get_future().wait();
+    CHECK(refused(f.db->write(insert(2))).code == errc::unavailable);
+    f.require_reopened(1);
+    f.system.reset();
   }
-  CHECK_NOTHROW(x.before.require_back());
+  CHECK_NOTHROW(f.before.require_back());
 }
 
 TEST_CASE("a host destroys its broker when it asks whether it has failed", "[system][lifetimes]") {
-  fixture x;
+  fixture f;
   watchdog limit{"a broker that is destroyed by on_failure itself"};
-  x.cause_failure();
-  await([&] { return x.host->why_failed().has_value(); });
-  x.host->on_failure([&](const failure&) { x.host.reset(); });
-  CHECK_FALSE(x.host);
-  x.require_reopened(0);
+  f.cause_failure();
+  await([&] { return f.host->why_failed().has_value(); });
+  f.host->on_failure([&](const failure&) { f.host.reset(); });
+  CHECK_FALSE(f.host);
+  f.require_reopened(0);
 }
 
 TEST_CASE("a host destroys its broker, and a front door with it, where it is warned", "[system][lifetimes]") {
-  fixture x;
-  auto door = must(front_door::open(*x.host, {}));
-  x.host->on_warning([&, is_first = true](std::string_view) mutable {
+  fixture f;
+  auto door = must(front_door::open(*f.host, {}));
+  f.host->on_warning([&, is_first = true](std::string_view) mutable {
     if (!std::exchange(is_first, false))
       return;
-    x.host.reset();
-    x.told.set_value();
+    f.host.reset();
+    f.called.set_value();
   });
   {
     watchdog limit{"a broker that is destroyed in on_warning"};
-    x.cause_warning();
-    x.told.get_future().wait();
-    x.require_reopened(200'000);
+    f.cause_warning();
+    f.called.get_future().wait();
+    f.require_reopened(200'000);
     door.reset();
-    x.system.reset();
+    f.system.reset();
   }
-  CHECK_NOTHROW(x.before.require_back());
+  CHECK_NOTHROW(f.before.require_back());
 }
 
 TEST_CASE("calls that would wait for the broker are refused where it warns its host", "[system][lifetimes]") {
-  fixture x;
+  fixture f;
   watchdog limit{"calls in on_warning"};
-  std::vector<failure> why;
-  x.host->on_warning([&, is_first = true](std::string_view) mutable {
+  std::vector<failure> error;
+  f.host->on_warning([&, is_first = true](std::string_view) mutable {
     if (!std::exchange(is_first, false))
       return;
-    why.push_back(describe(x.db->write(insert(1)).error()));
-    why.push_back(describe(x.db->read(count_rows()).error()));
-    why.push_back(describe(x.host->open_database("other.db").error()));
-    why.push_back(describe(x.host->audit({}).error()));
-    why.push_back(describe(x.host->shutdown()));
+    error.push_back(describe(f.db->write(insert(1)).error()));
+    error.push_back(describe(f.db->read(count_rows()).error()));
+    error.push_back(describe(f.host->open_database("other.db").error()));
+    error.push_back(describe(f.host->audit({}).error()));
+    error.push_back(describe(f.host->shutdown()));
     // Calls that do not wait are executed.
-    x.host->log(log_level::info, "host", "warned");
-    x.told.set_value();
+    f.host->log(log_level::info, "host", "warned");
+    f.called.set_value();
   });
-  x.cause_warning();
-  x.told.get_future().wait();
-  REQUIRE(why.size() == 5);
-  for (const auto& each : why) {
+  f.cause_warning();
+  f.called.get_future().wait();
+  REQUIRE(error.size() == 5);
+  for (const auto& each : error) {
     CHECK(each.code == errc::invalid_request);
     CHECK(each.message.find("by a thread of the broker, in on_warning or on_failure") != std::string::npos);
   }
-  x.host->on_warning({});
-  CHECK_FALSE(x.host->shutdown());
+  f.host->on_warning({});
+  CHECK_FALSE(f.host->shutdown());
 }
 
 } // namespace sluice::test::lifetimes_callbacks_test

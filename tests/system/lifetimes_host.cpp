@@ -138,12 +138,12 @@ void exit_in_thread() {
 }
 
 write_request slow_insert() {
-  auto x = insert(0);
-  x.statements = {
+  auto result = insert(0);
+  result.statements = {
     {"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000000) INSERT INTO t SELECT "
      "-1 - max(x) FROM n",
      {}}};
-  return x;
+  return result;
 }
 
 // The client is destroyed while they wait in it.
@@ -206,8 +206,8 @@ struct static_end {
       all->require_writes();
       all.reset();
       say("finished");
-    } catch (const std::exception& why) {
-      say(why.what());
+    } catch (const std::exception& error) {
+      say(error.what());
     }
   }
 } static_situation;

@@ -14,9 +14,9 @@ namespace {
 
 enum class ender : uint8_t { main, thread, agent, elsewhere };
 
-std::string name_of(ender x) {
+std::string name_of(ender ender) {
   return std::array{"main", "other threads", "an agent beside the broker",
-                    "an agent of another system"}[static_cast<size_t>(x)];
+                    "an agent of another system"}[static_cast<size_t>(ender)];
 }
 
 uint64_t number_of(const char* variable, uint64_t otherwise) {
@@ -35,15 +35,15 @@ void run_in_actor(caf::actor_system& system, const std::function<void()>& work) 
   done.get_future().wait();
 }
 
-void end_by(ender who, situation& x, const order& parts) {
+void end_by(ender who, situation& situation, const order& parts) {
   switch (who) {
-  case ender::main: return x.end_all(parts);
+  case ender::main: return situation.end_all(parts);
   case ender::thread:
     for (auto each : parts)
-      run_in_new_thread([&] { x.end(each); });
+      run_in_new_thread([&] { situation.end(each); });
     return;
-  case ender::agent: return run_in_actor(x.system(), [&] { x.end_all(parts); });
-  case ender::elsewhere: return run_in_actor(x.elsewhere(), [&] { x.end_all(parts); });
+  case ender::agent: return run_in_actor(situation.system(), [&] { situation.end_all(parts); });
+  case ender::elsewhere: return run_in_actor(situation.elsewhere(), [&] { situation.end_all(parts); });
   }
 }
 
@@ -57,13 +57,13 @@ void run_case(home where, ender who, uint64_t seed) {
   resources before;
   {
     watchdog start{"start of " + name, 6 * time_to_end};
-    situation x{where, folder.path()};
+    situation situation{where, folder.path()};
     {
       watchdog end{name};
-      end_by(who, x, parts);
-      x.finish_all();
+      end_by(who, situation, parts);
+      situation.finish_all();
     }
-    x.require_writes();
+    situation.require_writes();
   }
   before.require_back();
 }

@@ -46,8 +46,8 @@ struct fixture {
     db.emplace(must(host->open_database("app.db")));
   }
 
-  template <class Work> void within_limit(const char* what, Work work) {
-    watchdog limit{what};
+  template <class Work> void within_limit(const char* action, Work work) {
+    watchdog limit{action};
     work();
   }
 
@@ -59,29 +59,29 @@ struct fixture {
 
 size_t home_threads() { return GENERATE(as<size_t>{}, 0, 1, 8); }
 
-template <class Result> void require_unavailable(const caf::expected<Result>& x) {
-  auto why = refused(x);
-  CHECK(why.code == errc::unavailable);
-  CHECK(why.retry_after_ms == 0);
+template <class Result> void require_unavailable(const caf::expected<Result>& result) {
+  auto error = refused(result);
+  CHECK(error.code == errc::unavailable);
+  CHECK(error.retry_after_ms == 0);
 }
 
 } // namespace
 
 TEST_CASE("threads of a pool that made blocking calls live on when the broker is destroyed", "[system][lifetimes]") {
-  fixture x{home_threads()};
+  fixture f{home_threads()};
   std::vector<std::unique_ptr<living_thread>> pool;
   for (auto i = 0; i < 8; ++i)
     pool.push_back(std::make_unique<living_thread>([&, i] {
-      must(x.db->write(insert(i)));
-      must(x.db->read(count_rows()));
-      must(must(x.db->open_cursor(many_rows()))->next());
-      must(x.host->buffer().put(keep(i)));
-      must(x.host->audit({}));
+      must(f.db->write(insert(i)));
+      must(f.db->read(count_rows()));
+      must(must(f.db->open_cursor(many_rows()))->next());
+      must(f.host->buffer().put(keep(i)));
+      must(f.host->audit({}));
     }));
-  x.within_limit("a pool of threads that live on", [&] {
-    x.db.reset();
-    x.host.reset();
-    x.system.reset();
+  f.within_limit("a pool of threads that live on", [&] {
+    f.db.reset();
+    f.host.reset();
+    f.system.reset();
   });
 }
 
@@ -108,15 +108,15 @@ TEST_CASE("a broker is destroyed while the thread that opened it, and its front 
 TEST_CASE("a thread that spawned an agent in the broker's own system lives on", "[system][lifetimes]") {
   resources before;
   {
-    fixture x;
-    living_thread spawner{[&] { x.host->system().spawn([](caf::event_based_actor*) {}); }};
+    fixture f;
+    living_thread spawner{[&] { f.host->system().spawn([](caf::event_based_actor*) {}); }};
     auto start = std::chrono::steady_clock::now();
-    x.within_limit("a thread that spawned lives on", [&] { x.host.reset(); });
+    f.within_limit("a thread that spawned lives on", [&] { f.host.reset(); });
     // Agents that live on would be waited for so long.
     CHECK(std::chrono::steady_clock::now() - start < (is_sanitized ? 60s : 3s));
     // Another broker can lead meanwhile.
-    x.open();
-    must(x.db->write(insert(1)));
+    f.open();
+    must(f.db->write(insert(1)));
   }
   before.require_back();
 }
@@ -148,17 +148,17 @@ TEST_CASE("agents of the broker's own system may live on, and hold its last hand
 }
 
 TEST_CASE("handles outlive the broker and the host's system, and fail then", "[system][lifetimes]") {
-  fixture x{home_threads()};
-  auto db = *x.db;
-  auto buffer = x.host->buffer();
-  auto logs = x.host->logs();
+  fixture f{home_threads()};
+  auto db = *f.db;
+  auto buffer = f.host->buffer();
+  auto logs = f.host->logs();
   auto rows = must(db.open_cursor(many_rows()));
   must(rows->next());
   auto listener = GENERATE(true, false);
   if (listener)
-    x.host->shutdown();
+    f.host->shutdown();
   else
-    x.host.reset();
+    f.host.reset();
   auto check_all = [&] {
     require_unavailable(db.write(insert(1)));
     auto written = db.write_async(insert(1));
@@ -182,62 +182,62 @@ TEST_CASE("handles outlive the broker and the host's system, and fail then", "[s
     CHECK(db.name() == "app.db");
   };
   check_all();
-  x.host.reset();
-  x.system.reset();
+  f.host.reset();
+  f.system.reset();
   check_all();
 }
 
 TEST_CASE("a shut-down broker refuses everything", "[system][lifetimes]") {
-  fixture x{home_threads()};
-  CHECK_FALSE(x.host->shutdown());
-  require_unavailable(x.host->open_database("app.db"));
-  require_unavailable(x.host->find_database("app.db"));
-  require_unavailable(x.host->audit({}));
-  require_unavailable(x.host->verify_audit());
-  require_unavailable(x.host->recent_logs({}));
-  require_unavailable(x.host->running_reads());
-  require_unavailable(x.host->open_cursors());
-  x.host->log(log_level::info, "host", "nobody hears this");
-  x.host->drain();
-  x.host->running_writes();
-  CHECK_FALSE(x.host->still_leads());
-  CHECK_FALSE(x.host->shutdown());
+  fixture f{home_threads()};
+  CHECK_FALSE(f.host->shutdown());
+  require_unavailable(f.host->open_database("app.db"));
+  require_unavailable(f.host->find_database("app.db"));
+  require_unavailable(f.host->audit({}));
+  require_unavailable(f.host->verify_audit());
+  require_unavailable(f.host->recent_logs({}));
+  require_unavailable(f.host->running_reads());
+  require_unavailable(f.host->open_cursors());
+  f.host->log(log_level::info, "host", "nobody hears this");
+  f.host->drain();
+  f.host->running_writes();
+  CHECK_FALSE(f.host->still_leads());
+  CHECK_FALSE(f.host->shutdown());
 }
 
 TEST_CASE("a second shutdown returns when the first is done", "[system][lifetimes]") {
-  fixture x;
+  fixture f;
   int64_t last = 0;
   while (last < 5'000)
-    x.db->write_async(insert(++last));
+    f.db->write_async(insert(++last));
   auto ends_by_destruction = GENERATE(true, false);
   std::promise<void> begun;
   std::thread first{[&] {
     begun.set_value();
-    x.host->shutdown();
+    f.host->shutdown();
   }};
   begun.get_future().wait();
   watchdog limit{"two threads that shut down"};
   if (ends_by_destruction) {
     // Not before the other thread is in the call: a full queue refuses writes, too, and says nothing of it.
     await([&] {
-      auto written = x.db->write(insert(++last));
+      auto written = f.db->write(insert(++last));
       return !written && refused(written).code == errc::unavailable;
     });
-    x.host.reset();
+    f.host.reset();
   } else
-    x.host->shutdown();
-  auto config = config_of(x.folder.path());
+    f.host->shutdown();
+  auto config = config_of(f.folder.path());
   config.lock_wait = 0ms;
   must(broker::open(config));
   first.join();
 }
 
 TEST_CASE("an agent ends its broker while other threads wait for it", "[system][lifetimes]") {
-  fixture x{home_threads()};
+  fixture f{home_threads()};
   auto notes = std::make_shared<tally>();
   std::vector<std::thread> threads;
   for (auto i = 0; i < 16; ++i)
-    threads.emplace_back([db = *x.db, notes] {
+    threads.emplace_back([db = *f.db, notes] {
       for (auto more = true; more;) {
         auto id = notes->next();
         more = notes->note(db.write(insert(id)), id) && notes->note(db.read(count_rows()));
@@ -248,8 +248,8 @@ TEST_CASE("an agent ends its broker while other threads wait for it", "[system][
   {
     watchdog limit{"an agent that ends its broker"};
     run_in_new_thread([&] {
-      x.host->system().spawn([&x, &ended](caf::event_based_actor*) {
-        x.host.reset();
+      f.host->system().spawn([&f, &ended](caf::event_based_actor*) {
+        f.host.reset();
         ended.set_value();
       });
     });
@@ -258,9 +258,9 @@ TEST_CASE("an agent ends its broker while other threads wait for it", "[system][
       each.join();
   }
   CHECK_NOTHROW(notes->require_typed());
-  x.open();
+  f.open();
   for (auto id : notes->acknowledged())
-    CHECK(must(x.db->read("checker", "SELECT id FROM t WHERE id = ?", {id})).rows->size() == 1);
+    CHECK(must(f.db->read("checker", "SELECT id FROM t WHERE id = ?", {id})).rows->size() == 1);
 }
 
 TEST_CASE("an agent opens, shuts down and destroys a broker", "[system][lifetimes]") {
@@ -289,27 +289,27 @@ TEST_CASE("an agent opens, shuts down and destroys a broker", "[system][lifetime
 }
 
 TEST_CASE("every future ends that was under way when the broker was destroyed", "[system][lifetimes]") {
-  fixture x{home_threads()};
+  fixture f{home_threads()};
   std::vector<std::future<caf::expected<write_result>>> futures;
   auto notes = std::make_shared<tally>();
   for (auto i = 1; i <= 3'000; ++i) {
-    auto future = x.db->write_async(insert(i));
+    auto future = f.db->write_async(insert(i));
     // Every third is dropped.
     if (i % 3 != 0)
       futures.push_back(std::move(future));
-    static_cast<void>(x.db->read_async(count_rows()));
+    static_cast<void>(f.db->read_async(count_rows()));
   }
   {
     watchdog limit{"futures under way"};
-    x.db.reset();
-    x.host.reset();
-    x.system.reset();
+    f.db.reset();
+    f.host.reset();
+    f.system.reset();
   }
   int64_t done = 0;
   for (auto& each : futures)
     done += notes->note(answer_of(each)) ? 1 : 0;
   CHECK_NOTHROW(notes->require_typed());
-  CHECK(integer_of(x.folder / "app.db", "SELECT count(*) FROM t") >= done);
+  CHECK(integer_of(f.folder / "app.db", "SELECT count(*) FROM t") >= done);
 }
 
 TEST_CASE("a host may open and close 200 brokers in its system", "[system][lifetimes]") {

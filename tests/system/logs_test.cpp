@@ -25,43 +25,43 @@ std::filesystem::path log_file_of(const std::filesystem::path& root) { return ro
 std::vector<std::string> messages_of(const broker& host, log_query query = {}) {
   query.limit = 100'000;
   std::vector<std::string> result;
-  for (auto& x : must(host.recent_logs(query)).entries)
-    result.push_back(std::move(x.message));
+  for (auto& entry : must(host.recent_logs(query)).entries)
+    result.push_back(std::move(entry.message));
   return result;
 }
 
-std::vector<std::filesystem::path> set_aside_in(const std::filesystem::path& root) {
+std::vector<std::filesystem::path> damaged_logs_in(const std::filesystem::path& root) {
   std::vector<std::filesystem::path> result;
-  for (const auto& x : std::filesystem::directory_iterator{root / ".sluice"})
-    if (x.path().filename().string().find("damaged") != std::string::npos)
-      result.push_back(x.path());
+  for (const auto& each : std::filesystem::directory_iterator{root / ".sluice"})
+    if (each.path().filename().string().find("damaged") != std::string::npos)
+      result.push_back(each.path());
   return result;
 }
 
 } // namespace
 
 TEST_CASE("ten thousand log entries are written while an external process has the database's lock", "[system]") {
-  one_database x{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
-  must(x.db.write("host", "CREATE TABLE t (n)"));
-  lock_holder other{x.file()};
-  auto waiting = x.db.write_async(write_of("agent", {{"INSERT INTO t VALUES (1)", {}}}));
-  await([&] { return x.db.status().retry.lock_errors >= 1; });
+  one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
+  must(database.db.write("host", "CREATE TABLE t (n)"));
+  lock_holder other{database.file()};
+  auto waiting = database.db.write_async(write_of("agent", {{"INSERT INTO t VALUES (1)", {}}}));
+  await([&] { return database.db.status().retry.lock_errors >= 1; });
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&, t] {
       for (int i = 0; i < 2'500; ++i)
-        x.host.log(log_level::info, "test", std::to_string(t * 2'500 + i), "agent");
+        database.host.log(log_level::info, "test", std::to_string(t * 2'500 + i), "agent");
     });
   for (auto& each : threads)
     each.join();
-  await([&] { return x.host.status().log.written == 10'000; });
+  await([&] { return database.host.status().log.written == 10'000; });
   // All of this while the lock is still held.
   CHECK(waiting.wait_for(0s) == std::future_status::timeout);
-  auto status = x.host.status().log;
+  auto status = database.host.status().log;
   CHECK(status.dropped == 0);
   CHECK(status.lost == 0);
   CHECK(status.queued == 0);
-  auto seen = messages_of(x.host);
+  auto seen = messages_of(database.host);
   CHECK(std::set<std::string>(seen.begin(), seen.end()).size() == 10'000);
   other.release();
   must(answer_of(waiting));
@@ -117,14 +117,14 @@ TEST_CASE("a damaged log file costs no entry, and the host is warned", "[system]
   std::filesystem::permissions(log_file_of(folder.path()),
                                std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   auto host = open_broker(folder.path());
-  std::promise<std::string> told;
-  host.on_warning([&](std::string_view text) { told.set_value(std::string{text}); });
+  std::promise<std::string> warning;
+  host.on_warning([&](std::string_view text) { warning.set_value(std::string{text}); });
   host.log(log_level::info, "test", "entry");
   auto seen = messages_of(host);
   REQUIRE(seen.size() == 2);
-  CHECK(seen[0] == told.get_future().get());
+  CHECK(seen[0] == warning.get_future().get());
   CHECK(seen[1] == "entry");
-  CHECK(set_aside_in(folder.path()).size() == 1);
+  CHECK(damaged_logs_in(folder.path()).size() == 1);
   CHECK(host.status().log.files_set_aside == 1);
 }
 
@@ -198,28 +198,28 @@ TEST_CASE("a host that logs with spdlog finds it in the log database, as it was 
 }
 
 TEST_CASE("a host's own retries show in the status, and all retry counters can be reset", "[system]") {
-  one_database x{[](broker_config& cfg) {
+  one_database database{[](broker_config& cfg) {
     cfg.retry_attempts = 0;
     cfg.busy_timeout = 1ms;
   }};
-  must(x.db.write("host", "CREATE TABLE t (n)"));
-  auto other = std::make_unique<lock_holder>(x.file());
+  must(database.db.write("host", "CREATE TABLE t (n)"));
+  auto other = std::make_unique<lock_holder>(database.file());
   retry_options options;
-  options.counters = &x.host.retries();
+  options.counters = &database.host.retries();
   // The lock is released between two tries.
   options.sleep = [&](std::chrono::milliseconds) {
     other->release();
     other->wait();
   };
   must(retry(
-    {}, [&] { return x.db.write("host", "INSERT INTO t VALUES (1)"); }, options));
-  auto status = x.host.status();
+    {}, [&] { return database.db.write("host", "INSERT INTO t VALUES (1)"); }, options));
+  auto status = database.host.status();
   CHECK(status.host_retry.lock_errors == 1);
   CHECK(status.host_retry.successes_after_retry == 1);
   CHECK(status.databases.at(0).retry.lock_errors == 1);
   CHECK(status.databases.at(0).retry.failures == 1);
-  x.host.reset_retries();
-  status = x.host.status();
+  database.host.reset_retries();
+  status = database.host.status();
   CHECK(status.host_retry.lock_errors == 0);
   CHECK(status.databases.at(0).retry.lock_errors == 0);
   CHECK(status.databases.at(0).retry.failures == 0);

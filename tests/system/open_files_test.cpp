@@ -42,9 +42,9 @@ write_request add_row() {
 // The results of the host's threads; Catch2 accepts assertions of one thread only.
 class findings {
 public:
-  template <class T> void note(const std::string& name, const caf::expected<T>& x) {
-    if (!x)
-      note(name + ": " + std::string{to_string(code_of(x.error()))} + ": " + describe(x.error()).message);
+  template <class T> void note(const std::string& name, const caf::expected<T>& result) {
+    if (!result)
+      note(name + ": " + std::string{to_string(code_of(result.error()))} + ": " + describe(result.error()).message);
   }
   void note(std::string text) {
     std::lock_guard guard{mutex_};
@@ -102,9 +102,9 @@ TEST_CASE("a host uses more databases than there is room for, and can open files
 
 TEST_CASE("requests to more databases than there is room for, all at once, are all answered", "[system][descriptors]") {
   temp_dir folder;
-  auto host = open_broker(folder.path(), [](broker_config& x) {
-    x.max_open_files = 60;
-    x.retry_base = 5ms;
+  auto host = open_broker(folder.path(), [](broker_config& config) {
+    config.max_open_files = 60;
+    config.retry_base = 5ms;
   });
   std::vector<std::future<caf::expected<write_result>>> writes;
   for (size_t i = 0; i < 60; ++i)
@@ -120,10 +120,10 @@ TEST_CASE("requests to more databases than there is room for, all at once, are a
 TEST_CASE("a database that finds no room until its deadline is refused with the limit that it met",
           "[system][descriptors]") {
   temp_dir folder;
-  auto host = open_broker(folder.path(), [](broker_config& x) {
+  auto host = open_broker(folder.path(), [](broker_config& config) {
     // Of three databases, each with its writer and a cursor.
-    x.max_open_files = 21;
-    x.retry_base = 5ms;
+    config.max_open_files = 21;
+    config.retry_base = 5ms;
   });
   // A database with an open cursor cannot be closed.
   std::vector<std::unique_ptr<cursor>> cursors;
@@ -139,11 +139,11 @@ TEST_CASE("a database that finds no room until its deadline is refused with the 
   auto other = must(host.open_database("other.db"));
   auto request = add_row();
   request.deadline = 300ms;
-  auto why = refused(other.write(request));
-  CHECK(why.code == errc::busy);
-  CHECK_THAT(why.message, Catch::Contains("cannot open 'other.db', too many open files: "));
-  CHECK_THAT(why.message, Catch::Contains("of the 21 descriptors that they may have"));
-  CHECK_THAT(why.message, Catch::Contains("max_open_files"));
+  auto error = refused(other.write(request));
+  CHECK(error.code == errc::busy);
+  CHECK_THAT(error.message, Catch::Contains("cannot open 'other.db', too many open files: "));
+  CHECK_THAT(error.message, Catch::Contains("of the 21 descriptors that they may have"));
+  CHECK_THAT(error.message, Catch::Contains("max_open_files"));
   cursors.clear();
   must(other.write(add_row()));
 }

@@ -79,15 +79,15 @@ struct shared_store {
 
   std::filesystem::path socket() const { return folder.path() / ".sluice" / "broker.sock"; }
 
-  void require_recorded(const std::string& agent, const attempt& x) const {
+  void require_recorded(const std::string& agent, const attempt& attempt) const {
     INFO(agent);
     await([&] { return !records_of(host, agent).empty(); });
     auto records = records_of(host, agent);
     REQUIRE(records.size() == 1);
-    auto type = request_type_of(x.method);
+    auto type = request_type_of(attempt.method);
     CHECK(records[0].type == type);
-    CHECK(records[0].status == x.status);
-    CHECK(records[0].db == x.db);
+    CHECK(records[0].status == attempt.status);
+    CHECK(records[0].db == attempt.db);
     CHECK(records[0].count == 1);
   }
 
@@ -100,22 +100,22 @@ struct shared_store {
 
 TEST_CASE("every request that is refused is on record, with its agent, method, database and reason",
           "[system][audit]") {
-  shared_store x;
-  raw_line_client guest{x.socket()};
+  shared_store f;
+  raw_line_client guest{f.socket()};
   auto id = 0;
-  for (const auto& [agent, what] : attempts()) {
-    auto params = what.params;
+  for (const auto& [agent, attempt] : attempts()) {
+    auto params = attempt.params;
     params["agent"] = agent;
-    guest.send(request_line(++id, what.method, params));
+    guest.send(request_line(++id, attempt.method, params));
     REQUIRE(guest.answer().contains("error"));
   }
-  for (const auto& [agent, what] : attempts())
-    x.require_recorded(agent, what);
+  for (const auto& [agent, attempt] : attempts())
+    f.require_recorded(agent, attempt);
 }
 
 TEST_CASE("a request that is refused with no usable name is on record under its connection's", "[system][audit]") {
-  shared_store x;
-  raw_line_client guest{x.socket()};
+  shared_store f;
+  raw_line_client guest{f.socket()};
   guest.send(request_line(1, "write", {{"db", "app.db"}, {"statements", one_row}, {"agent", "sluice:buffer"}}));
   auto refused = guest.answer();
   CHECK(refused.at("error").at("data").at("field") == "agent");
@@ -133,9 +133,9 @@ TEST_CASE("a request that is refused with no usable name is on record under its 
   CHECK(guest.answer().contains("error"));
   audit_query query;
   query.status = "invalid_request";
-  await([&] { return must(x.host.audit(query)).records.size() == 7; });
+  await([&] { return must(f.host.audit(query)).records.size() == 7; });
   std::vector<std::string_view> types;
-  for (const auto& record : must(x.host.audit(query)).records) {
+  for (const auto& record : must(f.host.audit(query)).records) {
     CHECK(record.agent.ends_with("@" + std::to_string(getpid())));
     CHECK(record.peer.pid == static_cast<uint32_t>(getpid()));
     types.push_back(to_string(record.type));
@@ -144,8 +144,8 @@ TEST_CASE("a request that is refused with no usable name is on record under its 
 }
 
 TEST_CASE("a call that changes something without being a write is audited when it is done", "[system][audit]") {
-  shared_store x;
-  raw_line_client guest{x.socket()};
+  shared_store f;
+  raw_line_client guest{f.socket()};
   auto id = 0;
   for (const auto& [method, params] :
        std::vector<std::pair<std::string, json>>{{"flush", {{"agent", "flush"}}},
@@ -157,21 +157,21 @@ TEST_CASE("a call that changes something without being a write is audited when i
     guest.send(request_line(++id, method, params));
     REQUIRE(guest.answer().contains("result"));
     auto agent = params.at("agent").get<std::string>();
-    await([&] { return !records_of(x.host, agent).empty(); });
-    auto records = records_of(x.host, agent);
+    await([&] { return !records_of(f.host, agent).empty(); });
+    auto records = records_of(f.host, agent);
     REQUIRE(records.size() == 1);
     CHECK(to_string(records[0].type) == method);
     CHECK(records[0].status == "ok");
   }
-  CHECK(records_of(x.host, "cancel")[0].request_id == "r");
+  CHECK(records_of(f.host, "cancel")[0].request_id == "r");
 }
 
 TEST_CASE("a tool call that is refused before it is a request is on record", "[system][audit]") {
-  shared_store x;
+  shared_store f;
   boost::asio::io_context loop{1};
-  io_actor_handle actor{x.host.system(), loop};
+  io_actor_handle actor{f.host.system(), loop};
   broker_info info;
-  service methods{x.host, info, loop, *actor.get(), [](std::string_view) {}};
+  service methods{f.host, info, loop, *actor.get(), [](std::string_view) {}};
   auto mcp = rpc::make_mcp(methods.open_handler({{}, "user@http", {}}), {.version = "1"});
   auto refused = 0;
   auto call = [&](const json& params) {
@@ -188,28 +188,28 @@ TEST_CASE("a tool call that is refused before it is a request is on record", "[s
   CHECK(refused == 4);
   for (const auto* agent : {"extra", "no-tool", "no-sql", "mcp"}) {
     INFO(agent);
-    await([&] { return records_of(x.host, agent).size() == 1; });
+    await([&] { return records_of(f.host, agent).size() == 1; });
   }
-  CHECK(records_of(x.host, "extra")[0].db == "app.db");
-  CHECK(records_of(x.host, "extra")[0].type == request_type::write);
-  CHECK(records_of(x.host, "no-tool")[0].type == request_type::other);
+  CHECK(records_of(f.host, "extra")[0].db == "app.db");
+  CHECK(records_of(f.host, "extra")[0].type == request_type::write);
+  CHECK(records_of(f.host, "no-tool")[0].type == request_type::other);
 }
 
 TEST_CASE("a host's own requests that are refused are on record", "[system][audit]") {
-  shared_store x;
-  auto db = must(x.host.open_database("app.db"));
+  shared_store f;
+  auto db = must(f.host.open_database("app.db"));
   CHECK(refused(db.write("sluice:buffer", "INSERT INTO t VALUES(1)")).code == errc::invalid_request);
-  CHECK(refused(x.host.open_database("../app.db")).code == errc::invalid_request);
-  CHECK(refused(x.host.buffer().requeue({}, "sluice:x")).code == errc::invalid_request);
-  must(x.host.buffer().discard({}, "host"));
+  CHECK(refused(f.host.open_database("../app.db")).code == errc::invalid_request);
+  CHECK(refused(f.host.buffer().requeue({}, "sluice:x")).code == errc::invalid_request);
+  must(f.host.buffer().discard({}, "host"));
   flush_request flush;
   flush.db = "../app.db";
   flush.agent = "host";
-  CHECK(refused(x.host.buffer().flush(flush)).code == errc::invalid_request);
+  CHECK(refused(f.host.buffer().flush(flush)).code == errc::invalid_request);
   std::vector<std::string_view> types;
   await([&] {
     types.clear();
-    for (const auto& record : must(x.host.audit({})).records)
+    for (const auto& record : must(f.host.audit({})).records)
       if (record.status == "invalid_request" || record.agent == "host")
         types.push_back(to_string(record.type));
     return types.size() == 5;
@@ -224,12 +224,12 @@ TEST_CASE("a client that leads by itself has its refused requests on record", "[
   options.warn = [](std::string_view) {};
   auto store = must(open_client(folder.path(), std::move(options)));
   auto sent = 0;
-  for (const auto& [agent, what] : attempts()) {
-    if (what.status == "sql_error" || agent == "pragma")
+  for (const auto& [agent, attempt] : attempts()) {
+    if (attempt.status == "sql_error" || agent == "pragma")
       continue;
-    auto params = what.params;
+    auto params = attempt.params;
     params["agent"] = agent;
-    REQUIRE_FALSE(store->call(what.method, params));
+    REQUIRE_FALSE(store->call(attempt.method, params));
     ++sent;
   }
   CHECK(must(store->call("audit.refused", {{"agent", "bridge"}, {"status", "busy"}, {"method", "read"}}))
@@ -240,8 +240,8 @@ TEST_CASE("a client that leads by itself has its refused requests on record", "[
 }
 
 TEST_CASE("a flood of refused requests is counted in few records", "[system][audit]") {
-  shared_store x;
-  raw_line_client guest{x.socket()};
+  shared_store f;
+  raw_line_client guest{f.socket()};
   constexpr auto size = 20'000;
   std::thread flood{[&] {
     for (auto i = 0; i < size; ++i)
@@ -255,7 +255,7 @@ TEST_CASE("a flood of refused requests is counted in few records", "[system][aud
   query.agent = "flood";
   uint64_t counted = 0;
   await([&] {
-    for (const auto& record : must(x.host.audit(query)).records) {
+    for (const auto& record : must(f.host.audit(query)).records) {
       counted += record.count;
       query.after_seq = record.seq;
     }

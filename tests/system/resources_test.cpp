@@ -29,13 +29,13 @@ void close_soon(broker_config& config) {
   config.close_idle_after = 50ms;
 }
 
-void await_closed(const one_database& x) {
-  await([&] { return !std::filesystem::exists(x.file().native() + "-wal"); });
+void await_closed(const one_database& database) {
+  await([&] { return !std::filesystem::exists(database.file().native() + "-wal"); });
 }
 
 // How many descriptors of this process are open on the database.
-size_t descriptors(const one_database& x) {
-  auto name = std::filesystem::canonical(x.file()).native();
+size_t descriptors(const one_database& database) {
+  auto name = std::filesystem::canonical(database.file()).native();
   size_t result = 0;
   std::error_code gone;
   for (const auto& each : std::filesystem::directory_iterator{"/proc/self/fd"})
@@ -60,75 +60,75 @@ TEST_CASE("a hundred databases take no more threads than a few", "[system]") {
     writes.push_back(db.write_async(write_of("host", {{add_note, {}}})));
     reads.push_back(db.read_async(read_of("host", count_notes, freshness::fresh)));
   }
-  for (auto& x : writes)
-    must(answer_of(x));
-  for (auto& x : reads)
-    must(answer_of(x));
+  for (auto& write : writes)
+    must(answer_of(write));
+  for (auto& read : reads)
+    must(answer_of(read));
   CHECK(threads() <= before + 6 + 4);
 }
 
 TEST_CASE("an idle database is closed, and continues with the next request", "[system]") {
-  one_database x{close_soon};
-  must(x.db.write(write_of("host", {{make_notes, {}}}, "make")));
-  CHECK(x.number("SELECT count(*) FROM notes") == 0);
+  one_database database{close_soon};
+  must(database.db.write(write_of("host", {{make_notes, {}}}, "make")));
+  CHECK(database.number("SELECT count(*) FROM notes") == 0);
   auto rounds = 5;
   for (auto i = 1; i <= rounds; ++i) {
-    await_closed(x);
+    await_closed(database);
     if (i % 2 == 0)
-      CHECK(x.number("SELECT count(*) FROM notes") == i - 1);
-    must(x.db.write("host", add_note));
-    CHECK(x.number("SELECT count(*) FROM notes") == i);
+      CHECK(database.number("SELECT count(*) FROM notes") == i - 1);
+    must(database.db.write("host", add_note));
+    CHECK(database.number("SELECT count(*) FROM notes") == i);
   }
-  await_closed(x);
-  auto again = must(x.db.write(write_of("host", {{make_notes, {}}}, "make")));
+  await_closed(database);
+  auto again = must(database.db.write(write_of("host", {{make_notes, {}}}, "make")));
   CHECK(again.replayed);
-  auto status = x.db.status();
+  auto status = database.db.status();
   CHECK(status.last_commit_seq == again.commit_seq + static_cast<uint64_t>(rounds));
   CHECK(status.foreign_commits == 0);
   CHECK(status.file_events == 0);
   CHECK(status.restarts == 0);
-  x.require_serving();
+  database.require_serving();
 }
 
 TEST_CASE("requests that come while a database is being closed are answered", "[system]") {
-  one_database x{[](broker_config& config) {
+  one_database database{[](broker_config& config) {
     config.idle_after = 10ms;
     config.close_idle_after = 1ms;
   }};
-  must(x.db.write("host", make_notes));
+  must(database.db.write("host", make_notes));
   constexpr int rounds = 100;
   for (int i = 0; i < rounds; ++i) {
     // The first of its connections is being closed, or was just now.
-    auto in_use = descriptors(x);
-    await([&] { return descriptors(x) < in_use || in_use == 0; });
-    must(x.db.write("host", add_note));
-    CHECK(must(x.db.read(read_of("host", count_notes, freshness::fresh))).rows->at(0, 0) == value{i + 1});
+    auto in_use = descriptors(database);
+    await([&] { return descriptors(database) < in_use || in_use == 0; });
+    must(database.db.write("host", add_note));
+    CHECK(must(database.db.read(read_of("host", count_notes, freshness::fresh))).rows->at(0, 0) == value{i + 1});
   }
-  x.require_serving();
+  database.require_serving();
 }
 
 TEST_CASE("a kept answer is not given any more when another program has written to a closed database", "[system]") {
-  one_database x{close_soon};
-  must(x.db.write("host", make_notes));
-  await_closed(x);
-  CHECK(x.number("SELECT count(*) FROM notes") == 0);
-  await_closed(x);
-  external_process{x.file()}.run("INSERT INTO notes (text) VALUES ('b')");
-  CHECK(must(x.db.read(read_of("host", count_notes, freshness::fresh))).rows->at(0, 0) == value{1});
-  CHECK(x.number("SELECT count(*) FROM notes") == 1);
-  await([&] { return x.db.status().foreign_commits == 1; });
+  one_database database{close_soon};
+  must(database.db.write("host", make_notes));
+  await_closed(database);
+  CHECK(database.number("SELECT count(*) FROM notes") == 0);
+  await_closed(database);
+  external_process{database.file()}.run("INSERT INTO notes (text) VALUES ('b')");
+  CHECK(must(database.db.read(read_of("host", count_notes, freshness::fresh))).rows->at(0, 0) == value{1});
+  CHECK(database.number("SELECT count(*) FROM notes") == 1);
+  await([&] { return database.db.status().foreign_commits == 1; });
 }
 
 TEST_CASE("find refuses a name without a file, and it appears in no status", "[system]") {
-  one_database x;
+  one_database database;
   auto before = threads();
   for (int i = 0; i < 200; ++i)
-    CHECK(refused(x.host.find_database("no" + std::to_string(i) + ".db")).code == errc::unknown_database);
-  CHECK(refused(x.host.open_database("no/such/folder.db")).code == errc::unknown_database);
-  CHECK(x.host.status().databases.size() == 1);
+    CHECK(refused(database.host.find_database("no" + std::to_string(i) + ".db")).code == errc::unknown_database);
+  CHECK(refused(database.host.open_database("no/such/folder.db")).code == errc::unknown_database);
+  CHECK(database.host.status().databases.size() == 1);
   CHECK(threads() <= before + 2);
-  must(x.db.write("host", make_notes));
-  CHECK(must(x.host.find_database("app.db")).name() == "app.db");
+  must(database.db.write("host", make_notes));
+  CHECK(must(database.host.find_database("app.db")).name() == "app.db");
 }
 
 TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and another one can lead", "[system]") {
@@ -138,11 +138,11 @@ TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and
     auto db = must(host.open_database("app.db"));
     must(db.write("host", make_notes));
     must(db.write("host", add_note));
-    std::promise<failure> told;
-    host.on_failure([&](const failure& why) { told.set_value(why); });
+    std::promise<failure> reported;
+    host.on_failure([&](const failure& error) { reported.set_value(error); });
     CHECK_FALSE(host.why_failed());
     caf::anon_send_exit(host.actors().supervisor(), caf::exit_reason::kill);
-    auto future = told.get_future();
+    auto future = reported.get_future();
     REQUIRE(future.wait_for(1min) == std::future_status::ready);
     CHECK(future.get().code == errc::unavailable);
     REQUIRE(host.why_failed());
@@ -169,14 +169,14 @@ TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and
 }
 
 TEST_CASE("a broker whose supervisor has failed is not ready", "[system]") {
-  one_database x;
+  one_database database;
   boost::asio::io_context loop{1};
-  io_actor_handle actor{x.host.system(), loop};
+  io_actor_handle actor{database.host.system(), loop};
   broker_info info;
-  service methods{x.host, info, loop, *actor.get(), [](std::string_view) {}};
+  service methods{database.host, info, loop, *actor.get(), [](std::string_view) {}};
   auto health = [&] {
     std::optional<std::optional<std::string>> result;
-    methods.check_health([&](std::optional<std::string> why) { result = std::move(why); });
+    methods.check_health([&](std::optional<std::string> error) { result = std::move(error); });
     while (!result) {
       loop.restart();
       loop.run_for(10ms);
@@ -185,13 +185,13 @@ TEST_CASE("a broker whose supervisor has failed is not ready", "[system]") {
   };
   auto fails = GENERATE(false, true);
   if (fails) {
-    caf::anon_send_exit(x.host.actors().supervisor(), caf::exit_reason::kill);
-    await([&] { return x.host.why_failed().has_value(); });
+    caf::anon_send_exit(database.host.actors().supervisor(), caf::exit_reason::kill);
+    await([&] { return database.host.why_failed().has_value(); });
   }
-  auto why = health();
-  CHECK(why.has_value() == fails);
+  auto error = health();
+  CHECK(error.has_value() == fails);
   if (fails)
-    CHECK_THAT(*why, Catch::Contains("supervisor"));
+    CHECK_THAT(*error, Catch::Contains("supervisor"));
 }
 
 TEST_CASE("sluice serve ends with an error when the supervisor of its broker has failed", "[system]") {

@@ -20,8 +20,8 @@ namespace sluice::test::lifetimes {
 
 enum class home : uint8_t { own, one_thread, eight_threads };
 
-inline std::string name_of(home x) {
-  return std::array{"own system", "host's system of 1 thread", "host's system of 8 threads"}[static_cast<size_t>(x)];
+inline std::string name_of(home home) {
+  return std::array{"own system", "host's system of 1 thread", "host's system of 8 threads"}[static_cast<size_t>(home)];
 }
 
 /// `client` leads a store of its own in this process, `guest` is one of the front door's, `system` is the host's.
@@ -32,9 +32,9 @@ inline constexpr std::array part_names{"broker", "database", "client", "guest", 
 
 using order = std::vector<part>;
 
-inline std::string name_of(const order& x) {
+inline std::string name_of(const order& order) {
   std::string result;
-  for (auto each : x)
+  for (auto each : order)
     result += (result.empty() ? "" : ", ") + std::string{part_names[static_cast<size_t>(each)]};
   return result;
 }
@@ -89,9 +89,9 @@ public:
   situation(const situation&) = delete;
   situation& operator=(const situation&) = delete;
   ~situation() {
-    for (auto& x : threads_)
-      if (x.joinable())
-        x.join();
+    for (auto& thread : threads_)
+      if (thread.joinable())
+        thread.join();
   }
 
   /// The broker's.
@@ -100,8 +100,8 @@ public:
   caf::actor_system& elsewhere() { return elsewhere_->get(); }
   bool has_system() const { return system_ != nullptr; }
 
-  void end(part x) {
-    switch (x) {
+  void end(part part) {
+    switch (part) {
     case part::broker: broker_.reset(); break;
     case part::database: database_.reset(); break;
     case part::client: client_.reset(); break;
@@ -118,14 +118,14 @@ public:
   }
 
   void end_all(const order& parts) {
-    for (auto x : parts)
-      end(x);
+    for (auto part : parts)
+      end(part);
   }
 
   /// Waits for what is under way, after the end of all parts.
   void finish_all() {
-    for (auto& x : threads_)
-      x.join();
+    for (auto& thread : threads_)
+      thread.join();
     for (auto& [future, id] : futures_) {
       if (future.wait_for(time_to_end) != std::future_status::ready)
         throw std::runtime_error("a future is never fulfilled");
@@ -204,8 +204,8 @@ private:
           else
             write_on(self, db, notes, agents, stop);
         },
-        [=](const caf::error& why) {
-          notes->note_failure(why);
+        [=](const caf::error& error) {
+          notes->note_failure(error);
           --*agents;
         });
   }
@@ -221,8 +221,8 @@ private:
           else
             put_on(self, buffer, notes, agents, stop);
         },
-        [=](const caf::error& why) {
-          notes->note_failure(why);
+        [=](const caf::error& error) {
+          notes->note_failure(error);
           --*agents;
         });
   }
@@ -230,7 +230,7 @@ private:
   template <class Call> void call_until_over(Call call) {
     threads_.emplace_back([call = std::move(call)]() mutable {
       for (;;)
-        if (auto why = call(); why && is_over(why))
+        if (auto error = call(); error && is_over(error))
           return;
     });
   }
@@ -239,16 +239,16 @@ private:
     for (auto i = 0; i < 2; ++i)
       call_until_over([db = *database_, notes = tally_] {
         auto id = notes->next();
-        auto x = db.write(insert(id));
-        return notes->note(x, id) ? caf::error{} : x.error();
+        auto request = db.write(insert(id));
+        return notes->note(request, id) ? caf::error{} : request.error();
       });
     call_until_over([db = *database_, notes = tally_] {
-      auto x = db.read(count_rows());
-      return notes->note(x) ? caf::error{} : x.error();
+      auto rows = db.read(count_rows());
+      return notes->note(rows) ? caf::error{} : rows.error();
     });
     call_until_over([buffer = *buffer_, notes = tally_] {
-      auto x = buffer.put(keep(notes->next() % 100));
-      return notes->note(x) ? caf::error{} : x.error();
+      auto result = buffer.put(keep(notes->next() % 100));
+      return notes->note(result) ? caf::error{} : result.error();
     });
   }
 
@@ -287,10 +287,10 @@ private:
   static void require_rows(const std::filesystem::path& root, const std::set<int64_t>& acknowledged) {
     auto again = need(broker::open(config_of(root)));
     auto db = need(again.open_database("app.db"));
-    for (auto x : acknowledged) {
-      auto rows = need(db.read("checker", "SELECT count(*) FROM t WHERE id = ?", {x})).rows;
+    for (auto each : acknowledged) {
+      auto rows = need(db.read("checker", "SELECT count(*) FROM t WHERE id = ?", {each})).rows;
       if (*rows->at(0, 0).integer() != 1)
-        throw std::runtime_error("a write that was acknowledged is not in the file: " + std::to_string(x));
+        throw std::runtime_error("a write that was acknowledged is not in the file: " + std::to_string(each));
     }
   }
 

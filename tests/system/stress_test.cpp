@@ -45,7 +45,7 @@ write_request failing_request(const ledger_of_agent& own, int n) {
   return request;
 }
 
-bool retryable(const failure& why) { return why.code == errc::unavailable || why.code == errc::overloaded; }
+bool retryable(const failure& error) { return error.code == errc::unavailable || error.code == errc::overloaded; }
 
 void note_committed(ledger_of_agent& own, int n, const write_result& result) {
   own.committed.push_back(n);
@@ -107,8 +107,8 @@ struct actor_agent {
           note_committed(*own, n, done);
           read(self, n);
         },
-        [this, self, n](const caf::error& why) {
-          if (retryable(describe(why)))
+        [this, self, n](const caf::error& error) {
+          if (retryable(describe(error)))
             return write(self, n);
           ++own->odd_answers;
         });
@@ -124,8 +124,8 @@ struct actor_agent {
           own->stale_reads += *seen.rows->at(0, 0).integer() < n;
           write(self, n + 1);
         },
-        [this, self, n](const caf::error& why) {
-          own->odd_answers += !retryable(describe(why));
+        [this, self, n](const caf::error& error) {
+          own->odd_answers += !retryable(describe(error));
           write(self, n + 1);
         });
   }
@@ -178,10 +178,10 @@ std::map<std::string, int> committed_in_audit(const broker& host) {
   audit_query query;
   for (;;) {
     auto page = must(host.audit(query));
-    for (const auto& x : page.records) {
-      query.after_seq = x.seq;
-      if (x.type == request_type::write && x.status == "committed")
-        ++result[x.db + " " + x.request_id];
+    for (const auto& record : page.records) {
+      query.after_seq = record.seq;
+      if (record.type == request_type::write && record.status == "committed")
+        ++result[record.db + " " + record.request_id];
     }
     if (page.records.empty())
       return result;
@@ -217,7 +217,8 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
         threads.emplace_back([&, i] { thread_agent(db, own, soak(250), static_cast<unsigned>(i)); });
       else {
         actors.push_back(std::make_unique<actor_agent>(actor_agent{db, &own, soak(250)}));
-        observer->spawn<caf::monitored>([x = actors.back().get()](caf::event_based_actor* self) { x->write(self, 1); });
+        observer->spawn<caf::monitored>(
+          [result = actors.back().get()](caf::event_based_actor* self) { result->write(self, 1); });
       }
     }
     std::atomic<bool> stop{false};

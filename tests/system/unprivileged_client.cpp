@@ -12,11 +12,11 @@ namespace {
 
 constexpr unsigned nobody = 65'534;
 
-template <class T> void say(const char* what, const caf::expected<T>& x) {
-  auto word = x ? std::string{"ok"} : std::string{to_string(sluice::describe(x.error()).code)};
-  std::printf("%s %s\n", what, word.c_str());
-  if (!x)
-    std::fprintf(stderr, "%s: %s\n", what, sluice::describe(x.error()).message.c_str());
+template <class T> void say(const char* action, const caf::expected<T>& result) {
+  auto word = result ? std::string{"ok"} : std::string{to_string(sluice::describe(result.error()).code)};
+  std::printf("%s %s\n", action, word.c_str());
+  if (!result)
+    std::fprintf(stderr, "%s: %s\n", action, sluice::describe(result.error()).message.c_str());
 }
 
 } // namespace

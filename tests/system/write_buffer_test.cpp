@@ -10,18 +10,18 @@ using Catch::Contains;
 namespace {
 
 buffer_put put(int64_t id, int64_t n) {
-  buffer_put x;
-  x.row = {"app.db", "t", {{"id", id}}};
-  x.values = {{"n", n}};
-  x.agent = "alice";
-  return x;
+  buffer_put result;
+  result.row = {"app.db", "t", {{"id", id}}};
+  result.values = {{"n", n}};
+  result.agent = "alice";
+  return result;
 }
 
 // More come at first than may wait for the table to be looked up.
 buffer_put patient(int64_t id, int64_t n) {
-  auto x = put(id, n);
-  x.wait = 1min;
-  return x;
+  auto result = put(id, n);
+  result.wait = 1min;
+  return result;
 }
 
 // A broker whose buffer writes when it is asked to.
@@ -38,10 +38,10 @@ struct fixture {
   }
 
   std::vector<int64_t> rows() {
-    auto x = must(must(leader.open_database("app.db")).read("alice", "SELECT n FROM t ORDER BY id"));
+    auto answer = must(must(leader.open_database("app.db")).read("alice", "SELECT n FROM t ORDER BY id"));
     std::vector<int64_t> result;
-    for (size_t i = 0; i < x.rows->size(); ++i)
-      result.push_back(*x.rows->row(i)[0].integer());
+    for (size_t i = 0; i < answer.rows->size(); ++i)
+      result.push_back(*answer.rows->row(i)[0].integer());
     return result;
   }
 };
@@ -77,8 +77,8 @@ TEST_CASE("puts of one thread keep their order though it waits for none of them"
   std::vector<std::future<caf::expected<buffer_receipt>>> receipts;
   for (int64_t n = 0; n < 2'000; ++n)
     receipts.push_back(r.buffer.put_async(patient(n % 3, n)));
-  for (auto& x : receipts)
-    must(answer_of(x));
+  for (auto& receipt : receipts)
+    must(answer_of(receipt));
   CHECK(must(r.buffer.flush()).kept == 0);
   CHECK(r.rows() == std::vector<int64_t>{1'998, 1'999, 1'997});
 }
@@ -118,9 +118,9 @@ TEST_CASE("a table of the configuration is meant by every name of its database")
     auto first = open_broker(dir.path());
     must(must(first.open_database("app.db")).write("alice", "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"));
   }
-  auto leader = open_broker(dir.path(), [](broker_config& x) {
-    x.buffer_interval = 1h;
-    x.buffer_tables = {{"link.db", "T", 20ms, 7}};
+  auto leader = open_broker(dir.path(), [](broker_config& config) {
+    config.buffer_interval = 1h;
+    config.buffer_tables = {{"link.db", "T", 20ms, 7}};
   });
   must(leader.buffer().put(put(1, 10)));
   await([&] { return leader.status().buffer.flushed_rows == 1; });

@@ -74,9 +74,9 @@ report_head receive_all(int fd, std::vector<float>& latencies) {
 }
 
 // In a process of its own: says that it is ready, waits for the time to start at, works, and reports.
-void run_one(work what, const std::filesystem::path& root, std::chrono::milliseconds duration, int start, int report) {
+void run_one(work task, const std::filesystem::path& root, std::chrono::milliseconds duration, int start, int report) {
   report_head head;
-  auto result = work_alone(what, root, [&](const std::function<bool()>& first, const std::function<bool()>& each) {
+  auto result = work_alone(task, root, [&](const std::function<bool()>& first, const std::function<bool()>& each) {
     if (!first())
       throw std::runtime_error{"a benchmark worker's first request failed"};
     write_all(report, "r", 1);
@@ -118,8 +118,8 @@ child_worker fork_worker(const std::function<void(int report)>& work) {
   if (pid == 0) {
     try {
       work(to.get());
-    } catch (const std::exception& why) {
-      std::fprintf(stderr, "sluice bench-worker: %s\n", why.what());
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "sluice bench-worker: %s\n", error.what());
       _exit(1);
     }
     _exit(0);
@@ -137,7 +137,7 @@ void raise_limit_of_pipes() {
 
 } // namespace
 
-int run_workers(size_t count, work what, const std::filesystem::path& root, std::chrono::milliseconds duration) {
+int run_workers(size_t count, work task, const std::filesystem::path& root, std::chrono::milliseconds duration) {
   raise_limit_of_pipes();
   auto start = open_pipe();
   std::vector<child_worker> workers;
@@ -145,7 +145,7 @@ int run_workers(size_t count, work what, const std::filesystem::path& root, std:
     workers.push_back(fork_worker([&](int report) {
       // Else none of them would see that this process has ended.
       start.second.reset();
-      run_one(what, root, duration, start.first.get(), report);
+      run_one(task, root, duration, start.first.get(), report);
     }));
   for (auto& worker : workers) {
     char ready = 0;
@@ -175,10 +175,10 @@ int run_workers(size_t count, work what, const std::filesystem::path& root, std:
   return 0;
 }
 
-measurement run_processes(size_t count, work what, const std::filesystem::path& root,
+measurement run_processes(size_t count, work task, const std::filesystem::path& root,
                           std::chrono::milliseconds duration, const std::function<void()>& ready) {
   child_process workers{std::vector<std::string>{"/proc/self/exe", "bench-worker", root.string(),
-                                                 std::to_string(static_cast<int>(what)),
+                                                 std::to_string(static_cast<int>(task)),
                                                  std::to_string(duration.count()), std::to_string(count)}};
   std::array<char, 6> said{};
   workers.read_exactly(said.data(), said.size());

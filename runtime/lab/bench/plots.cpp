@@ -54,7 +54,7 @@ public:
   log_axis(double least, double most, double from, double to)
     : least_(std::log10(least)), range_(std::max(1e-9, std::log10(most) - least_)), from_(from), to_(to) {}
 
-  double at(double x) const { return from_ + (std::log10(x) - least_) / range_ * (to_ - from_); }
+  double at(double value) const { return from_ + (std::log10(value) - least_) / range_ * (to_ - from_); }
 
 private:
   double least_, range_, from_, to_;
@@ -64,9 +64,9 @@ struct extent {
   double least = 1e300;
   double most = 1e-300;
 
-  void add(double x) {
-    least = std::min(least, x);
-    most = std::max(most, x);
+  void add(double value) {
+    least = std::min(least, value);
+    most = std::max(most, value);
   }
 };
 
@@ -80,21 +80,22 @@ void draw_y_axis(std::string& out, const log_axis& y, const extent& range) {
   }
 }
 
-void draw_x_axis(std::string& out, const log_axis& x, const std::vector<double>& values) {
+void draw_x_axis(std::string& out, const log_axis& x_axis, const std::vector<double>& values) {
   for (auto value : values) {
-    out += fmt::format("<line class=\"axis\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>", x.at(value),
+    out += fmt::format("<line class=\"axis\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>", x_axis.at(value),
                        height - bottom, height - bottom + 5);
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", x.at(value),
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", x_axis.at(value),
                        height - bottom + 20, short_number(value));
   }
 }
 
-void draw_line(std::string& out, const plot_line& line, size_t place, const log_axis& x, const log_axis& y) {
+void draw_line(std::string& out, const plot_line& line, size_t place, const log_axis& x_axis, const log_axis& y_axis) {
   const auto* color = line_colors[place % line_colors.size()];
   std::string points;
   for (const auto& [at_x, at_y] : line.points) {
-    points += fmt::format("{:.1f},{:.1f} ", x.at(at_x), y.at(at_y));
-    out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"{}\"/>", x.at(at_x), y.at(at_y), color);
+    points += fmt::format("{:.1f},{:.1f} ", x_axis.at(at_x), y_axis.at(at_y));
+    out +=
+      fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"{}\"/>", x_axis.at(at_x), y_axis.at(at_y), color);
   }
   out += fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>", points, color);
   // The legend has two columns below the plot.

@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/cases.hpp"
 #include "runtime/lab/bench/goals.hpp"
@@ -9,33 +10,33 @@ namespace sluice::bench {
 
 namespace {
 
-bool is_read(work what) {
-  return what == work::broker_read || what == work::broker_read_cached || what == work::direct_read
-         || what == work::bound_read || what == work::bound_read_cached;
+bool is_read(work task) {
+  return task == work::broker_read || task == work::broker_read_cached || task == work::direct_read
+         || task == work::bound_read || task == work::bound_read_cached;
 }
 
-void make_items(work what, const std::filesystem::path& folder) {
-  if (is_read(what))
+void make_items(work task, const std::filesystem::path& folder) {
+  if (is_read(task))
     fill_file(folder / items_file);
   else
     open_raw(folder / items_file, std::chrono::milliseconds{0});
 }
 
-std::string processes_text(size_t count) { return fmt::format("{} process{}", count, count == 1 ? "" : "es"); }
+std::string processes_text(size_t count) { return counted(count, "process", "processes"); }
 
 double per_commit(uint64_t rows, uint64_t commits) {
   return ratio(static_cast<double>(rows), static_cast<double>(commits));
 }
 
-measurement run_beside(server_process& server, work what, size_t processes, const std::filesystem::path& folder,
+measurement run_beside(server_process& server, work task, size_t processes, const std::filesystem::path& folder,
                        std::chrono::milliseconds duration) {
   server_report before;
-  auto result = run_processes(processes, what, folder, duration, [&] { before = server.report(); });
-  auto is_buffered = what == work::broker_put;
+  auto result = run_processes(processes, task, folder, duration, [&] { before = server.report(); });
+  auto is_buffered = task == work::broker_put;
   auto after = is_buffered ? server.report_flushed() : server.report();
   result.broker = after.used - before.used;
   // Each worker wrote one more when it opened its files.
-  result.stored_rows = is_read(what) ? 0 : result.completed + processes;
+  result.stored_rows = is_read(task) ? 0 : result.completed + processes;
   result.errors += after.kept_rows;
   result.rows_per_commit = is_buffered
                              ? per_commit(after.flushed_rows - before.flushed_rows, after.flushes - before.flushes)
@@ -68,30 +69,30 @@ std::vector<goal> goals_of(size_t processes, bool is_full, size_t direct, size_t
 
 } // namespace
 
-contender through_socket(std::string name, server_kind server, work what, size_t processes) {
+contender through_socket(std::string name, server_kind server, work task, size_t processes) {
   auto is_bound = server == server_kind::bound_full || server == server_kind::bound_normal;
   return {std::move(name), is_bound ? contender_kind::bound : contender_kind::sluice,
           [=](const std::filesystem::path& folder) -> session {
-            make_items(what, folder);
+            make_items(task, folder);
             auto running = std::make_shared<server_process>(server, folder);
             return
-              [=](const bench_round& round) { return run_beside(*running, what, processes, folder, round.duration); };
+              [=](const bench_round& round) { return run_beside(*running, task, processes, folder, round.duration); };
           },
-          !is_read(what)};
+          !is_read(task)};
 }
 
-contender without_server(std::string name, work what, size_t processes) {
+contender without_server(std::string name, work task, size_t processes) {
   return {std::move(name), contender_kind::direct,
           [=](const std::filesystem::path& folder) -> session {
-            make_items(what, folder);
+            make_items(task, folder);
             return [=](const bench_round& round) {
-              auto result = run_processes(processes, what, folder, round.duration, [] {});
-              result.stored_rows = is_read(what) ? 0 : result.completed;
-              result.rows_per_commit = is_read(what) ? 0 : 1;
+              auto result = run_processes(processes, task, folder, round.duration, [] {});
+              result.stored_rows = is_read(task) ? 0 : result.completed;
+              result.rows_per_commit = is_read(task) ? 0 : 1;
               return result;
             };
           },
-          !is_read(what)};
+          !is_read(task)};
 }
 
 bench_case processes_writing(size_t processes, synchronous_mode mode) {

@@ -1,5 +1,6 @@
 #include "runtime/lab/bench/run_case.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/lab/bench/bench_fixture.hpp"
 
 #include <fmt/format.h>
@@ -50,12 +51,12 @@ file_sizes sizes_in(const std::filesystem::path& store) { return {pages_of(store
 // A contender with its folder. Members are closed in the reverse order.
 class open_contender {
 public:
-  open_contender(const contender& what, const std::filesystem::path& where)
-    : what_(what), folder_(where), session_(what.open(folder_.path())) {
-    if (what.stores_rows)
+  open_contender(const contender& definition, const std::filesystem::path& where)
+    : definition_(definition), folder_(where), session_(definition.open(folder_.path())) {
+    if (definition.stores_rows)
       before_ = sizes_in(folder_.path());
-    result_.name = what.name;
-    result_.kind = what.kind;
+    result_.name = definition.name;
+    result_.kind = definition.kind;
   }
 
   void run(std::chrono::milliseconds duration, std::vector<measurement>& in_this_round) {
@@ -73,7 +74,7 @@ public:
     uint64_t rows = 0;
     for (const auto& round : result_.rounds)
       rows += round.stored_rows;
-    if (what_.stores_rows && rows > 0) {
+    if (definition_.stores_rows && rows > 0) {
       auto after = sizes_in(folder_.path());
       auto per_row = [&](uint64_t now, uint64_t then) {
         return static_cast<double>(now - std::min(now, then)) / static_cast<double>(rows);
@@ -84,7 +85,7 @@ public:
   }
 
 private:
-  const contender& what_;
+  const contender& definition_;
   scratch_folder folder_;
   session session_;
   file_sizes before_;
@@ -105,11 +106,11 @@ std::vector<rate_ratio> ratios_of(const case_result& one_case) {
   return result;
 }
 
-std::string failure_of(const bench_case& what, const case_result& one_case) {
+std::string failure_of(const bench_case& definition, const case_result& one_case) {
   for (size_t i = 0; i < one_case.contenders.size(); ++i) {
     const auto& found = one_case.contenders[i];
-    if (found.errors() > 0 && !what.contenders[i].may_fail())
-      return fmt::format("{} requests of \"{}\" failed", found.errors(), found.name);
+    if (found.errors() > 0 && !definition.contenders[i].may_fail())
+      return fmt::format("{} of \"{}\" failed", counted(found.errors(), "request"), found.name);
     auto is_idle = [](const measurement& m) { return m.completed == 0; };
     if (std::any_of(found.rounds.begin(), found.rounds.end(), is_idle))
       return fmt::format("no request of \"{}\" succeeded in one of the rounds", found.name);
@@ -119,15 +120,15 @@ std::string failure_of(const bench_case& what, const case_result& one_case) {
 
 } // namespace
 
-case_result run_case(const bench_case& what, const run_options& options) {
+case_result run_case(const bench_case& definition, const run_options& options) {
   case_result result;
-  result.name = what.name;
-  result.title = what.title;
-  result.family = what.family;
-  result.size = what.size;
+  result.name = definition.name;
+  result.title = definition.title;
+  result.family = definition.family;
+  result.size = definition.size;
   try {
     std::vector<std::unique_ptr<open_contender>> open;
-    for (const auto& contender : what.contenders)
+    for (const auto& contender : definition.contenders)
       open.push_back(std::make_unique<open_contender>(contender, options.folder));
     for (size_t i = 0; i < options.rounds; ++i) {
       std::vector<measurement> in_this_round;
@@ -136,16 +137,16 @@ case_result run_case(const bench_case& what, const run_options& options) {
     }
     for (auto& contender : open)
       result.contenders.push_back(contender->close());
-  } catch (const std::exception& why) {
+  } catch (const std::exception& error) {
     result.contenders.clear();
-    result.failure = why.what();
+    result.failure = error.what();
     return result;
   }
   result.ratios = ratios_of(result);
-  for (const auto& goal : what.goals)
+  for (const auto& goal : definition.goals)
     if (auto values = goal.values(result); !values.empty())
       result.goals.push_back({goal.text, spread_of(std::move(values)), goal.wanted, goal.is_upper_bound});
-  result.failure = failure_of(what, result);
+  result.failure = failure_of(definition, result);
   return result;
 }
 

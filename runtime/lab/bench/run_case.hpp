@@ -14,6 +14,6 @@ struct run_options {
 
 /// Opens the contenders, runs the rounds (first A, then B, then C, then A again, so that all see the same changes of
 /// the machine), closes them, and compares. Errors are in the result, not thrown.
-case_result run_case(const bench_case& what, const run_options& options);
+case_result run_case(const bench_case& definition, const run_options& options);
 
 } // namespace sluice::bench

@@ -35,8 +35,8 @@ struct request_head {
 
 using request_buffer = std::array<char, request_bytes>;
 
-[[noreturn]] void throw_errno(const char* what) {
-  throw std::system_error{errno, std::generic_category(), std::string{"the socket bound: "} + what};
+[[noreturn]] void throw_errno(const char* action) {
+  throw std::system_error{errno, std::generic_category(), std::string{"the socket bound: "} + action};
 }
 
 // The path of a socket is short; that of a folder need not be.

@@ -34,16 +34,16 @@ inline constexpr int last_work = static_cast<int>(work::bound_read_cached);
 /// is the work of the slowest, as a share of the mean. Each worker opens its files by a first operation, which is not
 /// counted; then `ready` is called, and the time begins. Ends the case with an exception when a
 /// worker cannot be started or dies.
-measurement run_processes(size_t count, work what, const std::filesystem::path& root,
+measurement run_processes(size_t count, work task, const std::filesystem::path& root,
                           std::chrono::milliseconds duration, const std::function<void()>& ready);
 
 /// The other side (`bench-worker`): a process that forks the workers. It prints `ready`, starts when it has read the
 /// time to start at, and prints the sum of their measurements. Returns the exit status.
-int run_workers(size_t count, work what, const std::filesystem::path& root, std::chrono::milliseconds duration);
+int run_workers(size_t count, work task, const std::filesystem::path& root, std::chrono::milliseconds duration);
 
 /// The work of one process. `run` is given the operation that opens its files, and the one of its loop.
 measurement work_alone(
-  work what, const std::filesystem::path& root,
+  work task, const std::filesystem::path& root,
   const std::function<measurement(const std::function<bool()>& first, const std::function<bool()>& each)>& run);
 
 } // namespace sluice::bench

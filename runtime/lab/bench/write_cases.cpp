@@ -1,3 +1,4 @@
+#include "actors/base/counted.hpp"
 #include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/cases.hpp"
 #include "runtime/lab/bench/goals.hpp"
@@ -171,7 +172,7 @@ contender futures_through_broker(size_t threads, size_t in_flight) {
           true};
 }
 
-std::string agents_text(size_t count) { return fmt::format("{} agent{}", count, count == 1 ? "" : "s"); }
+std::string agents_text(size_t count) { return counted(count, "agent"); }
 
 } // namespace
 

@@ -44,7 +44,7 @@ struct setup {
 /// Why setup failed. Errors in statements or settings have a position and are `errc::invalid_request`, `sql_error` or
 /// `constraint`; any other is a failure of the backend.
 struct setup_error {
-  caf::error why;
+  caf::error error;
   place at;
 };
 

@@ -1,5 +1,6 @@
 #include "runtime/lab/scenario/expectation.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/lab/scenario/fields.hpp"
 #include "runtime/lab/scenario/suggestions.hpp"
@@ -169,8 +170,8 @@ void match_list(const node& expected, const json& got, const look_up& known, con
                 std::vector<complaint>& to) {
   if (!got.is_array() || got.size() != expected.items.size()) {
     auto count = expected.items.size();
-    to.push_back({expected.at, got.is_array() ? fmt::format("expected {} to have {} item{}, got {}: {}", path, count,
-                                                            count == 1 ? "" : "s", got.size(), stats(got))
+    to.push_back({expected.at, got.is_array() ? fmt::format("expected {} to have {}, got {}: {}", path,
+                                                            counted(count, "item"), got.size(), stats(got))
                                               : fmt::format("expected {} to be a list, got {}", path, stats(got))});
     return;
   }

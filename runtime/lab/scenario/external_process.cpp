@@ -68,9 +68,9 @@ caf::expected<json> external_process::execute(const std::string& db, const json&
   for (const auto& sql : statements) {
     auto text = sql.get<std::string>();
     if (auto done = try_for_long([&] { return opened->exec(text.c_str()); }); !done) {
-      auto why = describe(done.error());
-      why.message = db + ": " + why.message + " in: " + text;
-      return make_error(std::move(why));
+      auto error = describe(done.error());
+      error.message = db + ": " + error.message + " in: " + text;
+      return make_error(std::move(error));
     }
   }
   return json::object();

@@ -86,7 +86,7 @@ void in_parallel(runner& in, const step& parallel, const counts& at, on_verdict 
   in.run_parallel(std::move(branches), std::move(done));
 }
 
-counts counted(const step& step, counts at, int64_t i) {
+counts repeated_step(const step& step, counts at, int64_t i) {
   if (const auto* name = step.fields.find("as"))
     at[name->text] = i;
   return at;
@@ -95,7 +95,7 @@ counts counted(const step& step, counts at, int64_t i) {
 void repeat_from(runner& in, const step& step, const counts& at, int64_t i, on_verdict done) {
   if (i > number_in(step.fields, "times", 0))
     return done({});
-  in.run_sequence(step.steps, counted(step, at, i), [&in, &step, at, i, done = std::move(done)](verdict found) {
+  in.run_sequence(step.steps, repeated_step(step, at, i), [&in, &step, at, i, done = std::move(done)](verdict found) {
     if (!found.empty())
       return done(std::move(found));
     in.later([&in, &step, at, i, done] { repeat_from(in, step, at, i + 1, done); });
@@ -108,7 +108,7 @@ void repeat(runner& in, const step& step, const counts& at, on_verdict done) {
     return repeat_from(in, step, at, 1, std::move(done));
   auto open = std::make_shared<std::pair<int64_t, verdict>>(number_in(step.fields, "times", 0), verdict{});
   for (int64_t i = 1, times = open->first; i <= times; ++i)
-    in.run_sequence(step.steps, counted(step, at, i), [open, done](verdict found) {
+    in.run_sequence(step.steps, repeated_step(step, at, i), [open, done](verdict found) {
       auto& [left, all] = *open;
       all.insert(all.end(), found.begin(), found.end());
       if (--left == 0)

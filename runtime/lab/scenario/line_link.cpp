@@ -95,8 +95,8 @@ caf::expected<json> line_link::ask(const json& command, milliseconds limit) {
   auto answer = receive(limit);
   if (!answer)
     return make_error(errc::unavailable, "the process that was to do it has gone, or does not answer");
-  if (auto why = answer->find("error"); why != answer->end()) {
-    return make_error(errc_of(why->value("code", "")).value_or(errc::internal), why->value("message", ""));
+  if (auto error = answer->find("error"); error != answer->end()) {
+    return make_error(errc_of(error->value("code", "")).value_or(errc::internal), error->value("message", ""));
   }
   return answer->value("result", json::object());
 }

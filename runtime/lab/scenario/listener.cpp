@@ -53,8 +53,8 @@ caf::expected<json> listener::begin(const json& params) {
   auto answer = link_.receive(answer_limit);
   if (!answer)
     return make_error(errc::unavailable, "the connection was lost before the answer came");
-  if (auto why = answer->find("error"); why != answer->end())
-    return make_error(rpc::failure_from_json(*why));
+  if (auto error = answer->find("error"); error != answer->end())
+    return make_error(rpc::failure_from_json(*error));
   thread_ = std::thread{[this] { listen(); }};
   return answer->at("result");
 }

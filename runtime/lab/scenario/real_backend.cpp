@@ -153,8 +153,8 @@ public:
 
   void subscribe(const std::string& name, json params, on_answer done, notification_handler on_notification) override {
     auto& agent = known(name);
-    auto tell = [this, on_notification = std::move(on_notification)](json x) {
-      events_.post([on_notification, x = std::move(x)] { on_notification(x); });
+    auto tell = [this, on_notification = std::move(on_notification)](json notification) {
+      events_.post([on_notification, notification = std::move(notification)] { on_notification(notification); });
     };
     auto added = std::make_shared<listener>(store_, std::move(tell));
     listeners_.push_back(added);

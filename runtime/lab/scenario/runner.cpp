@@ -16,8 +16,8 @@ namespace {
 using nlohmann::json;
 
 // A failure as expectations see it: `error` is its code, and the rest lies beside it.
-json failed_answer(const caf::error& why) {
-  auto result = as_json(describe(why));
+json failed_answer(const caf::error& error) {
+  auto result = as_json(describe(error));
   result["error"] = std::move(result["code"]);
   result.erase("code");
   return result;
@@ -96,8 +96,8 @@ void runner::run_step(const step& step, const counts& at, on_verdict done) {
   json fields;
   try {
     fields = resolve(step.fields, [&](std::string_view path) { return look_up(path, at); });
-  } catch (const mistake& x) {
-    return done({{x.where(), x.what()}});
+  } catch (const mistake& error) {
+    return done({{error.where(), error.what()}});
   }
   if (step.kind->signs)
     fields["agent"] = step.agent;
@@ -120,8 +120,8 @@ void runner::ended(const step& step, const counts& at, std::chrono::milliseconds
   verdict found;
   try {
     found = judge(step, content, !answer, at);
-  } catch (const mistake& x) {
-    found.push_back({x.where(), x.what()});
+  } catch (const mistake& error) {
+    found.push_back({error.where(), error.what()});
   }
   done(std::move(found));
 }
@@ -131,12 +131,12 @@ verdict runner::judge(const step& step, const json& answer, bool failed, const c
   if (failed && !expects_error)
     return {{step.at, fmt::format("{} failed: {}: {} ({})", title_of(step), answer.at("error").get<std::string>(),
                                   answer.at("message").get<std::string>(), answer.at("outcome").get<std::string>())}};
-  auto shown = answer;
-  shown.erase("took_ms");
+  auto untimed = answer;
+  untimed.erase("took_ms");
   if (!failed && expects_error)
     return {{step.expect.find("error")->at,
              fmt::format("expected {} to fail with {}, but it succeeded: {}", title_of(step),
-                         dump(to_json(*step.expect.find("error"))), dump(shown).substr(0, 300))}};
+                         dump(to_json(*step.expect.find("error"))), dump(untimed).substr(0, 300))}};
   verdict found;
   if (step.expect.is(node_kind::map))
     match(
@@ -155,10 +155,11 @@ report run(const definition& definition, backend& on, const run_options& options
     return result;
   }
   if (auto wrong = on.prepare(definition.backend)) {
-    auto why = describe(wrong->why);
-    auto is_wrong = why.code == errc::invalid_request || why.code == errc::sql_error || why.code == errc::constraint;
+    auto error = describe(wrong->error);
+    auto is_wrong =
+      error.code == errc::invalid_request || error.code == errc::sql_error || error.code == errc::constraint;
     result.status = is_wrong ? report::end::unusable : report::end::failed;
-    result.complaints.push_back({wrong->at, fmt::format("{}: {}", to_string(why.code), why.message)});
+    result.complaints.push_back({wrong->at, fmt::format("{}: {}", to_string(error.code), error.message)});
     return result;
   }
   auto began = on.now();

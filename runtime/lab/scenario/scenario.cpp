@@ -129,7 +129,7 @@ void read_settings(const node& node, setup& to) {
     read_tables(*tables, "database", of_database, text);
   if (auto wrong = check_config(text.toml))
     throw mistake{wrong->line > 0 && wrong->line <= text.lines.size() ? text.lines[wrong->line - 1] : node.at,
-                  wrong->why};
+                  wrong->reason};
   to.settings = std::move(text.toml);
 }
 
@@ -196,8 +196,8 @@ definition read(const node& item) {
 std::variant<definition, wrong_file> parse_scenario(const std::string& text) {
   try {
     return read(read_yaml(text));
-  } catch (const mistake& x) {
-    return wrong_file{x.where(), x.what()};
+  } catch (const mistake& error) {
+    return wrong_file{error.where(), error.what()};
   }
 }
 

@@ -246,8 +246,8 @@ node read_yaml(const std::string& text) {
     if (parser.HandleNextDocument(more))
       throw mistake{more.take().at, "a file holds one scenario; this is a second document"};
     return result;
-  } catch (const YAML::Exception& x) {
-    throw mistake{place_of(x.mark), fmt::format("this is no YAML: {}{}", x.msg, likely_cause(x.msg))};
+  } catch (const YAML::Exception& error) {
+    throw mistake{place_of(error.mark), fmt::format("this is no YAML: {}{}", error.msg, likely_cause(error.msg))};
   }
 }
 

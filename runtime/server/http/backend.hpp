@@ -25,7 +25,7 @@ public:
   virtual std::unique_ptr<rpc::handler> open_handler() = 0;
 
   /// Called when a request with a valid token was refused for its size.
-  virtual void note_refusal([[maybe_unused]] errc why) {}
+  virtual void note_refusal([[maybe_unused]] errc code) {}
 
   /// Checks whether a write could be done now; `done` is called once, on the server's thread.
   virtual void check_health(std::function<void(health)> done) = 0;

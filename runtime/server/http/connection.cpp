@@ -137,10 +137,10 @@ void connection::on_header(error_code failed, size_t) {
   // HTTP/1.0 clients would need a `Connection` field, and gain little.
   keep_ = head.keep_alive() && head.version() == 11;
   auto admitted = shared_.filter.admit(head);
-  if (const auto* why = std::get_if<refusal>(&admitted)) {
+  if (const auto* reason = std::get_if<refusal>(&admitted)) {
     // The bytes that follow may be a body that is not read, even where the parser sees none.
     keep_ = keep_ && parser_->is_done() && head.count(field::transfer_encoding) == 0;
-    return send(answer_to_refused(*why));
+    return send(answer_to_refused(*reason));
   }
   route_ = std::get<route>(admitted);
   if (parser_->is_done())
@@ -264,9 +264,9 @@ void connection::on_watched(error_code failed) {
   watch();
 }
 
-void connection::refuse(const refusal& why) {
+void connection::refuse(const refusal& reason) {
   keep_ = false;
-  send(answer_to_refused(why));
+  send(answer_to_refused(reason));
 }
 
 void connection::send(response answer) {

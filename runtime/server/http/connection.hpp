@@ -47,7 +47,7 @@ public:
   void start();
 
   /// Sends an error with the reason, and ends the connection.
-  void refuse(const refusal& why);
+  void refuse(const refusal& error);
 
   /// Ends when the request under way, if there is one, has been answered.
   void drain();

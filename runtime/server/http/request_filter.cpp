@@ -176,24 +176,24 @@ bool request_filter::has_token(const header& head) const {
 }
 
 std::variant<route, refusal> request_filter::admit(const header& head) const {
-  if (auto why = check_framing(head))
-    return std::move(*why);
-  if (auto why = check_sender(head))
-    return std::move(*why);
+  if (auto error = check_framing(head))
+    return std::move(*error);
+  if (auto error = check_sender(head))
+    return std::move(*error);
   auto target = view(head.target());
   auto path = target.substr(0, target.find('?'));
   auto to = std::find_if(endpoints.begin(), endpoints.end(), [&](const auto& x) { return x.path == path; });
   if (to == endpoints.end())
     return refusal{status::not_found, errc::invalid_request, "there are /rpc, /mcp, /healthz and /metrics", {}};
-  if (auto why = check_method(head, *to))
-    return std::move(*why);
+  if (auto error = check_method(head, *to))
+    return std::move(*error);
   if (to->needs_token && !has_token(head))
     return refusal{status::unauthorized,
                    errc::not_authorized,
                    "the token is missing or wrong",
                    {{field::www_authenticate, "Bearer realm=\"sluice\""}}};
-  if (auto why = check_body(head, *to))
-    return std::move(*why);
+  if (auto error = check_body(head, *to))
+    return std::move(*error);
   return to->to;
 }
 

@@ -20,8 +20,8 @@ using boost::system::error_code;
 constexpr size_t max_rejected = 64;
 
 caf::expected<tcp::endpoint> parse_address(std::string_view text) {
-  auto wrong = [&](std::string_view why) {
-    return make_error(errc::invalid_request, "the HTTP address '" + std::string{text} + "' " + std::string{why});
+  auto wrong = [&](std::string_view reason) {
+    return make_error(errc::invalid_request, "the HTTP address '" + std::string{text} + "' " + std::string{reason});
   };
   auto colon = text.rfind(':');
   if (colon == std::string_view::npos)

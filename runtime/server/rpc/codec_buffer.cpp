@@ -33,13 +33,13 @@ caf::error take_columns(const json& source, std::string_view field, std::vector<
 }
 
 // Reads a member that names a row; false if `name` is not one.
-bool take_row(const std::string& name, const json& content, row_key& to, caf::error& why) {
+bool take_row(const std::string& name, const json& content, row_key& to, caf::error& error) {
   if (name == "db")
-    why = take(content, name, to.db);
+    error = take(content, name, to.db);
   else if (name == "table")
-    why = take(content, name, to.table);
+    error = take(content, name, to.table);
   else if (name == "key")
-    why = take_columns(content, name, to.columns);
+    error = take_columns(content, name, to.columns);
   else
     return false;
   return true;
@@ -57,22 +57,22 @@ json params_of_row(const row_key& row, const std::string& agent) {
 caf::expected<buffer_put> buffer_put_from_json(const json& params) {
   buffer_put result;
   int64_t wait_ms = 0;
-  auto why = read_object(params, "params", {"db", "table", "operation", "key"},
-                         [&](const std::string& name, const json& content) {
-                           if (caf::error row; take_row(name, content, result.row, row))
-                             return row;
-                           if (name == "operation")
-                             return take_operation(content, name, result.operation);
-                           if (name == "values")
-                             return take_columns(content, name, result.values);
-                           if (name == "agent")
-                             return take(content, name, result.agent);
-                           if (name == "wait_ms")
-                             return take(content, name, wait_ms, int64_t{0}, day_ms);
-                           return unknown_member(name);
-                         });
+  auto error = read_object(params, "params", {"db", "table", "operation", "key"},
+                           [&](const std::string& name, const json& content) {
+                             if (caf::error row; take_row(name, content, result.row, row))
+                               return row;
+                             if (name == "operation")
+                               return take_operation(content, name, result.operation);
+                             if (name == "values")
+                               return take_columns(content, name, result.values);
+                             if (name == "agent")
+                               return take(content, name, result.agent);
+                             if (name == "wait_ms")
+                               return take(content, name, wait_ms, int64_t{0}, day_ms);
+                             return unknown_member(name);
+                           });
   result.wait = std::chrono::milliseconds{wait_ms};
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 json params_of(const buffer_put& operation) {
@@ -87,45 +87,45 @@ json params_of(const buffer_put& operation) {
 
 caf::expected<buffer_get> buffer_get_from_json(const json& params) {
   buffer_get result;
-  auto why = read_object(params, "params", {"db", "table", "key"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, "params", {"db", "table", "key"}, [&](const std::string& name, const json& content) {
     if (caf::error row; take_row(name, content, result.row, row))
       return row;
     if (name == "integers")
       return take(content, name, result.integers);
     return name == "agent" ? take(content, name, result.agent) : unknown_member(name);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 json params_of(const buffer_get& request) { return params_of_row(request.row, request.agent); }
 
 caf::expected<flush_request> flush_from_json(const json& params) {
   flush_request result;
-  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
     if (name == "db")
       return take(content, name, result.db);
     if (name == "table")
       return take(content, name, result.table);
     return name == "agent" ? take(content, name, result.agent) : unknown_member(name);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<rejected_query> rejected_query_from_json(const json& params) {
   rejected_query result;
-  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
     if (name == "after_id")
       return take(content, name, result.after_id);
     if (name == "integers")
       return take(content, name, result.integers);
     return name == "limit" ? take(content, name, result.limit, uint64_t{1}, uint64_t{10'000}) : unknown_member(name);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) {
   std::vector<uint64_t> result;
-  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
     std::string agent;
     if (name == "agent")
       return take(content, name, agent);
@@ -139,7 +139,7 @@ caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) 
         return wrong;
     return caf::error{};
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 } // namespace sluice::rpc

@@ -54,8 +54,8 @@ caf::error take_entries(const json& content, std::vector<log_entry>& to) {
   if (!content.is_array())
     return invalid("entries", "must be an array");
   for (const auto& each : content)
-    if (auto why = take_entry(each, to.emplace_back()))
-      return why;
+    if (auto error = take_entry(each, to.emplace_back()))
+      return error;
   return caf::none;
 }
 
@@ -63,7 +63,7 @@ caf::error take_entries(const json& content, std::vector<log_entry>& to) {
 
 caf::expected<log_entry> log_entry_from_json(const json& params) {
   log_entry result;
-  auto why = read_object(params, "params", {"level", "message"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, "params", {"level", "message"}, [&](const std::string& name, const json& content) {
     if (name == "level")
       return take_level(content, name, result.level);
     if (name == "message")
@@ -74,15 +74,15 @@ caf::expected<log_entry> log_entry_from_json(const json& params) {
       return take(content, name, result.agent);
     return unknown_member(name);
   });
-  if (why)
-    return why;
+  if (error)
+    return error;
   return result;
 }
 
 caf::expected<log_query> log_query_from_json(const json& params) {
   log_query result;
   auto has_newest = false;
-  auto why = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, "params", {}, [&](const std::string& name, const json& content) {
     if (name == "level")
       return take_level(content, name, result.least);
     if (name == "source")
@@ -103,8 +103,8 @@ caf::expected<log_query> log_query_from_json(const json& params) {
     }
     return unknown_member(name);
   });
-  if (why)
-    return why;
+  if (error)
+    return error;
   if (!has_newest)
     result.newest = !params.is_object() || !params.contains("after_id");
   return result;
@@ -127,14 +127,14 @@ json params_of(const log_query& query) {
 
 caf::expected<log_page> log_page_from_json(const json& result) {
   log_page page;
-  auto why = read_object(result, "result", {"entries"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(result, "result", {"entries"}, [&](const std::string& name, const json& content) {
     if (name == "truncated")
       return take(content, name, page.truncated);
     return name == "entries" ? take_entries(content, page.entries) : caf::error{};
   });
-  if (!why)
+  if (!error)
     return page;
-  return unreadable_answer(why);
+  return unreadable_answer(error);
 }
 
 } // namespace sluice::rpc

@@ -17,8 +17,8 @@ constexpr std::string_view whole_request = "params";
 
 caf::error read_part(const json& content, std::string_view field, milliseconds& to) {
   int64_t ms = 0;
-  if (auto why = rpc::take(content, field, ms, int64_t{1}, day_ms))
-    return why;
+  if (auto error = rpc::take(content, field, ms, int64_t{1}, day_ms))
+    return error;
   to = milliseconds{ms};
   return caf::none;
 }
@@ -50,8 +50,8 @@ caf::error read_part(const json& content, std::string_view field, parameters& to
 
 caf::error take_sql(const json& content, std::string_view field, sql_text& to) {
   std::string text;
-  if (auto why = rpc::take(content, field, text))
-    return why;
+  if (auto error = rpc::take(content, field, text))
+    return error;
   to = sql_text{std::move(text)};
   return caf::none;
 }
@@ -75,20 +75,21 @@ caf::error read_part(const json& content, std::string_view field, std::vector<st
     return invalid(field, R"(must be an array of at least one {"sql":"...", "params":...})");
   to.resize(content.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = read_part(content[i], fmt::format("{}[{}]", field, i), to[i]))
-      return why;
+    if (auto error = read_part(content[i], fmt::format("{}[{}]", field, i), to[i]))
+      return error;
   return caf::none;
 }
 
 // Reads a field that writes and reads have in common; false if `name` is not one.
-template <class Request> bool take_common(const std::string& name, const json& content, Request& to, caf::error& why) {
+template <class Request>
+bool take_common(const std::string& name, const json& content, Request& to, caf::error& error) {
   auto* text = name == "db"               ? &to.db
                : name == "agent"          ? &to.agent
                : name == "request_id"     ? &to.request_id
                : name == "correlation_id" ? &to.correlation_id
                                           : nullptr;
   if (text)
-    why = rpc::take(content, name, *text);
+    error = rpc::take(content, name, *text);
   return text != nullptr;
 }
 
@@ -117,8 +118,8 @@ caf::error take_of_read(const std::string& name, const json& content, read_reque
 // A write names its statements, or one statement beside `db`, as a read does.
 // Not taken for none: a client that fills it in from an unset variable would lose the protection without a word.
 caf::error take_key(const json& content, std::string_view name, std::string& to) {
-  if (auto why = rpc::take(content, name, to))
-    return why;
+  if (auto error = rpc::take(content, name, to))
+    return error;
   return to.empty() ? invalid(name, "is empty; an idempotency key must not be empty; leave it out") : caf::error{};
 }
 
@@ -138,13 +139,13 @@ caf::error check_form(const json& params) {
 
 caf::expected<write_request> write_from_json(const json& params) {
   write_request result;
-  if (auto why = check_object(params, whole_request, {"db"}))
-    return why;
-  if (auto why = check_form(params))
-    return why;
+  if (auto error = check_object(params, whole_request, {"db"}))
+    return error;
+  if (auto error = check_form(params))
+    return error;
   if (params.contains("sql"))
     result.statements.emplace_back();
-  auto why = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) {
     if (caf::error common; take_common(name, content, result, common))
       return common;
     if (name == "statements")
@@ -165,28 +166,28 @@ caf::expected<write_request> write_from_json(const json& params) {
       return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
     return unknown_member(name);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<read_request> read_from_json(const json& params) {
   read_request result;
-  auto why = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {
     return take_of_read(name, content, result);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<read_request> open_cursor_from_json(const json& params) {
   read_request result;
-  auto why = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {
     return name == "idle_ms" ? read_part(content, name, result.limits.idle) : take_of_read(name, content, result);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<audit_query> audit_query_from_json(const json& params) {
   audit_query result;
-  auto why = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) {
     if (name == "agent")
       return rpc::take(content, name, result.agent);
     if (name == "db")
@@ -203,34 +204,34 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
       return rpc::take(content, name, result.newest);
     return unknown_member(name);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<audit_prune> audit_prune_from_json(const json& params) {
   audit_prune result;
-  auto why = read_object(params, whole_request, {"before_us"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {"before_us"}, [&](const std::string& name, const json& content) {
     std::string agent;
     if (name == "agent")
       return rpc::take(content, name, agent);
     return name == "before_us" ? rpc::take(content, name, result.before_us) : unknown_member(name);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<uint64_t> cursor_from_json(const json& params) {
   uint64_t result = 0;
-  auto why = read_object(params, whole_request, {"cursor"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {"cursor"}, [&](const std::string& name, const json& content) {
     std::string agent;
     if (name == "agent")
       return rpc::take(content, name, agent);
     return name == "cursor" ? rpc::take(content, name, result) : unknown_member(name);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<cancel_request> cancel_from_json(const json& params) {
   cancel_request result;
-  auto why = read_object(params, whole_request, {"request_id"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {"request_id"}, [&](const std::string& name, const json& content) {
     std::string agent;
     if (name == "agent")
       return rpc::take(content, name, agent);
@@ -238,9 +239,9 @@ caf::expected<cancel_request> cancel_from_json(const json& params) {
       return rpc::take(content, name, result.as_operator);
     return name == "request_id" ? rpc::take(content, name, result.request_id) : unknown_member(name);
   });
-  if (!why && result.request_id.empty())
-    why = invalid("request_id", "is empty");
-  return result_or(std::move(why), result);
+  if (!error && result.request_id.empty())
+    error = invalid("request_id", "is empty");
+  return result_or(std::move(error), result);
 }
 
 caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const json& params) {
@@ -248,7 +249,7 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
   // Not by a structured binding, which a lambda may not use.
   auto& request = result.first;
   auto& status = result.second;
-  auto why = read_object(params, whole_request, {"status"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {"status"}, [&](const std::string& name, const json& content) {
     if (caf::error common; take_common(name, content, request, common))
       return common;
     if (name == "count")
@@ -262,14 +263,14 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
     request.type = request_type_of(method);
     return wrong;
   });
-  if (!why && !errc_of(status))
-    why = invalid("status", "must be an error code");
-  return result_or(std::move(why), result);
+  if (!error && !errc_of(status))
+    error = invalid("status", "must be an error code");
+  return result_or(std::move(error), result);
 }
 
 caf::expected<subscribe_request> subscribe_from_json(const json& params) {
   subscribe_request result;
-  auto why = read_object(params, whole_request, {"db"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {"db"}, [&](const std::string& name, const json& content) {
     if (name == "db")
       return rpc::take(content, name, result.db);
     if (name == "tables")
@@ -278,12 +279,12 @@ caf::expected<subscribe_request> subscribe_from_json(const json& params) {
       return rpc::take(content, name, result.from_seq.emplace());
     return unknown_member(name);
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 caf::expected<hello_request> hello_from_json(const json& params) {
   hello_request result;
-  auto why = read_object(params, whole_request, {"protocol"}, [&](const std::string& name, const json& content) {
+  auto error = read_object(params, whole_request, {"protocol"}, [&](const std::string& name, const json& content) {
     if (name == "protocol")
       return rpc::take(content, name, result.protocol, 1);
     if (name == "client")
@@ -298,7 +299,7 @@ caf::expected<hello_request> hello_from_json(const json& params) {
     // A later version may send more members before it knows the broker's version.
     return caf::error{};
   });
-  return result_or(std::move(why), result);
+  return result_or(std::move(error), result);
 }
 
 } // namespace sluice::rpc

@@ -19,18 +19,18 @@ constexpr std::string_view whole_result = "result";
 // For members that this version does not know.
 caf::error pass_over() { return caf::none; }
 
-template <class Result> caf::expected<Result> result_or_mismatch(const caf::error& why, Result& result) {
-  if (!why)
+template <class Result> caf::expected<Result> result_or_mismatch(const caf::error& error, Result& result) {
+  if (!error)
     return std::move(result);
-  return unreadable_answer(why);
+  return unreadable_answer(error);
 }
 
 caf::error take_rows(const json& source, rowset& to) {
-  if (auto why = check_object(source, whole_result, {"columns", "rows"}))
-    return why;
+  if (auto error = check_object(source, whole_result, {"columns", "rows"}))
+    return error;
   std::vector<std::string> columns;
-  if (auto why = rpc::take(source["columns"], "columns", columns))
-    return why;
+  if (auto error = rpc::take(source["columns"], "columns", columns))
+    return error;
   const auto& rows = source["rows"];
   auto fits = [&](const json& row) { return row.is_array() && row.size() == columns.size(); };
   if (!rows.is_array() || !std::all_of(rows.begin(), rows.end(), fits) || (columns.empty() && !rows.empty()))
@@ -47,8 +47,8 @@ caf::error take_rows(const json& source, rowset& to) {
 }
 
 caf::error read_part(const json& source, statement_result& to) {
-  if (auto why = take_rows(source, to.rows))
-    return why;
+  if (auto error = take_rows(source, to.rows))
+    return error;
   return read_object(source, whole_result, {"changes", "last_insert_rowid"},
                      [&](const std::string& name, const json& content) {
                        if (name == "changes")
@@ -64,8 +64,8 @@ caf::error read_part(const json& content, std::string_view field, std::vector<st
     return invalid(field, "must be an array");
   to.resize(content.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = read_part(content[i], to[i]))
-      return why;
+    if (auto error = read_part(content[i], to[i]))
+      return error;
   return caf::none;
 }
 
@@ -82,8 +82,8 @@ template <class Enum> caf::error take_enum(const json& content, std::string_view
 // A broker of another version may know requests that this one does not.
 caf::error take_type(const json& content, std::string_view field, request_type& to) {
   std::string name;
-  if (auto why = rpc::take(content, field, name))
-    return why;
+  if (auto error = rpc::take(content, field, name))
+    return error;
   to = request_type_of(name);
   return caf::none;
 }
@@ -99,8 +99,8 @@ caf::error take_milliseconds(const json& content, std::string_view field, uint64
 
 caf::error take_tables(const json& content, std::string_view field, table_set& to) {
   std::vector<std::string> tables;
-  if (auto why = rpc::take(content, field, tables))
-    return why;
+  if (auto error = rpc::take(content, field, tables))
+    return error;
   if (!tables.empty())
     to = std::make_shared<const std::vector<std::string>>(std::move(tables));
   return caf::none;
@@ -150,8 +150,8 @@ caf::error read_part(const json& content, std::string_view field, std::vector<au
     return invalid(field, "must be an array");
   to.resize(content.size());
   for (size_t i = 0; i < to.size(); ++i)
-    if (auto why = read_part(content[i], to[i]))
-      return why;
+    if (auto error = read_part(content[i], to[i]))
+      return error;
   return caf::none;
 }
 
@@ -159,64 +159,64 @@ caf::error read_part(const json& content, std::string_view field, std::vector<au
 
 caf::expected<write_result> write_result_from_json(const json& result) {
   write_result to;
-  auto why = read_object(result, whole_result, {"outcome", "replayed", "commit_seq", "request_id", "results"},
-                         [&](const std::string& name, const json& content) {
-                           if (name == "outcome" && content != to_string(outcome::committed))
-                             return invalid(name, "must be \"committed\"");
-                           if (name == "replayed")
-                             return rpc::take(content, name, to.replayed);
-                           if (name == "commit_seq")
-                             return rpc::take(content, name, to.commit_seq);
-                           if (name == "request_id")
-                             return rpc::take(content, name, to.request_id);
-                           if (name == "results")
-                             return read_part(content, name, to.results);
-                           return pass_over();
-                         });
-  return result_or_mismatch(why, to);
+  auto error = read_object(result, whole_result, {"outcome", "replayed", "commit_seq", "request_id", "results"},
+                           [&](const std::string& name, const json& content) {
+                             if (name == "outcome" && content != to_string(outcome::committed))
+                               return invalid(name, "must be \"committed\"");
+                             if (name == "replayed")
+                               return rpc::take(content, name, to.replayed);
+                             if (name == "commit_seq")
+                               return rpc::take(content, name, to.commit_seq);
+                             if (name == "request_id")
+                               return rpc::take(content, name, to.request_id);
+                             if (name == "results")
+                               return read_part(content, name, to.results);
+                             return pass_over();
+                           });
+  return result_or_mismatch(error, to);
 }
 
 caf::expected<read_result> read_result_from_json(const json& result) {
   read_result to;
   rowset rows;
-  auto why = take_rows(result, rows);
-  if (!why)
-    why = read_object(result, whole_result, {"truncated", "source", "as_of_seq"},
-                      [&](const std::string& name, const json& content) {
-                        if (name == "truncated")
-                          return rpc::take(content, name, to.truncated);
-                        if (name == "source")
-                          return take_enum(content, name, read_source::database, to.source);
-                        if (name == "as_of_seq")
-                          return rpc::take(content, name, to.as_of_seq);
-                        return pass_over();
-                      });
+  auto error = take_rows(result, rows);
+  if (!error)
+    error = read_object(result, whole_result, {"truncated", "source", "as_of_seq"},
+                        [&](const std::string& name, const json& content) {
+                          if (name == "truncated")
+                            return rpc::take(content, name, to.truncated);
+                          if (name == "source")
+                            return take_enum(content, name, read_source::database, to.source);
+                          if (name == "as_of_seq")
+                            return rpc::take(content, name, to.as_of_seq);
+                          return pass_over();
+                        });
   to.rows = std::make_shared<const rowset>(std::move(rows));
-  return result_or_mismatch(why, to);
+  return result_or_mismatch(error, to);
 }
 
 caf::expected<cursor_page> cursor_page_from_json(const json& result) {
   cursor_page to;
   rowset rows;
-  auto why = take_rows(result, rows);
-  if (!why)
-    why = read_object(result, whole_result, {"cursor", "done", "as_of_seq"},
-                      [&](const std::string& name, const json& content) {
-                        if (name == "cursor")
-                          return rpc::take(content, name, to.cursor);
-                        if (name == "done")
-                          return rpc::take(content, name, to.is_last);
-                        if (name == "as_of_seq")
-                          return rpc::take(content, name, to.as_of_seq);
-                        return pass_over();
-                      });
+  auto error = take_rows(result, rows);
+  if (!error)
+    error = read_object(result, whole_result, {"cursor", "done", "as_of_seq"},
+                        [&](const std::string& name, const json& content) {
+                          if (name == "cursor")
+                            return rpc::take(content, name, to.cursor);
+                          if (name == "done")
+                            return rpc::take(content, name, to.is_last);
+                          if (name == "as_of_seq")
+                            return rpc::take(content, name, to.as_of_seq);
+                          return pass_over();
+                        });
   to.rows = std::make_shared<const rowset>(std::move(rows));
-  return result_or_mismatch(why, to);
+  return result_or_mismatch(error, to);
 }
 
 caf::expected<audit_page> audit_page_from_json(const json& result) {
   audit_page to;
-  auto why =
+  auto error =
     read_object(result, whole_result, {"store_root", "records"}, [&](const std::string& name, const json& content) {
       if (name == "store_root")
         return rpc::take(content, name, to.store_root);
@@ -224,12 +224,12 @@ caf::expected<audit_page> audit_page_from_json(const json& result) {
         return read_part(content, name, to.records);
       return pass_over();
     });
-  return result_or_mismatch(why, to);
+  return result_or_mismatch(error, to);
 }
 
 caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
   audit_verdict to;
-  auto why =
+  auto error =
     read_object(result, whole_result, {"records", "broken", "head"}, [&](const std::string& name, const json& content) {
       if (name == "records")
         return rpc::take(content, name, to.records);
@@ -247,7 +247,7 @@ caf::expected<audit_verdict> audit_verdict_from_json(const json& result) {
         return rpc::take(content, name, to.problems);
       return pass_over();
     });
-  return result_or_mismatch(why, to);
+  return result_or_mismatch(error, to);
 }
 
 } // namespace sluice::rpc

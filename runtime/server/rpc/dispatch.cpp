@@ -27,10 +27,10 @@ std::string envelope(const json& id, answer response) {
     result["result"] = std::move(response.result);
     return dump(result);
   }
-  json why{{"code", response.error->code}, {"message", std::move(response.error->message)}};
+  json reason{{"code", response.error->code}, {"message", std::move(response.error->message)}};
   if (!response.error->data.is_null())
-    why["data"] = std::move(response.error->data);
-  result["error"] = std::move(why);
+    reason["data"] = std::move(response.error->data);
+  result["error"] = std::move(reason);
   return dump(result);
 }
 
@@ -125,10 +125,10 @@ struct pending {
     try {
       to->add(id, std::move(response));
     } catch (const std::bad_alloc&) {
-      auto why =
+      auto reason =
         make_failure(errc::unavailable, "there is not enough memory to write this answer out; ask for fewer rows",
                      {.outcome = outcome::unknown});
-      to->add(id, {nullptr, error_of(why), {}});
+      to->add(id, {nullptr, error_of(reason), {}});
     }
   }
 
@@ -146,9 +146,9 @@ void run(json document, handler& to, const std::shared_ptr<reply>& answers) {
   auto call = std::make_shared<pending>(pending{answers, std::move(request.id), request.notification});
   answers->begin();
   if (!request.malformed.empty()) {
-    auto why = own_error(invalid_request, std::move(request.malformed));
-    to.note_refusal(request.method, request.params, why);
-    call->take({nullptr, std::move(why), {}});
+    auto reason = own_error(invalid_request, std::move(request.malformed));
+    to.note_refusal(request.method, request.params, reason);
+    call->take({nullptr, std::move(reason), {}});
     return;
   }
   try {
@@ -159,8 +159,8 @@ void run(json document, handler& to, const std::shared_ptr<reply>& answers) {
   }
 }
 
-void refuse(error_code code, std::string why, handler& to, const std::function<void(std::string)>& done) {
-  auto error = own_error(code, std::move(why));
+void refuse(error_code code, std::string reason, handler& to, const std::function<void(std::string)>& done) {
+  auto error = own_error(code, std::move(reason));
   to.note_refusal({}, nullptr, error);
   done(envelope(nullptr, {nullptr, std::move(error), {}}));
 }

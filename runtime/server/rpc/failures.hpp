@@ -22,7 +22,7 @@ error error_of(const failure& failed);
 error own_error(error_code code, std::string message);
 
 /// The same, as the whole answer.
-inline answer refused(error_code code, std::string why) { return {nullptr, own_error(code, std::move(why)), {}}; }
+inline answer refused(error_code code, std::string reason) { return {nullptr, own_error(code, std::move(reason)), {}}; }
 
 /// For a method that a handler does not have.
 error unknown_method(std::string_view method);

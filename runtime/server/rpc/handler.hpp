@@ -59,7 +59,7 @@ public:
   /// Called for requests that were refused before they became a call: invalid documents, or calls that a handler in
   /// front of this one refused. `method` is empty if none could be read; `params` is the part that was read, or null.
   virtual void note_refusal([[maybe_unused]] std::string_view method, [[maybe_unused]] const nlohmann::json& params,
-                            [[maybe_unused]] const error& why) {}
+                            [[maybe_unused]] const error& reason) {}
 
   /// Called when the client has too many unread answers, and when that is over. In between, requests with possibly
   /// large answers are not started.

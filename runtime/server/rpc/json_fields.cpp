@@ -8,14 +8,14 @@ namespace sluice::rpc {
 
 using nlohmann::json;
 
-caf::error invalid(std::string_view field, std::string_view why) { return make_error(invalid_field(field, why)); }
+caf::error invalid(std::string_view field, std::string_view error) { return make_error(invalid_field(field, error)); }
 
 caf::error unknown_member(std::string_view field) {
   return make_error(errc::invalid_request, fmt::format("unknown member \"{}\"", field.substr(0, 100)));
 }
 
-caf::error unreadable_answer(const caf::error& why) {
-  return make_error(errc::protocol_mismatch, "the broker's answer cannot be read: " + describe(why).message,
+caf::error unreadable_answer(const caf::error& error) {
+  return make_error(errc::protocol_mismatch, "the broker's answer cannot be read: " + describe(error).message,
                     {.outcome = outcome::unknown});
 }
 

@@ -21,14 +21,14 @@
 namespace sluice::rpc {
 
 /// `FIELD WHY` as an error.
-caf::error invalid(std::string_view field, std::string_view why);
+caf::error invalid(std::string_view field, std::string_view error);
 
 /// The error for a member that no request has.
 caf::error unknown_member(std::string_view field);
 
-/// `protocol_mismatch` for an answer of the broker that the decoder refuses with `why`. The outcome is unknown: the
+/// `protocol_mismatch` for an answer of the broker that the decoder refuses with `error`. The outcome is unknown: the
 /// broker may well have executed the request.
-caf::error unreadable_answer(const caf::error& why);
+caf::error unreadable_answer(const caf::error& error);
 
 caf::error take(const nlohmann::json& content, std::string_view field, std::string& to);
 caf::error take(const nlohmann::json& content, std::string_view field, bool& to);
@@ -65,20 +65,20 @@ caf::error check_object(const nlohmann::json& object, std::string_view field,
 template <class F>
 caf::error read_object(const nlohmann::json& object, std::string_view field,
                        std::initializer_list<std::string_view> required, F take_member) {
-  if (auto why = check_object(object, field, required))
-    return why;
+  if (auto error = check_object(object, field, required))
+    return error;
   if (object.is_null())
     return caf::none;
   for (const auto& [name, content] : object.get_ref<const nlohmann::json::object_t&>())
-    if (auto why = take_member(name, content); why)
-      return why;
+    if (auto error = take_member(name, content); error)
+      return error;
   return caf::none;
 }
 
 /// The request that was read, unless something was wrong with it.
-template <class Request> caf::expected<Request> result_or(caf::error why, Request& request) {
-  if (why)
-    return why;
+template <class Request> caf::expected<Request> result_or(caf::error error, Request& request) {
+  if (error)
+    return error;
   return std::move(request);
 }
 

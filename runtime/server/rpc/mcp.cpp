@@ -102,8 +102,8 @@ public:
     give(method, params, {nullptr, unknown_method(method), {}}, done);
   }
 
-  void note_refusal(std::string_view method, const json& params, const error& why) override {
-    methods_->note_refusal(method, params, why);
+  void note_refusal(std::string_view method, const json& params, const error& reason) override {
+    methods_->note_refusal(method, params, reason);
   }
 
 private:
@@ -158,9 +158,9 @@ private:
     forgive(*tool, arguments);
     for (const auto& [argument, content] : arguments.items())
       if (!tool->takes(argument)) {
-        auto why = no_argument(*tool, argument);
-        methods_->note_refusal(tool->method, named, error_of(why));
-        return done(failed_tool(why));
+        auto reason = no_argument(*tool, argument);
+        methods_->note_refusal(tool->method, named, error_of(reason));
+        return done(failed_tool(reason));
       }
     run(*tool, std::move(arguments), std::move(done));
   }

@@ -28,8 +28,8 @@ const method* find_method(std::string_view name) noexcept {
 }
 
 bool is_parameter(std::string_view name) noexcept {
-  return std::any_of(all_methods.begin(), all_methods.end(), [&](const method& x) {
-    return any_name(x.parameters, [&](std::string_view each) { return each == name; });
+  return std::any_of(all_methods.begin(), all_methods.end(), [&](const method& each_method) {
+    return any_name(each_method.parameters, [&](std::string_view each) { return each == name; });
   });
 }
 

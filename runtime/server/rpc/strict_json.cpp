@@ -98,7 +98,7 @@ public:
   }
 
   json& document() noexcept { return document_; }
-  const std::string& why() const noexcept { return why_; }
+  const std::string& reason() const noexcept { return reason_; }
 
 private:
   bool place(json element) {
@@ -126,8 +126,8 @@ private:
     return true;
   }
 
-  bool refuse(std::string why) {
-    why_ = std::move(why);
+  bool refuse(std::string reason) {
+    reason_ = std::move(reason);
     return false;
   }
 
@@ -136,11 +136,11 @@ private:
   std::vector<json*> open_;
   // Where the value of the last key goes.
   json* context_ = nullptr;
-  std::string why_;
+  std::string reason_;
 };
 
-caf::error refusal(std::string_view why, size_t at) {
-  return make_error(errc::invalid_request, fmt::format("the document {} (at byte {})", why, at));
+caf::error refusal(std::string_view reason, size_t at) {
+  return make_error(errc::invalid_request, fmt::format("the document {} (at byte {})", reason, at));
 }
 
 } // namespace
@@ -150,7 +150,7 @@ caf::expected<json> parse_strictly(std::string_view text) {
   strict_builder builder;
   if (!json::sax_parse(counting_iterator{text.data(), &seen}, counting_iterator{text.data() + text.size(), &seen},
                        &builder))
-    return refusal(builder.why(), static_cast<size_t>(seen - text.data()));
+    return refusal(builder.reason(), static_cast<size_t>(seen - text.data()));
   // The library takes a NUL for the end.
   if (auto nul = text.find('\0'); nul != std::string_view::npos)
     return refusal("goes on after its end with a NUL", nul + 1);

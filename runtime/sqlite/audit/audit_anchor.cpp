@@ -2,7 +2,6 @@
 
 #include "messages/error.hpp"
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/ledger/chain_hash.hpp"
 
 #include <utility>

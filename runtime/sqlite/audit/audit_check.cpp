@@ -9,7 +9,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The first record of the epoch that is broken or missing, as text; empty when there is none.
+// The first broken or missing record of the epoch, as text; empty without one.
 caf::expected<std::string> find_break(const std::string& db, const ledger_source& source) {
   uint64_t last = 0;
   std::string hash;
@@ -85,7 +85,8 @@ caf::expected<std::vector<ledger_problem>> check_ledgers(const std::filesystem::
     return std::move(audit.error());
   if (auto known = check_audit_file(*audit); !known)
     return std::move(known.error());
-  // One snapshot, older than all that is read of ledgers: what a broker commits meanwhile is not missed in them.
+  // One snapshot, older than every read of a ledger: a commit that a broker makes meanwhile is in the ledger, so it is
+  // not reported as missing there.
   if (auto begun = audit->exec("BEGIN"); !begun)
     return std::move(begun.error());
   return check_ledgers(*audit, source, false);

@@ -14,16 +14,16 @@ namespace sluice::sqlite {
 struct ledger_problem {
   std::string db;
   std::string reason;
-  /// It is damaged or unreadable in itself, whatever the audit has.
+  /// It is damaged or unreadable in itself, without a comparison with the audit.
   bool in_itself = false;
 };
 
 /// Compares every ledger that the audit in `audit` knows with it, and with `chains` recomputes their chains, too.
-/// Changes nothing. A database that is not there is no problem.
+/// Changes nothing. A missing database is no problem.
 caf::expected<std::vector<ledger_problem>> check_ledgers(const connection& audit, const ledger_source& source,
                                                          bool chains);
 
-/// The same, without chains, for the audit file `path`; empty when there is none. @param immutable as in
+/// The same, without chains, for the audit file `path`; empty without one. @param immutable as in
 /// `connection_options`
 caf::expected<std::vector<ledger_problem>> check_ledgers(const std::filesystem::path& path, const ledger_source& source,
                                                          bool immutable);

@@ -12,7 +12,7 @@ namespace {
 
 struct found_end {
   audit_head head;
-  // Of the record that is known, if it is there.
+  // The hash of the known record, if the file has it.
   std::optional<std::string> known_hash;
   // The last record that was removed by the store itself.
   int64_t pruned_seq = 0;
@@ -44,7 +44,7 @@ caf::expected<found_end> read_end(const std::filesystem::path& path, uint64_t kn
 }
 
 // A database that was copied into the store has commits that no audit here had. Those of `registry` a broker of this
-// store has worked with, and it has put what it found in them into the audit.
+// store has worked with, and it has copied the commits in them into the audit.
 std::string find_unaudited_ledger(const file_registry& registry, const ledger_source& source) {
   for (const auto& db : registry.names())
     if (auto page = source(db, 0); page && !page->commits.empty())
@@ -71,7 +71,7 @@ caf::expected<std::string> find_missing_records(const std::filesystem::path& pat
   auto was_pruned = static_cast<int64_t>(known.seq) <= found->pruned_seq;
   if (known.seq > 0 && !was_pruned && found->known_hash != known.hash)
     return "its record " + std::to_string(known.seq) + " is not the one that the broker wrote: it is another file";
-  // A broker that had seen it empty may have been killed before it wrote a record.
+  // The broker that noted an empty file may have been killed before it wrote a record.
   if (last > 0 || noted)
     return std::string{};
   auto db = find_unaudited_ledger(registry, source);

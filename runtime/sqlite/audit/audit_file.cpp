@@ -3,7 +3,6 @@
 #include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/own_database.hpp"
 
 #include <vector>
@@ -22,7 +21,7 @@ constexpr const char* issued_at_column = "issued_at INTEGER NOT NULL DEFAULT 0";
 constexpr const char* epoch_column = "epoch TEXT NOT NULL DEFAULT ''";
 
 // A row that is replaced (INSERT OR REPLACE) fires no DELETE trigger, hence the triggers on INSERT.
-// `may_go` is what may be deleted, `is_there` what may not be inserted.
+// `may_go` is the condition for rows that may be deleted, `is_there` for rows that may not be inserted again.
 std::string guards_of(const std::string& table, const std::string& may_go, const std::string& is_there) {
   const std::string refuse = " BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;";
   auto trigger = [&](const std::string& name, const std::string& event) {
@@ -48,7 +47,7 @@ constexpr const char* segments_table =
 std::string audit_schema() {
   return segments_table + std::string{anchor_table}
          + std::string{"CREATE TABLE stores(id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE) STRICT;"
-                       // How far each ledger is known to be in the audit: up to the commit `reconciled_seq`, which has
+                       // How far the audit has each ledger: up to the commit `reconciled_seq`, which has
                        // the hash `reconciled_hash`; later ones are in records after `audit_seq`, if at all.
                        "CREATE TABLE databases(name TEXT PRIMARY KEY, reconciled_seq INTEGER NOT NULL DEFAULT 0,"
                        " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0, "}
@@ -95,11 +94,11 @@ caf::expected<int64_t> find_store(const connection& db, const std::string& root_
 } // namespace
 
 caf::expected<void> check_audit_file(const connection& db) {
-  auto is_made = is_own_database(db, audit_kind);
-  if (!is_made)
-    return std::move(is_made.error());
-  if (!*is_made)
-    return make_error(errc::corrupt, audit_kind.not_one);
+  auto has_schema = is_own_database(db, audit_kind);
+  if (!has_schema)
+    return std::move(has_schema.error());
+  if (!*has_schema)
+    return make_error(errc::corrupt, audit_kind.mismatch_message);
   auto tables = find_audit_tables(db);
   if (!tables)
     return std::move(tables.error());

@@ -25,9 +25,9 @@ struct audit_head {
   std::string hash;
 };
 
-/// Opens the file, makes it and its schema when they are missing, and looks whether it is what it should be. A file of
+/// Opens the file, creates it and its schema when they are missing, and checks its kind and format. A file of
 /// format 1 becomes one of format 2 in a transaction: its rows stay as they are, since people may have written their
-/// hashes down, and the segments go on behind them. Errors as `open_audit_store`.
+/// hashes down, and the segments follow them. Errors as `open_audit_store`.
 caf::expected<audit_file> open_audit_file(const std::filesystem::path& path, const std::string& root_text,
                                           uint64_t page_cache_bytes);
 
@@ -38,13 +38,12 @@ caf::expected<void> check_audit_file(const connection& db);
 /// Whether the audit remembers the epochs of ledgers; files of earlier versions do not, until they are written.
 caf::expected<bool> knows_epochs(const connection& db);
 
-/// A statement that finds the number and the hash of the last record, for this file.
+/// The statement that selects the number and the hash of the last record of this file.
 caf::expected<std::string> last_record_sql(const connection& db);
 
 caf::expected<audit_head> read_head(const connection& db);
 
-/// The hash of the record `seq`, where one ends with it that has a hash of its own: a row, or the last one of a
-/// segment.
+/// The hash of the record `seq`, if it has one of its own: as a row, or as the last record of a segment.
 caf::expected<std::optional<std::string>> read_hash(const connection& db, int64_t seq);
 
 } // namespace sluice::sqlite

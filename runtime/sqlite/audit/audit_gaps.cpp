@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t last_possible = std::numeric_limits<int64_t>::max();
 
-// The number of the first record from `seq` on, if it can be read; `last_possible` when there is none.
+// The number of the first readable record from `seq` on; `last_possible` without one.
 std::optional<int64_t> probe(prepared_statement& select, int64_t seq) {
   select.bind(1, seq);
   auto code = select.step_code();

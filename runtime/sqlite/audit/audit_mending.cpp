@@ -2,7 +2,7 @@
 
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_end.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/files/damaged_files.hpp"
 #include "runtime/sqlite/files/file_watch.hpp"
 
 #include <iterator>
@@ -13,7 +13,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// How many records of a killed broker can be removed without a trace.
+// The most records of a killed broker that can be removed without a trace.
 constexpr uint64_t records_between_notes = 1'000;
 
 class mended_store final : public audit_store {
@@ -75,13 +75,13 @@ public:
     if (auto there = look_after_file(); !there)
       return std::move(there.error());
     auto done = store_->prune(bounds, now_us);
-    // A record that is known as the end, and is gone, would look like another file.
+    // If the record that is noted as the end were removed, the file would look like another one.
     if (done && done->records > 0)
       note_end();
     return done;
   }
 
-  // These go around what cannot be read.
+  // `list` and `verify` skip unreadable records.
   caf::expected<audit_page> list(const audit_query& query) override {
     if (auto there = look_after_file(); !there)
       return std::move(there.error());
@@ -117,8 +117,8 @@ private:
   }
 
   // The error may be of the database whose ledger is compared.
-  bool is_damage(const caf::error& why) {
-    if (code_of(why) != errc::corrupt)
+  bool is_damage(const caf::error& error) {
+    if (code_of(error) != errc::corrupt)
       return false;
     auto verdict = verify_audit_file(path_);
     return verdict ? verdict->broken > 0 : code_of(verdict.error()) == errc::corrupt;
@@ -147,18 +147,18 @@ private:
                         "file that is there now, completed from the ledgers");
   }
 
-  caf::expected<void> begin_anew(const caf::error& why) {
+  caf::expected<void> begin_anew(const caf::error& error) {
     store_.reset();
     for (auto& name : salvaged_names())
       names_.insert(std::move(name));
     for (auto& name : registered_names())
       names_.insert(std::move(name));
-    auto kept = set_file_aside(path_, wall_us(time_));
+    auto kept = move_damaged_file(path_, wall_us(time_));
     if (!kept)
-      return why;
+      return error;
     if (auto opened = open(); !opened)
       return opened;
-    return complete(*kept, "the audit file cannot be used (" + describe(why).message + "); it is kept as .sluice/"
+    return complete(*kept, "the audit file cannot be used (" + describe(error).message + "); it is kept as .sluice/"
                              + *kept + ", and a new one was begun and completed from the ledgers");
   }
 
@@ -210,7 +210,7 @@ private:
   // Databases to complete a new file from.
   std::set<std::string> names_;
   file_watch files_;
-  // The record at which the end is noted next.
+  // The record at which the store notes the end next.
   uint64_t note_at_ = 1;
 };
 

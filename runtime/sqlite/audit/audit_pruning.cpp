@@ -3,7 +3,6 @@
 #include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
 
 #include <algorithm>
 #include <optional>

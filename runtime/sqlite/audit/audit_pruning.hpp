@@ -20,21 +20,21 @@ struct chain_end {
 };
 
 struct prunable {
-  /// From the oldest on; each with all before it may be removed.
+  /// From the oldest on; each may be removed together with all before it.
   std::vector<chain_end> ends;
-  /// Whether `bounds` name more than these.
+  /// Whether more records are within `bounds`.
   bool has_more = false;
 };
 
-/// What `bounds` name, at most some hundred thousand records of it, and not the record `last_seq`.
+/// The records within `bounds`, at most some hundred thousand of them, without the record `last_seq`.
 caf::expected<prunable> find_prunable(const connection& db, const prune_bounds& bounds, int64_t last_seq);
 
-/// Removes the records up to `last` in one transaction, and signs an anchor with the key of the store, which is made if
-/// it has none. @param audit the path of the file. @return how many there were
+/// Removes the records up to `last` in one transaction, and signs an anchor with the key of the store, which it creates
+/// if it is missing. @param audit the path of the file. @return the number of removed records
 caf::expected<uint64_t> remove_records(connection& db, const std::filesystem::path& audit, const chain_end& last,
                                        int64_t now_us);
 
-/// The number of the oldest record; 0 when there is none.
+/// The number of the oldest record; 0 for an empty audit.
 caf::expected<int64_t> first_record(const connection& db);
 
 /// The record up to which the ledger of `db` was compared with the audit.

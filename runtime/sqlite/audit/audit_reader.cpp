@@ -1,7 +1,7 @@
 #include "runtime/sqlite/audit/audit_reader.hpp"
 
 #include "runtime/sqlite/audit/audit_gaps.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 
 #include <string>
 #include <utility>
@@ -10,7 +10,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Steps through what `select` finds; true when `on_row` ended it.
+// Steps through the rows of `select`; true when `on_row` ended it.
 template <class F> caf::expected<bool> walk(prepared_statement& select, F&& on_row) {
   for (;;) {
     auto row = select.step();
@@ -63,7 +63,7 @@ caf::expected<audit_reader> audit_reader::on(const connection& db) {
   return result;
 }
 
-// Where the segment begins that has the record `seq`, if there is one.
+// The first record of the segment that has the record `seq`, if there is one.
 caf::expected<int64_t> audit_reader::segment_of(int64_t seq) {
   find_segment_.bind(1, seq);
   auto row = find_segment_.step();

@@ -13,16 +13,16 @@
 
 namespace sluice::sqlite {
 
-/// Which records to read.
+/// The records to read.
 struct audit_range {
   /// Those with greater numbers.
   int64_t after_seq = 0;
-  /// Segments without a record as new as that are left out; others are read in full.
+  /// Leaves out segments without a record as new as that; reads the others in full.
   int64_t since_us = std::numeric_limits<int64_t>::min();
 };
 
 /// Reads the records of an audit file: the rows of the table `audit`, which files of format 1 have, and the segments
-/// behind them. A segment that is not what it should be is left out: `verify_audit_file` reports it.
+/// behind them. Leaves out a damaged segment, which `verify_audit_file` reports.
 ///
 /// Belongs to the thread that uses its connection, and is gone before it.
 class audit_reader {
@@ -38,7 +38,7 @@ public:
   /// The newest first; errors as `forward`.
   caf::expected<void> backward(const audit_range& range, const visitor& f);
 
-  /// As `forward`, but goes around pages that cannot be read.
+  /// As `forward`, but skips unreadable pages.
   void forward_around_damage(const audit_range& range, const visitor& f);
 
 private:

@@ -14,7 +14,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Ledger and audit agree up to the commit `seq`; what the audit has of later ones is behind its record `audit_seq`.
+// Ledger and audit agree up to the commit `seq`; the records of later commits are behind the audit record `audit_seq`.
 struct agreement {
   uint64_t seq = 0;
   std::string hash;
@@ -209,7 +209,7 @@ audit_record reconciler::recovered(const ledger_commit& commit, ledger_request r
 
 void reconciler::compare(const ledger_commit& commit, audited_requests& audited, const ledger_epoch& epoch) {
   auto known = audited.find(commit.seq);
-  auto& missing = result_.known.missing;
+  auto& missing = result_.comparison.missing;
   newest_us_ = commit.ts_us;
   if (!commit.intact) {
     // The requests in a damaged record are not trusted, but the commit counts.
@@ -233,8 +233,8 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
     missing.push_back(recovered(commit, request));
   }
   auto is_other = known != audited.end() && !in_both && !known->second.empty() && !known->second.front().empty();
-  if (is_other && holds_agreement_ && commit.seq >= epoch.first && result_.known.standing.conflict.empty())
-    result_.known.standing.conflict =
+  if (is_other && holds_agreement_ && commit.seq >= epoch.first && result_.comparison.standing.conflict.empty())
+    result_.comparison.standing.conflict =
       "commit " + std::to_string(commit.seq) + " in it holds other requests than the audit has for that number";
 }
 
@@ -263,7 +263,7 @@ caf::expected<bool> reconciler::has_epoch(const ledger_epoch& epoch) {
   return found;
 }
 
-// An epoch unknown to the audit: its writer died first, or the file comes from elsewhere.
+// An epoch unknown to the audit: its writer ended before the record was written, or the file comes from elsewhere.
 caf::expected<void> reconciler::note_epoch(const ledger_epoch& epoch, const agreement& from) {
   if (epoch.id == from.epoch || from.epoch.empty() || epoch.first <= from.issued)
     return caf::unit;
@@ -280,7 +280,7 @@ caf::expected<void> reconciler::note_epoch(const ledger_epoch& epoch, const agre
   record.status = "ok";
   record.commit_seq = epoch.first;
   record.recovered = true;
-  result_.known.missing.push_back(std::move(record));
+  result_.comparison.missing.push_back(std::move(record));
   return caf::unit;
 }
 
@@ -292,10 +292,10 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
     return std::move(from.error());
   if (auto done = find_issued(*from, audit_seq); !done)
     return std::move(done.error());
-  result_.known.standing = {from->issued, from->seq, from->hash, from->epoch, {}};
+  result_.comparison.standing = {from->issued, from->seq, from->hash, from->epoch, {}};
   auto before = *from;
   auto found = commits_after(*from);
-  // Without a ledger that can be read there is nothing to compare; its writer finds that out as well.
+  // Without a readable ledger there is nothing to compare; its writer reports the damage.
   if (!found && (code_of(found.error()) == errc::unknown_database || code_of(found.error()) == errc::ledger_damaged))
     return std::move(result_);
   if (!found)
@@ -317,14 +317,14 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   return std::move(result_);
 }
 
-// Without the commit that both agreed on last, the ledger was compared from its beginning on, and the audit was not.
+// Without the commit last agreed on, the comparison took the ledger from its beginning, but not the audit.
 caf::expected<void> reconciler::drop_recorded() {
-  if (result_.known.missing.empty())
+  if (result_.comparison.missing.empty())
     return caf::unit;
   auto audited = audited_after(0);
   if (!audited)
     return std::move(audited.error());
-  std::erase_if(result_.known.missing, [&](const audit_record& record) {
+  std::erase_if(result_.comparison.missing, [&](const audit_record& record) {
     auto known = audited->find(record.commit_seq);
     return known != audited->end()
            && std::find(known->second.begin(), known->second.end(), record.request_id) != known->second.end();
@@ -334,8 +334,8 @@ caf::expected<void> reconciler::drop_recorded() {
 
 caf::expected<void> reconciler::judge(const ledger_epoch& epoch, const std::optional<std::string>& agreed,
                                       const agreement& before, agreement reached) {
-  auto& [missing, standing] = result_.known;
-  // One that the audit has a record of has come about in order.
+  auto& [missing, standing] = result_.comparison;
+  // An epoch with a record in the audit is in order.
   if (!epoch.id.empty() && !standing.epoch.empty() && epoch.id != standing.epoch) {
     auto known = has_epoch(epoch);
     if (!known)

@@ -14,24 +14,24 @@
 
 namespace sluice::sqlite {
 
-/// A comparison, and how the ledger stands up to it.
+/// A comparison, and the judgement on the ledger that follows from it.
 struct judged_comparison {
-  ledger_comparison known;
+  ledger_comparison comparison;
   ledger_judgement judgement;
-  /// With a conflict, in the place of `known.missing`: once they were in the audit, they would pass for what it had
-  /// known.
+  /// The missing records of a ledger with a conflict; `comparison.missing` is empty then. In the audit they would look
+  /// like records that agree with that ledger.
   std::vector<audit_record> withheld;
 };
 
 /// `audit_store::compare` for the audit `audit`, whose last record is `audit_seq`.
 ///
-/// Remembers how far ledger and audit were found to agree, and starts there the next time; since it does so only when
-/// nothing is missing, a crash before the missing records are appended costs nothing but another look. A ledger that
-/// does not hold the commit last agreed on is another one (the file was replaced or restored) and is looked at whole.
-/// What the audit knows of the numbers issued is never forgotten; it becomes the judgement on the ledger, and a
-/// `conflict` when a commit in the ledger is not the one in the audit.
+/// Stores the last commit on which ledger and audit agree, and begins there the next time. It stores it only when no
+/// record is missing, so a crash before the missing records are appended costs one more comparison. A ledger without
+/// the commit last agreed on is another one (the file was replaced or restored): it is compared from its beginning.
+/// The audit never forgets the highest number issued. The judgement on the ledger follows from it, and a `conflict`
+/// when a commit in the ledger differs from the one in the audit.
 ///
-/// With `read_only` nothing is remembered. A ledger that is not there, or is damaged in itself, has no judgement.
+/// With `read_only` it stores nothing. A ledger that is missing, or is damaged in itself, has no judgement.
 caf::expected<judged_comparison> compare_ledger(const connection& audit, const std::string& db, uint64_t audit_seq,
                                                 const ledger_source& source, bool read_only = false);
 

@@ -10,7 +10,7 @@
 
 namespace sluice::sqlite {
 
-/// An audit record as the file has it; its texts belong to the record or to the statement that it came from.
+/// An audit record as the file has it; its texts belong to the record or the statement of its origin.
 struct audit_row {
   int64_t seq = 0;
   int64_t ts_us = 0;
@@ -59,7 +59,7 @@ template <class Row, class F> void for_each_field(Row& row, F&& f) {
 /// The row of `record` in the store `store`. `tables` is `tables_text(record.tables)`; it and `record` outlive the row.
 audit_row to_row(const audit_record& record, int64_t store, std::string_view tables);
 
-/// The reverse; whatever the file says, the result is well formed.
+/// The reverse; the result is well formed also when the file is damaged.
 audit_record to_record(const audit_row& row);
 
 /// Table names as the file holds them.
@@ -68,8 +68,8 @@ std::string tables_text(const table_set& tables);
 /// A row of the table `audit` with its place in the chain.
 struct stored_audit_row {
   audit_row row;
-  /// The hash of the record before. Kept here as well, so that a record can be checked by itself, whatever the state of
-  /// its neighbours.
+  /// The hash of the record before. Each row has it, so that a record can be checked by itself when its neighbours are
+  /// damaged.
   std::string_view prev_hash;
   std::string_view hash;
   /// Whether every column holds a value of its type.

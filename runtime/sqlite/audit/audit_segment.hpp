@@ -17,8 +17,8 @@ struct ZSTD_DCtx_s;
 
 namespace sluice::sqlite {
 
-/// Records of one store that follow each other: a row of the table `segments`. Its texts are views; who makes one keeps
-/// what they point to.
+/// Records of one store that follow each other: a row of the table `segments`. Its texts are views; the owner of a
+/// segment keeps the texts alive.
 struct audit_segment {
   int64_t first_seq = 0;
   int64_t last_seq = 0;
@@ -53,7 +53,7 @@ class segment_encoder {
 public:
   segment_encoder();
 
-  /// A segment with more is full: bounds what one damaged page costs, and what a reader has in memory.
+  /// A segment with more is full: this bounds the loss by one damaged page, and the memory of a reader.
   static constexpr size_t max_records = 1'024;
   static constexpr size_t max_bytes = size_t{1} << 20;
 
@@ -65,10 +65,10 @@ public:
   size_t size() const noexcept { return count_; }
   bool is_full() const noexcept { return count_ >= max_records || plain_.size() >= max_bytes; }
 
-  /// The greatest `ts_us` of what was added.
+  /// The greatest `ts_us` of the added records.
   int64_t newest_us() const noexcept { return newest_us_; }
 
-  /// What was added, as the column holds it; valid until the next call.
+  /// The added records, in the form of the column; valid until the next call.
   std::string_view encoded();
 
 private:
@@ -88,7 +88,7 @@ class segment_decoder {
 public:
   segment_decoder();
 
-  /// The records of `segment` in order; none when they are not what a `segment_encoder` makes. Valid until the next
+  /// The records of `segment` in order; none when a `segment_encoder` did not make them. Valid until the next
   /// call, and as long as `segment.records`.
   std::span<const audit_row> decode(const audit_segment& segment);
 

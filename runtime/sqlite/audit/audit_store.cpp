@@ -9,7 +9,7 @@
 #include "runtime/sqlite/audit/audit_segment.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/files/damaged_files.hpp"
 
 #include <sqlite3.h>
 
@@ -60,7 +60,7 @@ public:
     auto found = compare_ledger(file_.db, db, static_cast<uint64_t>(head_.seq), source_);
     if (!found)
       return std::move(found.error());
-    return std::move(found->known);
+    return std::move(found->comparison);
   }
   caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) override;
   audit_end end() const override { return {static_cast<uint64_t>(head_.seq), to_hex(head_.hash)}; }
@@ -219,7 +219,7 @@ caf::expected<audit_verdict> audit_file_store::verify() {
     return std::move(ledgers.error());
   for (const auto& ledger : *ledgers)
     verdict->problems.push_back("the ledger of " + ledger.db + ": " + ledger.reason);
-  for (const auto& name : files_set_aside(file_.path))
+  for (const auto& name : find_damaged_files(file_.path))
     verdict->problems.push_back(name
                                 + " was kept because it was damaged, emptied or exchanged; its records are "
                                   "missing in this audit, and `sluice doctor ROOT --repair` acknowledges it");

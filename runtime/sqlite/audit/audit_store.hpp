@@ -24,7 +24,7 @@ struct ledger_page {
 };
 
 /// Answers with the commits of the database `db` after the number `seq`, in order, all of them or only the first few;
-/// none when there are no more. `errc::unknown_database` when there is no such file.
+/// none after the last one. `errc::unknown_database` when the file is missing.
 using ledger_source = std::function<caf::expected<ledger_page>(const std::string& db, uint64_t seq)>;
 
 /// Reads some thousand commits of the ledger in the file at `path`. Errors as `ledger_reader::open` and `check`.
@@ -37,11 +37,11 @@ ledger_source ledgers_of(const store_root& root);
 /// An audit on a file, which others may change.
 class audit_file_port : public audit_store {
 public:
-  /// The last record that was found or written.
+  /// The last record that this store read or wrote.
   virtual audit_end end() const = 0;
 
-  /// `errc::corrupt` when the file does not end with that record any more. Nothing is said of a file that cannot be
-  /// read.
+  /// `errc::corrupt` when the file does not end with that record any more. No error for an
+  /// unreadable file.
   virtual caf::expected<void> check_end() = 0;
 
   /// Moves the write-ahead log to the file. Whether all records are safe on the disk now.
@@ -63,14 +63,14 @@ caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const store_roo
 
 /// Recomputes the chain of the audit file `path` through a read-only connection of its own, also beside a writer.
 ///
-/// A record is broken when it does not match its own hash, or does not follow from an unbroken record before it; so one
-/// that was changed is counted once, and the others are judged by themselves. Numbers that are missing, and a run of
-/// records that cannot be read, count as one broken place each. A chain that was cut short looks whole: compare `head`
+/// A record is broken when it does not match its own hash, or does not follow from an unbroken record before it; so a
+/// changed record counts once, and the others are judged by themselves. A gap in the numbers and a run of unreadable
+/// records count as one broken place each. A chain that was cut short looks whole: compare `head`
 /// with one written down before. @param immutable as in `connection_options`
 caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path, bool immutable = false);
 
-/// The databases that the audit file `path` knows; none when there is no such file. After a crash, look at the ledger
-/// of each (`compare`): what it holds may not be in the audit. @param immutable as in `connection_options`
+/// The databases that the audit file `path` knows; none when the file is missing. After a crash, `compare` the ledger
+/// of each: the audit may lack its last commits. @param immutable as in `connection_options`
 caf::expected<std::vector<std::string>> audited_databases(const std::filesystem::path& path, bool immutable = false);
 
 } // namespace sluice::sqlite

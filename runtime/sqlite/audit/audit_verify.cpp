@@ -24,7 +24,7 @@ namespace {
 // Records that have one hash: a row of format 1, or a segment.
 struct link {
   int64_t first_seq = 0;
-  // 1 where what is there cannot be counted.
+  // 1 where the records cannot be counted.
   uint64_t records = 1;
   std::string_view prev_hash;
   std::string_view hash;
@@ -54,8 +54,8 @@ public:
 private:
   template <class MatchesHash> void check(const link& found, bool is_well_typed, MatchesHash matches_hash);
   std::string_view root_of(int64_t store) const;
-  void broken(int64_t first, int64_t last, std::string_view why);
-  void broken(int64_t seq, std::string_view why) { broken(seq, seq, why); }
+  void broken(int64_t first, int64_t last, std::string_view reason);
+  void broken(int64_t seq, std::string_view reason) { broken(seq, seq, reason); }
 
   std::map<int64_t, std::string> roots_;
   chain_hash hash_;
@@ -66,15 +66,15 @@ private:
   std::optional<std::string> previous_ = "";
 };
 
-// `why` begins with a verb in the singular; of several records it is said of the segment that they are in.
-void audit_chain_check::broken(int64_t first, int64_t last, std::string_view why) {
+// `reason` begins with a verb in the singular; of several records it is said of the segment that they are in.
+void audit_chain_check::broken(int64_t first, int64_t last, std::string_view reason) {
   if (verdict_.broken++ > 0)
     return;
   verdict_.first_broken = static_cast<uint64_t>(first);
   auto records = first == last
                    ? "record " + std::to_string(first)
                    : "the segment with the records " + std::to_string(first) + " to " + std::to_string(last);
-  verdict_.reason = records + " " + std::string{why};
+  verdict_.reason = records + " " + std::string{reason};
 }
 
 void audit_chain_check::begin_behind(const audit_anchor& anchor, const std::string& doubt) {
@@ -144,7 +144,7 @@ caf::expected<std::map<int64_t, std::string>> read_roots(const connection& db) {
   }
 }
 
-// Checks what `select` finds from its parameter 1 on, and goes around what cannot be read.
+// Checks the rows of `select` from its parameter 1 on, and skips unreadable ones.
 template <class Read> int check_all(audit_chain_check& check, prepared_statement& select, Read read) {
   return walk_readable(
     select, std::numeric_limits<int64_t>::min(),

@@ -1,7 +1,7 @@
 #include "runtime/sqlite/buffer/buffer_file.hpp"
 
 #include "runtime/sqlite/core/result_code.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/files/journal_recovery.hpp"
 #include "runtime/sqlite/files/own_database.hpp"
 #include "runtime/sqlite/files/vfs_file.hpp"
@@ -54,10 +54,10 @@ int64_t now_us() {
 
 // A file of somebody else's is found out through a connection that cannot change it.
 caf::expected<void> check_buffer_file(const connection& db) {
-  auto is_made = is_own_database(db, buffer_kind);
-  if (!is_made)
-    return std::move(is_made.error());
-  if (!*is_made)
+  auto has_schema = is_own_database(db, buffer_kind);
+  if (!has_schema)
+    return std::move(has_schema.error());
+  if (!*has_schema)
     return caf::unit;
   auto check = prepared_statement::prepare(db, "PRAGMA quick_check(1)");
   if (!check)
@@ -112,8 +112,8 @@ caf::expected<buffer_file::content*> buffer_file::open() {
   if (replaced_)
     files_.remove_stale_log();
   if (wal_may_hold_commit_)
-    if (auto why = resolve_failed_commit())
-      return why;
+    if (auto error = resolve_failed_commit())
+      return error;
   if (!content_) {
     auto opened = open_anew();
     if (!opened)
@@ -125,8 +125,8 @@ caf::expected<buffer_file::content*> buffer_file::open() {
     content_.emplace(std::move(*opened));
     files_.note();
     if ((replaced_ || cut_short_) && restore_)
-      if (auto why = restore_(*content_, cut_short_))
-        return give_up(std::move(why));
+      if (auto error = restore_(*content_, cut_short_))
+        return give_up(std::move(error));
     replaced_ = cut_short_ = false;
   }
   return &*content_;
@@ -146,21 +146,21 @@ void buffer_file::look_for_cuts() {
   remove_file(path_.native() + "-wal");
 }
 
-caf::error buffer_file::give_up(caf::error why) {
+caf::error buffer_file::give_up(caf::error error) {
   if (content_ && content_->db.in_transaction())
     static_cast<void>(content_->db.exec("ROLLBACK"));
   // As long as it is open, no recovery takes the frames in the log for committed.
-  if (!wal_may_hold_commit_ && spoils_connection(code_of(why)))
+  if (!wal_may_hold_commit_ && spoils_connection(code_of(error)))
     content_.reset();
-  return why;
+  return error;
 }
 
-caf::error buffer_file::commit_failed(caf::error why) {
+caf::error buffer_file::commit_failed(caf::error error) {
   wal_may_hold_commit_ = wal_may_hold_commit(sqlite3_extended_errcode(content_->db.handle()));
-  why = give_up(std::move(why));
+  error = give_up(std::move(error));
   if (!wal_may_hold_commit_ || !resolve_failed_commit())
-    return why;
-  auto failed = describe(why);
+    return error;
+  auto failed = describe(error);
   failed.outcome = outcome::unknown;
   return make_error(std::move(failed));
 }
@@ -191,7 +191,7 @@ caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& stateme
   return result;
 }
 
-caf::error set_aside(buffer_file::content& file, std::string_view message, std::string_view content) {
+caf::error keep_unreadable_row(buffer_file::content& file, std::string_view message, std::string_view content) {
   auto& keep = file.sql.keep;
   keep.bind(1, now_us());
   keep.bind_text(2, to_string(errc::corrupt));

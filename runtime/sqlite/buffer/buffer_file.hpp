@@ -51,8 +51,8 @@ public:
     auto& sql = (*file)->sql;
     if (auto begun = sql.begin.run(); !begun)
       return give_up(std::move(begun.error()));
-    if (caf::error why = work(**file))
-      return give_up(std::move(why));
+    if (caf::error error = work(**file))
+      return give_up(std::move(error));
     if (auto done = sql.commit.run(); !done)
       return commit_failed(std::move(done.error()));
     files_.note_bytes();
@@ -67,22 +67,22 @@ public:
     auto waits = synchronous_ == synchronous_mode::full;
     if (auto done = waits ? caf::unit : (*file)->db.exec("PRAGMA synchronous = FULL"); !done)
       return give_up(std::move(done.error()));
-    auto why = atomically(std::move(work));
+    auto error = atomically(std::move(work));
     // It cannot fail; and if it did, more would be waited for than need be.
     if (content_ && !waits)
       static_cast<void>(content_->db.exec("PRAGMA synchronous = NORMAL"));
-    return why;
+    return error;
   }
 
-  /// Ends what `why` broke, and returns it.
-  caf::error give_up(caf::error why);
+  /// Ends what `error` broke, and returns it.
+  caf::error give_up(caf::error error);
 
   /// The newest place that was given in the journal: should the file vanish, the next one does not give it again.
   int64_t last_place = 0;
 
 private:
   caf::expected<content> open_anew() const;
-  caf::error commit_failed(caf::error why);
+  caf::error commit_failed(caf::error error);
   caf::error resolve_failed_commit();
   void look_for_cuts();
 
@@ -113,12 +113,12 @@ template <class F> caf::error for_each_row(caf::expected<prepared_statement> sta
       return std::move(more.error());
     if (!*more)
       return caf::none;
-    if (caf::error why = f(*statement))
-      return why;
+    if (caf::error error = f(*statement))
+      return error;
   }
 }
 
 /// Keeps `content` as a row that cannot be read; `message` says what it is.
-caf::error set_aside(buffer_file::content& file, std::string_view message, std::string_view content);
+caf::error keep_unreadable_row(buffer_file::content& file, std::string_view message, std::string_view content);
 
 } // namespace sluice::sqlite

@@ -14,15 +14,15 @@ caf::expected<std::vector<uint64_t>> operations_of(buffer_file::content& file, i
   auto stmt = prepared_statement::prepare(file.db, "SELECT seq, content FROM journal WHERE batch = ? ORDER BY seq");
   if (stmt)
     stmt->bind(1, place);
-  auto why = for_each_row(std::move(stmt), [&](prepared_statement& row) {
+  auto error = for_each_row(std::move(stmt), [&](prepared_statement& row) {
     result.push_back(static_cast<uint64_t>(row.integer(0)));
     // One that cannot be read is in the batch's request all the same.
     if (auto content = decode_put(row.blob(1)))
       to.in_batches.push_back({result.back(), std::move(*content)});
     return caf::error{};
   });
-  if (why)
-    return why;
+  if (error)
+    return error;
   return result;
 }
 
@@ -31,23 +31,23 @@ caf::error give_up_batch(buffer_file::content& file, int64_t place) {
   auto stmt = prepared_statement::prepare(file.db, "SELECT content FROM journal WHERE batch = ? ORDER BY seq");
   if (stmt)
     stmt->bind(1, place);
-  auto why = for_each_row(std::move(stmt), [&](prepared_statement& row) {
-    return set_aside(file,
-                     "it was on its way when the broker died, in a batch whose record cannot be read; "
-                     "it may have been written",
-                     row.blob(0));
+  auto error = for_each_row(std::move(stmt), [&](prepared_statement& row) {
+    return keep_unreadable_row(file,
+                               "it was on its way when the broker died, in a batch whose record cannot be read; "
+                               "it may have been written",
+                               row.blob(0));
   });
   for (auto* each : {&file.sql.forget_operations, &file.sql.forget_batch})
-    if (!why) {
+    if (!error) {
       each->bind(1, place);
-      why = run(*each);
+      error = run(*each);
     }
-  return why;
+  return error;
 }
 
 caf::error recover_batches(buffer_file::content& file, journal_content& to) {
   std::vector<int64_t> unreadable;
-  auto why = for_each_row(
+  auto error = for_each_row(
     prepared_statement::prepare(file.db, "SELECT place, idempotency_key, content FROM batches ORDER BY place"),
     [&](prepared_statement& row) -> caf::error {
       auto request = decode_request(row.blob(2));
@@ -62,14 +62,14 @@ caf::error recover_batches(buffer_file::content& file, journal_content& to) {
       return caf::none;
     });
   for (auto place : unreadable)
-    if (!why)
-      why = give_up_batch(file, place);
-  return why;
+    if (!error)
+      error = give_up_batch(file, place);
+  return error;
 }
 
 caf::error recover_operations(buffer_file::content& file, journal_content& to) {
   std::vector<std::pair<int64_t, std::string>> unreadable;
-  auto why = for_each_row(
+  auto error = for_each_row(
     prepared_statement::prepare(file.db, "SELECT seq, content FROM journal WHERE batch IS NULL ORDER BY seq"),
     [&](prepared_statement& row) -> caf::error {
       if (auto content = decode_put(row.blob(1)))
@@ -79,20 +79,20 @@ caf::error recover_operations(buffer_file::content& file, journal_content& to) {
       return caf::none;
     });
   for (const auto& [seq, content] : unreadable) {
-    if (!why)
-      why = set_aside(file, "this record of the journal cannot be read by this version of sluice", content);
+    if (!error)
+      error = keep_unreadable_row(file, "this record of the journal cannot be read by this version of sluice", content);
     file.sql.forget_operation.bind(1, seq);
-    if (!why)
-      why = run(file.sql.forget_operation);
+    if (!error)
+      error = run(file.sql.forget_operation);
   }
-  return why;
+  return error;
 }
 
 } // namespace
 
 caf::error recover_journal(buffer_file::content& file, journal_content& to) {
-  if (auto why = recover_batches(file, to))
-    return why;
+  if (auto error = recover_batches(file, to))
+    return error;
   return recover_operations(file, to);
 }
 

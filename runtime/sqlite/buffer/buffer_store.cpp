@@ -3,7 +3,7 @@
 #include "runtime/sqlite/buffer/buffer_codec.hpp"
 #include "runtime/sqlite/buffer/buffer_file.hpp"
 #include "runtime/sqlite/buffer/buffer_recovery.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -87,12 +87,12 @@ caf::error buffer_file_store::restore_journal(buffer_file::content& file, bool a
   for (const auto& [seq, content] : operations_) {
     file.sql.append.bind(1, as_integer(seq));
     file.sql.append.bind_blob(2, content);
-    if (auto why = run(file.sql.append))
-      return why;
+    if (auto error = run(file.sql.append))
+      return error;
   }
   for (const auto& [key, batch] : batches_)
-    if (auto why = add_batch(file, key, batch.request, batch.operations))
-      return why;
+    if (auto error = add_batch(file, key, batch.request, batch.operations))
+      return error;
   return run(file.sql.commit);
 }
 
@@ -107,7 +107,7 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
   std::vector<std::string> contents;
   for (const auto& operation : operations)
     contents.push_back(encode_put(operation));
-  auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
+  auto error = file_.atomically([&](buffer_file::content& file) -> caf::error {
     for (auto id : ids)
       if (auto failed = forget_rejected(file, id))
         return failed;
@@ -123,8 +123,8 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
     file_.last_place = seq;
     return caf::none;
   });
-  if (why)
-    return why;
+  if (error)
+    return error;
   for (size_t i = 0; i < contents.size(); ++i)
     operations_[first + i] = std::move(contents[i]);
   return first;
@@ -134,10 +134,10 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
 // had been, would have its operations executed again, after what came later.
 caf::expected<void> buffer_file_store::begin_batch(const journal_batch& batch) {
   auto content = encode_request(batch.request);
-  auto why = file_.durably(
+  auto error = file_.durably(
     [&](buffer_file::content& file) { return add_batch(file, batch.idempotency_key, content, batch.operations); });
-  if (why)
-    return why;
+  if (error)
+    return error;
   batches_[batch.idempotency_key] = {std::move(content), batch.operations};
   return caf::unit;
 }
@@ -164,8 +164,8 @@ caf::error buffer_file_store::leave_batch(const std::string& idempotency_key,
 }
 
 caf::expected<void> buffer_file_store::end_batch(const std::string& idempotency_key) {
-  if (auto why = leave_batch(idempotency_key, &buffer_file::statements::forget_operations))
-    return why;
+  if (auto error = leave_batch(idempotency_key, &buffer_file::statements::forget_operations))
+    return error;
   if (auto batch = batches_.extract(idempotency_key))
     for (auto seq : batch.mapped().operations)
       operations_.erase(seq);
@@ -173,8 +173,8 @@ caf::expected<void> buffer_file_store::end_batch(const std::string& idempotency_
 }
 
 caf::expected<void> buffer_file_store::abandon_batch(const std::string& idempotency_key) {
-  if (auto why = leave_batch(idempotency_key, &buffer_file::statements::release))
-    return why;
+  if (auto error = leave_batch(idempotency_key, &buffer_file::statements::release))
+    return error;
   batches_.erase(idempotency_key);
   return caf::unit;
 }
@@ -183,9 +183,10 @@ caf::expected<journal_content> buffer_file_store::recover() {
   journal_content result;
   if (file_.is_missing())
     return result;
-  auto why = file_.atomically([&](buffer_file::content& file) -> caf::error { return recover_journal(file, result); });
-  if (why)
-    return why;
+  auto error =
+    file_.atomically([&](buffer_file::content& file) -> caf::error { return recover_journal(file, result); });
+  if (error)
+    return error;
   operations_.clear();
   batches_.clear();
   for (const auto* all : {&result.operations, &result.in_batches})
@@ -212,7 +213,7 @@ caf::expected<uint64_t> keep_rejected(buffer_file::content& file, const rejected
 
 caf::expected<uint64_t> buffer_file_store::reject(std::span<const rejected_row> rows) {
   uint64_t first = 0;
-  auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
+  auto error = file_.atomically([&](buffer_file::content& file) -> caf::error {
     for (const auto& row : rows) {
       auto id = keep_rejected(file, row);
       if (!id)
@@ -222,8 +223,8 @@ caf::expected<uint64_t> buffer_file_store::reject(std::span<const rejected_row> 
     }
     return caf::none;
   });
-  if (why)
-    return why;
+  if (error)
+    return error;
   return first;
 }
 
@@ -257,12 +258,12 @@ caf::expected<rejected_page> buffer_file_store::rejected(const rejected_query& q
     stmt->bind(1, as_integer(query.after_id));
     stmt->bind(2, as_integer(query.limit));
   }
-  auto why = for_each_row(std::move(stmt), [&](prepared_statement& row) {
+  auto error = for_each_row(std::move(stmt), [&](prepared_statement& row) {
     read_rejected(row, result.rows.emplace_back());
     return caf::error{};
   });
-  if (why)
-    return file_.give_up(std::move(why));
+  if (error)
+    return file_.give_up(std::move(error));
   return result;
 }
 
@@ -282,14 +283,14 @@ caf::error take_some(buffer_file::content& file, std::span<const uint64_t> ids, 
     auto stmt = select_rejected(file, "WHERE id = ?");
     if (stmt)
       stmt->bind(1, as_integer(id));
-    auto why = for_each_row(std::move(stmt), [&](prepared_statement& row) {
+    auto error = for_each_row(std::move(stmt), [&](prepared_statement& row) {
       return read_rejected(row, to.emplace_back())
                ? caf::error{}
                : make_error(errc::corrupt, "row " + std::to_string(id)
                                              + " cannot be read by this version of sluice; it stays where it is");
     });
-    if (why)
-      return why;
+    if (error)
+      return error;
   }
   return caf::none;
 }
@@ -298,7 +299,7 @@ caf::expected<std::vector<rejected_row>> buffer_file_store::take_rejected(std::s
   std::vector<rejected_row> result;
   if (file_.is_missing())
     return result;
-  auto why = file_.atomically([&](buffer_file::content& file) -> caf::error {
+  auto error = file_.atomically([&](buffer_file::content& file) -> caf::error {
     auto failed = ids.empty() ? take_all(file, result) : take_some(file, ids, result);
     for (const auto& row : result) {
       if (failed)
@@ -307,8 +308,8 @@ caf::expected<std::vector<rejected_row>> buffer_file_store::take_rejected(std::s
     }
     return failed;
   });
-  if (why)
-    return why;
+  if (error)
+    return error;
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/sqlite/core/binding.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/sqlite/core/text_encoding.hpp"
 
 #include <sqlite3.h>
@@ -11,7 +12,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-caf::error invalid(std::string why) { return make_error(errc::invalid_request, std::move(why)); }
+caf::error invalid(std::string reason) { return make_error(errc::invalid_request, std::move(reason)); }
 
 const char* objection(const cached_statement& to, const value& cell) noexcept {
   if (const auto* real = cell.real(); real && std::isnan(*real))
@@ -23,13 +24,12 @@ const char* objection(const cached_statement& to, const value& cell) noexcept {
 
 caf::error wrong_count(const cached_statement& prepared, size_t given) {
   auto wanted = prepared.parameters.size();
-  auto counted = [](size_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); };
-  auto why = "the statement has " + counted(wanted, "parameter") + ", and " + counted(given, "value")
-             + (given == 1 ? " was given" : " were given");
+  auto reason = "the statement has " + counted(wanted, "parameter") + ", and " + counted(given, "value")
+                + (given == 1 ? " was given" : " were given");
   if (given > wanted)
-    return invalid(why + "; superfluous from value " + std::to_string(wanted + 1));
+    return invalid(reason + "; superfluous from value " + std::to_string(wanted + 1));
   const auto& name = prepared.parameters[given];
-  return invalid(why + "; missing from parameter " + (name.empty() ? std::to_string(given + 1) : "'" + name + "'"));
+  return invalid(reason + "; missing from parameter " + (name.empty() ? std::to_string(given + 1) : "'" + name + "'"));
 }
 
 caf::error bind_positional(cached_statement& prepared, const std::vector<value>& values) {
@@ -37,8 +37,8 @@ caf::error bind_positional(cached_statement& prepared, const std::vector<value>&
     return wrong_count(prepared, values.size());
   int index = 0;
   for (const auto& content : values) {
-    if (const auto* why = objection(prepared, content))
-      return invalid("value " + std::to_string(index + 1) + why);
+    if (const auto* reason = objection(prepared, content))
+      return invalid("value " + std::to_string(index + 1) + reason);
     prepared.stmt.bind(++index, content);
   }
   return {};
@@ -50,8 +50,8 @@ caf::error sort_names(const cached_statement& to, const std::vector<named_value>
   for (const auto& cell : values) {
     if (cell.name.empty())
       return invalid("a value was given without a name");
-    if (const auto* why = objection(to, cell.content))
-      return invalid("parameter '" + cell.name + "'" + why);
+    if (const auto* reason = objection(to, cell.content))
+      return invalid("parameter '" + cell.name + "'" + reason);
     sorted.push_back(&cell);
   }
   std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
@@ -61,8 +61,8 @@ caf::error sort_names(const cached_statement& to, const std::vector<named_value>
 
 caf::error bind_named(cached_statement& prepared, const std::vector<named_value>& values) {
   by_name sorted;
-  if (auto why = sort_names(prepared, values, sorted))
-    return why;
+  if (auto reason = sort_names(prepared, values, sorted))
+    return reason;
   std::vector<bool> used(sorted.size());
   int index = 0;
   for (const auto& name : prepared.parameters) {

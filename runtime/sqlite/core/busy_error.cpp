@@ -5,11 +5,11 @@
 
 namespace sluice::sqlite {
 
-caf::error busy_for(const std::filesystem::path& path, const caf::error& why) {
-  auto result = describe(why);
+caf::error busy_for(const std::filesystem::path& path, const caf::error& error) {
+  auto result = describe(error);
   // It says itself what is waited for.
   if (result.retry_after_ms > 0)
-    return why;
+    return error;
   if (auto holder = find_lock_holder(path))
     result.message = *holder + " holds the lock of this database; end it, or let it write through sluice";
   return make_error(std::move(result));

@@ -6,8 +6,8 @@
 
 namespace sluice::sqlite {
 
-/// `why`, which says that the database at `path` is locked, with the process named that holds the lock, if it can be
+/// `reason`, which says that the database at `path` is locked, with the process named that holds the lock, if it can be
 /// found. An error with `retry_after_ms` is about something else, and stays as it is.
-caf::error busy_for(const std::filesystem::path& path, const caf::error& why);
+caf::error busy_for(const std::filesystem::path& path, const caf::error& reason);
 
 } // namespace sluice::sqlite

@@ -99,8 +99,8 @@ caf::expected<connection> connection::open(const std::filesystem::path& path, co
   auto file = path.empty() ? path : std::filesystem::absolute(path, failed);
   if (file.empty() || failed)
     return make_error(errc::unknown_database, "a database needs a file name");
-  if (auto why = check_file(file, options.mode))
-    return why;
+  if (auto error = check_file(file, options.mode))
+    return error;
   if (options.mode == open_mode::read_write_create)
     create_private(file);
   auto writes = options.mode == open_mode::read_write_create;
@@ -170,10 +170,10 @@ caf::expected<void> connection::use_wal() {
   // It says what the mode is to be, and writes that only then.
   if (code == SQLITE_ROW)
     code = sqlite3_step(stmt);
-  auto why = code == SQLITE_DONE ? caf::error{} : to_error(db, code);
+  auto error = code == SQLITE_DONE ? caf::error{} : to_error(db, code);
   sqlite3_finalize(stmt);
-  if (why)
-    return why;
+  if (error)
+    return error;
   if (!is_wal)
     return make_error(errc::io_error, "this database cannot be put into WAL mode where it lies");
   return caf::unit;
@@ -209,6 +209,17 @@ void connection::keep_log_on_close() noexcept {
 void connection::limit_values(uint64_t bytes) noexcept {
   constexpr uint64_t most = 1'000'000'000;
   sqlite3_limit(handle(), SQLITE_LIMIT_LENGTH, static_cast<int>(std::min(bytes, most)));
+}
+
+caf::expected<void> exec_atomically(connection& db, const char* sql) {
+  auto done = db.exec("BEGIN IMMEDIATE");
+  if (done)
+    done = db.exec(sql);
+  if (done)
+    done = db.exec("COMMIT");
+  if (!done && db.in_transaction())
+    static_cast<void>(db.exec("ROLLBACK"));
+  return done;
 }
 
 void limit_memory(uint64_t pages, uint64_t all) noexcept {

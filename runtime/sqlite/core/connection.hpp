@@ -86,6 +86,9 @@ private:
   std::unique_ptr<sqlite3, closer> handle_;
 };
 
+/// Runs `sql` of our own in a transaction, all or nothing.
+caf::expected<void> exec_atomically(connection& db, const char* sql);
+
 /// Bounds what SQLite allocates in this process. Near `pages`, connections keep no more pages: they read new ones into
 /// the place of old ones. A statement that would pass `all` fails for lack of memory. For a process that is a broker
 /// and nothing else; thread-safe.

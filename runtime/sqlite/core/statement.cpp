@@ -173,4 +173,14 @@ caf::expected<void> prepare_all(const connection& db, std::initializer_list<own_
   return caf::unit;
 }
 
+caf::expected<int64_t> read_number(const connection& db, std::string_view sql) {
+  auto stmt = prepared_statement::prepare(db, sql);
+  if (!stmt)
+    return std::move(stmt.error());
+  auto row = stmt->step();
+  if (!row)
+    return std::move(row.error());
+  return stmt->integer(0);
+}
+
 } // namespace sluice::sqlite

@@ -91,7 +91,10 @@ struct own_statement {
   std::string_view sql;
 };
 
-/// Prepares all of them, or tells the first error.
+/// Prepares all of them; the first error ends it.
 caf::expected<void> prepare_all(const connection& db, std::initializer_list<own_statement> statements);
+
+/// The first column of the first row of `sql`, a query of our own that has one.
+caf::expected<int64_t> read_number(const connection& db, std::string_view sql);
 
 } // namespace sluice::sqlite

@@ -73,12 +73,12 @@ bool is_32_bit_integer(std::string_view text) noexcept {
 
 // Programs that used SQLite directly may have relied on it taking such a name for a text.
 caf::error with_quoting_advice(caf::error error, std::string_view sql) {
-  auto why = describe(error);
-  auto column = missing_column(why.message);
-  if (why.code != errc::sql_error || column.empty() || !mentions_in_double_quotes(sql, column))
+  auto cause = describe(error);
+  auto column = missing_column(cause.message);
+  if (cause.code != errc::sql_error || column.empty() || !mentions_in_double_quotes(sql, column))
     return error;
-  why.message += "; double quotes are for names, a text is in single quotes";
-  return make_error(std::move(why));
+  cause.message += "; double quotes are for names, a text is in single quotes";
+  return make_error(std::move(cause));
 }
 
 std::string_view view_of(const char* text) { return text ? std::string_view{text} : std::string_view{}; }
@@ -156,10 +156,10 @@ std::string statement_analyzer::text_of(std::string_view sql, std::string_view k
   return text_in_statements_ && !is_kept ? with_backticks(sql) : std::string{sql};
 }
 
-caf::expected<bool> statement_analyzer::accepts_text_for(const caf::error& why) {
-  if (text_in_statements_ || code_of(why) != errc::sql_error)
+caf::expected<bool> statement_analyzer::accepts_text_for(const caf::error& cause) {
+  if (text_in_statements_ || code_of(cause) != errc::sql_error)
     return false;
-  auto message = describe(why).message;
+  auto message = describe(cause).message;
   auto column = missing_column(message);
   if (column.empty())
     return false;
@@ -268,9 +268,9 @@ int statement_analyzer::record_pragma(std::string_view name, std::string_view ar
   return SQLITE_OK;
 }
 
-int statement_analyzer::refuse(errc code, std::string why) {
+int statement_analyzer::refuse(errc code, std::string cause) {
   if (!recording_->refusal)
-    recording_->refusal = make_error(code, std::move(why));
+    recording_->refusal = make_error(code, std::move(cause));
   return SQLITE_DENY;
 }
 

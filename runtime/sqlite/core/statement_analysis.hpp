@@ -94,14 +94,14 @@ private:
   int record(int action, std::string_view first, std::string_view second, std::string_view database, bool direct);
   int record_schema_change(int action, std::string_view first, std::string_view second, std::string_view database);
   int record_pragma(std::string_view name, std::string_view argument, std::string_view database);
-  int refuse(errc code, std::string why);
+  int refuse(errc code, std::string error);
   caf::expected<void> add_opened(std::string_view sql, recording& seen);
   caf::expected<statement_facts> derive(const recording& seen, const prepared_statement& stmt);
   caf::expected<std::shared_ptr<const read_set>> derive_reads(const recording& seen, bool explains);
 
   caf::expected<void> prepare_for(std::string_view keyword);
   std::string text_of(std::string_view sql, std::string_view keyword) const;
-  caf::expected<bool> accepts_text_for(const caf::error& why);
+  caf::expected<bool> accepts_text_for(const caf::error& error);
   void set_up_text(bool in_statements, bool in_definitions) noexcept;
 
   const connection& db_;

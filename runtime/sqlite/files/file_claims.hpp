@@ -10,7 +10,7 @@ namespace sluice::sqlite {
 
 class file_guard;
 
-/// Which databases a broker has open, by what they are and not by their names: one file has one writer, whatever names
+/// The databases that a broker has open, by device and inode and not by name: one file has one writer, whatever names
 /// lead to it. A file that was moved while it was open, or that is mounted at a second place, is refused elsewhere
 /// until its connections are closed, in this broker and in others of this user. Thread-safe.
 class file_claims {
@@ -20,7 +20,7 @@ public:
   /// database of this broker; `io_error` when the process is out of descriptors and the like.
   caf::error acquire(const file_identity& file, file_guard& by);
 
-  /// Gives back what `by` has.
+  /// Gives back the claims of `by`.
   void release(const file_guard& by) noexcept;
   void clear() noexcept;
 

@@ -12,8 +12,8 @@
 namespace sluice::sqlite {
 
 std::string_view to_string(file_change change) noexcept {
-  constexpr std::array<std::string_view, 7> words{"replaced", "overwritten",          "deleted", "log_restored",
-                                                  "log_lost", "changed_while_closed", "touched"};
+  constexpr std::array<std::string_view, all_file_changes.size()> words{
+    "replaced", "overwritten", "deleted", "log_restored", "log_lost", "changed_while_closed", "touched"};
   return words[static_cast<size_t>(change)];
 }
 
@@ -159,7 +159,7 @@ caf::expected<void> file_guard::enter(user& self) {
     return std::move(done.error());
   if (*done != file_change::overwritten)
     return admit(self, lock);
-  // It would keep others from what is no WAL database any more.
+  // The lock would keep other programs from a database that is not in WAL mode any more.
   auto old = std::exchange(self.is_open_, false) ? self.release() : nullptr;
   lock.unlock();
   return overwritten_error(set_.name);
@@ -167,8 +167,8 @@ caf::expected<void> file_guard::enter(user& self) {
 
 // A program that uses the other name would not see the log, and would write to the file past it.
 caf::error file_guard::refuse_links() const {
-  auto why = set_.resolve ? set_.resolve() : caf::error{};
-  return why ? why : make_error(errc::invalid_request, "'" + set_.name + "' has another hard link");
+  auto error = set_.resolve ? set_.resolve() : caf::error{};
+  return error ? error : make_error(errc::invalid_request, "'" + set_.name + "' has another hard link");
 }
 
 void file_guard::leave(user& self) noexcept {
@@ -189,7 +189,7 @@ std::optional<file_change> file_guard::diagnose(found_files& now, const user& us
   if (!kind && db && user.is_writer() && known_->log) {
     auto before = std::exchange(log_bytes_, at_path_.log_size());
     if (log_bytes_ < before && is_log_cut_short(db, [this] { return at_path_.log_size(); })) {
-      // Or removed, just after it was looked up: then its content can still be saved.
+      // Or the log was removed just after the lookup: then its content can still be saved.
       now = at_path_.find();
       kind = compare(now);
       return kind ? kind : file_change::log_lost;
@@ -221,8 +221,8 @@ void file_guard::remember(const found_files& now, state seen) noexcept {
 
 caf::expected<void> file_guard::check_place() {
   if (set_.resolve)
-    if (auto why = set_.resolve())
-      return why;
+    if (auto error = set_.resolve())
+      return error;
   auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   if (!known_)
@@ -233,8 +233,8 @@ caf::expected<void> file_guard::check_place() {
 caf::expected<void> file_guard::before_open() {
   if (auto checked = check_place(); !checked)
     return checked;
-  if (auto why = claim(at_path_.find()))
-    return why;
+  if (auto error = claim(at_path_.find()))
+    return error;
   return caf::unit;
 }
 
@@ -245,8 +245,8 @@ caf::expected<void> file_guard::opened(user& user) {
   auto now = at_path_.find();
   auto seen = state_of(db, now.log.has_value());
   // It was made by being opened, or put there since.
-  if (auto why = claim(now))
-    return why;
+  if (auto error = claim(now))
+    return error;
   std::unique_lock lock{mutex_};
   // An overwritten file has not been reported yet if there was no `enter` since.
   if (auto kind =
@@ -274,9 +274,9 @@ caf::expected<void> file_guard::opened(user& user) {
   seen = state_;
   lock.unlock();
   // The last idle one that was closed may just have given it back.
-  if (auto why = claim(now)) {
+  if (auto error = claim(now)) {
     closed(user);
-    return why;
+    return error;
   }
   note_files(false, now, seen);
   return caf::unit;

@@ -26,7 +26,7 @@ namespace sluice::sqlite {
 class file_claims;
 struct wal_index;
 
-/// What another program did to the files of a database.
+/// A change to the files of a database by another program.
 enum class file_change : uint8_t {
   /// Another file lies at the path (rename, restore, checkout).
   replaced,
@@ -45,6 +45,10 @@ enum class file_change : uint8_t {
   touched,
 };
 
+inline constexpr std::array all_file_changes{
+  file_change::replaced, file_change::overwritten,          file_change::deleted, file_change::log_restored,
+  file_change::log_lost, file_change::changed_while_closed, file_change::touched};
+
 std::string_view to_string(file_change change) noexcept;
 
 /// Records which files the connections of this process to one database use (database, write-ahead log, its index), and
@@ -58,8 +62,7 @@ std::string_view to_string(file_change change) noexcept;
 /// open, but through that connection.
 class file_guard {
 public:
-  /// Something that has a connection, and uses it between `enter` and `leave` only. At other times the guard may take
-  /// it.
+  /// The owner of a connection, who uses it between `enter` and `leave` only. At other times the guard may take it.
   class user {
   public:
     user() = default;
@@ -67,12 +70,13 @@ public:
     user& operator=(const user&) = delete;
     virtual ~user() = default;
 
-    /// The connection; null while there is none.
+    /// The connection, or null.
     virtual sqlite3* handle() const noexcept = 0;
     /// Gives the connection away, with all that depends on it. Its destruction closes it, without a checkpoint. Called
     /// under a lock: does not wait for the disk.
     virtual std::shared_ptr<void> release() noexcept = 0;
-    /// The writer may checkpoint. It is left alone while it is in use; others are interrupted, and begin again.
+    /// The writer may checkpoint. The guard does not interrupt the writer while it is in use; it interrupts readers,
+    /// which begin again.
     virtual bool is_writer() const noexcept = 0;
 
   private:
@@ -87,9 +91,9 @@ public:
     std::filesystem::path path;
     /// Its name in the store.
     std::string name;
-    /// Where files are put that are not to be used any more; may be missing. Empty: beside the database.
-    std::filesystem::path set_aside;
-    /// Asked before the database is opened: whether its name still leads to `path`. May be empty.
+    /// The folder for logs whose database is gone; may be missing. Empty: beside the database.
+    std::filesystem::path kept_logs;
+    /// Called before the database is opened: fails when its name does not lead to `path` any more. May be empty.
     std::function<caf::error()> resolve;
     /// May be null.
     std::shared_ptr<file_registry> registry;
@@ -97,7 +101,7 @@ public:
     std::shared_ptr<file_claims> claims;
     /// May be null: any number of files may be open.
     std::shared_ptr<open_files> descriptors;
-    /// Of the log files' names. May be empty.
+    /// The time for the names of kept logs. May be empty.
     std::function<int64_t()> now_us;
     /// As in `database_files`.
     std::chrono::nanoseconds quiet_time = std::chrono::seconds{2};
@@ -114,35 +118,33 @@ public:
   /// Closes the connections to files that are not at the path any more, unless they are in use.
   void close_moved_files();
 
-  /// Called before the last commit of the file is read without a connection of the users: another file that is found
-  /// later is a replaced one.
+  /// Called before the last commit of the file is read without a connection of the users. If another file lies at the
+  /// path later, the guard reports it as a replacement.
   void expect_file() noexcept;
 
   void join(user& user);
-  /// Takes the connection of `user` when it is to a log that was removed, and could not be saved yet. @pre `user` is
-  /// not in use
+  /// Takes the connection of `user` when its log was removed, and could not be saved yet. @pre `user` is not in use
   void part(user& user) noexcept;
 
-  /// Before `user` is used: takes its connection if it is one to files that have been replaced. `errc::file_replaced`
-  /// when the database was overwritten in place, which may still go on; `busy` while other connections to the old files
-  /// are in use; `io_error` when the content of a log that was removed cannot be saved. On success, `leave` is to
-  /// follow.
+  /// Before `user` is used: takes its connection if that belongs to replaced files. `errc::file_replaced` when the
+  /// database was overwritten in place, which may still go on; `busy` while other connections to the old files are in
+  /// use; `io_error` when the content of a removed log cannot be saved. On success, the caller calls `leave` later.
   caf::expected<void> enter(user& user);
   void leave(user& user) noexcept;
 
-  /// Before a file is opened: whether the name still leads to it, and nothing lies there that belongs to another file.
+  /// Before a file is opened: fails when the name does not lead to it any more. Moves a log of another file away.
   caf::expected<void> check_place();
-  /// The same, before a connection is opened for longer: no other process has the file open then, in the sense of
-  /// `file_claims`.
+  /// The same, before a connection is opened for longer. Claims the file, so that no other broker opens it
+  /// (`file_claims`).
   caf::expected<void> before_open();
   /// Before a connection is opened: its descriptors, to be kept with it. `busy` as `open_files::open`.
   caf::expected<open_files::share> take_descriptors();
   /// As `open_files::explain`.
-  caf::error explain(caf::error why) const;
+  caf::error explain(caf::error error) const;
 
-  /// A request begins, of which a connection is to be used.
+  /// A request begins that will use a connection.
   void begin_request() noexcept { use_->begin(); }
-  /// Whether the files are to be closed, as they are not in use and descriptors are short.
+  /// Whether to close the files, because they are not in use and descriptors are short.
   bool is_to_be_closed() const noexcept { return use_->is_to_be_closed(); }
 
   /// `user` has opened its connection and read from it. `busy` when the files were replaced meanwhile: close it again.
@@ -161,42 +163,41 @@ public:
   /// The same for a reader that is not in use.
   void close_idle(user& user) noexcept;
 
-  /// Lets go of the folder, which is kept open to look the files up faster, until they are looked up again.
+  /// Closes the folder, which stays open for faster lookups, until the next lookup.
   void release_folder() noexcept { at_path_.forget(); }
 
-  /// How many times another program was seen to have committed, as `see_commits` says.
+  /// The number of commits of other programs, as `see_commits` returns it.
   uint64_t external_commits() const noexcept;
 
-  /// Whether the connection of `x`, which is in use, still leads to the files at the path. Otherwise it is not to be
-  /// used any more, but to be closed without a checkpoint; as in `file_change`, the log may have been saved. With
-  /// `unsaved` it is kept: it alone has the log, whose content could not be saved yet.
+  /// Whether the connection of `user`, which is in use, still leads to the files at the path. If not, the caller closes
+  /// it without a checkpoint; as in `file_change`, the guard may have saved the log. With `unsaved` the caller keeps
+  /// it open: it alone has the log, whose content could not be saved yet.
   enum class verdict : uint8_t { intact, log_restored, unsaved, gone };
   verdict verify(user& user);
 
   /// `user` has moved the log into the database.
   void checkpointed(user& user) noexcept;
 
-  /// Whether the connection of `user` is to the files of today. @pre in use
+  /// Whether the connection of `user` belongs to the files at the path. @pre in use
   bool is_current(const user& user) const noexcept;
 
   /// The writer is about to commit, with the write lock held: one transaction more will be its own.
   void expect_commit(sqlite3* db) noexcept;
-  /// That COMMIT has failed. / One that seemed to have failed took effect, or another one was made.
+  /// That COMMIT has failed. / A COMMIT that seemed to have failed took effect, or the writer made another one.
   void forget_commit() noexcept { add_own_changes(-1); }
   void add_commit() noexcept { add_own_changes(1); }
-  /// Looks at the index: how many times another program was seen to have committed since the broker began. The first
-  /// look finds nothing. With the write lock held the look is exact; without, a commit of the broker's own may be under
-  /// way.
+  /// Reads the index, and returns the number of commits of other programs since the broker began. The first call
+  /// returns 0. With the write lock held the number is exact; without, a commit of the broker may be under way.
   /// @pre `db` is in WAL mode, and has read
   uint64_t see_commits(sqlite3* db, bool has_write_lock) noexcept;
   /// A program that shares a database with a rollback journal has committed; returns the number as above.
   uint64_t note_external_commit() noexcept;
 
-  /// Whether the database is another one since the last call, so that its last commit has to be read.
+  /// Whether the database was replaced since the last call, so that the caller must read its last commit.
   bool take_replaced() noexcept;
   bool is_replaced() const noexcept;
 
-  /// Whether another program's commit was seen, and what was done to the files, since the last call.
+  /// The commits of other programs, and the changes to the files, since the last call.
   bool take_external_commit() noexcept;
   bool has_external_commit() const noexcept;
   std::vector<file_event> take_events();
@@ -204,7 +205,7 @@ public:
   /// As in `database_files`.
   bool relies_on_folder() const noexcept { return at_path_.relies_on_folder(); }
 
-  /// The broker has closed the database in order: notes how the files look, for the next one.
+  /// The broker has closed the database in order: records the state of the files for the next broker.
   void note_closed();
 
 private:
@@ -242,7 +243,7 @@ private:
   std::vector<std::shared_ptr<void>> take_others(const user& self) noexcept;
   std::string put_companions_away(file_change kind, const found_files& now, const found_files& was, sqlite3* db);
   std::string remove_companions(const found_files& now, const found_files& was, bool is_log_moved);
-  std::filesystem::path place_aside(const std::filesystem::path& file) const;
+  std::filesystem::path kept_log_path(const std::filesystem::path& file) const;
   bool has_log_of_another() const;
   void compare_with_record(const found_files& now);
   void note_files(bool closed, const found_files& found, const state& seen) const;
@@ -264,13 +265,13 @@ private:
   uint64_t generation_ = 1;
   // A thread closes connections and moves files, without the mutex.
   bool changing_ = false;
-  // A connection to files that are not at the path any more, until what they hold is saved.
+  // A connection to files that are not at the path any more, until their content is saved.
   std::shared_ptr<void> holder_;
   sqlite3* holder_db_ = nullptr;
   std::optional<found_files> known_;
-  // In the log, when the writer looked last.
+  // The size of the log at the last check of the writer.
   uint64_t log_bytes_ = 0;
-  // The file whose newest commit is known, also while there is no connection.
+  // The file of the newest known commit, also without a connection.
   std::optional<file_identity> expected_;
   state state_;
   bool compared_with_record_ = false;

@@ -98,7 +98,7 @@ caf::expected<file_change> file_guard::change(file_change kind, const found_file
 
 namespace {
 
-// Closes what others have open, and has nothing open itself.
+// Closes the connections of the other users. @pre this user has none
 class nobody : public file_guard::user {
   sqlite3* handle() const noexcept override { return nullptr; }
   std::shared_ptr<void> release() noexcept override { return nullptr; }
@@ -143,7 +143,8 @@ void file_guard::note_replaced() noexcept {
   expected_.reset();
 }
 
-// A connection to the files that are not at the path any more. That of another user is kept until they are closed.
+// A connection to the files that are not at the path any more. The guard keeps one of another user until they are
+// closed.
 sqlite3* file_guard::find_holder(const user& self, bool writer_only) noexcept {
   auto is_able = [&](const user* user) {
     return user->is_open_ && user->generation_ == generation_ && (!writer_only || user->is_writer());
@@ -190,7 +191,7 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
   if (content->empty()) {
     text += has_old_log ? "the log was read anew" : "the log was empty";
   } else if (now.log && at_path_.log_size() > 0) {
-    auto place = place_aside(log_path());
+    auto place = kept_log_path(log_path());
     if (!write_file(place, *content, true))
       return make_error(errc::io_error,
                         "the write-ahead log of '" + set_.name + "' was removed, and what it held cannot be saved");
@@ -200,8 +201,8 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
             + place.filename().string();
   } else {
     if (!write_file(log_path(), *content, true)) {
-      // A beginning of it would be taken for the log of another program. It is not moved into the database instead:
-      // what does not let it be written would interrupt that, too, and leave half of it there.
+      // A beginning of the log would look like the log of another program. Moving the log into the database instead
+      // would meet the same write error, and leave half of it there.
       remove_file(log_path());
       return make_error(errc::io_error, "the write-ahead log of '" + set_.name
                                           + "' was removed, and what it held cannot be written again");
@@ -209,7 +210,7 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
     note_restored_log();
     text += "its content was written again (" + std::to_string(content->size()) + " bytes)";
   }
-  // An index that others have made does not know what the log holds.
+  // An index that another program has made does not have the frames of the restored log.
   if (result == file_change::log_restored)
     unlink(index_path().c_str());
   std::lock_guard guard{mutex_};
@@ -217,12 +218,12 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
   return result;
 }
 
-// Moves away the log and the index that belong to files which are not at the path any more; says where to.
+// Moves away the log and the index of files that are not at the path any more; the text has the new place.
 std::string file_guard::remove_companions(const found_files& now, const found_files& was, bool is_log_moved) {
   std::string kept;
   // Durable, before the new file is opened: a name that came back after a power cut would be taken for the new one's.
   if (was.log && now.log == was.log) {
-    auto place = place_aside(log_path());
+    auto place = kept_log_path(log_path());
     auto content = at_path_.log_size() == 0 || is_log_moved ? std::nullopt : read_file(log_path());
     if (content && write_file(place, *content, true))
       kept = "; the write-ahead log of the old file is kept as " + place.filename().string();
@@ -233,8 +234,8 @@ std::string file_guard::remove_companions(const found_files& now, const found_fi
   return kept;
 }
 
-std::filesystem::path file_guard::place_aside(const std::filesystem::path& file) const {
-  auto folder = set_.set_aside.empty() ? file.parent_path() : set_.set_aside;
+std::filesystem::path file_guard::kept_log_path(const std::filesystem::path& file) const {
+  auto folder = set_.kept_logs.empty() ? file.parent_path() : set_.kept_logs;
   std::error_code ignored;
   if (std::filesystem::create_directory(folder, ignored))
     std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);

@@ -18,7 +18,7 @@ bool file_guard::has_log_of_another() const {
   return record && has_log_of_another_file(*record, set_.path);
 }
 
-// While there is no connection, the files are compared with what the last one noted.
+// Without a connection, the guard compares the files with the notes of the last one.
 void file_guard::compare_with_record(const found_files& now) {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (!record || !now.database)
@@ -123,8 +123,8 @@ caf::expected<open_files::share> file_guard::take_descriptors() {
   return set_.descriptors ? set_.descriptors->open(use_) : open_files::share{};
 }
 
-caf::error file_guard::explain(caf::error why) const {
-  return set_.descriptors ? set_.descriptors->explain(*use_, std::move(why)) : why;
+caf::error file_guard::explain(caf::error error) const {
+  return set_.descriptors ? set_.descriptors->explain(*use_, std::move(error)) : error;
 }
 
 bool file_guard::is_open_elsewhere(const user& self) const noexcept {
@@ -155,7 +155,7 @@ void file_guard::close_idle(user& user) noexcept {
 }
 
 void file_guard::close_idle(user& self, const std::function<void()>& close) {
-  // Before the connection goes, which has seen all commits until then. Closing it leaves the database as it is.
+  // Before the connection is closed: it has seen all commits so far. Closing it changes nothing in the database.
   auto now = at_path_.find();
   close();
   std::lock_guard guard{mutex_};

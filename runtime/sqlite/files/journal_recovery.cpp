@@ -53,8 +53,8 @@ bool has_rollback_journal(const std::filesystem::path& path) noexcept {
 caf::expected<bool> recover_journal(const std::filesystem::path& path, std::chrono::milliseconds patience) {
   if (!has_rollback_journal(path))
     return false;
-  if (auto why = look_at_access(path))
-    return why;
+  if (auto error = look_at_access(path))
+    return error;
   // Not as the writer's connection, which would make it a WAL database.
   sqlite3* raw = nullptr;
   auto code = sqlite3_open_v2(

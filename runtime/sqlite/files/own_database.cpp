@@ -1,6 +1,7 @@
 #include "runtime/sqlite/files/own_database.hpp"
 
 #include "messages/error.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/files/file_permissions.hpp"
 
 namespace sluice::sqlite {
@@ -15,7 +16,7 @@ caf::expected<bool> is_own_database(const connection& db, const own_database& ki
   if (*application == 0 && *objects == 0)
     return false;
   if (*application != kind.application_id)
-    return make_error(errc::corrupt, kind.not_one);
+    return make_error(errc::corrupt, kind.mismatch_message);
   if (*format > kind.format || *format < (kind.oldest_format > 0 ? kind.oldest_format : kind.format))
     return make_error(errc::protocol_mismatch, std::string{"the "} + kind.name + " has the format "
                                                  + std::to_string(*format) + "; this program knows format "
@@ -31,10 +32,10 @@ caf::expected<connection> open_own_database(const std::filesystem::path& path, c
   auto db = connection::open(path, options);
   if (!db)
     return db;
-  auto is_made = is_own_database(*db, kind);
-  if (!is_made)
-    return std::move(is_made.error());
-  if (*is_made) {
+  auto has_schema = is_own_database(*db, kind);
+  if (!has_schema)
+    return std::move(has_schema.error());
+  if (*has_schema) {
     // After a power cut with synchronous = NORMAL, the log may hold valid frames behind a missing one. Writing the
     // missing frame again would make them valid. After a checkpoint the next write begins the log anew; what another
     // connection keeps in it stays.
@@ -48,8 +49,8 @@ caf::expected<connection> open_own_database(const std::filesystem::path& path, c
   return db;
 }
 
-caf::error explain_mismatch(caf::error why, const own_database& kind) {
-  return code_of(why) == errc::sql_error ? make_error(errc::corrupt, kind.not_one) : why;
+caf::error explain_mismatch(caf::error error, const own_database& kind) {
+  return code_of(error) == errc::sql_error ? make_error(errc::corrupt, kind.mismatch_message) : error;
 }
 
 } // namespace sluice::sqlite

@@ -16,7 +16,7 @@ struct own_database {
   /// What it is called in messages, as "audit file".
   const char* name;
   /// The message about a file that is none of this kind.
-  const char* not_one;
+  const char* mismatch_message;
   /// SQLite's `application_id`, which `file` and others show.
   int64_t application_id;
   /// SQLite's `user_version`.
@@ -36,6 +36,6 @@ caf::expected<connection> open_own_database(const std::filesystem::path& path, c
                                             const std::string& schema, connection_options options);
 
 /// `errc::corrupt` for a database of this kind that a statement of ours does not fit; every other error as it is.
-caf::error explain_mismatch(caf::error why, const own_database& kind);
+caf::error explain_mismatch(caf::error reason, const own_database& kind);
 
 } // namespace sluice::sqlite

@@ -32,14 +32,14 @@ bool is_read_only_place(const std::filesystem::path& path) noexcept {
   return access(path.parent_path().c_str(), W_OK) != 0;
 }
 
-bool is_readable_as_immutable(const std::filesystem::path& path, const caf::error& why) noexcept {
-  return is_about_files(why) && is_read_only_place(path) && !has_wal_content(path) && !has_rollback_journal(path)
+bool is_readable_as_immutable(const std::filesystem::path& path, const caf::error& reason) noexcept {
+  return is_about_files(reason) && is_read_only_place(path) && !has_wal_content(path) && !has_rollback_journal(path)
          && journal_of(path) == journal_kind::wal;
 }
 
-caf::error unreadable_wal(const std::filesystem::path& path, caf::error why) {
-  if (!is_about_files(why) || !is_read_only_place(path) || !has_wal_content(path))
-    return why;
+caf::error unreadable_wal(const std::filesystem::path& path, caf::error reason) {
+  if (!is_about_files(reason) || !is_read_only_place(path) || !has_wal_content(path))
+    return reason;
   auto name = path.filename().string();
   return make_error(errc::read_only, "'" + name
                                        + "' has commits in its write-ahead log, which SQLite cannot read where "

@@ -16,12 +16,12 @@ namespace sluice::sqlite {
 /// make one there. Other users can, and the owner of the folder can change its mode: see `database_stamp`.
 bool is_read_only_place(const std::filesystem::path& path) noexcept;
 
-/// Whether the WAL database at `path`, which could not be opened for `why`, can be read as immutable: it lies in a
+/// Whether the WAL database at `path`, which could not be opened for `reason`, can be read as immutable: it lies in a
 /// read-only place, and everything that was committed is in the file itself.
-bool is_readable_as_immutable(const std::filesystem::path& path, const caf::error& why) noexcept;
+bool is_readable_as_immutable(const std::filesystem::path& path, const caf::error& reason) noexcept;
 
-/// `why`, with the advice that belongs to it when the WAL of the database at `path` cannot be read where it lies.
-caf::error unreadable_wal(const std::filesystem::path& path, caf::error why);
+/// `reason`, with the advice that belongs to it when the WAL of the database at `path` cannot be read where it lies.
+caf::error unreadable_wal(const std::filesystem::path& path, caf::error reason);
 
 /// The properties of a database's file and of its log that change with a write.
 class database_stamp {

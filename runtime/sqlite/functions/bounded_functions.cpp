@@ -58,8 +58,8 @@ template <call Function> void guarded(sqlite3_context* context, int count, sqlit
   }
 }
 
-void fail_too_large(sqlite3_context* context, const std::string& why) {
-  sqlite3_result_error(context, why.c_str(), static_cast<int>(why.size()));
+void fail_too_large(sqlite3_context* context, const std::string& reason) {
+  sqlite3_result_error(context, reason.c_str(), static_cast<int>(reason.size()));
   sqlite3_result_error_code(context, SQLITE_TOOBIG);
 }
 
@@ -98,15 +98,15 @@ void instr(sqlite3_context* context, bounded_function& f, int, sqlite3_value** a
   if (ends_now(context, f, static_cast<uint64_t>(sqlite3_value_bytes(arguments[0]))))
     return;
   if (in == SQLITE_BLOB && type == SQLITE_BLOB)
-    return sqlite3_result_int64(context, place_of_bytes(bytes_as_blob(arguments[0]), bytes_as_blob(arguments[1])));
+    return sqlite3_result_int64(context, find_bytes(bytes_as_blob(arguments[0]), bytes_as_blob(arguments[1])));
   if (in != SQLITE_BLOB && type != SQLITE_BLOB)
-    return sqlite3_result_int64(context, place_of_text(bytes_as_text(arguments[0]), bytes_as_text(arguments[1])));
+    return sqlite3_result_int64(context, find_characters(bytes_as_text(arguments[0]), bytes_as_text(arguments[1])));
   // A conversion to text would change the blob for its next use.
   std::unique_ptr<sqlite3_value, value_freer> first{sqlite3_value_dup(arguments[0])};
   std::unique_ptr<sqlite3_value, value_freer> second{sqlite3_value_dup(arguments[1])};
   if (!first || !second)
     throw std::bad_alloc{};
-  sqlite3_result_int64(context, place_of_text(bytes_as_text(first.get()), bytes_as_text(second.get())));
+  sqlite3_result_int64(context, find_characters(bytes_as_text(first.get()), bytes_as_text(second.get())));
 }
 
 void replace(sqlite3_context* context, bounded_function& f, int, sqlite3_value** arguments) {

@@ -32,14 +32,14 @@ size_t end_of_character(std::string_view text, size_t from) noexcept {
 
 } // namespace
 
-int64_t place_of_bytes(std::string_view bytes, std::string_view needle) noexcept {
+int64_t find_bytes(std::string_view bytes, std::string_view needle) noexcept {
   if (needle.empty())
     return 1;
   auto at = find_part(bytes, needle, 0);
   return at == npos ? 0 : static_cast<int64_t>(at) + 1;
 }
 
-int64_t place_of_text(std::string_view text, std::string_view needle) noexcept {
+int64_t find_characters(std::string_view text, std::string_view needle) noexcept {
   if (needle.empty() || text.starts_with(needle))
     return 1;
   // No other character begins with such a byte.
@@ -61,11 +61,11 @@ size_t occurrences(std::string_view text, std::string_view pattern) noexcept {
   return result;
 }
 
-void replace_into(char* out, std::string_view text, std::string_view pattern, std::string_view by) noexcept {
+void replace_into(char* out, std::string_view text, std::string_view pattern, std::string_view replacement) noexcept {
   size_t done = 0;
   for (auto at = find_part(text, pattern, 0); at != npos; at = find_part(text, pattern, done)) {
     out = std::copy(text.data() + done, text.data() + at, out);
-    out = std::copy(by.begin(), by.end(), out);
+    out = std::copy(replacement.begin(), replacement.end(), out);
     done = at + pattern.size();
   }
   std::copy(text.data() + done, text.data() + text.size(), out);

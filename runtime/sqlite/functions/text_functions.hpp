@@ -12,18 +12,18 @@
 namespace sluice::sqlite {
 
 /// `instr` of two blobs: the place of the first byte of `needle` in `bytes`, from 1; 0 when it is not there.
-int64_t place_of_bytes(std::string_view bytes, std::string_view needle) noexcept;
+int64_t find_bytes(std::string_view bytes, std::string_view needle) noexcept;
 
 /// `instr` of two texts: the same in characters. As in SQLite, a character begins at each byte that does not continue
 /// one, and an occurrence begins where a character begins.
-int64_t place_of_text(std::string_view text, std::string_view needle) noexcept;
+int64_t find_characters(std::string_view text, std::string_view needle) noexcept;
 
 /// How often `replace` finds `pattern` in `text`, from left to right and without overlaps. @pre `pattern` is not empty
 size_t occurrences(std::string_view text, std::string_view pattern) noexcept;
 
 /// Writes `text` with every occurrence of `pattern` replaced to `out`, which has room for it.
 /// @pre `pattern` is not empty
-void replace_into(char* out, std::string_view text, std::string_view pattern, std::string_view by) noexcept;
+void replace_into(char* out, std::string_view text, std::string_view pattern, std::string_view replacement) noexcept;
 
 /// The characters that `trim(X, Y)` takes off. Views `characters`, which outlives it.
 class trim_set {

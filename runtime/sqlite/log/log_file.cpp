@@ -2,7 +2,6 @@
 
 #include "runtime/sqlite/core/connection.hpp"
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/files/file_watch.hpp"
 #include "runtime/sqlite/files/own_database.hpp"
 
@@ -71,11 +70,11 @@ private:
   caf::expected<log_page> select(const log_query& query);
 
   // After an error the state of the connection is unknown.
-  caf::error give_up(caf::error why) {
+  caf::error give_up(caf::error error) {
     if (file_ && file_->db.in_transaction())
       static_cast<void>(file_->db.exec("ROLLBACK"));
     file_.reset();
-    return why;
+    return error;
   }
 
   std::filesystem::path path_;

@@ -144,8 +144,8 @@ caf::expected<cursor_rows> sqlite_cursor_store::next_in_use(const read_limits& l
     forget();
   }
   if (!running_)
-    if (auto why = begin(limits))
-      return why;
+    if (auto error = begin(limits))
+      return error;
   return collect(limits);
 }
 
@@ -160,8 +160,8 @@ caf::error sqlite_cursor_store::begin(const read_limits& limits) {
     return std::move(found.error());
   if (!(*found)->facts.read_only)
     return make_error(errc::invalid_request, "this statement writes; send it as a write");
-  if (auto why = bind_parameters(**found, query_.params))
-    return why;
+  if (auto error = bind_parameters(**found, query_.params))
+    return error;
   running_ = *found;
   return {};
 }

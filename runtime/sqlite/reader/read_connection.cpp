@@ -90,12 +90,12 @@ void read_connection::close() noexcept {
   files_->closed(*this);
 }
 
-bool read_connection::end_use(const caf::error& why) noexcept {
+bool read_connection::end_use(const caf::error& error) noexcept {
   // Results from other files, or interrupted because there are others, are invalid.
   auto is_current = files_->is_current(*this);
-  // Other users may still change a file that is read as immutable.
+  // Another user may change a file while this connection reads it as immutable.
   auto is_unchanged = !session_ || !unchanged_ || database_stamp{path_} == *unchanged_;
-  if (session_ && (!is_unchanged || (why && spoils_connection(code_of(why)))))
+  if (session_ && (!is_unchanged || (error && spoils_connection(code_of(error)))))
     close();
   files_->leave(*this);
   return is_current && is_unchanged;
@@ -151,8 +151,8 @@ caf::error read_connection::failed(int code) const {
                   cancel_ && cancel_->cancelled() ? errc::cancelled : errc::deadline_exceeded);
 }
 
-caf::expected<bool> read_connection::recover_from(const caf::error& why) const {
-  auto code = code_of(why);
+caf::expected<bool> read_connection::recover_from(const caf::error& error) const {
+  auto code = code_of(error);
   if ((code != errc::read_only && code != errc::io_error) || !has_rollback_journal(path_))
     return false;
   auto recovered = recover_journal(path_, options_.busy_timeout);

@@ -12,7 +12,7 @@
 #include <memory>
 #include <optional>
 
-/// For the stores that read alone: what reads and cursors do in the same way.
+/// The part that reads and cursors share.
 namespace sluice::sqlite {
 
 /// One read-only connection to the database file at a path, under the rules of `file_guard`: it is used between `enter`
@@ -24,7 +24,7 @@ public:
                   std::function<void()> on_recovery, std::shared_ptr<file_guard> files);
   ~read_connection() override { files_->part(*this); }
 
-  /// From now on `deadline` and `cancel` interrupt what is executed; null means that nothing does. `cancel` outlives
+  /// From now on `deadline` and `cancel` interrupt the execution; null means that nothing does. `cancel` outlives
   /// that.
   void interrupt_at(clock::steady deadline, const cancel_token* cancel) noexcept {
     deadline_ = deadline;
@@ -39,14 +39,14 @@ public:
     return files_->enter(*this);
   }
 
-  /// Ends the use. Closes the connection when `why`, with which the use has ended, spoils it. False when what was read
-  /// is worth nothing, because it is of files that are not those at the path.
-  bool end_use(const caf::error& why) noexcept;
+  /// Ends the use. Closes the connection when `error`, the result of the use, spoils it. False when the rows are
+  /// invalid, because the files at the path are other ones.
+  bool end_use(const caf::error& error) noexcept;
 
   /// The open connection; null if there is none. @pre in use
   read_session* session() const noexcept { return session_.get(); }
 
-  /// Opens the file if it is not open. Neither that nor a lock is waited for longer than `patience`. @pre in use
+  /// Opens the file if it is not open. Waits for that or a lock no longer than `patience`. @pre in use
   caf::expected<void> open(std::chrono::milliseconds patience);
 
   /// @pre in use
@@ -55,7 +55,7 @@ public:
   /// As `file_guard::close_idle`. @pre not in use
   void close_idle() noexcept { files_->close_idle(*this); }
 
-  /// Prepares `sql`, with the version of the schema that is known of it. @pre in a transaction
+  /// Prepares `sql`, with the version of the schema for which it was analyzed. @pre in a transaction
   caf::expected<cached_statement*> prepare(const sql_text& sql);
   caf::expected<int64_t> schema_version();
 
@@ -67,9 +67,9 @@ public:
   /// The error for a step that has ended with `code`.
   caf::error failed(int code) const;
 
-  /// Does what a read-only connection cannot, if `why` may come from that: rolls back what a killed program left half
-  /// written. True when it is worth another try.
-  caf::expected<bool> recover_from(const caf::error& why) const;
+  /// If `error` may come from the unfinished transaction of a killed program, rolls that back with a connection for
+  /// writing. True when the caller should try again.
+  caf::expected<bool> recover_from(const caf::error& error) const;
 
   const std::filesystem::path& path() const noexcept { return path_; }
 
@@ -88,7 +88,7 @@ private:
   const std::shared_ptr<file_guard> files_;
   const uint64_t max_value_bytes_;
   const std::chrono::milliseconds busy_timeout_;
-  // Whether the session waits for locks for a shorter time than that.
+  // Whether the connection waits for locks for a shorter time than the default.
   bool hurried_ = false;
   // Of a file that is read as immutable.
   std::optional<database_stamp> unchanged_;

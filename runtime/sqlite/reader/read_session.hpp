@@ -28,8 +28,8 @@ inline uint32_t data_version(const connection& db) noexcept {
 }
 
 // A view that has changed may have text in double quotes now, which only preparing anew finds out.
-inline bool needs_prepare(const caf::error& why) {
-  return code_of(why) == errc::sql_error && !missing_column(describe(why).message).empty();
+inline bool needs_prepare(const caf::error& error) {
+  return code_of(error) == errc::sql_error && !missing_column(describe(error).message).empty();
 }
 
 // Ends a statement's execution, and with it its snapshot, however the scope is left.

@@ -92,7 +92,7 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
     if (auto may = connection_.enter(); !may)
       return std::move(may.error());
     auto result = run_with_memory(request, limits);
-    // An interrupt may come when BEGIN has taken effect. Whatever is read next would be of the same snapshot.
+    // An interrupt may come when BEGIN has taken effect. The next read would then use the same snapshot.
     if (auto* s = connection_.session(); !result && s && s->db.in_transaction())
       connection_.close();
     auto is_current = connection_.end_use(result ? caf::error{} : result.error());
@@ -121,7 +121,7 @@ caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& r
   if (!result)
     return result;
   tell_changes(*result);
-  // The pages of so much will hardly be what is read next, and may be as much again.
+  // The next read will hardly need the pages of a large answer, and they may take as much memory again.
   if (result->result.rows->footprint() >= large_answer)
     sqlite3_db_release_memory(session().db.handle());
   return result;
@@ -139,12 +139,12 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
     executed_read result;
     {
       execution running{prepared.stmt};
-      auto why = bind_parameters(prepared, request.query.params);
-      if (!why)
-        why = collect(prepared, limits, result.result);
-      if (why && (i > 0 || !needs_prepare(why)))
-        return why;
-      failed = static_cast<bool>(why);
+      auto error = bind_parameters(prepared, request.query.params);
+      if (!error)
+        error = collect(prepared, limits, result.result);
+      if (error && (i > 0 || !needs_prepare(error)))
+        return error;
+      failed = static_cast<bool>(error);
     }
     if (failed) {
       session().statements.erase(request.query.sql);
@@ -164,7 +164,7 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
 caf::expected<cached_statement*> sqlite_read_store::find(const sql_text& sql) {
   if (auto* found = session().statements.find(sql))
     return found;
-  // One snapshot for everything, so that what is found out about the statement is true of one version of the schema.
+  // One snapshot for everything, so that the analysis of the statement holds for one version of the schema.
   auto& s = session();
   auto begun = s.begin.run();
   if (!begun)
@@ -176,7 +176,7 @@ caf::expected<cached_statement*> sqlite_read_store::find(const sql_text& sql) {
   return result;
 }
 
-// Whether what is known about `prepared` was still true when it ran. SQLite prepares a statement anew, while it runs,
+// Whether the analysis of `prepared` still held when it ran. SQLite prepares a statement anew, while it runs,
 // when the schema has changed, and for other reasons, too.
 caf::expected<bool> sqlite_read_store::still_valid(cached_statement& prepared) {
   auto count = prepared_anew(prepared.stmt);

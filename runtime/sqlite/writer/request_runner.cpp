@@ -111,11 +111,11 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   deadline_ = deadline;
   ticket_ = request.ticket.get();
   db_.limit_values(limits_.max_value_bytes);
-  auto why = request.enforce_foreign_keys ? run_all(request, now) : run_unenforced(request, now);
+  auto reason = request.enforce_foreign_keys ? run_all(request, now) : run_unenforced(request, now);
   db_.limit_values(std::numeric_limits<uint64_t>::max());
   deadline_ = clock::steady::max();
   ticket_ = nullptr;
-  if (why)
+  if (reason)
     undo(now);
   if (now.violations)
     enforce_keys(true);
@@ -124,8 +124,8 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   if (now.used_pragma)
     static_cast<void>(db_.exec("PRAGMA defer_foreign_keys = OFF"));
   statements_.drop_if_large();
-  if (why)
-    return why;
+  if (reason)
+    return reason;
   // SQLite's hook misses most changes to the schema; the ledger records them as a table name.
   if (now.result.schema_changed)
     tracker_.touch("sqlite_schema");
@@ -154,12 +154,12 @@ caf::error request_runner::run_all(const write_request& request, attempt& now) {
   size_t number = 0;
   for (const auto& statement : request.statements) {
     ++number;
-    auto why = run_one(statement, now);
-    if (!why)
+    auto reason = run_one(statement, now);
+    if (!reason)
       continue;
     if (!now.several)
-      return why;
-    auto error = describe(why);
+      return reason;
+    auto error = describe(reason);
     error.message = "statement " + std::to_string(number) + ": " + error.message;
     return make_error(std::move(error));
   }
@@ -206,16 +206,16 @@ caf::error request_runner::run_one(const statement& statement, attempt& now) {
   auto version = prepared.facts.changes_schema ? schema_version() : 0;
   auto total = prepared.facts.written_virtual.empty() ? 0 : total_changes(db_);
   auto& out = now.result.results.emplace_back();
-  auto why = bind_parameters(prepared, statement.params);
-  if (!why)
-    why = prepared.facts.dropped_table.empty() ? execute(prepared, now, out) : execute_drop(prepared, now, out);
+  auto reason = bind_parameters(prepared, statement.params);
+  if (!reason)
+    reason = prepared.facts.dropped_table.empty() ? execute(prepared, now, out) : execute_drop(prepared, now, out);
   prepared.stmt.reset();
   if (prepared.facts.single_use)
     now.single = nullptr;
-  if (why) {
+  if (reason) {
     if (prepared.facts.single_use)
       statements_.erase(statement.sql);
-    return why;
+    return reason;
   }
   if (!prepared.facts.written_virtual.empty() && total_changes(db_) != total)
     for (const auto& table : prepared.facts.written_virtual)
@@ -249,10 +249,10 @@ caf::error request_runner::check_created(const std::string& object) {
 // SQLite deletes the rows of a table that it drops, with all that their deletion brings about in other tables.
 caf::error request_runner::execute_drop(cached_statement& prepared, attempt& now, statement_result& out) {
   tracker_.watch();
-  auto why = execute(prepared, now, out);
+  auto reason = execute(prepared, now, out);
   auto others = other_tables(tracker_.watched(), prepared.facts.dropped_table);
-  if (why)
-    return code_of(why) == errc::constraint ? drop_violates(prepared.facts.dropped_table) : why;
+  if (reason)
+    return code_of(reason) == errc::constraint ? drop_violates(prepared.facts.dropped_table) : reason;
   return others.empty() ? caf::error{} : drop_would_cascade(prepared.facts.dropped_table, others);
 }
 
@@ -267,8 +267,8 @@ caf::error request_runner::execute(cached_statement& prepared, attempt& now, sta
     if (code != SQLITE_ROW)
       return failed(code);
     try {
-      if (auto why = collect_row(prepared, now, out))
-        return why;
+      if (auto reason = collect_row(prepared, now, out))
+        return reason;
     } catch (const std::bad_alloc&) {
       // A writer that ended of one request would take those of the others with it.
       return to_error(nullptr, SQLITE_NOMEM);

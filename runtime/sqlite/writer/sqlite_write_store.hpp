@@ -102,7 +102,7 @@ private:
   caf::expected<void> checkpoint_in_use(checkpoint_mode mode);
   caf::expected<uint64_t> prune_in_use();
   caf::error failed(int code);
-  caf::error failed(caf::error why);
+  caf::error failed(caf::error error);
   caf::error no_transaction() const { return make_error(errc::internal, "no transaction is open"); }
 
   std::filesystem::path path_;

@@ -202,16 +202,16 @@ caf::expected<executed_write> sqlite_write_store::execute(const write_request& r
 }
 
 caf::error sqlite_write_store::failed(int code) {
-  auto why = to_error(session_->db.handle(), code);
+  auto error = to_error(session_->db.handle(), code);
   if (spoils_connection(code))
     close();
-  return why;
+  return error;
 }
 
-caf::error sqlite_write_store::failed(caf::error why) {
-  if (spoils_connection(code_of(why)))
+caf::error sqlite_write_store::failed(caf::error error) {
+  if (spoils_connection(code_of(error)))
     close();
-  return why;
+  return error;
 }
 
 void sqlite_write_store::rollback() noexcept {
@@ -244,7 +244,7 @@ caf::expected<uint64_t> sqlite_write_store::prune_keys() {
   return forgotten;
 }
 
-// A transaction of its own, so that it is known for one of the broker's.
+// A transaction of its own, so that the guard recognizes it as the broker's.
 caf::expected<uint64_t> sqlite_write_store::prune_in_use() {
   auto& s = *session_;
   auto code = s.begin.step_code();
@@ -265,9 +265,9 @@ caf::expected<uint64_t> sqlite_write_store::prune_in_use() {
   if (code == SQLITE_DONE)
     return forgotten;
   files_->forget_commit();
-  auto why = failed(code);
+  auto error = failed(code);
   rollback();
-  return why;
+  return error;
 }
 
 caf::expected<std::string> sqlite_write_store::explain(std::span<const statement> statements) {

@@ -34,9 +34,9 @@ caf::expected<void> sqlite_write_store::commit(uint64_t seq, int64_t ts_us, std:
   wal_may_hold_commit_ = code == SQLITE_DONE || wal_may_hold_commit(code);
   if (code != SQLITE_DONE) {
     files_->forget_commit();
-    auto why = failed(code);
+    auto error = failed(code);
     rollback();
-    return why;
+    return error;
   }
   s.book.committed();
   s.runner.committed();
@@ -51,7 +51,7 @@ caf::expected<void> sqlite_write_store::check_files() {
   switch (files_->verify(*this)) {
   case file_guard::verdict::intact: return caf::unit;
   case file_guard::verdict::unsaved:
-    // Whether it can be saved decides what becomes of the commit; `committed` tries again.
+    // The outcome of the commit depends on whether the log can be saved; `committed` tries again.
     return make_error(errc::io_error, "the write-ahead log of this database was removed, and what it held cannot be "
                                       "saved");
   case file_guard::verdict::gone: gone_ = true; break;
@@ -96,13 +96,13 @@ caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
     // The log of files that were replaced is none of those at the path.
     return gone_ ? caf::expected<bool>{false} : resolve_invisible_commit(seq);
   files_->add_commit();
-  // Being seen is not being safe: it may have been the sync that failed.
+  // A commit that can be seen may still be unsafe: the sync may have failed.
   if (auto safe = sync_log(); !safe)
     return std::move(safe.error());
   return true;
 }
 
-// Not being seen is not being gone, either.
+// A commit that cannot be seen may still be there.
 caf::expected<bool> sqlite_write_store::resolve_invisible_commit(uint64_t seq) {
   if (!wal_may_hold_commit_)
     return false;

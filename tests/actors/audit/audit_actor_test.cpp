@@ -43,10 +43,10 @@ struct fixture : actor_fixture {
   void send(size_t first, size_t count = 1) {
     audit_batch batch;
     for (auto i = first; i < first + count; ++i) {
-      audit_record x;
-      x.request_id = std::to_string(i);
-      x.ts_us = static_cast<int64_t>(i);
-      batch.records.push_back(std::move(x));
+      audit_record record;
+      record.request_id = std::to_string(i);
+      record.ts_us = static_cast<int64_t>(i);
+      batch.records.push_back(std::move(record));
     }
     push(std::move(batch));
     run();
@@ -171,13 +171,13 @@ TEST_CASE(
   "a write that was found in its ledger and is told of afterwards has one record, and its neighbours have theirs") {
   fixture f;
   auto committed = [](const std::string& id, uint64_t seq) {
-    audit_record x;
-    x.db = "app.db";
-    x.type = request_type::write;
-    x.status = "committed";
-    x.request_id = id;
-    x.commit_seq = seq;
-    return x;
+    audit_record result;
+    result.db = "app.db";
+    result.type = request_type::write;
+    result.status = "committed";
+    result.request_id = id;
+    result.commit_seq = seq;
+    return result;
   };
   f.file.missing["app.db"] = {committed("first", 1), committed("second", 2)};
   f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
@@ -195,10 +195,10 @@ TEST_CASE(
   f.run();
   f.advance(20ms);
   auto ids = [&f] {
-    std::vector<std::string> x;
+    std::vector<std::string> all;
     for (const auto& each : f.file.records)
-      x.push_back(each.db + ' ' + each.request_id + ' ' + each.status);
-    return x;
+      all.push_back(each.db + ' ' + each.request_id + ' ' + each.status);
+    return all;
   };
   CHECK(ids()
         == std::vector<std::string>{"app.db first committed", "app.db second committed", "app.db third committed",
@@ -220,7 +220,7 @@ TEST_CASE("records that the file refuses are kept, and written once when it work
   f.send(2, 2'000);
   auto page = f.ask<audit_page>(f.aut, audit_query{});
   f.run();
-  CHECK(why(page).code == errc::disk_full);
+  CHECK(failure_of(page).code == errc::disk_full);
   f.advance(1s);
   CHECK(f.file.records.empty());
   f.file.refuses = false;
@@ -232,13 +232,13 @@ TEST_CASE("records that the file refuses are kept, and written once when it work
 TEST_CASE("after an event of a database file its ledger is read again, and each record is there once") {
   fixture f;
   auto write_of = [](const std::string& id) {
-    audit_record x;
-    x.db = "app.db";
-    x.type = request_type::write;
-    x.status = "committed";
-    x.request_id = id;
-    x.commit_seq = 1;
-    return x;
+    audit_record result;
+    result.db = "app.db";
+    result.type = request_type::write;
+    result.status = "committed";
+    result.request_id = id;
+    result.commit_seq = 1;
+    return result;
   };
   // The look of the start saw the file without its log.
   f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
@@ -272,7 +272,7 @@ TEST_CASE("a file that cannot be opened is tried again") {
   f.send(0);
   auto attached = f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
-  CHECK(why(attached).code == errc::io_error);
+  CHECK(failure_of(attached).code == errc::io_error);
   f.advance(2s);
   f.cannot_open = false;
   f.advance(2s);
@@ -287,7 +287,7 @@ TEST_CASE("records that a failed attach has found are not forgotten") {
   f.file.refuses = true;
   auto attached = f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
-  CHECK(why(attached).code == errc::disk_full);
+  CHECK(failure_of(attached).code == errc::disk_full);
   f.file.refuses = false;
   f.advance(2s);
   CHECK(f.file.records.size() == 4);
@@ -302,8 +302,8 @@ TEST_CASE("records dropped while the file refused writes are counted by one reco
   f.advance(1s);
   uint64_t kept = 0;
   uint64_t lost = 0;
-  for (const auto& x : f.file.records)
-    (x.type == request_type::audit_gap ? lost : kept) += x.count;
+  for (const auto& record : f.file.records)
+    (record.type == request_type::audit_gap ? lost : kept) += record.count;
   CHECK(lost > 0);
   CHECK(kept + lost == 250'000);
   CHECK(std::count_if(f.file.records.begin(), f.file.records.end(),
@@ -385,9 +385,9 @@ TEST_CASE("the audit status shows records recovered from ledgers, and lost ones"
   f.file.refuses = true;
   for (size_t i = 0; i < 5; ++i)
     f.send(i * 50'000, 50'000);
-  auto x = f.stats->audit.get();
-  CHECK(x.lost > 0);
-  CHECK(x.lost + x.pending == 250'000);
+  auto result = f.stats->audit.get();
+  CHECK(result.lost > 0);
+  CHECK(result.lost + result.pending == 250'000);
 }
 
 } // namespace sluice::test::audit_actor_test

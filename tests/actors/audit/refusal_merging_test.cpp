@@ -7,20 +7,20 @@ namespace sluice::test::refusal_merging_test {
 namespace {
 
 audit_record a_refusal(int64_t ts_us, std::string agent, std::string id = {}) {
-  audit_record x;
-  x.ts_us = ts_us;
-  x.agent = std::move(agent);
-  x.request_id = std::move(id);
-  x.db = "app.db";
-  x.type = request_type::buffer_put;
-  x.status = "invalid_request";
-  return x;
+  audit_record result;
+  result.ts_us = ts_us;
+  result.agent = std::move(agent);
+  result.request_id = std::move(id);
+  result.db = "app.db";
+  result.type = request_type::buffer_put;
+  result.status = "invalid_request";
+  return result;
 }
 
 uint64_t sum(const std::vector<audit_record>& records) {
   uint64_t result = 0;
-  for (const auto& x : records)
-    result += x.count;
+  for (const auto& record : records)
+    result += record.count;
   return result;
 }
 

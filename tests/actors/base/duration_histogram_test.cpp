@@ -17,11 +17,11 @@ TEST_CASE("a duration is counted in the first bucket whose upper end it does not
     auto end = duration_histogram::upper_end(i);
     aut.add(end);
     aut.add(end + 1ns);
-    auto x = aut.look();
-    CHECK(x.counts[i] == 1);
-    CHECK(x.counts[i + 1] == 1);
-    CHECK(x.sum == 2 * end + 1ns);
-    CHECK(x.count() == 2);
+    auto result = aut.read();
+    CHECK(result.counts[i] == 1);
+    CHECK(result.counts[i + 1] == 1);
+    CHECK(result.sum == 2 * end + 1ns);
+    CHECK(result.count() == 2);
   }
 }
 
@@ -30,24 +30,24 @@ TEST_CASE("nothing is too short or too long to be counted") {
   aut.add(0ns);
   aut.add(-5s);
   aut.add(1'000h);
-  auto x = aut.look();
-  CHECK(x.counts.front() == 2);
-  CHECK(x.counts.back() == 1);
-  CHECK(x.sum == 1'000h);
+  auto result = aut.read();
+  CHECK(result.counts.front() == 2);
+  CHECK(result.counts.back() == 1);
+  CHECK(result.sum == 1'000h);
 }
 
 TEST_CASE("quantiles are the upper ends of their buckets, and zero of nothing") {
   duration_histogram aut;
-  CHECK(aut.look().quantile(0.5) == 0ns);
+  CHECK(aut.read().quantile(0.5) == 0ns);
   for (auto i = 0; i < 99; ++i)
     aut.add(10us);
   aut.add(1ms);
-  auto x = aut.look();
-  CHECK(x.quantile(0) == 16us);
-  CHECK(x.quantile(0.5) == 16us);
-  CHECK(x.quantile(0.99) == 16us);
-  CHECK(x.quantile(0.999) == 1'024us);
-  CHECK(x.quantile(1) == 1'024us);
+  auto result = aut.read();
+  CHECK(result.quantile(0) == 16us);
+  CHECK(result.quantile(0.5) == 16us);
+  CHECK(result.quantile(0.99) == 16us);
+  CHECK(result.quantile(0.999) == 1'024us);
+  CHECK(result.quantile(1) == 1'024us);
 }
 
 TEST_CASE("with narrow buckets any quantile is exact to an eighth of an octave") {

@@ -45,15 +45,15 @@ TEST_CASE("a client's name without forbidden characters is a valid agent") {
 
 TEST_CASE(
   "a record of a refused request holds valid names only, and the connection's agent if the given one is invalid") {
-  unrecorded_request x;
-  x.type = request_type::cancel;
-  x.agent = "sluice:buffer";
-  x.link_agent = "user@1";
-  x.db = "sub/..a/a.db";
-  x.request_id = "r\n";
-  x.correlation_id = "c";
-  x.count = 3;
-  auto record = record_of(x, "invalid_request", 7);
+  unrecorded_request request;
+  request.type = request_type::cancel;
+  request.agent = "sluice:buffer";
+  request.link_agent = "user@1";
+  request.db = "sub/..a/a.db";
+  request.request_id = "r\n";
+  request.correlation_id = "c";
+  request.count = 3;
+  auto record = record_of(request, "invalid_request", 7);
   CHECK(record.agent == "user@1");
   CHECK(record.db == "sub/..a/a.db");
   CHECK(record.request_id.empty());
@@ -62,11 +62,11 @@ TEST_CASE(
   CHECK(record.status == "invalid_request");
   CHECK(record.ts_us == 7);
   CHECK(record.count == 3);
-  x.agent = "alice";
-  CHECK(record_of(x, "ok", 7).agent == "alice");
+  request.agent = "alice";
+  CHECK(record_of(request, "ok", 7).agent == "alice");
   for (const auto* db : {"a\x1b[2J.db", "/etc/passwd", "../a.db", "sub/../../a.db", "..", "a/..", "\xff"}) {
-    x.db = db;
-    CHECK(record_of(x, "ok", 7).db.empty());
+    request.db = db;
+    CHECK(record_of(request, "ok", 7).db.empty());
   }
 }
 

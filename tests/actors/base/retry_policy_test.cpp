@@ -23,9 +23,9 @@ TEST_CASE("jitter spreads a pause over the whole of its range and not beyond") {
   auto least = 1'000ms;
   auto most = 0ms;
   for (auto i = 0; i < 2'000; ++i) {
-    auto x = pauses.pause(1);
-    least = std::min(least, x);
-    most = std::max(most, x);
+    auto result = pauses.pause(1);
+    least = std::min(least, result);
+    most = std::max(most, result);
   }
   CHECK(least >= 75ms);
   CHECK(least <= 77ms);
@@ -39,9 +39,9 @@ TEST_CASE("the same seed gives the same pauses") {
   backoff c{{}, 8};
   auto differs = false;
   for (uint64_t i = 1; i < 20; ++i) {
-    auto x = a.pause(i);
-    CHECK(x == b.pause(i));
-    differs |= x != c.pause(i);
+    auto result = a.pause(i);
+    CHECK(result == b.pause(i));
+    differs |= result != c.pause(i);
   }
   CHECK(differs);
 }

@@ -72,8 +72,8 @@ TEST_CASE("what a quoted token stands for has its quotes off and single") {
 TEST_CASE("words are distinguished from comments, numbers and quotes") {
   auto words = words_of("CREATE /* CHECK */ TABLE [My t] (a2 -- COLLATE\n 1e5, 'it''s', \"Q\")");
   std::string all;
-  for (const auto& x : words)
-    all += x.text + (x.quoted ? "! " : " ");
+  for (const auto& word : words)
+    all += word.text + (word.quoted ? "! " : " ");
   CHECK(all == "create table my t! a2 it's! q! ");
   CHECK(has_keyword(words, "table"));
   CHECK_FALSE(has_keyword(words, "q"));

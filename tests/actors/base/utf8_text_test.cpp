@@ -29,9 +29,9 @@ TEST_CASE("valid text comes out as it is") {
   for (std::string_view text : {"", "a", "exactly8", "a longer text in plain ASCII", "gr\xc3\xbc\xc3\x9f dich",
                                 "\xe2\x82\xac 5", "\xf0\x9f\x98\x80", "\xed\x9f\xbf\xee\x80\x80",
                                 "\xe0\xa0\x80 \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf \xc2\x80 \xdf\xbf"}) {
-    auto x = take_characters(text, 1'000);
-    CHECK(x.text == text);
-    CHECK_FALSE(x.cut);
+    auto result = take_characters(text, 1'000);
+    CHECK(result.text == text);
+    CHECK_FALSE(result.cut);
   }
   std::string with_zero("a\0b", 3);
   CHECK(made_valid(with_zero) == with_zero);
@@ -82,16 +82,16 @@ TEST_CASE("for any input the result is valid UTF-8 of no more characters than al
     for (auto i = random() % 24; i > 0; --i)
       text += bytes[random() % bytes.size()];
     auto most = random() % 12;
-    auto x = take_characters(text, most);
-    auto again = take_characters(x.text, most);
-    REQUIRE(valid_to_boost(x.text));
+    auto result = take_characters(text, most);
+    auto again = take_characters(result.text, most);
+    REQUIRE(valid_to_boost(result.text));
     // Boost's opinion of the same bytes.
     REQUIRE(is_utf8(text) == valid_to_boost(text));
     REQUIRE((made_valid(text) == text) == valid_to_boost(text));
-    REQUIRE(again.text == x.text);
+    REQUIRE(again.text == result.text);
     REQUIRE_FALSE(again.cut);
-    if (!x.cut)
-      REQUIRE(take_characters(text, most + 1).text == x.text);
+    if (!result.cut)
+      REQUIRE(take_characters(text, most + 1).text == result.text);
   }
 }
 

@@ -17,24 +17,25 @@ using namespace std::chrono_literals;
 namespace {
 
 struct actor_sequence : buffer_fixture {
-  actor_sequence(const sampled_schema& x, uint32_t seed) : buffer_fixture(x.sql), schema(x), model(x.sql), dice(seed) {
-    style = random_style(dice, x);
+  actor_sequence(const sampled_schema& sampled, uint32_t seed)
+    : buffer_fixture(sampled.sql), schema(sampled), model(sampled.sql), dice(seed) {
+    style = random_style(dice, sampled);
     journal = dice() % 2 == 0;
     settings.batch = 1 + dice() % 8;
     start();
   }
 
   void put_one() {
-    auto x = random_put(dice, schema, style);
-    history += text_of(x) + "\n";
-    auto taken = put(x);
+    auto result = random_put(dice, schema, style);
+    history += text_of(result) + "\n";
+    auto taken = put(result);
     if (!ok(taken)) {
       // Nothing but what can never be written is refused here.
-      REQUIRE(why(taken).code == errc::invalid_request);
+      REQUIRE(failure_of(taken).code == errc::invalid_request);
       return;
     }
-    if (auto refused = model.execute({statement_of(x)}))
-      refused_by_model.insert(std::string{to_string(x.operation)} + std::string{to_string(refused->code)});
+    if (auto refused = model.execute({statement_of(result)}))
+      refused_by_model.insert(std::string{to_string(result.operation)} + std::string{to_string(refused->code)});
   }
 
   void disturb() {
@@ -64,14 +65,14 @@ struct actor_sequence : buffer_fixture {
     INFO(history);
     REQUIRE(status().pending == 0);
     auto tables = schema.witnesses;
-    for (const auto& x : schema.tables)
-      tables.push_back(x.name);
-    for (const auto& x : tables)
-      REQUIRE(db.file.rows_of(x, text_of) == model.rows_of(x, text_of));
+    for (const auto& table : schema.tables)
+      tables.push_back(table.name);
+    for (const auto& each : tables)
+      REQUIRE(db.file.rows_of(each, text_of) == model.rows_of(each, text_of));
     std::multiset<std::string> refused;
     auto page = rejected();
-    for (const auto& x : (**page)->rows)
-      refused.insert(std::string{to_string(x.operation.operation)} + std::string{to_string(x.code)});
+    for (const auto& row : (**page)->rows)
+      refused.insert(std::string{to_string(row.operation.operation)} + std::string{to_string(row.code)});
     REQUIRE(refused == refused_by_model);
     REQUIRE(disk.journal.empty());
     REQUIRE(disk.batches.empty());
@@ -92,13 +93,13 @@ TEST_CASE("whatever fails on the way, the database ends as if every operation ha
   const auto& schemas = sampled_schemas();
   for (uint32_t seed = 0; seed < 300; ++seed) {
     INFO("seed " << seed << " of " << schemas[seed % schemas.size()].sql[0]);
-    actor_sequence x{schemas[seed % schemas.size()], seed};
-    for (auto n = 4 + x.dice() % 24; n > 0; --n) {
-      x.put_one();
-      if (x.dice() % 3 == 0)
-        x.disturb();
+    actor_sequence f{schemas[seed % schemas.size()], seed};
+    for (auto n = 4 + f.dice() % 24; n > 0; --n) {
+      f.put_one();
+      if (f.dice() % 3 == 0)
+        f.disturb();
     }
-    x.compare();
+    f.compare();
   }
 }
 

@@ -69,12 +69,12 @@ TEST_CASE_METHOD(started_buffer, "a flush of one table leaves the others", "[buf
 }
 
 TEST_CASE_METHOD(started_buffer, "invalid puts are refused with the name of the error", "[buffer]") {
-  CHECK(why(put(a_put(buffer_operation::upsert, 1, {}, "nowhere"))).message == "no such table: nowhere");
-  CHECK(why(upsert(1, {{"z", 1}})).message == "the table 't' has no column 'z'");
-  CHECK(why(upsert({}, {})).code == errc::invalid_request);
+  CHECK(failure_of(put(a_put(buffer_operation::upsert, 1, {}, "nowhere"))).message == "no such table: nowhere");
+  CHECK(failure_of(upsert(1, {{"z", 1}})).message == "the table 't' has no column 'z'");
+  CHECK(failure_of(upsert({}, {})).code == errc::invalid_request);
   auto other = a_put(buffer_operation::update, 1, {{"b", 1}});
   other.row.columns = {{"a", 1}};
-  auto no_key = why(put(other));
+  auto no_key = failure_of(put(other));
   CHECK(no_key.code == errc::invalid_request);
   CHECK(no_key.message == "(a) is neither the primary key nor a unique index of the table 't', which has (k)");
   REQUIRE(status().pending == 0);
@@ -183,7 +183,7 @@ TEST_CASE_METHOD(started_buffer, "from four fifths on, only what needs no room i
   db.holds = true;
   for (auto i = 0; i < 80; ++i)
     REQUIRE(ok(upsert(i, {})));
-  auto refused = why(upsert(80, {}));
+  auto refused = failure_of(upsert(80, {}));
   CHECK(refused.code == errc::overloaded);
   CHECK(refused.retry_after_ms > 0);
   CHECK(ok(upsert(79, {{"a", 1}})));
@@ -205,7 +205,7 @@ TEST_CASE_METHOD(started_buffer, "a put may wait for room, for as long as it say
   REQUIRE(!first->has_value());
   advance(1s);
   REQUIRE(!first->has_value());
-  REQUIRE(why(second).code == errc::overloaded);
+  REQUIRE(failure_of(second).code == errc::overloaded);
   release();
   REQUIRE(ok(first));
 }
@@ -222,8 +222,8 @@ TEST_CASE_METHOD(started_buffer, "a put that is cancelled waits no longer, and i
   patient.cancel.cancel();
   caf::anon_send(aut, caf::tick_atom_v);
   run();
-  REQUIRE(why(first).code == errc::cancelled);
-  REQUIRE(why(put(patient)).code == errc::cancelled);
+  REQUIRE(failure_of(first).code == errc::cancelled);
+  REQUIRE(failure_of(put(patient)).code == errc::cancelled);
 }
 
 TEST_CASE_METHOD(started_buffer, "refused rows that are put again have the last fifth", "[buffer]") {
@@ -233,7 +233,7 @@ TEST_CASE_METHOD(started_buffer, "refused rows that are put again have the last 
   db.holds = true;
   for (auto i = 0; i < 80; ++i)
     upsert(i, {});
-  REQUIRE(why(upsert(80, {})).code == errc::overloaded);
+  REQUIRE(failure_of(upsert(80, {})).code == errc::overloaded);
   REQUIRE(value_of(decide({}, false)) == 3);
   REQUIRE(status().pending == 83);
 }
@@ -296,7 +296,7 @@ TEST_CASE_METHOD(started_buffer, "a row that only the database can foresee is wr
   CHECK(value_of(get(1)).columns.at(2).content == value{"by trigger"});
   upsert(2, {});
   db.fail(errc::busy);
-  CHECK(why(get(2)).code == errc::busy);
+  CHECK(failure_of(get(2)).code == errc::busy);
 }
 
 TEST_CASE_METHOD(started_buffer, "an update under way does not reach the row that follows it", "[buffer]") {

@@ -24,7 +24,7 @@ TEST_CASE_METHOD(started_buffer, "closing gives up after a while, and keeps unwr
   upsert(2, {});
   db.holds = true;
   auto closed = close();
-  CHECK(why(upsert(3, {})).code == errc::unavailable);
+  CHECK(failure_of(upsert(3, {})).code == errc::unavailable);
   advance(9'999ms);
   REQUIRE(!closed->has_value());
   advance(1ms);
@@ -37,9 +37,9 @@ TEST_CASE_METHOD(started_buffer, "closing gives up after a while, and keeps unwr
   // Its fate is not known.
   CHECK(disk.rejects[1].message.find("it may be in the database") != std::string::npos);
   CHECK(disk.rejects[1].operation.row.columns[0].content == value{1});
-  REQUIRE(told_operators.size() == 1);
-  CHECK(told_operators[0].first == log_level::warning);
-  CHECK(told_operators[0].second.find("2 buffered rows could not be written") == 0);
+  REQUIRE(operator_messages.size() == 1);
+  CHECK(operator_messages[0].first == log_level::warning);
+  CHECK(operator_messages[0].second.find("2 buffered rows could not be written") == 0);
   CHECK(status().pending == 0);
   CHECK(status().set_aside == 2);
 }
@@ -55,7 +55,7 @@ TEST_CASE_METHOD(started_buffer,
   REQUIRE(disk.rejects.size() == 2);
   CHECK(disk.rejects[1].code == code);
   CHECK(disk.rejects[1].message == "the broker ended before it was written: scripted");
-  CHECK(told_operators.at(0).second.find(": scripted") != std::string::npos);
+  CHECK(operator_messages.at(0).second.find(": scripted") != std::string::npos);
   start();
   REQUIRE(value_of(decide({}, false)) == 2);
   REQUIRE(value_of(flush()).flushed == 2);
@@ -80,12 +80,12 @@ TEST_CASE_METHOD(started_buffer, "closing reports the rows that are lost when th
   upsert(1, {});
   db.fail(errc::ledger_damaged);
   disk.refuses = true;
-  auto lost = why(close());
+  auto lost = failure_of(close());
   CHECK(lost.code == errc::unavailable);
   CHECK(lost.message.find("1 buffered row was lost") == 0);
   CHECK(lost.message.find("no space for the buffer's file") != std::string::npos);
-  REQUIRE(told_operators.size() == 1);
-  CHECK(told_operators[0].first == log_level::error);
+  REQUIRE(operator_messages.size() == 1);
+  CHECK(operator_messages[0].first == log_level::error);
   CHECK(status().last_error == lost.message);
 }
 

@@ -15,10 +15,10 @@ struct journaled : buffer_fixture {
   }
 };
 
-template <class T> const T& value_of(const actor_fixture::answer<T>& x) {
-  if (!ok(x))
-    throw std::logic_error(x->has_value() ? describe((*x)->error()).message : "no answer");
-  return ***x;
+template <class T> const T& value_of(const actor_fixture::answer<T>& answer) {
+  if (!ok(answer))
+    throw std::logic_error(answer->has_value() ? describe((*answer)->error()).message : "no answer");
+  return ***answer;
 }
 
 } // namespace
@@ -31,8 +31,8 @@ TEST_CASE_METHOD(journaled, "with a journal a put is on disk when it is answered
   for (auto i = 0; i < 5; ++i)
     group.push_back(send(a_put(buffer_operation::upsert, i, {})));
   run();
-  for (const auto& x : group)
-    REQUIRE(value_of(x).journaled);
+  for (const auto& each : group)
+    REQUIRE(value_of(each).journaled);
   CHECK(disk.journal.size() == 6);
   CHECK(disk.appends < 6);
 }
@@ -100,22 +100,22 @@ TEST_CASE_METHOD(journaled, "a remembered batch comes before anything new, and i
 }
 
 TEST_CASE("operations recovered from a journal keep their order across tables", "[buffer][journal]") {
-  buffer_fixture x{
+  buffer_fixture f{
     {"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", "CREATE TABLE c(k INTEGER PRIMARY KEY, t REFERENCES t(k))"}};
-  x.journal = true;
-  x.settings.tables = {{"app.db", "c", 5s, 9}};
-  x.start();
-  x.upsert(1, {});
-  x.put(buffer_fixture::a_put(buffer_operation::upsert, 1, {{"t", 1}}, "c"));
-  x.restart();
-  x.flush();
-  CHECK(x.status().rejected == 0);
-  REQUIRE(x.cell("SELECT count(*) FROM c") == value{1});
+  f.journal = true;
+  f.settings.tables = {{"app.db", "c", 5s, 9}};
+  f.start();
+  f.upsert(1, {});
+  f.put(buffer_fixture::a_put(buffer_operation::upsert, 1, {{"t", 1}}, "c"));
+  f.restart();
+  f.flush();
+  CHECK(f.status().rejected == 0);
+  REQUIRE(f.cell("SELECT count(*) FROM c") == value{1});
 }
 
 TEST_CASE_METHOD(journaled, "a put that the journal refuses is refused", "[buffer][journal]") {
   disk.refuses = true;
-  REQUIRE(why(upsert(1, {})).code == errc::disk_full);
+  REQUIRE(failure_of(upsert(1, {})).code == errc::disk_full);
   REQUIRE(status().pending == 0);
   disk.refuses = false;
   REQUIRE(ok(upsert(1, {})));
@@ -167,7 +167,7 @@ TEST_CASE_METHOD(buffer_fixture, "nothing is taken as long as a journal cannot b
   disk.journal[1] = {a_put(buffer_operation::upsert, 1, {{"a", "old"}}), {}};
   disk.last_place = 1;
   start();
-  REQUIRE(why(upsert(1, {{"a", "new"}})).code == errc::corrupt);
+  REQUIRE(failure_of(upsert(1, {{"a", "new"}})).code == errc::corrupt);
   CHECK(status().last_error == "the journal cannot be read");
   disk.unreadable = false;
   REQUIRE(ok(upsert(1, {{"a", "new"}})));
@@ -184,8 +184,8 @@ TEST_CASE_METHOD(journaled, "operations that cannot be written before the end st
   auto closed = close();
   advance(10s);
   REQUIRE(ok(closed));
-  REQUIRE(told_operators.size() == 1);
-  CHECK(told_operators[0].second.find("stays in the journal") != std::string::npos);
+  REQUIRE(operator_messages.size() == 1);
+  CHECK(operator_messages[0].second.find("stays in the journal") != std::string::npos);
   REQUIRE(disk.journal.size() == 1);
   REQUIRE(disk.rejects.empty());
   REQUIRE(log.records.empty());
@@ -221,7 +221,7 @@ TEST_CASE_METHOD(journaled, "refused rows that cannot be put again stay where th
 
   SECTION("because the file takes nothing") {
     disk.refuses_appends = true;
-    REQUIRE(why(decide({id}, false)).code == errc::disk_full);
+    REQUIRE(failure_of(decide({id}, false)).code == errc::disk_full);
     disk.refuses_appends = false;
   }
   SECTION("because no such row is meant") { REQUIRE(value_of(decide({id + 1}, false)) == 0); }

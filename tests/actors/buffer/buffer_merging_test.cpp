@@ -18,14 +18,14 @@ constexpr auto upsert = buffer_operation::upsert;
 constexpr auto update = buffer_operation::update;
 constexpr auto erase = buffer_operation::erase;
 
-checked_operation free_one(buffer_operation what, columns values = {}, value key = 1) {
-  checked_operation x;
-  x.put.row = {"app.db", "t", {{"k", std::move(key)}}};
-  x.put.operation = what;
-  x.put.values = std::move(values);
-  x.put.agent = "alice";
-  x.is_mergeable = true;
-  return x;
+checked_operation free_one(buffer_operation operation, columns values = {}, value key = 1) {
+  checked_operation result;
+  result.put.row = {"app.db", "t", {{"k", std::move(key)}}};
+  result.put.operation = operation;
+  result.put.values = std::move(values);
+  result.put.agent = "alice";
+  result.is_mergeable = true;
+  return result;
 }
 
 // Two operations on one row after merging, in short form.
@@ -33,9 +33,9 @@ std::string merged(checked_operation first, checked_operation second) {
   pending_row row{std::move(first), 1, {}};
   row.merge(std::move(second));
   std::string result;
-  for (const auto& x : row.take()) {
-    result += (result.empty() ? "" : ", ") + std::string{to_string(x.put.operation)};
-    for (const auto& [name, content] : x.put.values)
+  for (const auto& each : row.take()) {
+    result += (result.empty() ? "" : ", ") + std::string{to_string(each.put.operation)};
+    for (const auto& [name, content] : each.put.values)
       result += " " + name + "=" + std::to_string(*content.integer());
   }
   return result;
@@ -46,12 +46,12 @@ table_schema shape_of(const char* sql, const char* more = "SELECT 1") {
   return db.shape_of("t");
 }
 
-bool is_free(const table_schema& shape, buffer_operation what, columns key, columns values = {}) {
-  buffer_put x;
-  x.row = {"app.db", "t", std::move(key)};
-  x.operation = what;
-  x.values = std::move(values);
-  auto checked = check(shape, std::move(x));
+bool is_free(const table_schema& shape, buffer_operation operation, columns key, columns values = {}) {
+  buffer_put put;
+  put.row = {"app.db", "t", std::move(key)};
+  put.operation = operation;
+  put.values = std::move(values);
+  auto checked = check(shape, std::move(put));
   if (!checked)
     throw std::logic_error(describe(checked.error()).message);
   return checked->is_mergeable;
@@ -197,21 +197,21 @@ TEST_CASE("a row does not grow by merging beyond what one operation may weigh", 
 }
 
 TEST_CASE("an operation is one statement, with names quoted and values bound", "[buffer]") {
-  buffer_put x;
-  x.row = {"app.db", "we \"ird", {{"a b", 1}, {"k", "z"}}};
-  x.values = {{"v", 2}};
-  CHECK(statement_of(x).sql.str()
+  buffer_put put;
+  put.row = {"app.db", "we \"ird", {{"a b", 1}, {"k", "z"}}};
+  put.values = {{"v", 2}};
+  CHECK(statement_of(put).sql.str()
         == R"(INSERT INTO "we ""ird" ("a b", "k", "v") VALUES (?, ?, ?) ON CONFLICT ("a b", "k") DO )"
            R"(UPDATE SET "v" = excluded."v")");
-  CHECK(statement_of(x).params == parameters{1, "z", 2});
-  x.values.clear();
-  CHECK(statement_of(x).sql.str().ends_with("DO NOTHING"));
-  x.operation = erase;
-  CHECK(statement_of(x).sql.str() == R"(DELETE FROM "we ""ird" WHERE "a b" = ? AND "k" = ?)");
-  x.operation = update;
-  x.values = {{"v", 2}};
-  CHECK(statement_of(x).sql.str() == R"(UPDATE "we ""ird" SET "v" = ? WHERE "a b" = ? AND "k" = ?)");
-  CHECK(statement_of(x).params == parameters{2, 1, "z"});
+  CHECK(statement_of(put).params == parameters{1, "z", 2});
+  put.values.clear();
+  CHECK(statement_of(put).sql.str().ends_with("DO NOTHING"));
+  put.operation = erase;
+  CHECK(statement_of(put).sql.str() == R"(DELETE FROM "we ""ird" WHERE "a b" = ? AND "k" = ?)");
+  put.operation = update;
+  put.values = {{"v", 2}};
+  CHECK(statement_of(put).sql.str() == R"(UPDATE "we ""ird" SET "v" = ? WHERE "a b" = ? AND "k" = ?)");
+  CHECK(statement_of(put).params == parameters{2, 1, "z"});
 }
 
 TEST_CASE("the schema of a table decides which operations are mergeable", "[buffer]") {

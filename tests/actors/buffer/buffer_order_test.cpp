@@ -13,9 +13,9 @@ struct fixture : buffer_fixture {
   fixture() : buffer_fixture({"CREATE TABLE t(k INTEGER PRIMARY KEY, a NOT NULL, b)"}) { start(); }
 
   answer<buffer_receipt> patient(int64_t key, std::vector<named_value> values) {
-    auto x = a_put(buffer_operation::upsert, key, std::move(values));
-    x.wait = 1min;
-    return put(std::move(x));
+    auto result = a_put(buffer_operation::upsert, key, std::move(values));
+    result.wait = 1min;
+    return put(std::move(result));
   }
 };
 
@@ -47,8 +47,8 @@ TEST_CASE_METHOD(fixture, "more puts than may be pending wait for a table that i
   for (auto n = 0; n < 150; ++n)
     receipts.push_back(patient(n % 3, {{"a", n}}));
   release_reads();
-  for (const auto& x : receipts)
-    REQUIRE(ok(x));
+  for (const auto& receipt : receipts)
+    REQUIRE(ok(receipt));
   REQUIRE(ok(flush()));
   CHECK(cell("SELECT group_concat(a) FROM (SELECT a FROM t ORDER BY k)") == value{"147,148,149"});
 }

@@ -22,12 +22,13 @@ namespace {
 
 /// A schema with two databases: one that everything is executed on at once, one that the buffer writes to.
 struct databases_under_test {
-  explicit databases_under_test(const sampled_schema& x) : schema(x), model(x.sql), file(x.sql) {
-    for (const auto& t : x.tables) {
+  explicit databases_under_test(const sampled_schema& sampled)
+    : schema(sampled), model(sampled.sql), file(sampled.sql) {
+    for (const auto& t : sampled.tables) {
       shapes.emplace(t.name, file.shape_of(t.name));
       tables.push_back(t.name);
     }
-    tables.insert(tables.end(), x.witnesses.begin(), x.witnesses.end());
+    tables.insert(tables.end(), sampled.witnesses.begin(), sampled.witnesses.end());
   }
 
   const sampled_schema& schema;
@@ -51,16 +52,16 @@ struct sequence {
   }
 
   void put() {
-    auto x = random_put(dice, databases_.schema, style);
-    auto raw = x;
-    const auto& shape = databases_.shapes.at(x.row.table);
-    auto checked = check(shape, std::move(x));
+    auto result = random_put(dice, databases_.schema, style);
+    auto raw = result;
+    const auto& shape = databases_.shapes.at(result.row.table);
+    auto checked = check(shape, std::move(result));
     history += text_of(raw) + (checked ? checked->is_mergeable ? "" : " (fixed)" : " (not taken)") + "\n";
     if (!checked)
       return;
-    if (auto why = databases_.model.execute({statement_of(raw)})) {
-      refused_by_model.insert(text_of(checked->put) + " " + std::string{to_string(why->code)});
-      history += "  refused: " + why->message + "\n";
+    if (auto error = databases_.model.execute({statement_of(raw)})) {
+      refused_by_model.insert(text_of(checked->put) + " " + std::string{to_string(error->code)});
+      history += "  refused: " + error->message + "\n";
     }
     merged += rows->add(std::move(*checked), ++number, time.now());
   }
@@ -73,32 +74,32 @@ struct sequence {
     auto request = rows->request_of(*batch);
     rows->sent();
     auto luck = dice() % 10;
-    failure why;
-    why.code = luck == 0 ? errc::busy : errc::unavailable;
-    why.outcome = luck == 0 ? outcome::not_committed : outcome::unknown;
-    caf::expected<write_result> answer{make_error(why)};
+    failure error;
+    error.code = luck == 0 ? errc::busy : errc::unavailable;
+    error.outcome = luck == 0 ? outcome::not_committed : outcome::unknown;
+    caf::expected<write_result> answer{make_error(error)};
     if (luck > 1)
       answer = answer_to(request);
     if (luck == 2)
       // The commit is done, but its answer is lost.
-      answer = make_error(why);
+      answer = make_error(error);
     auto out = rows->finish(answer);
     history += "  request " + request.idempotency_key + ": " + std::to_string(static_cast<int>(out.result)) + "\n";
     if (out.result == flush_outcome::verdict::rejected)
-      for (const auto& x : out.completed)
-        refused_by_buffer.insert(text_of(x.put) + " " + std::string{to_string(out.why.code)});
+      for (const auto& each : out.completed)
+        refused_by_buffer.insert(text_of(each.put) + " " + std::string{to_string(out.error.code)});
   }
 
-  caf::expected<write_result> answer_to(const journal_batch& x) {
-    auto known = done.find(x.idempotency_key);
+  caf::expected<write_result> answer_to(const journal_batch& batch) {
+    auto known = done.find(batch.idempotency_key);
     if (known != done.end()) {
-      if (known->second != x.request.statements.size())
+      if (known->second != batch.request.statements.size())
         throw std::logic_error("a key was used twice");
       return write_result{};
     }
-    if (auto why = databases_.file.execute(x.request.statements))
-      return make_error(*why);
-    done[x.idempotency_key] = x.request.statements.size();
+    if (auto error = databases_.file.execute(batch.request.statements))
+      return make_error(*error);
+    done[batch.idempotency_key] = batch.request.statements.size();
     return write_result{};
   }
 
@@ -114,9 +115,9 @@ struct sequence {
 
   // The row as the buffer shows it, against the model's.
   void look() {
-    auto x = random_put(dice, databases_.schema, style);
-    const auto& shape = databases_.shapes.at(x.row.table);
-    auto key = check(shape, x.row);
+    auto result = random_put(dice, databases_.schema, style);
+    const auto& shape = databases_.shapes.at(result.row.table);
+    auto key = check(shape, result.row);
     if (!key)
       return;
     row_image image;
@@ -128,17 +129,17 @@ struct sequence {
     if (!seen.certain || seen.wait)
       return;
     auto truth = databases_.model.query(query_of(key->row));
-    INFO(history << "look at " << text_of(x));
+    INFO(history << "look at " << text_of(result));
     REQUIRE(image.found == (truth.size() > 0));
     ++looks;
     for (size_t i = 0; image.found && i < truth.columns().size(); ++i) {
       auto cell = image.columns.find(truth.columns()[i]);
       if (cell == image.columns.end())
         continue;
-      auto shown = cell->second.pending ? as_stored(*column_of(shape, cell->first), cell->second.content)
-                                        : std::optional{cell->second.content};
-      if (shown)
-        REQUIRE(text_of(*shown) == text_of(truth.at(0, i)));
+      auto expected = cell->second.pending ? as_stored(*column_of(shape, cell->first), cell->second.content)
+                                           : std::optional{cell->second.content};
+      if (expected)
+        REQUIRE(text_of(*expected) == text_of(truth.at(0, i)));
     }
   }
 
@@ -148,8 +149,8 @@ struct sequence {
 
   void compare() {
     INFO(history);
-    for (const auto& x : databases_.tables)
-      REQUIRE(databases_.file.rows_of(x, text_of) == databases_.model.rows_of(x, text_of));
+    for (const auto& table : databases_.tables)
+      REQUIRE(databases_.file.rows_of(table, text_of) == databases_.model.rows_of(table, text_of));
     REQUIRE(refused_by_buffer == refused_by_model);
   }
 
@@ -181,31 +182,31 @@ TEST_CASE("merged and reordered rows leave the database as if every operation ha
   auto first = start ? static_cast<uint32_t>(std::atoll(start)) : 0;
   auto sequences = count ? static_cast<uint32_t>(std::atoll(count)) : 10'000;
   std::vector<std::unique_ptr<databases_under_test>> fixtures;
-  for (const auto& x : sampled_schemas())
-    fixtures.push_back(std::make_unique<databases_under_test>(x));
+  for (const auto& schema : sampled_schemas())
+    fixtures.push_back(std::make_unique<databases_under_test>(schema));
   uint64_t merged = 0;
   uint64_t refused = 0;
   uint64_t looks = 0;
   for (uint32_t seed = first; seed < first + sequences; ++seed) {
     auto& on = *fixtures[seed % fixtures.size()];
     INFO("seed " << seed << " of " << on.schema.sql[0]);
-    sequence x{on, seed};
-    for (auto n = 4 + x.dice() % 24; n > 0; --n) {
-      x.put();
-      if (x.dice() % 4 == 0)
-        x.look();
-      if (x.dice() % 7 == 0) {
-        x.time.advance(milliseconds{x.dice() % 6'000});
-        x.step();
+    sequence f{on, seed};
+    for (auto n = 4 + f.dice() % 24; n > 0; --n) {
+      f.put();
+      if (f.dice() % 4 == 0)
+        f.look();
+      if (f.dice() % 7 == 0) {
+        f.time.advance(milliseconds{f.dice() % 6'000});
+        f.step();
       }
-      if (x.dice() % 24 == 0)
-        x.drain();
+      if (f.dice() % 24 == 0)
+        f.drain();
     }
-    x.drain();
-    x.compare();
-    merged += x.merged;
-    refused += x.refused_by_model.size();
-    looks += x.looks;
+    f.drain();
+    f.compare();
+    merged += f.merged;
+    refused += f.refused_by_model.size();
+    looks += f.looks;
   }
   // Else it shows nothing.
   if (sequences >= 10'000) {

@@ -6,9 +6,9 @@ namespace sluice::test::buffer_schema_actor_test {
 
 namespace {
 
-template <class T> const T& value_of(const actor_fixture::answer<T>& x) {
-  REQUIRE(ok(x));
-  return **(*x);
+template <class T> const T& value_of(const actor_fixture::answer<T>& answer) {
+  REQUIRE(ok(answer));
+  return **(*answer);
 }
 
 struct started : buffer_fixture {
@@ -17,9 +17,8 @@ struct started : buffer_fixture {
   // As a writer that is about to change the schema, and stays.
   void quiesce() {
     changer = sys.spawn([this](caf::event_based_actor* self) -> caf::behavior {
-      self->request(aut, caf::infinite, quiesce_atom{}, std::string{"app.db"}).then([this](const flush_report& x) {
-        report = x;
-      });
+      self->request(aut, caf::infinite, quiesce_atom{}, std::string{"app.db"})
+        .then([this](const flush_report& subject) { report = subject; });
       return {[](caf::tick_atom) {}};
     });
     run();
@@ -42,14 +41,14 @@ TEST_CASE_METHOD(started, "the audit has refused, flushed, requeued and discarde
                  "[buffer]") {
   auto nowhere = a_put(buffer_operation::upsert, 1, {}, "nowhere");
   nowhere.peer = {7, 8};
-  CHECK(why(put(nowhere)).code == errc::sql_error);
+  CHECK(failure_of(put(nowhere)).code == errc::sql_error);
   REQUIRE(log.records.size() == 1);
   CHECK(log.records[0].type == request_type::buffer_put);
   CHECK(log.records[0].agent == "alice");
   CHECK(log.records[0].db == "app.db");
   CHECK(log.records[0].status == "sql_error");
   CHECK(log.records[0].peer.pid == 8);
-  CHECK(why(get(1, "nowhere")).code == errc::sql_error);
+  CHECK(failure_of(get(1, "nowhere")).code == errc::sql_error);
   CHECK(ok(flush()));
   CHECK(ok(decide({}, false)));
   CHECK(ok(decide({}, true)));
@@ -66,7 +65,7 @@ TEST_CASE_METHOD(started, "the audit has refused, flushed, requeued and discarde
   db.holds = true;
   auto waits = flush();
   kill(aut);
-  CHECK(why(waits).code == errc::unavailable);
+  CHECK(failure_of(waits).code == errc::unavailable);
   CHECK(log.records.back().type == request_type::flush);
   CHECK(log.records.back().status == "unavailable");
 }
@@ -85,8 +84,8 @@ TEST_CASE_METHOD(started, "a database whose schema changes has its rows written,
   caf::anon_send(aut, invalidation{"app.db", 2, {"t", "sqlite_schema"}, true});
   resume();
   // They are checked against what the table is now.
-  CHECK(why(first).code == errc::invalid_request);
-  CHECK(why(second).code == errc::invalid_request);
+  CHECK(failure_of(first).code == errc::invalid_request);
+  CHECK(failure_of(second).code == errc::invalid_request);
   REQUIRE(ok(upsert(2, {{"c", 2}})));
   CHECK(value_of(flush()).flushed == 1);
 }
@@ -105,7 +104,7 @@ TEST_CASE_METHOD(started, "operations that wait for a schema change are taken in
   auto late = upsert(3, {});
   CHECK_FALSE(late->has_value());
   REQUIRE(ok(close()));
-  CHECK(why(late).code == errc::unavailable);
+  CHECK(failure_of(late).code == errc::unavailable);
 }
 
 TEST_CASE_METHOD(started, "nothing overtakes what waited for its table when a schema change began", "[buffer]") {

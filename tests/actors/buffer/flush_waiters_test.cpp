@@ -16,7 +16,7 @@ flush_outcome outcome_of(verdict result, std::string db, std::vector<uint64_t> n
   flush_outcome outcome;
   outcome.result = result;
   outcome.db = std::move(db);
-  outcome.why.message = "scripted";
+  outcome.error.message = "scripted";
   for (auto number : numbers) {
     auto& operation = outcome.completed.emplace_back();
     operation.put.row.table = table;
@@ -27,7 +27,7 @@ flush_outcome outcome_of(verdict result, std::string db, std::vector<uint64_t> n
 
 struct waiters_fixture {
   void add(std::string table, uint64_t number, std::set<std::string> databases) {
-    waiters.add(table, number, std::move(databases), [this](const flush_report& told) { report = told; });
+    waiters.add(table, number, std::move(databases), [this](const flush_report& result) { report = result; });
   }
 
   // A database where rows wait in `t` for the operations with these numbers.

@@ -13,7 +13,7 @@ namespace {
 
 struct fixture : actor_fixture {
   fake_view view;
-  told log;
+  received_messages log;
   database_context& context = actors->context("app.db");
   std::shared_ptr<result_cache> hits = std::make_shared<result_cache>(result_cache_settings{});
   std::vector<reader_actor> readers;
@@ -29,8 +29,8 @@ struct fixture : actor_fixture {
 
   ~fixture() {
     kill(aut);
-    for (auto& x : readers)
-      kill(x);
+    for (auto& reader : readers)
+      kill(reader);
     readers.clear();
     actors->clear();
     run();
@@ -49,10 +49,10 @@ struct fixture : actor_fixture {
   }
 
   void add_reader() {
-    auto x = std::make_shared<reader_dependencies>();
-    x->store = std::make_unique<fake_read_store>(view);
-    x->time = &time;
-    readers.push_back(sys.spawn(reader, x));
+    auto result = std::make_shared<reader_dependencies>();
+    result->store = std::make_unique<fake_read_store>(view);
+    result->time = &time;
+    readers.push_back(sys.spawn(reader, result));
     caf::anon_send(aut, caf::join_atom_v, std::string{"app.db"}, readers.back());
     run();
   }
@@ -70,8 +70,8 @@ struct fixture : actor_fixture {
   answer<bool> cancel(std::string id) { return ask<bool>(aut, cancel_atom{}, std::move(id)); }
 
   std::optional<read_result> hit(const std::string& sql) {
-    auto x = a_read("hit", sql);
-    return hits->find(context, x, x.limits, time.now());
+    auto request = a_read("hit", sql);
+    return hits->find(context, request, request.limits, time.now());
   }
 };
 
@@ -156,15 +156,15 @@ TEST_CASE("a killed cache leaves no read without an answer, and its successor st
   f.sched().try_run_once();
   caf::anon_send_exit(f.aut, caf::exit_reason::kill);
   f.run();
-  for (const auto& x : {waiting, in_mailbox}) {
-    REQUIRE(x->has_value());
-    if (!ok(x))
-      CHECK(why(x).code == errc::unavailable);
+  for (const auto& each : {waiting, in_mailbox}) {
+    REQUIRE(each->has_value());
+    if (!ok(each))
+      CHECK(failure_of(each).code == errc::unavailable);
   }
   auto late = f.read("late", "w");
   f.run();
-  CHECK(why(late).code == errc::unavailable);
-  CHECK(why(late).retry_after_ms > 0);
+  CHECK(failure_of(late).code == errc::unavailable);
+  CHECK(failure_of(late).retry_after_ms > 0);
   f.start();
   CHECK(!f.hit("t"));
 }
@@ -176,8 +176,8 @@ TEST_CASE("reads that wait when the cache is killed are answered") {
   f.run();
   CHECK(!a->has_value());
   f.kill(f.aut);
-  CHECK(why(a).code == errc::unavailable);
-  CHECK(why(b).code == errc::unavailable);
+  CHECK(failure_of(a).code == errc::unavailable);
+  CHECK(failure_of(b).code == errc::unavailable);
 }
 
 TEST_CASE("a reader that is killed or throws fails its query, and the others go on") {
@@ -194,7 +194,7 @@ TEST_CASE("a reader that is killed or throws fails its query, and the others go 
   }
   REQUIRE(a->has_value());
   if (!ok(a))
-    CHECK((why(a).code == errc::unavailable || why(a).code == errc::internal));
+    CHECK((failure_of(a).code == errc::unavailable || failure_of(a).code == errc::internal));
   f.view.throws = false;
   auto b = f.read("b", "u");
   f.run();
@@ -235,11 +235,11 @@ TEST_CASE("reads that wait when their database is put in quarantine are answered
   f.context.close(describe(make_error(errc::unavailable, "in quarantine")), true);
   caf::anon_send(f.aut, invalidation{"app.db", 0, {}, true});
   f.run();
-  for (const auto& x : {a, b}) {
-    REQUIRE(x->has_value());
-    CHECK(!ok(x));
+  for (const auto& each : {a, b}) {
+    REQUIRE(each->has_value());
+    CHECK(!ok(each));
   }
-  CHECK(why(b).message == "in quarantine");
+  CHECK(failure_of(b).message == "in quarantine");
 }
 
 TEST_CASE("closing answers every read and sends all records to the audit") {
@@ -249,8 +249,8 @@ TEST_CASE("closing answers every read and sends all records to the audit") {
   auto late = f.read("late", "t");
   f.run();
   CHECK(ok(closed));
-  CHECK(why(a).code == errc::unavailable);
-  CHECK(why(late).code == errc::unavailable);
+  CHECK(failure_of(a).code == errc::unavailable);
+  CHECK(failure_of(late).code == errc::unavailable);
   CHECK(f.log.records.size() == 1);
 }
 
@@ -265,8 +265,8 @@ TEST_CASE("a waiting read can be cancelled by its id, once, and is audited") {
   CHECK(***cancelled);
   REQUIRE(ok(unknown));
   CHECK(!***unknown);
-  CHECK(why(waiting).code == errc::cancelled);
-  CHECK(why(waiting).request_id == "a");
+  CHECK(failure_of(waiting).code == errc::cancelled);
+  CHECK(failure_of(waiting).request_id == "a");
   auto again = f.cancel("a");
   f.run();
   CHECK(!***again);

@@ -28,8 +28,8 @@ TEST_CASE("a read that waits for a reader is cancelled without having run") {
   b.submit("a", "q");
   b.submit("b", "r");
   CHECK(b.cancel("a"));
-  CHECK(b.why("a").code == errc::cancelled);
-  CHECK(b.why("a").request_id == "a");
+  CHECK(b.failure_of("a").code == errc::cancelled);
+  CHECK(b.failure_of("a").request_id == "a");
   CHECK(b.records.back().status == "cancelled");
   CHECK(!b.cancel("a"));
   b.add_readers(2);
@@ -41,7 +41,7 @@ TEST_CASE("a cancelled read makes room for others that wait") {
   fixture b{1};
   b.submit("a", "q");
   b.submit("refused", "r");
-  CHECK(b.why("refused").code == errc::overloaded);
+  CHECK(b.failure_of("refused").code == errc::overloaded);
   b.cancel("a");
   b.submit("b", "r");
   CHECK(!b.answered("b"));
@@ -53,7 +53,7 @@ TEST_CASE("a query that runs for one caller only is interrupted, and its reader 
   b.submit("a", "q");
   CHECK(!b.interrupted(0));
   CHECK(b.cancel("a"));
-  CHECK(b.why("a").code == errc::cancelled);
+  CHECK(b.failure_of("a").code == errc::cancelled);
   CHECK(b.interrupted(0));
   b.submit("b", "r");
   CHECK(b.running.size() == 1);
@@ -99,7 +99,7 @@ TEST_CASE("callers that share a query get their answer when another one cancels,
   b.submit("b", "q");
   b.submit("c", "q");
   CHECK(b.cancel(first ? "a" : "b"));
-  CHECK(b.why(first ? "a" : "b").code == errc::cancelled);
+  CHECK(b.failure_of(first ? "a" : "b").code == errc::cancelled);
   if (!started)
     b.add_readers();
   REQUIRE(b.running.size() == 1);
@@ -159,8 +159,8 @@ TEST_CASE("one id cancels every read that bears it") {
   fixture b;
   b.add_readers();
   for (auto* sql : {"q", "q", "r"}) {
-    auto x = a_read("same", sql);
-    b.submit(std::move(x));
+    auto request = a_read("same", sql);
+    b.submit(std::move(request));
   }
   read_scheduler::effects out;
   CHECK(b.scheduler.cancel("same", out));
@@ -172,9 +172,9 @@ TEST_CASE("cancelling by id leaves the caller's own token alone, which cancels t
   b.add_readers(2);
   auto token = cancel_token::make();
   for (auto* id : {"a", "b"}) {
-    auto x = a_read(id, id);
-    x.cancel = token;
-    b.submit(x);
+    auto request = a_read(id, id);
+    request.cancel = token;
+    b.submit(request);
   }
   REQUIRE(b.running.size() == 2);
   b.cancel("a");
@@ -202,8 +202,8 @@ TEST_CASE("a read whose query was interrupted for another caller, which has left
   third.cancel.cancel();
   CHECK(b.interrupted(0));
   b.finish(0, make_error(errc::cancelled, "interrupted"));
-  CHECK(b.why("first").code == errc::cancelled);
-  CHECK(b.why("third").code == errc::cancelled);
+  CHECK(b.failure_of("first").code == errc::cancelled);
+  CHECK(b.failure_of("third").code == errc::cancelled);
   CHECK(!b.answered("second"));
   REQUIRE(b.running.size() == 1);
   b.finish(0, b.answer_of(7, {"t"}));

@@ -12,9 +12,9 @@ struct lock_fixture : read_fixture {
 
   std::optional<std::chrono::milliseconds> retry_in;
 
-  void run(const std::function<void(read_scheduler::effects&)>& what) {
+  void run(const std::function<void(read_scheduler::effects&)>& call) {
     read_scheduler::effects out;
-    what(out);
+    call(out);
     if (out.retry_in)
       retry_in = out.retry_in;
     apply(std::move(out));
@@ -35,9 +35,9 @@ struct lock_fixture : read_fixture {
 };
 
 read_request hasty(std::string id, std::chrono::milliseconds timeout, std::string sql = "t") {
-  auto x = a_read(std::move(id), std::move(sql));
-  x.limits.timeout = timeout;
-  return x;
+  auto result = a_read(std::move(id), std::move(sql));
+  result.limits.timeout = timeout;
+  return result;
 }
 
 } // namespace
@@ -85,11 +85,11 @@ TEST_CASE("a read waits for a lock until its time is up, and the error names the
     if (!b.answered("a"))
       b.wait();
   }
-  auto why = b.why("a");
-  CHECK(why.code == errc::busy);
-  CHECK(why.attempts >= 3);
-  CHECK((why.waited_ms >= 1'000 && why.waited_ms <= 1'002));
-  CHECK_THAT(why.message, Catch::Contains("process 7 (other)") && Catch::Contains("asked"));
+  auto error = b.failure_of("a");
+  CHECK(error.code == errc::busy);
+  CHECK(error.attempts >= 3);
+  CHECK((error.waited_ms >= 1'000 && error.waited_ms <= 1'002));
+  CHECK_THAT(error.message, Catch::Contains("process 7 (other)") && Catch::Contains("asked"));
   CHECK(b.records.back().status == "busy");
   CHECK(b.context.retries().snapshot(b.time).failures == 1);
 }
@@ -103,7 +103,7 @@ TEST_CASE("reads that join a read that waits for a lock keep their own time limi
   CHECK(b.running.empty());
   REQUIRE(*b.retry_in <= 11ms);
   b.wait();
-  CHECK(b.why("hasty").code == errc::busy);
+  CHECK(b.failure_of("hasty").code == errc::busy);
   CHECK(!b.answered("patient"));
   REQUIRE(b.retry_in);
   b.wait();
@@ -116,7 +116,7 @@ TEST_CASE("a read that waits for a lock can be cancelled, and leaves nothing beh
   b.submit("a", "t");
   b.refuse();
   b.run([&](auto& out) { CHECK(b.scheduler.cancel("a", out)); });
-  CHECK(b.why("a").code == errc::cancelled);
+  CHECK(b.failure_of("a").code == errc::cancelled);
   b.wait();
   CHECK(b.running.empty());
   CHECK(!b.retry_in);
@@ -135,7 +135,7 @@ TEST_CASE("reads that wait for a lock are refused when the database is closed or
   SECTION("the broker") {
     b.run([&](auto& out) { b.scheduler.abandon(out); });
   }
-  CHECK(b.why("a").code == errc::unavailable);
+  CHECK(b.failure_of("a").code == errc::unavailable);
 }
 
 } // namespace sluice::test::read_lock_test

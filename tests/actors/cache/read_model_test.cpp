@@ -26,23 +26,23 @@ std::vector<std::string> names_of(const std::vector<size_t>& tables) {
   return result;
 }
 
-int64_t encode(const content& x) { return (x[0] * 1'000 + x[1]) * 1'000 + x[2]; }
-content decode(int64_t x) { return {x / 1'000'000, x / 1'000 % 1'000, x % 1'000}; }
+int64_t encode(const content& content) { return (content[0] * 1'000 + content[1]) * 1'000 + content[2]; }
+content decode(int64_t number) { return {number / 1'000'000, number / 1'000 % 1'000, number % 1'000}; }
 
 /// Commits and reads whose steps interleave at random; every table counts the commits that touched it.
 class random_interleaving {
 public:
-  explicit random_interleaving(uint64_t seed) : random_(seed), bench_(50, settings()) {
+  explicit random_interleaving(uint64_t seed) : random_(seed), fixture_(50, settings()) {
     at_seq_[10] = {};
-    bench_.add_readers(1 + pick(3));
+    fixture_.add_readers(1 + pick(3));
   }
 
   void run() {
     for (auto i = 0; i < 120; ++i)
       step();
-    while (!bench_.running.empty())
+    while (!fixture_.running.empty())
       finish();
-    CHECK(bench_.answers.size() == asked_.size());
+    CHECK(fixture_.answers.size() == asked_.size());
   }
 
 private:
@@ -52,9 +52,9 @@ private:
   };
 
   static result_cache_settings settings() {
-    result_cache_settings x;
-    x.ttl = 1h;
-    return x;
+    result_cache_settings result;
+    result.ttl = 1h;
+    return result;
   }
 
   uint64_t pick(uint64_t below) { return random_() % below; }
@@ -71,9 +71,9 @@ private:
     case 7: return look_up();
     default:
       if (pick(4) == 0)
-        bench_.hits.sweep(bench_.time.now());
+        fixture_.hits.sweep(fixture_.time.now());
       if (pick(6) == 0)
-        bench_.scheduler.forget_statements();
+        fixture_.scheduler.forget_statements();
     }
   }
 
@@ -84,7 +84,7 @@ private:
     if (pick(3) == 0)
       written_ = {0, 2};
     written_names_ = names_of(written_);
-    window_.emplace(bench_.context.versions(), written_names_, pick(10) == 0);
+    window_.emplace(fixture_.context.versions(), written_names_, pick(10) == 0);
     done_ = false;
   }
 
@@ -100,13 +100,13 @@ private:
     if (!window_)
       return;
     // A write that is not visible has failed; one in eight visible ones is not acknowledged.
-    auto told = done_ && pick(8) != 0;
-    if (told) {
+    auto is_acknowledged = done_ && pick(8) != 0;
+    if (is_acknowledged) {
       at_seq_[++seq_] = visible_;
       window_->committed(seq_);
     }
     window_.reset();
-    if (told)
+    if (is_acknowledged)
       raise(acknowledged_, visible_);
   }
 
@@ -114,37 +114,37 @@ private:
     auto id = "r" + std::to_string(asked_.size());
     auto which = pick(read_by_statement.size());
     asked_[id] = {which, floor()};
-    auto x = a_read(id, sql_of(which));
+    auto request = a_read(id, sql_of(which));
     if (pick(8) == 0)
-      x.freshness = freshness::fresh;
+      request.freshness = freshness::fresh;
     if (pick(4) == 0)
-      x.min_seq = bench_.context.versions().last_commit();
-    bench_.submit(std::move(x));
+      request.min_seq = fixture_.context.versions().last_commit();
+    fixture_.submit(std::move(request));
     check_answers();
   }
 
   void take_snapshot() {
-    if (bench_.running.empty())
+    if (fixture_.running.empty())
       return;
-    auto& x = bench_.running[pick(bench_.running.size())];
-    snapshots_.try_emplace(x.flight, visible_);
+    auto& result = fixture_.running[pick(fixture_.running.size())];
+    snapshots_.try_emplace(result.flight, visible_);
   }
 
   void finish() {
-    if (bench_.running.empty())
+    if (fixture_.running.empty())
       return;
-    auto i = pick(bench_.running.size());
-    auto flight = bench_.running[i].flight;
+    auto i = pick(fixture_.running.size());
+    auto flight = fixture_.running[i].flight;
     auto seen = snapshots_.try_emplace(flight, visible_).first->second;
-    auto which = static_cast<size_t>(bench_.running[i].request.query.sql.str()[1] - '0');
-    bench_.finish(i, bench_.answer_of(encode(seen), names_of(read_by_statement[which]), true, pick(8) == 0));
+    auto which = static_cast<size_t>(fixture_.running[i].request.query.sql.str()[1] - '0');
+    fixture_.finish(i, fixture_.answer_of(encode(seen), names_of(read_by_statement[which]), true, pick(8) == 0));
     check_answers();
   }
 
   void look_up() {
     auto which = pick(read_by_statement.size());
     auto least = floor();
-    if (auto found = bench_.hit(sql_of(which))) {
+    if (auto found = fixture_.hit(sql_of(which))) {
       ++hits_;
       check(which, least, *found);
     }
@@ -156,13 +156,13 @@ private:
     return result;
   }
 
-  static void raise(content& x, const content& by) {
+  static void raise(content& target, const content& by) {
     for (size_t i = 0; i < table_count; ++i)
-      x[i] = std::max(x[i], by[i]);
+      target[i] = std::max(target[i], by[i]);
   }
 
   void check_answers() {
-    for (auto& [id, answer] : bench_.answers)
+    for (auto& [id, answer] : fixture_.answers)
       if (checked_.insert(id).second) {
         REQUIRE(answer);
         check(asked_.at(id).statement, asked_.at(id).floor, *answer);
@@ -180,7 +180,7 @@ private:
   }
 
   std::mt19937_64 random_;
-  read_fixture bench_;
+  read_fixture fixture_;
   std::vector<size_t> written_;
   // Before the window, which refers to it.
   std::vector<std::string> written_names_;
@@ -197,7 +197,7 @@ private:
 
 public:
   uint64_t hits_ = 0;
-  uint64_t joined() const { return bench_.scheduler.joined(); }
+  uint64_t joined() const { return fixture_.scheduler.joined(); }
 };
 
 } // namespace
@@ -207,10 +207,10 @@ TEST_CASE("no read returns less than was acknowledged or returned before it bega
   uint64_t joined = 0;
   for (uint64_t seed = 1; seed <= 4'000; ++seed) {
     INFO("seed " << seed);
-    random_interleaving x{seed};
-    x.run();
-    hits += x.hits_;
-    joined += x.joined();
+    random_interleaving f{seed};
+    f.run();
+    hits += f.hits_;
+    joined += f.joined();
   }
   // The check is worth something only if answers were shared.
   CHECK(hits > 1'000);

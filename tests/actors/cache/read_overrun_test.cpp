@@ -19,10 +19,10 @@ struct fixture : read_fixture {
   }
 
   void ask(const std::string& id, const std::string& sql, std::chrono::milliseconds timeout = 5s) {
-    auto x = a_read(id, sql);
-    x.limits.timeout = timeout;
-    x.freshness = freshness::fresh;
-    submit(x);
+    auto request = a_read(id, sql);
+    request.limits.timeout = timeout;
+    request.freshness = freshness::fresh;
+    submit(request);
   }
 
   // How often it has been given to a reader, and not been answered for.
@@ -150,9 +150,9 @@ TEST_CASE("a query that was taken back ends with its time and its client, whiche
   read_scheduler::effects out;
   CHECK(b.scheduler.cancel("unwanted", out));
   b.apply(std::move(out));
-  CHECK(b.why("unwanted").code == errc::cancelled);
+  CHECK(b.failure_of("unwanted").code == errc::cancelled);
   b.pass(160ms);
-  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("hasty").code == errc::deadline_exceeded);
   b.finish(0, b.answer_of(1, {"t"}));
   b.finish(0, cancelled);
   b.finish(0, cancelled);
@@ -167,7 +167,7 @@ TEST_CASE("a read is answered by its time though its reader is to be looked afte
   b.ask("hangs", "peek", 300ms);
   b.finish(0, b.answer_of(1, {"t"}));
   b.pass(500ms);
-  CHECK(b.why("hangs").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("hangs").code == errc::deadline_exceeded);
   CHECK(b.calls.size() <= 3);
 }
 

@@ -184,9 +184,9 @@ TEST_CASE("only identical questions share: parameters and limits count") {
   b.submit("a", "q", {1});
   b.submit("b", "q", {1.0});
   b.submit("c", "q", {"1"});
-  auto x = a_read("d", "q", {1});
-  x.limits.max_rows = 1;
-  b.submit(x);
+  auto request = a_read("d", "q", {1});
+  request.limits.max_rows = 1;
+  b.submit(request);
   database_context other{"app.db"};
   other.open({});
   read_scheduler::effects out;
@@ -199,9 +199,9 @@ TEST_CASE("a fresh read runs by itself and is not kept") {
   read_fixture b;
   b.add_readers(3);
   b.submit("a", "q");
-  auto x = a_read("alone", "q");
-  x.freshness = freshness::fresh;
-  b.submit(x);
+  auto request = a_read("alone", "q");
+  request.freshness = freshness::fresh;
+  b.submit(request);
   b.submit("b", "q");
   REQUIRE(b.running.size() == 2);
   b.hits.clear();
@@ -217,9 +217,9 @@ TEST_CASE("a queue that is full refuses at once and says when to come again") {
   b.submit("b", "q2");
   b.submit("joins", "q2");
   b.submit("c", "q3");
-  CHECK(b.why("c").code == errc::overloaded);
-  CHECK(b.why("c").retry_after_ms > 0);
-  CHECK(b.why("c").request_id == "c");
+  CHECK(b.failure_of("c").code == errc::overloaded);
+  CHECK(b.failure_of("c").retry_after_ms > 0);
+  CHECK(b.failure_of("c").request_id == "c");
   CHECK(!b.answered("joins"));
 }
 
@@ -234,8 +234,8 @@ TEST_CASE("a read whose time-out passes in the queue is not run, and waiting cou
   b.submit(alone);
   b.time.advance(1s);
   b.add_readers(2);
-  CHECK(b.why("hasty").code == errc::deadline_exceeded);
-  CHECK(b.why("alone").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("hasty").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("alone").code == errc::deadline_exceeded);
   REQUIRE(b.running.size() == 1);
   CHECK(b.running[0].request.request_id == "patient");
   CHECK(b.running[0].request.limits.timeout == 4s);
@@ -253,24 +253,24 @@ TEST_CASE("a joined read is not failed by the shorter time-out of the one that r
   REQUIRE(b.running.size() == 1);
   b.time.advance(10ms);
   b.finish(0, make_error(errc::deadline_exceeded, "interrupted"));
-  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("hasty").code == errc::deadline_exceeded);
   CHECK(!b.answered("patient"));
   REQUIRE(b.running.size() == 1);
   b.time.advance(5s);
   b.finish(0, make_error(errc::deadline_exceeded, "interrupted"));
-  CHECK(b.why("patient").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("patient").code == errc::deadline_exceeded);
   CHECK(b.running.empty());
 }
 
 TEST_CASE("a read that is cancelled while it waits is not run") {
   read_fixture b;
-  auto x = a_read("a", "q");
-  x.cancel = cancel_token::make();
-  b.submit(x);
-  x.cancel.cancel();
+  auto request = a_read("a", "q");
+  request.cancel = cancel_token::make();
+  b.submit(request);
+  request.cancel.cancel();
   b.add_readers();
   CHECK(b.running.empty());
-  CHECK(b.why("a").code == errc::cancelled);
+  CHECK(b.failure_of("a").code == errc::cancelled);
 }
 
 TEST_CASE("a failed query fails all callers that share it, each under its own id, and the reader goes on") {
@@ -280,22 +280,22 @@ TEST_CASE("a failed query fails all callers that share it, each under its own id
   b.submit("b", "q");
   b.submit("c", "q2");
   b.finish(0, make_error(errc::sql_error, "no such table"));
-  CHECK(b.why("a").code == errc::sql_error);
-  CHECK(b.why("b").code == errc::sql_error);
-  CHECK(b.why("b").request_id == "b");
+  CHECK(b.failure_of("a").code == errc::sql_error);
+  CHECK(b.failure_of("b").code == errc::sql_error);
+  CHECK(b.failure_of("b").request_id == "b");
   CHECK(b.running.size() == 1);
 }
 
 TEST_CASE("a read as new as a commit that has not happened is refused, and any older one served") {
   read_fixture b;
   b.add_readers();
-  auto x = a_read("future", "q");
-  x.min_seq = 11;
-  b.submit(x);
-  CHECK(b.why("future").code == errc::invalid_request);
-  x = a_read("now", "q");
-  x.min_seq = 10;
-  b.submit(x);
+  auto request = a_read("future", "q");
+  request.min_seq = 11;
+  b.submit(request);
+  CHECK(b.failure_of("future").code == errc::invalid_request);
+  request = a_read("now", "q");
+  request.min_seq = 10;
+  b.submit(request);
   b.finish(0, b.answer_of(1, {"t"}));
   CHECK(b.answers.at("now")->as_of_seq >= 10);
 }
@@ -304,8 +304,8 @@ TEST_CASE("reads of a database that is closed are refused with its reason") {
   read_fixture b;
   b.context.close(describe(make_error(errc::unavailable, "in quarantine")), true);
   b.submit("a", "q");
-  CHECK(b.why("a").code == errc::unavailable);
-  CHECK(b.why("a").message == "in quarantine");
+  CHECK(b.failure_of("a").code == errc::unavailable);
+  CHECK(b.failure_of("a").message == "in quarantine");
 }
 
 TEST_CASE("abandoning answers all waiting callers, running or not") {
@@ -318,16 +318,16 @@ TEST_CASE("abandoning answers all waiting callers, running or not") {
   b.scheduler.abandon(out);
   b.apply(std::move(out));
   for (auto* id : {"a", "b", "c"})
-    CHECK(b.why(id).code == errc::unavailable);
+    CHECK(b.failure_of(id).code == errc::unavailable);
   b.finish(0, b.answer_of(1, {"t"}));
 }
 
 TEST_CASE("every read leaves one record, refused ones too") {
   read_fixture b{1};
-  auto x = a_read("a", "q");
-  x.correlation_id = "trace";
-  x.peer = {1000, 42};
-  b.submit(x);
+  auto request = a_read("a", "q");
+  request.correlation_id = "trace";
+  request.peer = {1000, 42};
+  b.submit(request);
   b.submit("b", "q");
   b.submit("refused", "q2");
   b.time.advance(2ms);
@@ -337,7 +337,7 @@ TEST_CASE("every read leaves one record, refused ones too") {
   CHECK(b.records[0].status == "overloaded");
   const auto& r = b.records[1];
   CHECK(r.type == request_type::read);
-  CHECK(r.key == read_fingerprint(x.query));
+  CHECK(r.key == read_fingerprint(request.query));
   CHECK(r.agent == "a");
   CHECK(r.status == "ok");
   CHECK(r.latency_us == 2'000);

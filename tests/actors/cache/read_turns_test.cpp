@@ -18,11 +18,11 @@ struct fixture : read_fixture {
 
   void ask_from(uint32_t pid, const std::string& agent, const std::string& sql,
                 std::chrono::milliseconds timeout = 10s) {
-    auto x = a_read(sql, sql);
-    x.agent = agent;
-    x.peer.pid = pid;
-    x.limits.timeout = timeout;
-    submit(x);
+    auto request = a_read(sql, sql);
+    request.agent = agent;
+    request.peer.pid = pid;
+    request.limits.timeout = timeout;
+    submit(request);
   }
 
   void expire() {
@@ -32,18 +32,18 @@ struct fixture : read_fixture {
   }
 
   std::chrono::milliseconds time_of(const std::string& id) const {
-    for (const auto& x : running)
-      if (x.request.request_id == id)
-        return x.request.limits.timeout;
+    for (const auto& each : running)
+      if (each.request.request_id == id)
+        return each.request.limits.timeout;
     return 0ms;
   }
 
   bool runs(const std::string& id) const { return time_of(id) > 0ms; }
 
   executed_read answer_after(std::chrono::milliseconds ran) {
-    auto x = answer_of(1, {"t"});
-    x.busy_us = static_cast<uint32_t>(std::chrono::microseconds{ran}.count());
-    return x;
+    auto result = answer_of(1, {"t"});
+    result.busy_us = static_cast<uint32_t>(std::chrono::microseconds{ran}.count());
+    return result;
   }
 
   size_t place_of(const std::string& id) const {
@@ -65,7 +65,7 @@ TEST_CASE("a waiting read is answered when its time is up, though no reader beco
   CHECK(!b.answered("waits"));
   b.time.advance(1ms);
   b.expire();
-  CHECK(b.why("waits").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("waits").code == errc::deadline_exceeded);
   CHECK(!b.answered("first"));
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("a query that does not come back is answered for a moment after its ti
   CHECK(!b.answered("hangs"));
   b.time.advance(100ms);
   b.expire();
-  CHECK(b.why("hangs").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("hangs").code == errc::deadline_exceeded);
   CHECK(b.running.at(0).request.cancel.cancelled());
   b.ask("b", "next");
   CHECK(!b.runs("next"));
@@ -145,7 +145,7 @@ TEST_CASE("a query whose own time is the shorter one is late, not long") {
   b.ask("b", "hasty", 100ms);
   b.time.advance(100ms);
   b.finish(b.place_of("hasty"), make_error(errc::deadline_exceeded, "interrupted"));
-  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("hasty").code == errc::deadline_exceeded);
 }
 
 TEST_CASE("one agent does not get all readers for long queries, nor does one process under several names") {
@@ -229,10 +229,10 @@ TEST_CASE("a read that shares one that waits has the turn of its own process, if
   for (auto i = 0; i < 20; ++i)
     b.ask_from(7, "name " + std::to_string(i), "many " + std::to_string(i));
   b.ask_from(7, "last", "wanted by both");
-  auto x = a_read("joins", "wanted by both");
-  x.agent = "b";
-  x.peer.pid = 8;
-  b.submit(x);
+  auto request = a_read("joins", "wanted by both");
+  request.agent = "b";
+  request.peer.pid = 8;
+  b.submit(request);
   CHECK(b.scheduler.joined() == 1);
   b.finish(0, b.answer_after(5ms));
   REQUIRE(b.runs("wanted by both"));
@@ -250,13 +250,13 @@ TEST_CASE("one process on a socket has half of the places to wait in, and gets t
   for (auto i = 0; i < 50; ++i)
     b.ask_from(7, "name " + std::to_string(i), "many " + std::to_string(i));
   b.ask_from(7, "one more", "too many");
-  CHECK(b.why("too many").code == errc::overloaded);
-  CHECK(b.why("too many").retry_after_ms > 0);
+  CHECK(b.failure_of("too many").code == errc::overloaded);
+  CHECK(b.failure_of("too many").retry_after_ms > 0);
   for (auto i = 0; i < 50; ++i)
     b.ask_from(8, "b", "other " + std::to_string(i));
   CHECK(!b.answered("other 49"));
   b.ask_from(9, "c", "beyond all");
-  CHECK(b.why("beyond all").code == errc::overloaded);
+  CHECK(b.failure_of("beyond all").code == errc::overloaded);
   for (auto i = 0; i < 4; ++i)
     b.finish(0, b.answer_after(1ms));
   b.ask_from(7, "one more", "not too many");
@@ -271,9 +271,9 @@ TEST_CASE("an agent is charged for the time that its read ran, not for the time 
   }
   // Known to be tiny, and so handed to the same reader.
   for (const auto& [agent, sql] : {std::pair{"slow", "look"}, std::pair{"quiet", "peek"}}) {
-    auto x = a_read(agent, sql);
-    x.freshness = freshness::fresh;
-    b.submit(x);
+    auto request = a_read(agent, sql);
+    request.freshness = freshness::fresh;
+    b.submit(request);
     REQUIRE(b.runs(agent));
   }
   b.ask("slow", "slow next");

@@ -15,19 +15,19 @@ struct table_fixture {
   cursor_table table{{4, 2, 2, milliseconds{10'000}, milliseconds{60'000}}, 100};
 
   uint64_t open(std::string agent, milliseconds timeout = milliseconds{5'000}) {
-    open_cursor x;
-    x.request.db = "app.db";
-    x.request.agent = std::move(agent);
-    x.request.limits = {10, 1'000, timeout};
-    x.request.cancel = cancel_token::make();
-    x.ended = x.request.cancel.derive();
-    return table.open(std::move(x), time.now());
+    open_cursor cursor;
+    cursor.request.db = "app.db";
+    cursor.request.agent = std::move(agent);
+    cursor.request.limits = {10, 1'000, timeout};
+    cursor.request.cancel = cancel_token::make();
+    cursor.ended = cursor.request.cancel.derive();
+    return table.open(std::move(cursor), time.now());
   }
 
   std::vector<uint64_t> started() {
     std::vector<uint64_t> result;
-    for (const auto& x : table.take_starts(time.now()))
-      result.push_back(x.id);
+    for (const auto& start : table.take_starts(time.now()))
+      result.push_back(start.id);
     return result;
   }
 
@@ -45,8 +45,8 @@ struct table_fixture {
 
   std::vector<errc> due() {
     std::vector<errc> result;
-    for (const auto& x : table.end_due(time.now()))
-      result.push_back(x.why->code);
+    for (const auto& each : table.end_due(time.now()))
+      result.push_back(each.error->code);
     return result;
   }
 };
@@ -61,11 +61,11 @@ TEST_CASE("an agent, and all of them together, have a bounded number of cursors"
   CHECK(!fixture.table.why_full("a", 0));
   fixture.open("a");
   fixture.open("a");
-  auto why = fixture.table.why_full("a", 2);
-  REQUIRE(why);
-  CHECK(why->code == errc::overloaded);
-  CHECK(why->retry_after_ms > 0);
-  CHECK_THAT(why->message, Catch::Contains("max_agent_cursors"));
+  auto error = fixture.table.why_full("a", 2);
+  REQUIRE(error);
+  CHECK(error->code == errc::overloaded);
+  CHECK(error->retry_after_ms > 0);
+  CHECK_THAT(error->message, Catch::Contains("max_agent_cursors"));
   CHECK(!fixture.table.why_full("b", 2));
   fixture.open("b");
   fixture.open("c");
@@ -95,17 +95,17 @@ TEST_CASE("an agent and a process leave a thread to others") {
   fake_clock time;
   cursor_table table{{16, 8, 3, milliseconds{10'000}, milliseconds{60'000}}, 100};
   auto open = [&](std::string agent, uint32_t pid) {
-    open_cursor x;
-    x.request.agent = std::move(agent);
-    x.request.peer.pid = static_cast<decltype(x.request.peer.pid)>(pid);
-    x.request.limits.timeout = milliseconds{50'000};
-    x.request.cancel = cancel_token::make();
-    return table.open(std::move(x), time.now());
+    open_cursor cursor;
+    cursor.request.agent = std::move(agent);
+    cursor.request.peer.pid = static_cast<decltype(cursor.request.peer.pid)>(pid);
+    cursor.request.limits.timeout = milliseconds{50'000};
+    cursor.request.cancel = cancel_token::make();
+    return table.open(std::move(cursor), time.now());
   };
   auto started = [&] {
     ids result;
-    for (const auto& x : table.take_starts(time.now()))
-      result.push_back(x.id);
+    for (const auto& start : table.take_starts(time.now()))
+      result.push_back(start.id);
     return result;
   };
   auto first = open("a", 7);
@@ -119,12 +119,12 @@ TEST_CASE("an agent and a process leave a thread to others") {
 
 TEST_CASE("a client may take as long for a page as it says, up to the life of its cursor") {
   table_fixture fixture;
-  open_cursor x;
-  x.request.agent = "a";
-  x.request.limits.timeout = milliseconds{1'000};
-  x.request.limits.idle = milliseconds{100'000};
-  x.request.cancel = cancel_token::make();
-  auto id = fixture.table.open(std::move(x), fixture.time.now());
+  open_cursor cursor;
+  cursor.request.agent = "a";
+  cursor.request.limits.timeout = milliseconds{1'000};
+  cursor.request.limits.idle = milliseconds{100'000};
+  cursor.request.cancel = cancel_token::make();
+  auto id = fixture.table.open(std::move(cursor), fixture.time.now());
   CHECK(fixture.started() == ids{id});
   fixture.page_made(id);
   fixture.time.advance(milliseconds{59'999});
@@ -219,12 +219,12 @@ TEST_CASE("the cursors of one database end together, and others stay") {
   auto mine = fixture.open_idle("a");
   auto other = fixture.open_idle("b");
   fixture.table.find(other)->opening.request.db = "other.db";
-  failure why;
-  why.code = errc::unavailable;
-  why.message = "the log is too large";
+  failure error;
+  error.code = errc::unavailable;
+  error.message = "the log is too large";
   std::string db = "app.db";
-  CHECK(fixture.table.end_all(&db, why, false).size() == 1);
-  CHECK(fixture.table.ask(mine, fixture.time.now())->message == why.message);
+  CHECK(fixture.table.end_all(&db, error, false).size() == 1);
+  CHECK(fixture.table.ask(mine, fixture.time.now())->message == error.message);
   CHECK(!fixture.table.ask(other, fixture.time.now()));
 }
 

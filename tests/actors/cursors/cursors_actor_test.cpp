@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 namespace {
 
 struct cursors_fixture : actor_fixture {
-  told log;
+  received_messages log;
   fake_pages pages;
   bool spawning_fails = false;
   std::vector<cursor_reader_actor> readers;
@@ -39,14 +39,14 @@ struct cursors_fixture : actor_fixture {
   ~cursors_fixture() { readers.clear(); }
 
   answer<cursor_page> ask_open(std::string agent = "a", cancel_token cancel = {}) {
-    open_cursor x;
-    x.request.db = "app.db";
-    x.request.agent = std::move(agent);
-    x.request.limits = {10, 1'000, milliseconds{5'000}};
-    x.request.received = time.now();
-    x.request.cancel = std::move(cancel);
-    x.as_of_seq = 7;
-    return ask<cursor_page>(aut, x);
+    open_cursor cursor;
+    cursor.request.db = "app.db";
+    cursor.request.agent = std::move(agent);
+    cursor.request.limits = {10, 1'000, milliseconds{5'000}};
+    cursor.request.received = time.now();
+    cursor.request.cancel = std::move(cancel);
+    cursor.as_of_seq = 7;
+    return ask<cursor_page>(aut, cursor);
   }
 
   uint64_t open() {
@@ -64,8 +64,8 @@ struct cursors_fixture : actor_fixture {
 
   std::vector<std::string> statuses() const {
     std::vector<std::string> result;
-    for (const auto& x : log.records)
-      result.push_back(x.status);
+    for (const auto& record : log.records)
+      result.push_back(record.status);
     return result;
   }
 };
@@ -88,17 +88,17 @@ TEST_CASE("a cursor answers page by page, and is closed and on record when it en
   CHECK(fixture.pages.open_stores == 0);
   CHECK(fixture.statuses() == words{"ok"});
   CHECK(fixture.log.records[0].type == request_type::cursor_open);
-  CHECK(why(fixture.next((**first)->cursor)).code == errc::invalid_request);
+  CHECK(failure_of(fixture.next((**first)->cursor)).code == errc::invalid_request);
 }
 
 TEST_CASE("any error ends a cursor, but that the memory for answers is used up") {
   cursors_fixture fixture;
   auto id = fixture.open();
   fixture.pages.then_fails(errc::overloaded);
-  CHECK(why(fixture.next(id)).code == errc::overloaded);
+  CHECK(failure_of(fixture.next(id)).code == errc::overloaded);
   CHECK(ok(fixture.next(id)));
   fixture.pages.then_fails(errc::file_replaced);
-  CHECK(why(fixture.next(id)).code == errc::file_replaced);
+  CHECK(failure_of(fixture.next(id)).code == errc::file_replaced);
   CHECK(fixture.pages.open_stores == 0);
   CHECK(fixture.statuses() == words{"file_replaced"});
 }
@@ -108,7 +108,7 @@ TEST_CASE("a first page that fails leaves no cursor") {
   fixture.pages.then_fails(errc::overloaded);
   auto page = fixture.ask_open();
   fixture.run();
-  CHECK(why(page).code == errc::overloaded);
+  CHECK(failure_of(page).code == errc::overloaded);
   CHECK(fixture.pages.open_stores == 0);
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("an idle cursor is closed") {
   auto id = fixture.open();
   fixture.advance(milliseconds{10'000});
   CHECK(fixture.pages.open_stores == 0);
-  CHECK(why(fixture.next(id)).code == errc::deadline_exceeded);
+  CHECK(failure_of(fixture.next(id)).code == errc::deadline_exceeded);
   CHECK(fixture.statuses() == words{"deadline_exceeded"});
 }
 
@@ -139,11 +139,11 @@ TEST_CASE("cursors beyond the bounds, and without memory for them, are refused a
   fixture.open();
   auto third = fixture.ask_open();
   fixture.run();
-  CHECK(why(third).code == errc::overloaded);
+  CHECK(failure_of(third).code == errc::overloaded);
   fixture.spawning_fails = true;
   auto other = fixture.ask_open("b");
   fixture.run();
-  CHECK(why(other).code == errc::unavailable);
+  CHECK(failure_of(other).code == errc::unavailable);
   CHECK(fixture.statuses() == words{"overloaded", "unavailable"});
 }
 
@@ -158,7 +158,7 @@ TEST_CASE("a cancelled cursor is closed as soon as a message asks for it") {
   fixture.run();
   CHECK(fixture.pages.open_stores == 0);
   CHECK(fixture.pages.last_cancel.cancelled());
-  CHECK(why(fixture.next((**page)->cursor)).code == errc::cancelled);
+  CHECK(failure_of(fixture.next((**page)->cursor)).code == errc::cancelled);
 }
 
 TEST_CASE("the cursors of a database can be ended, and their clients get the reason") {
@@ -173,7 +173,7 @@ TEST_CASE("the cursors of a database can be ended, and their clients get the rea
   fixture.actors->end_cursors_of("app.db", reason);
   fixture.run();
   CHECK(fixture.pages.open_stores == 0);
-  CHECK(why(fixture.next(id)).message == "the log is too large");
+  CHECK(failure_of(fixture.next(id)).message == "the log is too large");
 }
 
 TEST_CASE("a reader that fails costs its own cursor alone") {
@@ -181,7 +181,7 @@ TEST_CASE("a reader that fails costs its own cursor alone") {
   auto id = fixture.open();
   auto other = fixture.open();
   fixture.kill(fixture.readers.front());
-  CHECK(why(fixture.next(id)).code == errc::unavailable);
+  CHECK(failure_of(fixture.next(id)).code == errc::unavailable);
   CHECK(ok(fixture.next(other)));
 }
 
@@ -191,10 +191,10 @@ TEST_CASE("a draining broker opens no cursor and ends the open ones") {
   caf::anon_send(fixture.aut, drain_atom{});
   fixture.run();
   CHECK(fixture.pages.open_stores == 0);
-  CHECK(why(fixture.next(id)).code == errc::unavailable);
+  CHECK(failure_of(fixture.next(id)).code == errc::unavailable);
   auto late = fixture.ask_open("b");
   fixture.run();
-  CHECK(why(late).code == errc::unavailable);
+  CHECK(failure_of(late).code == errc::unavailable);
 }
 
 TEST_CASE("closing answers when every connection is closed") {

@@ -19,8 +19,9 @@ struct fixture : actor_fixture {
   std::shared_ptr<log_queue> queue;
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
   std::vector<std::string> warnings;
-  bool cannot_set_aside = false;
-  uint64_t set_aside = 0;
+  bool cannot_move = false;
+  std::optional<errc> fault_after_move;
+  uint64_t moved_files = 0;
   log_actor aut;
 
   explicit fixture(log_limits limits = {}) : queue(std::make_shared<log_queue>(limits, queue_time)) {
@@ -42,12 +43,12 @@ struct fixture : actor_fixture {
     auto parts = std::make_shared<log_dependencies>();
     parts->queue = queue;
     parts->store = std::make_unique<fake_log_store>(file);
-    parts->set_aside = [this]() -> caf::expected<std::string> {
-      if (cannot_set_aside)
+    parts->move_damaged_file = [this]() -> caf::expected<std::string> {
+      if (cannot_move)
         return make_error(errc::read_only, "the folder may not be written");
-      ++set_aside;
+      ++moved_files;
       file.entries.clear();
-      file.fault.reset();
+      file.fault = fault_after_move;
       return std::string{"logs.db.damaged-1"};
     };
     parts->warn = [this](std::string_view text) { warnings.emplace_back(text); };
@@ -69,9 +70,9 @@ struct fixture : actor_fixture {
   }
 
   log_status status() const {
-    auto x = stats->log.get();
-    queue->describe(x);
-    return x;
+    auto result = stats->log.get();
+    queue->describe(result);
+    return result;
   }
 
   texts list() {
@@ -79,8 +80,8 @@ struct fixture : actor_fixture {
     run();
     REQUIRE(ok(page));
     texts result;
-    for (const auto& x : (**page)->entries)
-      result.push_back(x.message);
+    for (const auto& entry : (**page)->entries)
+      result.push_back(entry.message);
     return result;
   }
 };
@@ -209,9 +210,9 @@ TEST_CASE("entries lost while the file refuses writes are counted exactly and re
   f.say(0, 350);
   f.pass(10s);
   f.say(350, 50);
-  auto x = f.status();
-  CHECK(x.dropped + x.lost == 300);
-  CHECK(x.queued == 100);
+  auto status = f.status();
+  CHECK(status.dropped + status.lost == 300);
+  CHECK(status.queued == 100);
   f.file.fault.reset();
   f.pass(1min);
   REQUIRE(f.file.entries.size() == 101);
@@ -226,7 +227,7 @@ TEST_CASE("while the file refuses writes, listing returns the existing entries o
   f.say(0);
   auto page = f.ask<log_page>(f.aut, log_query{});
   f.run();
-  CHECK(why(page).code == errc::io_error);
+  CHECK(failure_of(page).code == errc::io_error);
   CHECK(f.status().failing);
 }
 
@@ -235,7 +236,7 @@ TEST_CASE("a damaged log file is renamed and replaced, and reported once in the 
   f.file.fault = errc::corrupt;
   f.say(0, 3);
   f.pass(2s);
-  CHECK(f.set_aside == 1);
+  CHECK(f.moved_files == 1);
   REQUIRE(f.file.entries.size() == 4);
   CHECK(f.file.entries[0].level == log_level::error);
   CHECK(f.file.messages()[0].find("logs.db.damaged-1") != std::string::npos);
@@ -246,13 +247,26 @@ TEST_CASE("a damaged log file is renamed and replaced, and reported once in the 
   CHECK_FALSE(f.status().failing);
 }
 
+TEST_CASE("the log does not report a new file before that file exists") {
+  fixture f;
+  f.file.fault = errc::corrupt;
+  f.fault_after_move = errc::io_error;
+  f.say(0);
+  f.pass(2s);
+  CHECK(f.moved_files == 1);
+  REQUIRE_FALSE(f.warnings.empty());
+  CHECK(f.warnings[0].find("logs.db.damaged-1") != std::string::npos);
+  for (const auto& text : f.warnings)
+    CHECK(text.find("a new one was begun") == std::string::npos);
+}
+
 TEST_CASE("damage that only a reader meets is dealt with, too") {
   fixture f;
   f.say(0);
   f.pass(2s);
   f.file.fault = errc::corrupt;
   CHECK(f.list().size() == 1);
-  CHECK(f.set_aside == 1);
+  CHECK(f.moved_files == 1);
   CHECK(f.status().files_set_aside == 1);
 }
 
@@ -262,14 +276,14 @@ TEST_CASE("damage that pruning meets is dealt with, too") {
   f.pass(2s);
   f.file.fault = errc::corrupt;
   f.pass(1h);
-  CHECK(f.set_aside == 1);
+  CHECK(f.moved_files == 1);
   CHECK(f.file.entries.size() == 1);
 }
 
 TEST_CASE("a damaged log file that cannot be renamed counts as not writable") {
   fixture f;
   f.file.fault = errc::corrupt;
-  f.cannot_set_aside = true;
+  f.cannot_move = true;
   f.say(0);
   f.pass(2s);
   CHECK(f.status().failing);
@@ -277,8 +291,8 @@ TEST_CASE("a damaged log file that cannot be renamed counts as not writable") {
   CHECK(f.status().queued == 1);
   auto page = f.ask<log_page>(f.aut, log_query{});
   f.run();
-  CHECK(why(page).code == errc::corrupt);
-  f.cannot_set_aside = false;
+  CHECK(failure_of(page).code == errc::corrupt);
+  f.cannot_move = false;
   f.pass(1min);
   CHECK(f.file.messages().back() == "0");
 }

@@ -28,16 +28,16 @@ struct fixture {
   }
 
   log_status status() const {
-    log_status x;
-    aut.describe(x);
-    return x;
+    log_status result;
+    aut.describe(result);
+    return result;
   }
 
   std::vector<std::string> take(size_t most = 1'000'000) {
     std::vector<std::string> result;
     auto batch = aut.take(most);
-    for (auto& x : batch.entries)
-      result.push_back(x.message);
+    for (auto& entry : batch.entries)
+      result.push_back(entry.message);
     aut.written(result.size());
     return result;
   }
@@ -55,12 +55,12 @@ TEST_CASE("entries come out as they went in, in order, with the time of the call
   f.aut.push(log_level::debug, "", "second");
   auto batch = f.aut.take(10);
   REQUIRE(batch.entries.size() == 2);
-  const auto& x = batch.entries[0];
-  CHECK(x.ts_us == before);
-  CHECK(x.level == log_level::warning);
-  CHECK(x.source == "part");
-  CHECK(x.agent == "alice");
-  CHECK(x.message == "first");
+  const auto& result = batch.entries[0];
+  CHECK(result.ts_us == before);
+  CHECK(result.level == log_level::warning);
+  CHECK(result.source == "part");
+  CHECK(result.agent == "alice");
+  CHECK(result.message == "first");
   CHECK(batch.entries[1].ts_us == before + 1'000'000);
   CHECK(batch.missing == 0);
 }
@@ -235,8 +235,8 @@ TEST_CASE("of what many threads log nothing is lost or counted twice") {
       auto batch = aut.take(100);
       missing += batch.missing;
       last = last && batch.entries.empty();
-      for (auto& x : batch.entries)
-        seen.insert(x.message);
+      for (auto& entry : batch.entries)
+        seen.insert(entry.message);
       aut.written(batch.entries.size());
     }
   }};
@@ -246,8 +246,8 @@ TEST_CASE("of what many threads log nothing is lost or counted twice") {
       for (int i = 0; i < each; ++i)
         aut.push(log_level::info, "test", std::to_string(t) + "/" + std::to_string(i));
     });
-  for (auto& x : writers)
-    x.join();
+  for (auto& writer : writers)
+    writer.join();
   stop = true;
   reader.join();
   log_status status;

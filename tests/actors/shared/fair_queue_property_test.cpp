@@ -51,8 +51,8 @@ private:
   uint64_t pick(uint64_t below) { return random_() % below; }
   bool one_in(uint64_t n) { return pick(n) == 0; }
 
-  static party process_party(const requester& x) { return {x.process, std::string{}}; }
-  static party agent_party(const requester& x) { return {x.process, "agent " + x.agent}; }
+  static party process_party(const requester& requester) { return {requester.process, std::string{}}; }
+  static party agent_party(const requester& requester) { return {requester.process, "agent " + requester.agent}; }
   static bool are_rivals(const party& a, const party& b) {
     auto is_process = [](const party& x) { return std::get<1>(x).empty(); };
     return a != b && (is_process(a) ? is_process(b) : !is_process(b) && std::get<0>(a) == std::get<0>(b));
@@ -81,14 +81,14 @@ private:
   }
 
   void serve() {
-    auto x = turns_.pop();
-    if (!x)
+    auto result = turns_.pop();
+    if (!result)
       return;
     ++served_;
-    CHECK(x->number == expected_[agent_party(x->who)]++);
+    CHECK(result->number == expected_[agent_party(result->who)]++);
     nanoseconds time{1 + pick(one_in(10) ? 10'000 : 100)};
-    turns_.charge(x->who, time);
-    for (const auto& who : {process_party(x->who), agent_party(x->who)}) {
+    turns_.charge(result->who, time);
+    for (const auto& who : {process_party(result->who), agent_party(result->who)}) {
       auto& own = accounts_[who];
       own.served += time;
       own.longest = std::max(own.longest, time);

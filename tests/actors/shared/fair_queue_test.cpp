@@ -23,11 +23,11 @@ struct fixture {
 
   // The agent whose request is taken, which is charged `time` for it.
   std::string serve(std::chrono::nanoseconds time) {
-    auto x = turns.pop();
-    if (!x)
+    auto result = turns.pop();
+    if (!result)
       return "nobody";
-    turns.charge({x->process, x->agent}, time);
-    return x->agent;
+    turns.charge({result->process, result->agent}, time);
+    return result->agent;
   }
 
   fair_queue<item> turns;
@@ -52,9 +52,9 @@ TEST_CASE("the writes of one agent keep their order") {
   for (auto i = 0; i < 9; ++i)
     f.push(i % 2 ? "a" : "b", std::to_string(i));
   std::map<std::string, std::string> order;
-  while (auto x = f.turns.pop()) {
-    f.charge(x->agent, x->agent == "a" ? 5ms : 1ms);
-    order[x->agent] += x->id;
+  while (auto result = f.turns.pop()) {
+    f.charge(result->agent, result->agent == "a" ? 5ms : 1ms);
+    order[result->agent] += result->id;
   }
   CHECK(order["a"] == "1357");
   CHECK(order["b"] == "02468");
@@ -137,9 +137,9 @@ TEST_CASE("processes take turns, under however many names one of them asks") {
     f.push({8, "one"}, "one");
   std::string order;
   for (auto i = 0; i < 8; ++i) {
-    auto x = f.turns.pop();
-    f.turns.charge({x->process, x->agent}, 5ms);
-    order += x->process == 7 ? 'm' : 'o';
+    auto result = f.turns.pop();
+    f.turns.charge({result->process, result->agent}, 5ms);
+    order += result->process == 7 ? 'm' : 'o';
   }
   CHECK(order == "momomomo");
 }

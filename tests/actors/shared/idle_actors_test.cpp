@@ -15,7 +15,7 @@ namespace {
 
 struct writer_fixture : actor_fixture {
   fake_disk disk;
-  told log;
+  received_messages log;
   database_context& context = actors->context("app.db");
   bool is_to_be_closed = false;
   writer_actor aut;
@@ -50,7 +50,7 @@ struct writer_fixture : actor_fixture {
 
 struct reader_fixture : actor_fixture {
   fake_view view;
-  uint64_t told_writer = 0;
+  uint64_t idle_notices = 0;
   bool is_to_be_closed = false;
   reader_actor aut;
 
@@ -59,7 +59,7 @@ struct reader_fixture : actor_fixture {
     parts->store = std::make_unique<fake_read_store>(view);
     parts->time = &time;
     parts->close_idle_after = close_idle_after;
-    parts->on_idle_closed = [this] { ++told_writer; };
+    parts->on_idle_closed = [this] { ++idle_notices; };
     parts->is_to_be_closed = [this] { return is_to_be_closed; };
     aut = sys.spawn(reader, parts);
     run();
@@ -129,7 +129,7 @@ TEST_CASE("a reader closes its connection when it has had no query for long, and
   CHECK(f.view.idle_closings == 0);
   f.advance(20s);
   CHECK(f.view.idle_closings == 1);
-  CHECK(f.told_writer == 1);
+  CHECK(f.idle_notices == 1);
   CHECK(f.quiet());
   f.read();
   f.advance(60s);
@@ -167,7 +167,7 @@ TEST_CASE("a reader closes its connection early on request, and its timer goes o
   caf::anon_send(f.aut, close_idle_atom{});
   f.run();
   CHECK(f.view.idle_closings == 1);
-  CHECK(f.told_writer == 1);
+  CHECK(f.idle_notices == 1);
   f.is_to_be_closed = false;
   f.read();
   f.advance(50s);

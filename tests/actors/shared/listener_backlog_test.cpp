@@ -18,8 +18,8 @@ struct fixture : actor_fixture {
   invalidation_listener listener =
     sys.spawn([this](invalidation_listener::pointer) -> invalidation_listener::behavior_type {
       // A message that a listener has stored does not count as waiting.
-      return {[this](invalidation& x) {
-        heard.push_back(std::move(x));
+      return {[this](invalidation& invalidation) {
+        heard.push_back(std::move(invalidation));
         if (while_hearing)
           while_hearing();
       }};

@@ -21,19 +21,21 @@ struct fixture {
 
   dependencies on(const std::string& table) { return {&context.versions().changed_at(table)}; }
 
-  void put(const read_request& x, value cell = 1, const std::string& table = "t") {
+  void put(const read_request& request, value cell = 1, const std::string& table = "t") {
     read_result result;
     result.rows = one_cell(std::move(cell));
     result.as_of_seq = 5;
-    hits.insert(context, x, x.limits, result, on(table), context.versions().now(), time.now());
+    hits.insert(context, request, request.limits, result, on(table), context.versions().now(), time.now());
   }
 
-  std::optional<read_result> get(const read_request& x) { return hits.find(context, x, x.limits, time.now()); }
+  std::optional<read_result> get(const read_request& request) {
+    return hits.find(context, request, request.limits, time.now());
+  }
 
   cache_status status() const {
-    cache_status x;
-    hits.describe(x);
-    return x;
+    cache_status result;
+    hits.describe(result);
+    return result;
   }
 };
 
@@ -82,10 +84,10 @@ TEST_CASE("a stale hit is impossible before any message has removed the entry") 
 
 TEST_CASE("an answer is not kept when its table changed during the read") {
   fixture f;
-  auto x = a_read("a", "q");
+  auto request = a_read("a", "q");
   auto began = f.context.versions().now();
   commit_to(f.context.versions(), {"t"});
-  f.hits.insert(f.context, x, x.limits, {}, f.on("t"), began, f.time.now());
+  f.hits.insert(f.context, request, request.limits, {}, f.on("t"), began, f.time.now());
   CHECK(f.status().entries == 0);
 }
 
@@ -127,22 +129,22 @@ TEST_CASE("parameters of different types are different questions") {
 TEST_CASE("limits that cut an answer are part of the question, the time-out is not") {
   fixture f;
   f.put(a_read("a", "q"));
-  auto x = a_read("a", "q");
-  x.limits.timeout = 1ms;
-  CHECK(f.get(x));
-  x.limits.max_rows = 1;
-  CHECK(!f.get(x));
-  x = a_read("a", "q");
-  x.limits.max_bytes = 1;
-  CHECK(!f.get(x));
+  auto request = a_read("a", "q");
+  request.limits.timeout = 1ms;
+  CHECK(f.get(request));
+  request.limits.max_rows = 1;
+  CHECK(!f.get(request));
+  request = a_read("a", "q");
+  request.limits.max_bytes = 1;
+  CHECK(!f.get(request));
 }
 
 TEST_CASE("databases do not see each other's answers") {
   fixture f;
   f.put(a_read("a", "q"));
   database_context other{"app.db"};
-  auto x = a_read("a", "q");
-  CHECK(!f.hits.find(other, x, x.limits, f.time.now()));
+  auto request = a_read("a", "q");
+  CHECK(!f.hits.find(other, request, request.limits, f.time.now()));
 }
 
 TEST_CASE("an entry may have an eighth of the bytes, and a larger one is not kept") {

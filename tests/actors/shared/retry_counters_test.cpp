@@ -19,15 +19,15 @@ TEST_CASE("refusals, retries, successes and failures are counted") {
   counters.attempt(time, false);
   counters.succeeded(3, 100ms);
   counters.gave_up(400ms);
-  auto x = counters.snapshot(time);
-  CHECK(x.lock_errors == 1);
-  CHECK(x.retries == 1);
-  CHECK(x.successes_after_retry == 3);
-  CHECK(x.failures == 1);
-  CHECK(x.last_lock_error_us == refused_at);
-  CHECK(x.total_wait_ms == 500);
-  CHECK(x.max_wait_ms == 400);
-  CHECK(x.mean_wait_ms == 250);
+  auto snapshot = counters.snapshot(time);
+  CHECK(snapshot.lock_errors == 1);
+  CHECK(snapshot.retries == 1);
+  CHECK(snapshot.successes_after_retry == 3);
+  CHECK(snapshot.failures == 1);
+  CHECK(snapshot.last_lock_error_us == refused_at);
+  CHECK(snapshot.total_wait_ms == 500);
+  CHECK(snapshot.max_wait_ms == 400);
+  CHECK(snapshot.mean_wait_ms == 250);
 }
 
 TEST_CASE("the error rate looks back five minutes") {
@@ -64,15 +64,15 @@ TEST_CASE("counters start from zero after a reset") {
   counters.succeeded(1, 100ms);
   counters.gave_up(300ms);
   counters.reset();
-  auto x = counters.snapshot(time);
-  CHECK(x.lock_errors == 0);
-  CHECK(x.retries == 0);
-  CHECK(x.successes_after_retry == 0);
-  CHECK(x.failures == 0);
-  CHECK(x.error_rate_5m == 0);
-  CHECK(x.total_wait_ms == 0);
-  CHECK(x.max_wait_ms == 0);
-  CHECK(x.last_lock_error_us == 0);
+  auto snapshot = counters.snapshot(time);
+  CHECK(snapshot.lock_errors == 0);
+  CHECK(snapshot.retries == 0);
+  CHECK(snapshot.successes_after_retry == 0);
+  CHECK(snapshot.failures == 0);
+  CHECK(snapshot.error_rate_5m == 0);
+  CHECK(snapshot.total_wait_ms == 0);
+  CHECK(snapshot.max_wait_ms == 0);
+  CHECK(snapshot.last_lock_error_us == 0);
   counters.gave_up(100ms);
   CHECK(counters.snapshot(time).mean_wait_ms == 100);
 }

@@ -44,8 +44,8 @@ TEST_CASE("a flood of equally slow writes costs as many plans as are kept") {
   for (auto i = 0; i < 200; ++i)
     all.push_back(f.write("app.db", std::to_string(i)));
   f.run();
-  for (const auto& x : all)
-    CHECK(ok(x));
+  for (const auto& each : all)
+    CHECK(ok(each));
   CHECK(f.disks["app.db"].explained == slow_requests::capacity);
   CHECK(f.slow().size() == slow_requests::capacity);
 }
@@ -65,33 +65,33 @@ TEST_CASE("a slow read is shown with its plan, and where its time went") {
   f.run();
   CHECK(ok(slow));
   REQUIRE(f.slow().size() == 1);
-  auto x = f.slow()[0];
-  CHECK(x.operation == "read");
-  CHECK(x.agent == "r2");
-  CHECK(x.db == "app.db");
-  CHECK(x.sql == "slow");
-  CHECK(x.plan == "PLAN OF slow");
-  CHECK(x.status == "ok");
-  CHECK(x.queue_us == 0);
-  CHECK(x.execute_us == 7'000);
-  CHECK(x.total_us == 7'000);
+  auto result = f.slow()[0];
+  CHECK(result.operation == "read");
+  CHECK(result.agent == "r2");
+  CHECK(result.db == "app.db");
+  CHECK(result.sql == "slow");
+  CHECK(result.plan == "PLAN OF slow");
+  CHECK(result.status == "ok");
+  CHECK(result.queue_us == 0);
+  CHECK(result.execute_us == 7'000);
+  CHECK(result.total_us == 7'000);
 }
 
 TEST_CASE("a read that gave up in the queue is shown, and warned about when it waited for too long") {
   fixture f;
-  std::vector<std::string> told;
-  f.stats->slow.on_warning([&](const std::string& text, const std::string&) { told.push_back(text); });
+  std::vector<std::string> warnings;
+  f.stats->slow.on_warning([&](const std::string& text, const std::string&) { warnings.push_back(text); });
   auto request = a_read("patient", "SELECT 1");
   request.limits.timeout = 16s;
   request.received = f.time.now() - 16s;
   auto patient = f.ask<read_result>(f.actors->cache(), request);
   f.run();
-  REQUIRE(why(patient).code == errc::deadline_exceeded);
+  REQUIRE(failure_of(patient).code == errc::deadline_exceeded);
   REQUIRE(f.slow().size() == 1);
   CHECK(f.slow()[0].queue_us == 16'000'000);
   CHECK(f.slow()[0].status == "deadline_exceeded");
-  REQUIRE(told.size() == 1);
-  CHECK(told[0].find("slow read by patient on app.db: 16.0 s in all, 16.0 s in the queue") == 0);
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("slow read by patient on app.db: 16.0 s in all, 16.0 s in the queue") == 0);
 }
 
 } // namespace sluice::test::slow_requests_actors_test

@@ -12,17 +12,17 @@ using namespace std::chrono_literals;
 namespace {
 
 slow_request took(uint64_t total_us, uint64_t queue_us = 0, uint64_t execute_us = 0) {
-  slow_request x;
-  x.ts_us = 1'700'000'000'000'000;
-  x.agent = "alice";
-  x.db = "app.db";
-  x.operation = "write";
-  x.status = "ok";
-  x.request_id = "r1";
-  x.total_us = total_us;
-  x.queue_us = queue_us;
-  x.execute_us = execute_us;
-  return x;
+  slow_request result;
+  result.ts_us = 1'700'000'000'000'000;
+  result.agent = "alice";
+  result.db = "app.db";
+  result.operation = "write";
+  result.status = "ok";
+  result.request_id = "r1";
+  result.total_us = total_us;
+  result.queue_us = queue_us;
+  result.execute_us = execute_us;
+  return result;
 }
 
 } // namespace
@@ -39,8 +39,8 @@ TEST_CASE("of any number of requests the slowest are kept, slowest first") {
   std::sort(all.rbegin(), all.rend());
   all.resize(slow_requests::capacity);
   std::vector<uint64_t> kept;
-  for (const auto& x : aut.slowest())
-    kept.push_back(x.total_us);
+  for (const auto& each : aut.slowest())
+    kept.push_back(each.total_us);
   CHECK(kept == all);
   CHECK(aut.warnings() == 0);
 }
@@ -61,9 +61,9 @@ TEST_CASE("a request below a millisecond, or faster than all kept ones, is not n
 
 TEST_CASE("a request over a limit causes a warning, even when much slower ones are kept") {
   slow_requests aut{{15s, 5s}};
-  std::vector<std::string> told;
+  std::vector<std::string> warnings;
   aut.on_warning([&](const std::string& text, const std::string& agent) {
-    told.push_back(text);
+    warnings.push_back(text);
     CHECK(agent == "alice");
   });
   for (uint64_t i = 0; i < slow_requests::capacity; ++i)
@@ -78,34 +78,34 @@ TEST_CASE("a request over a limit causes a warning, even when much slower ones a
   queued.lock_us = 1'000'000;
   queued.commit_us = 199'999;
   aut.add(queued);
-  REQUIRE(told.size() == 1);
-  CHECK(told[0]
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0]
         == "slow write by alice on app.db: 16.2 s in all, 15.0 s in the queue, 1.0 s for the lock, 0.0 s in execution, "
            "0.2 s for the commit; ok, request r1");
   auto executed = took(5'000'001, 0, 5'000'001);
   executed.ts_us += 1'000'000;
   aut.add(executed);
-  CHECK(told.size() == 2);
+  CHECK(warnings.size() == 2);
   CHECK(aut.warnings() == 2);
 }
 
 TEST_CASE("a flood of slow requests causes one warning a second, with the number of the others") {
   slow_requests aut{{15s, 5s}};
-  std::vector<std::string> told;
-  aut.on_warning([&](const std::string& text, const std::string&) { told.push_back(text); });
-  auto x = took(20'000'000, 20'000'000);
+  std::vector<std::string> warnings;
+  aut.on_warning([&](const std::string& text, const std::string&) { warnings.push_back(text); });
+  auto result = took(20'000'000, 20'000'000);
   for (auto i = 0; i < 500; ++i)
-    aut.add(x);
-  CHECK(told.size() == 1);
-  x.ts_us += 1'000'000;
-  aut.add(x);
-  REQUIRE(told.size() == 2);
-  CHECK(told[1].ends_with("; 499 more slow requests since the last warning"));
+    aut.add(result);
+  CHECK(warnings.size() == 1);
+  result.ts_us += 1'000'000;
+  aut.add(result);
+  REQUIRE(warnings.size() == 2);
+  CHECK(warnings[1].ends_with("; 499 more slow requests since the last warning"));
   CHECK(aut.warnings() == 501);
   // The machine's clock was set back.
-  x.ts_us -= 3'600'000'000;
-  aut.add(x);
-  CHECK(told.size() == 3);
+  result.ts_us -= 3'600'000'000;
+  aut.add(result);
+  CHECK(warnings.size() == 3);
 }
 
 TEST_CASE("statements are shown without their values, cut after a thousand bytes and never inside a character") {
@@ -134,8 +134,8 @@ TEST_CASE("threads may add and look at once") {
           std::terminate();
       }
     });
-  for (auto& x : threads)
-    x.join();
+  for (auto& each : threads)
+    each.join();
   CHECK(aut.warnings() == 2'000);
   CHECK(aut.slowest().front().total_us == 2'000 + 4 * 499 + 3);
   CHECK(aut.slowest().back().total_us == 2'000 + 4 * 499 + 3 - (slow_requests::capacity - 1));

@@ -22,14 +22,14 @@ struct fixture {
     : queue({requests, units * unit, names}) {}
 
   std::optional<failure> admit(const std::string& agent, uint64_t units = 1, uint32_t pid = 0) {
-    write_request x;
-    x.agent = agent;
-    x.peer.pid = pid;
-    x.statements.emplace_back();
-    x.statements[0].sql = std::string(units * unit - footprint(x), ' ');
-    auto got = queue.admit(x, some_time);
+    write_request request;
+    request.agent = agent;
+    request.peer.pid = pid;
+    request.statements.emplace_back();
+    request.statements[0].sql = std::string(units * unit - footprint(request), ' ');
+    auto got = queue.admit(request, some_time);
     if (!got.refused)
-      tickets[agent].push_back(x.ticket);
+      tickets[agent].push_back(request.ticket);
     return got.refused;
   }
 
@@ -46,17 +46,17 @@ struct fixture {
 // A request of agent "a" in `queue`, with an answer that no actor receives.
 struct waiting {
   waiting(caf::actor_system& system, write_quota& queue, clock::steady deadline, std::string id = {}) : self(system) {
-    write_request x;
-    x.agent = "a";
-    x.request_id = std::move(id);
-    got = queue.admit(x, deadline);
-    its = x.ticket;
-    its->answer_to(caf::strong_actor_ptr{self->ctrl()}, caf::make_message_id().response_id());
+    write_request request;
+    request.agent = "a";
+    request.request_id = std::move(id);
+    got = queue.admit(request, deadline);
+    held_ticket = request.ticket;
+    held_ticket->answer_to(caf::strong_actor_ptr{self->ctrl()}, caf::make_message_id().response_id());
   }
 
   caf::scoped_actor self;
   write_quota::verdict got;
-  std::shared_ptr<ticket> its;
+  std::shared_ptr<ticket> held_ticket;
 };
 
 // Where such actors live.
@@ -72,11 +72,11 @@ TEST_CASE("one agent may fill a quarter of the queue, and no more") {
   fixture f{8};
   CHECK(!f.admit("a"));
   CHECK(!f.admit("a"));
-  auto why = f.admit("a");
-  REQUIRE(why);
-  CHECK(why->code == errc::overloaded);
-  CHECK(why->outcome == outcome::not_committed);
-  CHECK(why->retry_after_ms > 0);
+  auto error = f.admit("a");
+  REQUIRE(error);
+  CHECK(error->code == errc::overloaded);
+  CHECK(error->outcome == outcome::not_committed);
+  CHECK(error->retry_after_ms > 0);
   CHECK(!f.admit("b"));
   CHECK(f.queue.queued().requests == 3);
   CHECK(f.queue.queued().bytes == 3 * unit);
@@ -141,9 +141,9 @@ TEST_CASE("an answered request makes room again, down to nothing, and only once"
   CHECK(f.queue.queued().requests == 0);
   CHECK(f.queue.queued().bytes == 0);
   CHECK(!f.admit("a"));
-  auto its = f.tickets["a"].back();
-  f.queue.release(*its);
-  f.queue.release(*its);
+  auto held_ticket = f.tickets["a"].back();
+  f.queue.release(*held_ticket);
+  f.queue.release(*held_ticket);
   CHECK(f.queue.queued().requests == 0);
   CHECK(f.queue.tickets().empty());
 }
@@ -201,35 +201,35 @@ TEST_CASE("a request that waits past its deadline is answered once, and one that
   waiting waits{p.system, queue, some_time};
   waiting runs{p.system, queue, some_time};
   waiting has_time{p.system, queue, some_time + 1h};
-  CHECK(runs.its->begin());
+  CHECK(runs.held_ticket->begin());
   CHECK(!queue.expire(some_time));
   auto next = queue.expire(some_time + write_quota::grace);
   CHECK(next);
-  CHECK(waits.its->answered());
-  CHECK(!waits.its->begin());
-  CHECK(!waits.its->finish());
-  CHECK(waits.its->reason().code == errc::deadline_exceeded);
-  CHECK(runs.its->answered());
-  CHECK(runs.its->interrupted());
-  CHECK(!has_time.its->answered());
-  auto told = [](waiting& x) {
+  CHECK(waits.held_ticket->answered());
+  CHECK(!waits.held_ticket->begin());
+  CHECK(!waits.held_ticket->finish());
+  CHECK(waits.held_ticket->reason().code == errc::deadline_exceeded);
+  CHECK(runs.held_ticket->answered());
+  CHECK(runs.held_ticket->interrupted());
+  CHECK(!has_time.held_ticket->answered());
+  auto answer_of = [](waiting& waiting) {
     failure result;
-    x.self->receive([&](caf::error& why) { result = describe(why); });
+    waiting.self->receive([&](caf::error& error) { result = describe(error); });
     return result;
   };
-  CHECK(told(waits).outcome == outcome::not_committed);
-  CHECK(told(runs).outcome == outcome::unknown);
+  CHECK(answer_of(waits).outcome == outcome::not_committed);
+  CHECK(answer_of(runs).outcome == outcome::unknown);
   CHECK(queue.expire(*next) == some_time + 1h + write_quota::grace);
 }
 
 TEST_CASE("an answer of the writer that is on time leaves nothing to be answered late") {
   place p;
   auto& queue = p.queue;
-  waiting x{p.system, queue, some_time};
-  CHECK(x.its->begin());
-  CHECK(x.its->finish());
+  waiting f{p.system, queue, some_time};
+  CHECK(f.held_ticket->begin());
+  CHECK(f.held_ticket->finish());
   queue.expire(some_time + 1h);
-  CHECK(x.self->mailbox().empty());
+  CHECK(f.self->mailbox().empty());
 }
 
 TEST_CASE("a cancelled request is answered at once while it waits, and interrupted while it runs") {
@@ -238,16 +238,16 @@ TEST_CASE("a cancelled request is answered at once while it waits, and interrupt
   waiting waits{p.system, queue, some_time, "one"};
   waiting runs{p.system, queue, some_time, "two"};
   auto anybody = [](const ticket&) { return true; };
-  CHECK(runs.its->begin());
+  CHECK(runs.held_ticket->begin());
   CHECK(!queue.cancel("three", anybody));
   CHECK(!queue.cancel("one", [](const ticket&) { return false; }));
   CHECK(queue.cancel("one", anybody));
-  CHECK(waits.its->answered());
-  CHECK(waits.its->reason().code == errc::cancelled);
+  CHECK(waits.held_ticket->answered());
+  CHECK(waits.held_ticket->reason().code == errc::cancelled);
   CHECK(queue.cancel("two", anybody));
-  CHECK(!runs.its->answered());
-  CHECK(runs.its->interrupted());
-  CHECK(runs.its->reason().code == errc::cancelled);
+  CHECK(!runs.held_ticket->answered());
+  CHECK(runs.held_ticket->interrupted());
+  CHECK(runs.held_ticket->reason().code == errc::cancelled);
 }
 
 TEST_CASE("when the broker ends, nothing waits for its own deadline") {
@@ -255,18 +255,18 @@ TEST_CASE("when the broker ends, nothing waits for its own deadline") {
   auto& queue = p.queue;
   waiting waits{p.system, queue, some_time};
   waiting runs{p.system, queue, some_time};
-  CHECK(runs.its->begin());
+  CHECK(runs.held_ticket->begin());
   auto end = some_time - 30min;
   auto first = queue.drain(end);
   CHECK(first == end + write_quota::grace);
   auto next = queue.expire(first);
-  CHECK(waits.its->reason().code == errc::unavailable);
-  CHECK(waits.its->answered());
-  CHECK(runs.its->interrupted());
-  CHECK(!runs.its->answered());
+  CHECK(waits.held_ticket->reason().code == errc::unavailable);
+  CHECK(waits.held_ticket->answered());
+  CHECK(runs.held_ticket->interrupted());
+  CHECK(!runs.held_ticket->answered());
   REQUIRE(next);
   queue.expire(*next);
-  CHECK(runs.its->answered());
+  CHECK(runs.held_ticket->answered());
 }
 
 } // namespace sluice::test::write_quota_test

@@ -34,7 +34,7 @@ TEST_CASE("shutdown commits queued requests, writes the audit, closes every file
   CHECK(written == 2);
   auto late = f.ask<write_result>(w, a_write("late", {"put t k v"}));
   f.run();
-  CHECK(why(late).outcome == outcome::not_committed);
+  CHECK(failure_of(late).outcome == outcome::not_committed);
   CHECK(f.writers == 2);
 }
 

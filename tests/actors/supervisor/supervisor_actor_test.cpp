@@ -67,7 +67,7 @@ TEST_CASE("a database that has to exist and does not is refused, and nothing is 
   f.find = [](const std::string& db) { return make_error(errc::unknown_database, "'" + db + "' does not exist"); };
   auto refused = f.find_database("a.db");
   f.run();
-  CHECK(why(refused).code == errc::unknown_database);
+  CHECK(failure_of(refused).code == errc::unknown_database);
   CHECK(f.writers == 0);
   CHECK(f.readers.empty());
   CHECK(f.prepared.empty());
@@ -93,10 +93,10 @@ TEST_CASE("a writer that cannot be made is an error of the request that needed i
   };
   auto refused = f.open("a.db");
   f.run();
-  auto told = why(refused);
-  CHECK(told.code == errc::unavailable);
-  CHECK(told.outcome == outcome::not_committed);
-  CHECK(told.retry_after_ms > 0);
+  auto refusal = failure_of(refused);
+  CHECK(refusal.code == errc::unavailable);
+  CHECK(refusal.outcome == outcome::not_committed);
+  CHECK(refusal.retry_after_ms > 0);
   CHECK(f.works("b.db"));
   f.on_spawn = [](std::string_view) {};
   auto opened = f.open("a.db");
@@ -112,8 +112,8 @@ TEST_CASE("whatever cannot be restarted at once is tried again until it can, and
   f.run();
   auto kind = GENERATE(as<std::string>{}, "writer", "reader", "cache", "audit", "deadline watch");
   auto refusals = 0;
-  f.on_spawn = [&](std::string_view x) {
-    if (x == kind && ++refusals <= 3)
+  f.on_spawn = [&](std::string_view text) {
+    if (text == kind && ++refusals <= 3)
       throw std::runtime_error("no thread can be made");
   };
   if (kind == "writer")
@@ -196,18 +196,18 @@ TEST_CASE("a deadline holds though the actor that watches for it has failed mean
   fixture f;
   f.open("a.db");
   f.run();
-  auto x = a_write("waits", {"put t k v"});
+  auto request = a_write("waits", {"put t k v"});
   auto deadline = f.time.now() + 1s;
-  REQUIRE(f.actors->context("a.db").route()->queue->admit(x, deadline).expire_at);
+  REQUIRE(f.actors->context("a.db").route()->queue->admit(request, deadline).expire_at);
   caf::scoped_actor caller{f.sys};
-  x.ticket->answer_to(caf::strong_actor_ptr{caller->ctrl()}, caf::make_message_id().response_id());
+  request.ticket->answer_to(caf::strong_actor_ptr{caller->ctrl()}, caf::make_message_id().response_id());
   watch_deadline(*f.actors, f.time, "a.db", deadline);
   f.kill(f.actors->deadlines());
   CHECK(f.actors->restarts == 1);
   f.advance(900ms);
-  CHECK(!x.ticket->answered());
+  CHECK(!request.ticket->answered());
   f.advance(300ms);
-  CHECK(x.ticket->answered());
+  CHECK(request.ticket->answered());
 }
 
 TEST_CASE("a restarted audit looks at every open database again") {
@@ -244,7 +244,7 @@ TEST_CASE("five restarts within ten seconds are the limit: one more failure quar
   CHECK(waiting->has_value());
   auto refused = f.read("a.db", "refused", "q");
   f.run();
-  CHECK(why(refused).code == errc::unavailable);
+  CHECK(failure_of(refused).code == errc::unavailable);
   CHECK(!f.actors->context("b.db").status(f.time).quarantined);
   CHECK(f.works("b.db"));
   f.advance(1min);
@@ -276,9 +276,9 @@ TEST_CASE("reads that wait for a reader when the last one's failure is one too m
     waiting.push_back(f.read("a.db", std::to_string(i), "q" + std::to_string(i)));
   f.run();
   CHECK(f.actors->context("a.db").status(f.time).quarantined);
-  for (const auto& x : waiting) {
-    REQUIRE(x->has_value());
-    CHECK(!ok(x));
+  for (const auto& each : waiting) {
+    REQUIRE(each->has_value());
+    CHECK(!ok(each));
   }
 }
 

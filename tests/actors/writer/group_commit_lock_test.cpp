@@ -44,13 +44,13 @@ TEST_CASE("the writer waits for a lock until the deadline, and busy has the numb
   b.send("a", "put t 1 x");
   while (b.retry_due)
     b.retry();
-  auto why = b.why("a");
-  CHECK(why.code == errc::busy);
-  CHECK(why.outcome == outcome::not_committed);
-  CHECK(why.attempts == b.disk.begins);
-  CHECK((why.waited_ms >= 30'000 && why.waited_ms <= 30'002));
-  CHECK_THAT(why.message, Catch::Contains("begin refused; asked"));
-  CHECK(!why.request_id.empty());
+  auto error = b.failure_of("a");
+  CHECK(error.code == errc::busy);
+  CHECK(error.outcome == outcome::not_committed);
+  CHECK(error.attempts == b.disk.begins);
+  CHECK((error.waited_ms >= 30'000 && error.waited_ms <= 30'002));
+  CHECK_THAT(error.message, Catch::Contains("begin refused; asked"));
+  CHECK(!error.request_id.empty());
   CHECK(b.records.at(0).status == "busy");
   CHECK(b.context.retries().snapshot(b.time).failures == 1);
   // After three pauses that grow they stay as they are.
@@ -94,7 +94,7 @@ TEST_CASE("a request that arrives during the pause has a deadline of its own") {
   b.send("late", "put t 2 x");
   while (b.retry_due && !b.answered("early"))
     b.retry();
-  CHECK(b.why("early").code == errc::busy);
+  CHECK(b.failure_of("early").code == errc::busy);
   CHECK(!b.answered("late"));
   REQUIRE(b.retry_due);
   while (b.retry_due)
@@ -114,9 +114,9 @@ TEST_CASE("no request waits for a lock past the deadline") {
   REQUIRE(b.pauses.size() == 1);
   CHECK(b.pauses[0] <= 31ms);
   b.retry();
-  CHECK(b.why("hasty").code == errc::busy);
-  CHECK(b.why("hasty").attempts == 2);
-  CHECK(b.why("hasty").waited_ms <= 31);
+  CHECK(b.failure_of("hasty").code == errc::busy);
+  CHECK(b.failure_of("hasty").attempts == 2);
+  CHECK(b.failure_of("hasty").waited_ms <= 31);
   CHECK(!b.answered("patient"));
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("a request whose deadline passed in the pause is not executed when the
   b.send("patient", "put t 2 x");
   b.retry();
   b.end_group();
-  CHECK(b.why("hasty").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("hasty").code == errc::deadline_exceeded);
   CHECK(b.applied() == agents{"patient"});
 }
 
@@ -139,7 +139,7 @@ TEST_CASE("with no retries allowed the first refusal is the answer") {
   group_fixture b{settings};
   b.disk.begin_errors = busy(1);
   b.send("a", "put t 1 x");
-  CHECK(b.why("a").attempts == 1);
+  CHECK(b.failure_of("a").attempts == 1);
   CHECK(!b.retry_due);
   b.send("b", "put t 1 x");
   b.end_group();
@@ -152,8 +152,8 @@ TEST_CASE("an error other than a refused lock ends the wait of all requests") {
   b.send("a", "put t 1 x");
   b.send("b", "put t 1 x");
   b.retry();
-  CHECK(b.why("a").code == errc::io_error);
-  CHECK(b.why("b").code == errc::io_error);
+  CHECK(b.failure_of("a").code == errc::io_error);
+  CHECK(b.failure_of("b").code == errc::io_error);
   CHECK(!b.retry_due);
 }
 
@@ -163,7 +163,7 @@ TEST_CASE("a lock that is taken while a lost transaction begins again is waited 
   b.send("b", "put t 2 x");
   b.disk.begin_errors = busy(1);
   b.send("culprit", "lose");
-  CHECK(b.why("culprit").code == errc::io_error);
+  CHECK(b.failure_of("culprit").code == errc::io_error);
   CHECK(!b.answered("a"));
   REQUIRE(b.retry_due);
   b.send("c", "put t 3 x");
@@ -188,7 +188,7 @@ TEST_CASE("a lock that is taken between the halves of a failed COMMIT delays the
   b.end_group();
   CHECK(b.applied() == agents{"0", "1", "3"});
   CHECK(b.answers.size() == 4);
-  CHECK(b.why("2").code == errc::io_error);
+  CHECK(b.failure_of("2").code == errc::io_error);
   for (const auto& record : b.disk.commits)
     for (const auto& agent : record.agents)
       CHECK(b.seq_of(agent) == record.seq);

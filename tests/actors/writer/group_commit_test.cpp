@@ -47,9 +47,9 @@ TEST_CASE("a failing request fails alone and its neighbours commit") {
   b.end_group();
   CHECK(b.applied() == agents{"a", "c"});
   CHECK(b.disk.durable.tables["t"].count("2") == 0);
-  CHECK(b.why("bad").code == errc::constraint);
-  CHECK(b.why("bad").outcome == outcome::not_committed);
-  CHECK(!b.why("bad").request_id.empty());
+  CHECK(b.failure_of("bad").code == errc::constraint);
+  CHECK(b.failure_of("bad").outcome == outcome::not_committed);
+  CHECK(!b.failure_of("bad").request_id.empty());
   CHECK(b.disk.executions["a"] == 1);
 }
 
@@ -86,7 +86,7 @@ TEST_CASE("several culprits each fail once, and everyone else commits") {
   b.end_group();
   CHECK(b.applied() == agents{"0", "2", "3", "5", "6", "8"});
   for (auto* agent : {"1", "4", "7"}) {
-    CHECK(b.why(agent).code == errc::io_error);
+    CHECK(b.failure_of(agent).code == errc::io_error);
     CHECK(b.disk.executions[agent] == 1);
   }
 }
@@ -100,8 +100,8 @@ TEST_CASE("a culprit's outcome does not depend on neighbours that ran past their
   slow.deadline = 1s;
   b.send(slow);
   b.end_group();
-  CHECK(b.why("hasty").code == errc::deadline_exceeded);
-  CHECK(b.why("hasty").outcome == outcome::not_committed);
+  CHECK(b.failure_of("hasty").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("hasty").outcome == outcome::not_committed);
   CHECK(b.applied().empty());
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("a COMMIT that fails for good isolates its culprits by halving") {
     if (!poisonous)
       expected.push_back(agent);
     else
-      CHECK(b.why(agent).outcome == outcome::not_committed);
+      CHECK(b.failure_of(agent).outcome == outcome::not_committed);
   }
   CHECK(b.applied() == expected);
   for (const auto& record : b.disk.commits)
@@ -138,7 +138,7 @@ TEST_CASE("a COMMIT that fails once fails no request but a lone one") {
     b.send("b", "put t 2 x");
   b.end_group();
   if (alone) {
-    CHECK(b.why("a").code == errc::disk_full);
+    CHECK(b.failure_of("a").code == errc::disk_full);
     CHECK(b.applied().empty());
   } else {
     CHECK(b.applied() == agents{"a", "b"});
@@ -177,8 +177,8 @@ TEST_CASE("a COMMIT that cannot be read back leaves the outcome unknown, and a r
   b.send("a", "put t 1 x", "k");
   b.send("failed", "fail");
   b.end_group();
-  CHECK(b.why("a").outcome == outcome::unknown);
-  CHECK(b.why("failed").outcome == outcome::not_committed);
+  CHECK(b.failure_of("a").outcome == outcome::unknown);
+  CHECK(b.failure_of("failed").outcome == outcome::not_committed);
   b.send("again", "put t 1 x", "k");
   b.end_group();
   REQUIRE(b.committed("again"));
@@ -194,7 +194,7 @@ TEST_CASE("a commit that turns up after its outcome was unknown makes every answ
   b.disk.commit_fates = {failed_commit::unreadable_and_undone};
   b.send("lost", "put t 2 x");
   b.end_group();
-  REQUIRE(b.why("lost").outcome == outcome::unknown);
+  REQUIRE(b.failure_of("lost").outcome == outcome::unknown);
   auto version = b.context.versions().now();
   // As a recovery of the log does.
   b.disk.last_seq += turns_up ? 1 : 0;
@@ -231,8 +231,8 @@ TEST_CASE("a key with another payload is a mismatch, in the same group and later
   b.end_group();
   b.send("later", "put t 1 y", "k");
   b.end_group();
-  CHECK(b.why("same group").code == errc::payload_mismatch);
-  CHECK(b.why("later").code == errc::payload_mismatch);
+  CHECK(b.failure_of("same group").code == errc::payload_mismatch);
+  CHECK(b.failure_of("later").code == errc::payload_mismatch);
   CHECK(b.applied() == agents{"first"});
 }
 
@@ -293,7 +293,7 @@ TEST_CASE("a request whose key cannot be stored leaves nothing behind and fails 
   b.end_group();
   CHECK(b.applied() == agents{"a", "c"});
   CHECK(b.disk.durable.tables["t"].count("2") == 0);
-  CHECK(b.why("forgetful").code == errc::io_error);
+  CHECK(b.failure_of("forgetful").code == errc::io_error);
 }
 
 TEST_CASE("a request past its deadline is refused before it is executed") {
@@ -310,9 +310,9 @@ TEST_CASE("a request past its deadline is refused before it is executed") {
   default_passed.received = b.time.now() - 30s;
   b.send(default_passed);
   b.end_group();
-  CHECK(b.why("late").code == errc::deadline_exceeded);
-  CHECK(b.why("late").outcome == outcome::not_committed);
-  CHECK(b.why("default passed").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("late").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("late").outcome == outcome::not_committed);
+  CHECK(b.failure_of("default passed").code == errc::deadline_exceeded);
   CHECK(b.committed("in time"));
   CHECK(b.disk.executions["late"] == 0);
 }
@@ -321,7 +321,7 @@ TEST_CASE("a database that cannot be opened fails every request with its reason"
   group_fixture b;
   b.disk.begin_errors = {errc::corrupt};
   b.send("a", "put t 1 x");
-  CHECK(b.why("a").code == errc::corrupt);
+  CHECK(b.failure_of("a").code == errc::corrupt);
   CHECK(b.context.retries().snapshot(b.time).lock_errors == 0);
   b.send("b", "put t 1 x");
   b.end_group();

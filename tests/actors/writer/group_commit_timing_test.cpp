@@ -68,12 +68,12 @@ TEST_CASE("the parts of the time of writes are counted by database") {
   b.send_after(0ms, "b", "put t 1 x");
   b.end_group();
   auto& x = b.context.timings();
-  CHECK(x.queue.look().sum == 5ms);
-  CHECK(x.queue.look().count() == 2);
-  CHECK(x.execution.look().sum == 20ms);
-  CHECK(x.execution.look().count() == 2);
-  CHECK(x.commit.look().sum == 30ms);
-  CHECK(x.commit.look().count() == 1);
+  CHECK(x.queue.read().sum == 5ms);
+  CHECK(x.queue.read().count() == 2);
+  CHECK(x.execution.read().sum == 20ms);
+  CHECK(x.execution.read().count() == 2);
+  CHECK(x.commit.read().sum == 30ms);
+  CHECK(x.commit.read().count() == 1);
 }
 
 TEST_CASE("the wait for an external process's lock does not count as a wait in the queue") {
@@ -143,7 +143,7 @@ TEST_CASE("a request that gives up on the lock has waited for nothing else") {
   b.send_after(3ms, "a", "put t 1 x");
   while (b.retry_due && !b.answered("a"))
     b.retry();
-  REQUIRE(b.why("a").code == errc::busy);
+  REQUIRE(b.failure_of("a").code == errc::busy);
   auto a = b.timing("a");
   CHECK(a.status == "busy");
   CHECK(a.queue_us == 3'000);
@@ -154,20 +154,20 @@ TEST_CASE("a request that gives up on the lock has waited for nothing else") {
 
 TEST_CASE("a request refused because its deadline passed in the queue is reported as slow") {
   fixture b;
-  std::vector<std::string> told;
-  b.slow.on_warning([&](const std::string& text, const std::string&) { told.push_back(text); });
+  std::vector<std::string> warnings;
+  b.slow.on_warning([&](const std::string& text, const std::string&) { warnings.push_back(text); });
   auto x = a_write("late", {"put t 1 x"});
   x.deadline = 20s;
   x.received = b.time.now() - 21s;
   b.send(x);
   b.end_group();
-  CHECK(b.why("late").code == errc::deadline_exceeded);
+  CHECK(b.failure_of("late").code == errc::deadline_exceeded);
   auto late = b.timing("late");
   CHECK(late.status == "deadline_exceeded");
   CHECK(late.queue_us == 21'000'000);
   CHECK(late.execute_us == 0);
-  REQUIRE(told.size() == 1);
-  CHECK(told[0].find("slow write by late on app.db: 21.0 s in all, 21.0 s in the queue") == 0);
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("slow write by late on app.db: 21.0 s in all, 21.0 s in the queue") == 0);
 }
 
 TEST_CASE("a long execution is warned about when it ends, well or not") {
@@ -187,7 +187,7 @@ TEST_CASE("ordinary requests leave no trace but in the counts") {
   b.send("a", "put t 1 x");
   b.end_group();
   CHECK(b.slow.slowest().empty());
-  CHECK(b.context.timings().execution.look().count() == 1);
+  CHECK(b.context.timings().execution.read().count() == 1);
 }
 
 TEST_CASE("a request that ran again has the time of its last run") {

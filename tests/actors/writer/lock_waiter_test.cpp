@@ -17,10 +17,10 @@ retry_policy without_jitter() {
 }
 
 failure refusal(std::string message = "locked") {
-  failure why;
-  why.code = errc::busy;
-  why.message = std::move(message);
-  return why;
+  failure error;
+  error.code = errc::busy;
+  error.message = std::move(message);
+  return error;
 }
 
 // A waiter and one request that waits from `start` on for the given time at most.
@@ -82,11 +82,11 @@ TEST_CASE("a request whose deadline has passed gives up, and the others go on wa
   lock_wait* both[] = {&f.request, &patient};
   CHECK(f.waiter.refused(refusal(), both, start + 30ms) == std::vector{&f.request});
   CHECK(f.waiter.is_pausing());
-  auto why = f.waiter.error_of(f.request, start, start + 30ms);
-  CHECK(why.code == errc::busy);
-  CHECK(why.attempts == 1);
-  CHECK(why.waited_ms == 30);
-  CHECK(why.message == "locked; asked 1 times in 30 ms");
+  auto error = f.waiter.error_of(f.request, start, start + 30ms);
+  CHECK(error.code == errc::busy);
+  CHECK(error.attempts == 1);
+  CHECK(error.waited_ms == 30);
+  CHECK(error.message == "locked; asked 1 times in 30 ms");
 }
 
 TEST_CASE("without retries every request gives up at the first refusal, and there is no pause", "[lock_waiter]") {
@@ -105,9 +105,9 @@ TEST_CASE("the error of a request has the message of the last refusal, with the 
   auto other = refusal("no descriptor is free");
   other.code = errc::unavailable;
   f.waiter.refused(other, waiting, start + 1s);
-  auto why = f.waiter.error_of(f.request, start, start + 2s);
-  CHECK(why.code == errc::busy);
-  CHECK(why.message == "no descriptor is free; asked 2 times in 2000 ms");
+  auto error = f.waiter.error_of(f.request, start, start + 2s);
+  CHECK(error.code == errc::busy);
+  CHECK(error.message == "no descriptor is free; asked 2 times in 2000 ms");
 }
 
 TEST_CASE("a request is locked out from its arrival on, as long as the lock is not got", "[lock_waiter]") {

@@ -20,7 +20,7 @@ TEST_CASE("the writer commits once for everything in its mailbox, and later requ
   f.run();
   CHECK(ok(a));
   CHECK(ok(c));
-  CHECK(why(b).code == errc::constraint);
+  CHECK(failure_of(b).code == errc::constraint);
   REQUIRE(f.disk.commits.size() == 2);
   CHECK(f.disk.commits[0].agents == agents{"a", "c"});
   CHECK((**late)->commit_seq == 2);
@@ -144,9 +144,9 @@ TEST_CASE("a killed writer leaves no request without an answer, and nothing half
   for (const auto& x : waiting) {
     REQUIRE(x->has_value());
     if (!ok(x)) {
-      CHECK(why(x).code == errc::unavailable);
-      CHECK(why(x).outcome == outcome::not_committed);
-      CHECK(why(x).retry_after_ms > 0);
+      CHECK(failure_of(x).code == errc::unavailable);
+      CHECK(failure_of(x).outcome == outcome::not_committed);
+      CHECK(failure_of(x).retry_after_ms > 0);
     }
   }
   auto answered_ok = std::count_if(waiting.begin(), waiting.end(), [](const auto& x) { return ok(x); });
@@ -162,8 +162,8 @@ TEST_CASE("a writer that throws before COMMIT refuses everything it held") {
   auto c = f.write("c", "put t 2 x");
   f.run();
   for (const auto& x : {a, b, c}) {
-    CHECK(why(x).code == errc::unavailable);
-    CHECK(why(x).outcome == outcome::not_committed);
+    CHECK(failure_of(x).code == errc::unavailable);
+    CHECK(failure_of(x).outcome == outcome::not_committed);
   }
   CHECK(f.disk.durable.applied.empty());
 }
@@ -177,9 +177,9 @@ TEST_CASE("a writer that throws inside COMMIT leaves the outcome unknown to ever
   auto repeat = f.write("repeat", "put t 1 x", "k");
   auto failed = f.write("failed", "fail");
   f.run();
-  CHECK(why(a).outcome == outcome::unknown);
-  CHECK(why(repeat).outcome == outcome::unknown);
-  CHECK(why(failed).outcome == outcome::not_committed);
+  CHECK(failure_of(a).outcome == outcome::unknown);
+  CHECK(failure_of(repeat).outcome == outcome::unknown);
+  CHECK(failure_of(failed).outcome == outcome::not_committed);
   CHECK(!f.context.versions().committing());
 }
 
@@ -211,8 +211,8 @@ TEST_CASE("a request that gives up on the lock is answered while others go on wa
   auto late = f.write("late", "put t 2 x");
   f.run();
   f.advance(520ms);
-  CHECK(why(early).code == errc::busy);
-  CHECK(why(early).attempts == 4);
+  CHECK(failure_of(early).code == errc::busy);
+  CHECK(failure_of(early).attempts == 4);
   CHECK(!late->has_value());
   f.disk.on_begin = [] { return std::nullopt; };
   f.advance(3s);
@@ -306,8 +306,8 @@ TEST_CASE("closing commits queued requests, truncates the WAL and closes the fil
   CHECK(ok(a));
   CHECK(ok(b));
   CHECK(ok(closed));
-  CHECK(why(late).code == errc::unavailable);
-  CHECK(why(late).outcome == outcome::not_committed);
+  CHECK(failure_of(late).code == errc::unavailable);
+  CHECK(failure_of(late).outcome == outcome::not_committed);
   CHECK(f.disk.durable.applied == agents{"a", "b"});
   CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate});
   CHECK(f.disk.open_stores == 0);
@@ -323,7 +323,7 @@ TEST_CASE("closing while an external process holds the lock still answers the re
   f.run();
   CHECK(ok(closed));
   REQUIRE(a->has_value());
-  CHECK(why(a).outcome == outcome::not_committed);
+  CHECK(failure_of(a).outcome == outcome::not_committed);
   CHECK(f.disk.open_stores == 0);
 }
 

@@ -81,9 +81,9 @@ TEST_CASE("a write that was given up while it waited is not executed, and makes 
   auto given_up = x.ticket;
   caf::scoped_actor client{f.sys};
   given_up->answer_to(caf::strong_actor_ptr{client->ctrl()}, caf::make_message_id().response_id());
-  failure why;
-  why.code = errc::cancelled;
-  CHECK(given_up->give_up(why));
+  failure error;
+  error.code = errc::cancelled;
+  CHECK(given_up->give_up(error));
   f.write(std::move(x));
   f.run();
   CHECK(f.disk.executions.count("a") == 0);

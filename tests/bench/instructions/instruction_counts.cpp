@@ -29,10 +29,10 @@ constexpr const char* select_one = "SELECT body FROM items WHERE id = ?";
 constexpr int64_t rows = 100;
 const std::string body(90, 'x');
 
-template <class T> T must(caf::expected<T> x) {
-  if (!x)
-    throw std::runtime_error{describe(x.error()).message};
-  return std::move(*x);
+template <class T> T must(caf::expected<T> result) {
+  if (!result)
+    throw std::runtime_error{describe(result.error()).message};
+  return std::move(*result);
 }
 
 class bench_broker {
@@ -147,7 +147,7 @@ int main(int argc, char** argv) {
   try {
     paths.at(argv[1])(std::atoi(argv[2]));
     return 0;
-  } catch (const std::exception& why) {
-    return std::fprintf(stderr, "instruction_counts: %s\n", why.what()), 1;
+  } catch (const std::exception& error) {
+    return std::fprintf(stderr, "instruction_counts: %s\n", error.what()), 1;
   }
 }

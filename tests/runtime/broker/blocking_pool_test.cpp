@@ -32,8 +32,8 @@ struct fixture {
     : pool(std::make_shared<blocking_pool>(sys, std::move(settings))) {}
 
   ~fixture() {
-    for (auto& x : spawned)
-      caf::anon_send_exit(x, caf::exit_reason::kill);
+    for (auto& each : spawned)
+      caf::anon_send_exit(each, caf::exit_reason::kill);
     spawned.clear();
     pool->stop();
   }
@@ -49,9 +49,9 @@ struct fixture {
 };
 
 blocking_pool_settings small(size_t threads) {
-  blocking_pool_settings x;
-  x.threads = threads;
-  return x;
+  blocking_pool_settings result;
+  result.threads = threads;
+  return result;
 }
 
 // Makes threads until its limit is reached.
@@ -60,22 +60,22 @@ struct thread_limit {
   std::atomic<int> refusals{0};
 
   blocking_pool_settings settings(size_t threads) {
-    auto x = small(threads);
-    x.make_thread = [this](std::function<void()> work) {
+    auto result = small(threads);
+    result.make_thread = [this](std::function<void()> work) {
       if (is_reached) {
         ++refusals;
         throw std::system_error{std::make_error_code(std::errc::resource_unavailable_try_again)};
       }
       return std::thread{std::move(work)};
     };
-    return x;
+    return result;
   }
 };
 
-template <class T> T value_of(std::future<T> x) {
-  if (x.wait_for(1min) != std::future_status::ready)
+template <class T> T value_of(std::future<T> future) {
+  if (future.wait_for(1min) != std::future_status::ready)
     FAIL("not within a minute");
-  return x.get();
+  return future.get();
 }
 
 // Blocks the actors that come to it, until it is opened.
@@ -129,8 +129,8 @@ TEST_CASE("an actor of the pool runs there, whoever the sender is: a thread, ano
   caf::anon_send(aut, work_atom{}, 0);
   f.sys.spawn([aut](caf::event_based_actor* self) { self->send(aut, work_atom{}, 1); });
   caf::anon_send(aut, put_atom{}, 2);
-  for (auto& x : ran_in) {
-    auto id = value_of(x.get_future());
+  for (auto& each : ran_in) {
+    auto id = value_of(each.get_future());
     std::lock_guard guard{mutex};
     CHECK(pool_threads.count(id) == 1);
   }
@@ -157,11 +157,11 @@ TEST_CASE("messages are handled once and in the order of their sender, whatever 
   for (int s = 0; s < senders; ++s)
     threads.emplace_back([&, s] {
       for (int n = 0; n < messages; ++n)
-        for (const auto& x : aut)
-          caf::anon_send(x, work_atom{}, s * messages + n);
+        for (const auto& item : aut)
+          caf::anon_send(item, work_atom{}, s * messages + n);
     });
-  for (auto& x : threads)
-    x.join();
+  for (auto& each : threads)
+    each.join();
   done.wait();
   CHECK(out_of_order == 0);
   // One may look whether writers have become long ones.

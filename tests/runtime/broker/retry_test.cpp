@@ -27,15 +27,15 @@ struct fixture {
   retry_policy policy{3, 100ms, 2.0, 2'000ms, 0};
 
   retry_options options() {
-    retry_options x;
-    x.time = &time;
-    x.sleep = [this](milliseconds pause) {
+    retry_options result;
+    result.time = &time;
+    result.sleep = [this](milliseconds pause) {
       pauses.push_back(pause);
       time.advance(pause);
     };
-    x.seed = 7;
-    x.counters = &counters;
-    return x;
+    result.seed = 7;
+    result.counters = &counters;
+    return result;
   }
 
   bool free_after(uint64_t refusals) {
@@ -78,13 +78,13 @@ TEST_CASE("a call that finds a lock is made again after growing pauses until it 
   REQUIRE(result);
   CHECK(f.calls == 4);
   CHECK(f.pauses == std::vector{100ms, 200ms, 400ms});
-  auto x = f.status();
-  CHECK(x.lock_errors == 3);
-  CHECK(x.retries == 3);
-  CHECK(x.successes_after_retry == 1);
-  CHECK(x.failures == 0);
-  CHECK(x.total_wait_ms == 700);
-  CHECK(x.error_rate_5m == Approx(0.75));
+  auto status = f.status();
+  CHECK(status.lock_errors == 3);
+  CHECK(status.retries == 3);
+  CHECK(status.successes_after_retry == 1);
+  CHECK(status.failures == 0);
+  CHECK(status.total_wait_ms == 700);
+  CHECK(status.error_rate_5m == Approx(0.75));
 }
 
 TEST_CASE("a lock that outlasts the tries is busy, with how often and how long") {
@@ -92,11 +92,11 @@ TEST_CASE("a lock that outlasts the tries is busy, with how often and how long")
   f.each_takes = 500ms;
   auto result = retry(f.policy, f.refused_times(100), f.options());
   REQUIRE_FALSE(result);
-  auto why = describe(result.error());
-  CHECK(why.code == errc::busy);
-  CHECK(why.message == "somebody has it");
-  CHECK(why.attempts == 4);
-  CHECK(why.waited_ms == 2'700);
+  auto error = describe(result.error());
+  CHECK(error.code == errc::busy);
+  CHECK(error.message == "somebody has it");
+  CHECK(error.attempts == 4);
+  CHECK(error.waited_ms == 2'700);
   CHECK(f.calls == 4);
   CHECK(f.status().failures == 1);
   CHECK(f.status().retries == 3);
@@ -180,9 +180,9 @@ TEST_CASE("the same seed gives the same pauses, another one others") {
   auto pauses_of = [](uint64_t seed) {
     fixture f;
     f.policy.jitter = 0.25;
-    auto x = f.options();
-    x.seed = seed;
-    static_cast<void>(retry(f.policy, f.refused_times(100), x));
+    auto result = f.options();
+    result.seed = seed;
+    static_cast<void>(retry(f.policy, f.refused_times(100), result));
     return f.pauses;
   };
   CHECK(pauses_of(1) == pauses_of(1));

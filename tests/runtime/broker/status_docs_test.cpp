@@ -28,21 +28,21 @@ std::string row_of(const std::string& page, const std::string& member) {
 }
 
 json whole_status() {
-  store_status x;
-  x.broker.databases.emplace_back().name = "app.db";
-  x.broker.buffer.tables.emplace_back();
-  x.broker.running.emplace_back().operation = "cursor";
-  x.broker.slow.emplace_back();
-  return as_json(x);
+  store_status status;
+  status.broker.databases.emplace_back().name = "app.db";
+  status.broker.buffer.tables.emplace_back();
+  status.broker.running.emplace_back().operation = "cursor";
+  status.broker.slow.emplace_back();
+  return as_json(status);
 }
 
 // Each name in `x`, and in what is inside of it.
-void collect_names(const json& x, std::vector<std::string>& to) {
-  if (x.is_array() && !x.empty())
-    return collect_names(x.front(), to);
-  if (!x.is_object())
+void collect_names(const json& document, std::vector<std::string>& to) {
+  if (document.is_array() && !document.empty())
+    return collect_names(document.front(), to);
+  if (!document.is_object())
     return;
-  for (const auto& [name, content] : x.items()) {
+  for (const auto& [name, content] : document.items()) {
     to.push_back(name);
     // Described once, in the row `retry`.
     if (name != "retry")

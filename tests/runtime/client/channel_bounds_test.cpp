@@ -11,18 +11,18 @@ using fixture = channel_fixture;
 
 namespace {
 
-json result_of(const channel::call& x) { return json::parse(x.answer).at("result"); }
+json result_of(const channel::call& call) { return json::parse(call.answer).at("result"); }
 
 } // namespace
 
 TEST_CASE("requests of any size are sent, and the ones behind them too") {
   fixture r;
   fake_leader leader{r.path, echo};
-  auto x = r.open();
+  auto result = r.open();
   for (auto size : std::vector<size_t>{600'000, 1'500'000, 10, 550'000, 1'100'000, 10}) {
     auto text = json(std::string(size, 'x')).dump();
     channel::call call;
-    x->ask(call, "ping", text, in(2min));
+    result->ask(call, "ping", text, in(2min));
     REQUIRE(call.became == fate::answered);
     CHECK(result_of(call).get_ref<const std::string&>().size() == size);
   }
@@ -31,16 +31,16 @@ TEST_CASE("requests of any size are sent, and the ones behind them too") {
 TEST_CASE("posted requests go out whatever they add up to") {
   fixture r;
   fake_leader leader{r.path, echo};
-  auto x = r.open();
+  auto result = r.open();
   auto text = json(std::string(2'000, 'x')).dump();
   std::vector<channel::call> calls(900);
   for (auto& call : calls)
-    REQUIRE(x->post(call, "ping", text));
+    REQUIRE(result->post(call, "ping", text));
   for (size_t completed = 0; completed < calls.size();)
-    completed += x->await_posted(in(2min)).size();
+    completed += result->await_posted(in(2min)).size();
   CHECK(std::all_of(calls.begin(), calls.end(), [](const auto& call) { return call.became == fate::answered; }));
   channel::call last;
-  x->ask(last, "ping", "1", in(2min));
+  result->ask(last, "ping", "1", in(2min));
   CHECK(last.became == fate::answered);
 }
 
@@ -55,25 +55,25 @@ TEST_CASE("a leader that sends nothing, not even an answer to a ping, is reporte
                          unanswered = request;
                      }};
   std::atomic<int> warnings = 0;
-  auto x = r.open({.after = 50ms, .ends_calls = true, .warn = [&](std::string_view text) {
-                     ++warnings;
-                     CHECK_THAT(std::string{text}, Catch::Contains(std::to_string(getpid())));
-                   }});
+  auto result = r.open({.after = 50ms, .ends_calls = true, .warn = [&](std::string_view text) {
+                          ++warnings;
+                          CHECK_THAT(std::string{text}, Catch::Contains(std::to_string(getpid())));
+                        }});
   channel::call call;
   auto start = std::chrono::steady_clock::now();
-  x->ask(call, "slow", "1", start + 10min);
+  result->ask(call, "slow", "1", start + 10min);
   CHECK(std::chrono::steady_clock::now() < start + 5min);
   CHECK(call.became == fate::pending);
   CHECK(call.sent);
   CHECK(warnings == 1);
-  REQUIRE(x->silence());
+  REQUIRE(result->silence());
   leader.await_requests(2);
   CHECK(leader.requests()[1].at("method") == "ping");
   // A word from it, and it counts as there again.
   wakes = true;
-  x->ask(call, "ping", "2", in(2min));
+  result->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::answered);
-  CHECK_FALSE(x->silence());
+  CHECK_FALSE(result->silence());
 }
 
 TEST_CASE("a leader that answers pings is slow, and not silent") {
@@ -87,9 +87,9 @@ TEST_CASE("a leader that answers pings is slow, and not silent") {
                        from.answer(request, "pong");
                        from.answer(slow, "at last");
                      }};
-  auto x = r.open({.after = 1min, .ends_calls = true});
+  auto result = r.open({.after = 1min, .ends_calls = true});
   channel::call call;
-  x->ask(call, "slow", "1", in(2min));
+  result->ask(call, "slow", "1", in(2min));
   REQUIRE(call.became == fate::answered);
   CHECK(result_of(call) == "at last");
 }

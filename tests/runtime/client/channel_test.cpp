@@ -35,18 +35,18 @@ template <class Work> auto start_waiting(Work work) {
   return result;
 }
 
-json result_of(const channel::call& x) { return json::parse(x.answer).at("result"); }
+json result_of(const channel::call& call) { return json::parse(call.answer).at("result"); }
 
 } // namespace
 
 TEST_CASE("a request and the greeting go out together, and the greeting once") {
   fixture r;
   fake_leader leader{r.path, echo};
-  auto x = r.open();
+  auto result = r.open();
   CHECK(leader.greetings() == 0);
   for (auto i = 0; i < 3; ++i) {
     channel::call call;
-    x->ask(call, "ping", std::to_string(i), in(2min));
+    result->ask(call, "ping", std::to_string(i), in(2min));
     REQUIRE(call.became == fate::answered);
     CHECK(call.sent);
     CHECK(result_of(call) == i);
@@ -65,11 +65,11 @@ TEST_CASE("answers in any order reach their callers, over one connection") {
                        if (held.size() < 3 && request.at("params") != "last")
                          return;
                        std::shuffle(held.begin(), held.end(), random);
-                       for (const auto& x : held)
-                         from.answer(x, x.at("params"));
+                       for (const auto& each : held)
+                         from.answer(each, each.at("params"));
                        held.clear();
                      }};
-  auto x = r.open();
+  auto result = r.open();
   std::atomic<int> right = 0;
   std::atomic<int> running = 8;
   std::vector<std::thread> threads;
@@ -78,13 +78,13 @@ TEST_CASE("answers in any order reach their callers, over one connection") {
       for (auto i = 0; i < 1'000; ++i) {
         channel::call call;
         auto question = t * 1'000 + i;
-        x->ask(call, "ping", std::to_string(question), in(2min));
+        result->ask(call, "ping", std::to_string(question), in(2min));
         right += call.became == fate::answered && result_of(call) == question;
       }
       // With fewer than three threads left their requests would be held for ever.
       for (--running; running > 0;) {
         channel::call call;
-        x->ask(call, "ping", "\"last\"", in(2min));
+        result->ask(call, "ping", "\"last\"", in(2min));
       }
     });
   for (auto& thread : threads)
@@ -96,22 +96,22 @@ TEST_CASE("answers in any order reach their callers, over one connection") {
 TEST_CASE("a posted call is returned to the thread that awaits it, whichever thread reads") {
   fixture r;
   fake_leader leader{r.path, echo};
-  auto x = r.open();
+  auto result = r.open();
   std::vector<channel::call> calls(500);
   std::atomic<bool> over = false;
   std::thread blocking{[&] {
     while (!over) {
       channel::call call;
-      x->ask(call, "ping", "1", in(2min));
+      result->ask(call, "ping", "1", in(2min));
     }
   }};
   std::thread posting{[&] {
     for (size_t i = 0; i < calls.size(); ++i)
-      x->post(calls[i], "ping", std::to_string(i));
+      result->post(calls[i], "ping", std::to_string(i));
   }};
   size_t completed = 0;
   while (completed < calls.size())
-    for (auto* call : x->await_posted(in(2min))) {
+    for (auto* call : result->await_posted(in(2min))) {
       ++completed;
       CHECK(result_of(*call) == call - calls.data());
     }
@@ -123,30 +123,30 @@ TEST_CASE("a posted call is returned to the thread that awaits it, whichever thr
 TEST_CASE("a wait for posted calls ends when it is poked") {
   fixture r;
   fake_leader leader{r.path, [](const json&, fake_connection&) {}};
-  auto x = r.open();
-  auto await_posted = [&] { return x->await_posted(in(2min)).size(); };
+  auto result = r.open();
+  auto await_posted = [&] { return result->await_posted(in(2min)).size(); };
   auto begun = std::chrono::steady_clock::now();
   channel::call call;
-  REQUIRE(x->post(call, "ping", "1"));
+  REQUIRE(result->post(call, "ping", "1"));
   SECTION("before it begins") {
-    x->poke();
+    result->poke();
     CHECK(await_posted() == 0);
   }
   SECTION("while it reads") {
     auto waiting = start_waiting(await_posted);
-    x->poke();
+    result->poke();
     CHECK(waiting.get() == 0);
   }
   SECTION("while another one reads") {
     auto reading = start_waiting([&] {
       channel::call other;
-      x->ask(other, "ping", "2", in(2min));
+      result->ask(other, "ping", "2", in(2min));
       return other.became;
     });
     auto waiting = start_waiting(await_posted);
-    x->poke();
+    result->poke();
     CHECK(waiting.get() == 0);
-    x->close();
+    result->close();
     CHECK(reading.get() == fate::lost);
   }
   CHECK(std::chrono::steady_clock::now() - begun < 1min);
@@ -163,14 +163,14 @@ TEST_CASE("bytes without room are sent though the reading thread has nothing to 
                        from.answer(request, 2);
                        from.answer(first, 1);
                      }};
-  auto x = r.open();
+  auto result = r.open();
   auto reading = start_waiting([&] {
     channel::call call;
-    x->ask(call, "ping", "1", in(2min));
+    result->ask(call, "ping", "1", in(2min));
     return call.became;
   });
   channel::call call;
-  x->ask(call, "ping", '"' + std::string(4'000'000, 'x') + '"', in(2min));
+  result->ask(call, "ping", '"' + std::string(4'000'000, 'x') + '"', in(2min));
   CHECK(call.became == fate::answered);
   CHECK(reading.get() == fate::answered);
 }
@@ -179,15 +179,15 @@ TEST_CASE("neither side waits for the other to read first") {
   fixture r;
   // It reads nothing while its answer is not taken, and the answers are as long as the requests.
   fake_leader leader{r.path, echo};
-  auto x = r.open();
+  auto result = r.open();
   auto text = '"' + std::string(250'000, 'x') + '"';
   SECTION("with posted calls") {
     std::vector<channel::call> calls(40);
     for (auto& call : calls)
-      REQUIRE(x->post(call, "ping", text));
+      REQUIRE(result->post(call, "ping", text));
     size_t completed = 0;
     for (auto limit = in(2min); completed < calls.size() && std::chrono::steady_clock::now() < limit;)
-      completed += x->await_posted(limit).size();
+      completed += result->await_posted(limit).size();
     CHECK(completed == calls.size());
   }
   SECTION("with threads that wait") {
@@ -197,7 +197,7 @@ TEST_CASE("neither side waits for the other to read first") {
       threads.emplace_back([&] {
         for (auto i = 0; i < 5; ++i) {
           channel::call call;
-          x->ask(call, "ping", text, in(2min));
+          result->ask(call, "ping", text, in(2min));
           answered += call.became == fate::answered && call.answer.size() > text.size();
         }
       });
@@ -218,13 +218,13 @@ TEST_CASE("a call that is not answered in time is given up, and its answer is dr
                        from.answer(late, "late");
                        from.answer(request, "right");
                      }};
-  auto x = r.open();
+  auto result = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(100ms));
+  result->ask(call, "ping", "1", in(100ms));
   CHECK(call.became == fate::pending);
   CHECK(call.sent);
   leader.await_requests(1);
-  x->ask(call, "ping", "2", in(2min));
+  result->ask(call, "ping", "2", in(2min));
   REQUIRE(call.became == fate::answered);
   CHECK(result_of(call) == "right");
 }
@@ -237,32 +237,32 @@ TEST_CASE("a connection that ends is lost for all calls, with what they had sent
                          from.hang_up();
                        }
                      }};
-  auto x = r.open();
+  auto result = r.open();
   channel::call posted;
-  REQUIRE(x->post(posted, "ping", "1"));
+  REQUIRE(result->post(posted, "ping", "1"));
   channel::call call;
-  x->ask(call, "ping", "2", in(2min));
+  result->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::lost);
   CHECK(call.sent);
-  CHECK(x->lost());
-  CHECK(x->await_posted(in(2min)) == std::vector<channel::call*>{&posted});
+  CHECK(result->lost());
+  CHECK(result->await_posted(in(2min)) == std::vector<channel::call*>{&posted});
   CHECK(posted.became == fate::lost);
   CHECK(posted.sent);
-  x->ask(call, "ping", "3", in(2min));
+  result->ask(call, "ping", "3", in(2min));
   CHECK(call.became == fate::lost);
   CHECK_FALSE(call.sent);
-  CHECK_FALSE(x->post(posted, "ping", "4"));
-  CHECK(x->await_loss(in(0s)));
+  CHECK_FALSE(result->post(posted, "ping", "4"));
+  CHECK(result->await_loss(in(0s)));
 }
 
 TEST_CASE("a request to a leader that has ended counts as not sent") {
   fixture r;
   auto leader = std::make_unique<fake_leader>(r.path, echo);
-  auto x = r.open();
+  auto result = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(2min));
+  result->ask(call, "ping", "1", in(2min));
   leader.reset();
-  x->ask(call, "ping", "2", in(2min));
+  result->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::lost);
   CHECK_FALSE(call.sent);
 }
@@ -274,16 +274,16 @@ TEST_CASE("an answer that came before the end counts, even if it is found by sen
     echo(request, from);
     answered.set_value();
   });
-  auto x = r.open();
+  auto result = r.open();
   channel::call posted;
-  REQUIRE(x->post(posted, "ping", "1"));
+  REQUIRE(result->post(posted, "ping", "1"));
   answered.get_future().wait();
   // No thread has read so far.
   leader.reset();
   channel::call call;
-  x->ask(call, "ping", "2", in(2min));
+  result->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::lost);
-  x->await_posted(in(2min));
+  result->await_posted(in(2min));
   CHECK(posted.became == fate::answered);
 }
 
@@ -296,9 +296,9 @@ TEST_CASE("a peer that talks nonsense is left") {
   SECTION("an id that was never given") { nonsense = "{\"id\":\"x\",\"result\":1}\n"; }
   SECTION("bytes") { nonsense = std::string("\0\xff\n", 3); }
   fake_leader leader{r.path, [&](const json&, fake_connection& from) { from.send(nonsense); }};
-  auto x = r.open();
+  auto result = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(2min));
+  result->ask(call, "ping", "1", in(2min));
   CHECK(call.became == fate::lost);
 }
 
@@ -310,9 +310,9 @@ TEST_CASE("unsolicited messages are ignored") {
                        // As other implementations write it.
                        from.say({{"jsonrpc", "2.0"}, {"a", 1}, {"id", request.at("id")}, {"result", "mine"}});
                      }};
-  auto x = r.open();
+  auto result = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(2min));
+  result->ask(call, "ping", "1", in(2min));
   REQUIRE(call.became == fate::answered);
   CHECK(result_of(call) == "mine");
 }
@@ -322,13 +322,13 @@ TEST_CASE("a leader that refuses the connection is heard") {
   fake_leader leader{r.path, [&](const json&, fake_connection& from) {
                        from.fail({{"id", nullptr}}, "overloaded", {{"retry_after_ms", 250}});
                      }};
-  auto x = r.open();
+  auto result = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(2min));
+  result->ask(call, "ping", "1", in(2min));
   CHECK(call.became == fate::lost);
-  REQUIRE(x->refusal());
-  CHECK(x->refusal()->code == errc::overloaded);
-  CHECK(x->refusal()->retry_after_ms == 250);
+  REQUIRE(result->refusal());
+  CHECK(result->refusal()->code == errc::overloaded);
+  CHECK(result->refusal()->retry_after_ms == 250);
 }
 
 TEST_CASE("a permanent leader of another version ends the connection, one that gives way does not") {
@@ -339,23 +339,23 @@ TEST_CASE("a permanent leader of another version ends the connection, one that g
                      [&](const json& request, fake_connection& from) {
                        from.fail(request, "protocol_mismatch", {{"hands_over", hands_over}});
                      }};
-  auto x = r.open();
+  auto result = r.open();
   channel::call call;
-  x->ask(call, "ping", "1", in(2min));
-  CHECK(x->lost() == !hands_over);
-  CHECK(x->draining() == hands_over);
+  result->ask(call, "ping", "1", in(2min));
+  CHECK(result->lost() == !hands_over);
+  CHECK(result->draining() == hands_over);
   if (!hands_over) {
-    REQUIRE(x->refusal());
-    CHECK(x->refusal()->code == errc::protocol_mismatch);
+    REQUIRE(result->refusal());
+    CHECK(result->refusal()->code == errc::protocol_mismatch);
   }
 }
 
 TEST_CASE("the end of a connection can be waited for") {
   fixture r;
   auto leader = std::make_unique<fake_leader>(r.path, echo);
-  auto x = r.open();
-  CHECK_FALSE(x->await_loss(in(5ms)));
-  auto waiting = std::async(std::launch::async, [&] { return x->await_loss(in(1min)); });
+  auto result = r.open();
+  CHECK_FALSE(result->await_loss(in(5ms)));
+  auto waiting = std::async(std::launch::async, [&] { return result->await_loss(in(1min)); });
   leader.reset();
   CHECK(waiting.get());
 }

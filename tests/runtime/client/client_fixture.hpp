@@ -25,9 +25,9 @@ struct client_fixture {
   }
 
   store_root open_root() const {
-    auto x = store_root::open(dir.path());
-    REQUIRE(x);
-    return std::move(*x);
+    auto result = store_root::open(dir.path());
+    REQUIRE(result);
+    return std::move(*result);
   }
 
   std::unique_ptr<fake_leader> lead(fake_leader::script answer, fake_leader::script greet = {}) const {
@@ -36,40 +36,40 @@ struct client_fixture {
 
   std::unique_ptr<client> open(client_options options = {}) const {
     options.start_broker = false;
-    auto x = open_client(dir.path(), std::move(options));
-    REQUIRE(x);
-    return std::move(*x);
+    auto client = open_client(dir.path(), std::move(options));
+    REQUIRE(client);
+    return std::move(*client);
   }
 };
 
 inline write_request insert(std::chrono::milliseconds deadline = 20s) {
-  write_request x;
-  x.db = "app.db";
-  x.agent = "alice";
-  x.statements.push_back({"INSERT INTO t VALUES (?)", {1}});
-  x.deadline = deadline;
-  return x;
+  write_request result;
+  result.db = "app.db";
+  result.agent = "alice";
+  result.statements.push_back({"INSERT INTO t VALUES (?)", {1}});
+  result.deadline = deadline;
+  return result;
 }
 
 inline read_request select() {
-  read_request x;
-  x.db = "app.db";
-  x.agent = "alice";
-  x.query = {"SELECT n FROM t", {}};
-  x.limits.timeout = 20s;
-  return x;
+  read_request result;
+  result.db = "app.db";
+  result.agent = "alice";
+  result.query = {"SELECT n FROM t", {}};
+  result.limits.timeout = 20s;
+  return result;
 }
 
-inline failure why(const caf::expected<write_result>& x) {
-  REQUIRE_FALSE(x);
-  return describe(x.error());
+inline failure failure_of(const caf::expected<write_result>& result) {
+  REQUIRE_FALSE(result);
+  return describe(result.error());
 }
 
 inline const json& params(const json& request) { return request.at("params"); }
 
 // Asks in both forms, by turns of the test case.
-inline caf::expected<write_result> write_by(bool waiting, client& x, write_request request) {
-  return waiting ? x.write(std::move(request)) : x.write_async(std::move(request)).get();
+inline caf::expected<write_result> write_by(bool waiting, client& client, write_request request) {
+  return waiting ? client.write(std::move(request)) : client.write_async(std::move(request)).get();
 }
 
 // Forgets the first requests in some way, and answers the others.

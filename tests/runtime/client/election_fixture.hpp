@@ -24,22 +24,22 @@ struct election_fixture {
 
   store_root open_root() const {
     fs::create_directory(dir / "root");
-    auto x = store_root::open(dir / "root");
-    REQUIRE(x);
-    REQUIRE(x->make_folder());
-    return std::move(*x);
+    auto result = store_root::open(dir / "root");
+    REQUIRE(result);
+    REQUIRE(result->make_folder());
+    return std::move(*result);
   }
 
   store_lock lock() const {
-    auto x = store_lock::acquire(root, 0ms);
-    REQUIRE(x);
-    return std::move(*x);
+    auto result = store_lock::acquire(root, 0ms);
+    REQUIRE(result);
+    return std::move(*result);
   }
 
   bool is_free() const {
-    auto x = store_lock::try_acquire(root);
-    REQUIRE(x);
-    return x->has_value();
+    auto result = store_lock::try_acquire(root);
+    REQUIRE(result);
+    return result->has_value();
   }
 
   // A program that does this when it is started as a broker.
@@ -70,14 +70,14 @@ inline broker_start start(const election_fixture& r, const fs::path& program, st
 
 using fate = broker_start::fate;
 
-inline errc code(const caf::expected<discovery_result>& x) {
-  REQUIRE_FALSE(x);
-  return code_of(x.error());
+inline errc code(const caf::expected<discovery_result>& result) {
+  REQUIRE_FALSE(result);
+  return code_of(result.error());
 }
 
-inline discovery_result found(caf::expected<discovery_result> x) {
-  REQUIRE(x);
-  return std::move(*x);
+inline discovery_result found(caf::expected<discovery_result> result) {
+  REQUIRE(result);
+  return std::move(*result);
 }
 
 } // namespace sluice::test

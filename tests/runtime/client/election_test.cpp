@@ -36,11 +36,11 @@ TEST_CASE("when no process leads and no broker may be started, the caller gets t
   // As a leader that was killed leaves it.
   { fake_leader dead{r.root.socket_path(), answer_nothing}; }
   REQUIRE(fs::exists(r.root.socket_path()));
-  auto x = found(find_leader(r.options("/missing", false), in(0ms)));
-  CHECK_FALSE(x.connection);
-  CHECK(x.reason.empty());
-  REQUIRE(x.lock);
-  CHECK(x.lock->still_ours());
+  auto result = found(find_leader(r.options("/missing", false), in(0ms)));
+  CHECK_FALSE(result.connection);
+  CHECK(result.reason.empty());
+  REQUIRE(result.lock);
+  CHECK(result.lock->still_ours());
   // Only a leader removes it.
   CHECK(fs::exists(r.root.socket_path()));
 }
@@ -49,11 +49,11 @@ TEST_CASE("a leader without a socket is waited for, and then the store is busy")
   election_fixture r;
   std::optional<store_lock> lock = r.lock();
   auto limit = in(300ms);
-  auto x = find_leader(r.options(), limit);
+  auto result = find_leader(r.options(), limit);
   CHECK(std::chrono::steady_clock::now() >= limit);
-  CHECK(code(x) == errc::busy);
-  CHECK(describe(x.error()).waited_ms > 0);
-  CHECK(describe(x.error()).attempts > 1);
+  CHECK(code(result) == errc::busy);
+  CHECK(describe(result.error()).waited_ms > 0);
+  CHECK(describe(result.error()).attempts > 1);
   std::atomic<bool> stopped = true;
   CHECK(code(find_leader(r.options(), in(1min), &stopped)) == errc::busy);
   auto waiting = std::async(std::launch::async, [&] { return find_leader(r.options(), in(1min)); });
@@ -78,15 +78,15 @@ TEST_CASE("when no process leads, one of the waiting clients starts a broker") {
   std::vector<std::future<bool>> clients;
   for (auto i = 0; i < 5; ++i)
     clients.push_back(std::async(std::launch::async, [&] {
-      auto x = find_leader(r.options(program), in(20s));
-      return x && static_cast<bool>(x->connection);
+      auto result = find_leader(r.options(program), in(20s));
+      return result && static_cast<bool>(result->connection);
     }));
   // Opens when the program reads.
   std::ofstream start{go};
   fake_leader leader{r.root.socket_path(), answer_nothing};
   start << "go" << std::endl;
-  for (auto& x : clients)
-    CHECK(x.get());
+  for (auto& client : clients)
+    CHECK(client.get());
   CHECK(r.said("count") == "x\n");
   CHECK_FALSE(r.is_free());
   kill(-std::stoi(r.said("pid")), SIGKILL);
@@ -95,18 +95,18 @@ TEST_CASE("when no process leads, one of the waiting clients starts a broker") {
 TEST_CASE("when no broker can be started, the reason is reported") {
   election_fixture r;
   SECTION("there is no program") {
-    auto x = found(find_leader(r.options(r.dir / "missing"), in(1s)));
-    CHECK_THAT(x.reason, Contains("not found"));
-    CHECK(x.lock);
+    auto result = found(find_leader(r.options(r.dir / "missing"), in(1s)));
+    CHECK_THAT(result.reason, Contains("not found"));
+    CHECK(result.lock);
   }
   SECTION("it cannot serve") {
-    auto x = found(find_leader(r.options(r.program("echo 'error io_error no socket' >&5")), in(1s)));
-    CHECK_THAT(x.reason, Contains("no socket"));
-    CHECK_FALSE(x.connection);
+    auto answer = found(find_leader(r.options(r.program("echo 'error io_error no socket' >&5")), in(1s)));
+    CHECK_THAT(answer.reason, Contains("no socket"));
+    CHECK_FALSE(answer.connection);
   }
   SECTION("it dies, again and again") {
-    auto x = found(find_leader(r.options(r.program("echo x >>" + (r.dir / "count").string())), in(10s)));
-    CHECK_THAT(x.reason, Contains("broker.log"));
+    auto subject = found(find_leader(r.options(r.program("echo x >>" + (r.dir / "count").string())), in(10s)));
+    CHECK_THAT(subject.reason, Contains("broker.log"));
     CHECK(r.said("count") == "x\nx\nx\n");
   }
   CHECK(r.is_free());
@@ -142,16 +142,16 @@ TEST_CASE("without a broker the store is led in this process, with a warning, or
   options.program = r.dir / "missing";
   options.warn = [&](std::string_view text) { warning = text; };
   {
-    auto x = open_client(r.root.path(), options);
-    REQUIRE(x);
+    auto client = open_client(r.root.path(), options);
+    REQUIRE(client);
     CHECK_FALSE(r.is_free());
   }
   CHECK_THAT(warning, Contains("not found"));
   CHECK(r.is_free());
   options.require_broker = true;
-  auto x = open_client(r.root.path(), options);
-  REQUIRE_FALSE(x);
-  CHECK(code_of(x.error()) == errc::route_required);
+  auto result = open_client(r.root.path(), options);
+  REQUIRE_FALSE(result);
+  CHECK(code_of(result.error()) == errc::route_required);
   // An intended choice causes no warning.
   warning.clear();
   options.require_broker = false;
@@ -176,18 +176,18 @@ TEST_CASE("with an endpoint no other broker is asked, unless the endpoint could 
     auto endpoint = std::make_unique<fake_leader>(
       r.dir / "e", [](const json& request, fake_connection& from) { from.answer(request, test::committed(3)); });
     fake_leader other{r.root.socket_path(), answer_nothing};
-    auto x = open_client(r.root.path(), options);
+    auto answer = open_client(r.root.path(), options);
     unsetenv("SLUICE_ENDPOINT");
-    REQUIRE(x);
+    REQUIRE(answer);
     write_request request;
     request.db = "app.db";
     request.statements.push_back({"DELETE FROM t", {}});
     request.deadline = 10s;
-    CHECK((*x)->write(request));
+    CHECK((*answer)->write(request));
     CHECK(r.is_free());
     endpoint.reset();
     request.deadline = 10ms;
-    auto failed = (*x)->write(request);
+    auto failed = (*answer)->write(request);
     REQUIRE_FALSE(failed);
     CHECK(code_of(failed.error()) == errc::deadline_exceeded);
     CHECK(other.connections() == 0);
@@ -195,17 +195,17 @@ TEST_CASE("with an endpoint no other broker is asked, unless the endpoint could 
   }
   SECTION("it does not, and a broker is required") {
     options.require_broker = true;
-    auto x = open_client(r.root.path(), options);
-    REQUIRE_FALSE(x);
-    CHECK(code_of(x.error()) == errc::route_required);
+    auto client = open_client(r.root.path(), options);
+    REQUIRE_FALSE(client);
+    CHECK(code_of(client.error()) == errc::route_required);
   }
   SECTION("it does not, and the store is reached in its own way") {
     fake_leader other{r.root.socket_path(), [](const json& request, fake_connection& from) {
                         from.answer(request, {{"a", 1}});
                       }};
-    auto x = open_client(r.root.path(), options);
-    REQUIRE(x);
-    CHECK((*x)->status());
+    auto result = open_client(r.root.path(), options);
+    REQUIRE(result);
+    CHECK((*result)->status());
     CHECK_THAT(warning, Contains("endpoint"));
   }
 }

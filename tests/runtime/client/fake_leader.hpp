@@ -108,9 +108,9 @@ public:
   ~fake_leader() {
     shutdown(listener_.get(), SHUT_RDWR);
     accepting_.join();
-    for (auto& x : served_) {
-      x.connection->hang_up();
-      x.thread.join();
+    for (auto& each : served_) {
+      each.connection->hang_up();
+      each.thread.join();
     }
   }
 
@@ -148,12 +148,12 @@ private:
     return result;
   }
 
-  void serve(fake_connection& x) {
-    for (std::string line; x.next(line);) {
+  void serve(fake_connection& connection) {
+    for (std::string line; connection.next(line);) {
       auto request = nlohmann::json::parse(line);
       if (request.at("method") == "hello") {
         ++greetings_;
-        greet_ ? greet_(request, x) : x.answer(request, friendly(request));
+        greet_ ? greet_(request, connection) : connection.answer(request, friendly(request));
         continue;
       }
       {
@@ -161,9 +161,9 @@ private:
         requests_.push_back(request);
         came_.notify_all();
       }
-      answer_(request, x);
+      answer_(request, connection);
     }
-    x.hang_up();
+    connection.hang_up();
   }
 
   std::filesystem::path path_;

@@ -19,8 +19,8 @@ errc ask(const fake_leader::script& greet, bool trust_silence = false, std::chro
   fake_leader leader{dir / "s", answer_nothing, greet};
   auto connection = connect_to(dir / "s");
   REQUIRE((connection && *connection));
-  auto x = confirm_root((*connection)->get(), asked, trust_silence, in(patience));
-  return x ? errc{} : code_of(x.error());
+  auto result = confirm_root((*connection)->get(), asked, trust_silence, in(patience));
+  return result ? errc{} : code_of(result.error());
 }
 
 fake_leader::script leads(const json& root) {
@@ -66,9 +66,9 @@ TEST_CASE("an endpoint of another store is refused, and nothing is sent to it") 
   fake_leader elsewhere{r.dir / "e", answer_nothing, greet};
   client_options options;
   options.endpoint = r.dir / "e";
-  auto x = open_client(r.root.path(), options);
-  REQUIRE_FALSE(x);
-  CHECK(code_of(x.error()) == errc::wrong_store);
+  auto client = open_client(r.root.path(), options);
+  REQUIRE_FALSE(client);
+  CHECK(code_of(client.error()) == errc::wrong_store);
   CHECK(elsewhere.requests().empty());
   CHECK(r.is_free());
 }
@@ -87,9 +87,9 @@ TEST_CASE("the broker of another store is taken for none, wherever broker.json l
   info.socket = r.dir / "private/s";
   info.root = r.root.identity();
   REQUIRE(publish(r.root, info));
-  auto x = found(find_leader(r.options({}, false), in(10s)));
-  CHECK_FALSE(x.connection);
-  CHECK(x.lock);
+  auto result = found(find_leader(r.options({}, false), in(10s)));
+  CHECK_FALSE(result.connection);
+  CHECK(result.lock);
   CHECK(elsewhere.greetings() == 1);
   CHECK(elsewhere.requests().empty());
 }

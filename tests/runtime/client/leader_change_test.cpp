@@ -17,8 +17,8 @@ TEST_CASE("a leader that steps down is waited for, and its successor asked") {
       return from.fail(request, "unavailable", {{"draining", true}});
     from.answer(request, committed(7));
   });
-  auto x = r.open({.add_keys = false});
-  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *x, insert()); });
+  auto result = r.open({.add_keys = false});
+  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *result, insert()); });
   leader->await_requests(1);
   CHECK(asked.wait_for(20ms) == std::future_status::timeout);
   leader = r.lead([](const json& request, fake_connection& from) { from.answer(request, committed(8)); });
@@ -35,9 +35,9 @@ TEST_CASE("a leader of another version that stays is named, and nothing was comm
                        [](const json& request, fake_connection& from) {
                          from.fail(request, "protocol_mismatch", {{"hands_over", false}});
                        });
-  auto x = r.open();
+  auto result = r.open();
   for (auto i = 0; i < 2; ++i) {
-    auto failed = why(write_by(waiting, *x, insert()));
+    auto failed = failure_of(write_by(waiting, *result, insert()));
     CHECK(failed.code == errc::protocol_mismatch);
   }
 }
@@ -49,8 +49,8 @@ TEST_CASE("an older leader that gives way to a newer client is succeeded") {
                        [](const json& request, fake_connection& from) {
                          from.fail(request, "protocol_mismatch", {{"hands_over", true}});
                        });
-  auto x = r.open();
-  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *x, insert()); });
+  auto result = r.open();
+  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *result, insert()); });
   leader->await_requests(1);
   leader = r.lead(after(0, {}));
   CHECK(asked.get());
@@ -66,8 +66,8 @@ TEST_CASE("a leader that has no room for a connection is asked again") {
     from.answer(request, committed(7));
   });
   // It was not served, so that not even a write without a key is in doubt.
-  auto x = r.open({.add_keys = false});
-  CHECK(x->write(insert()));
+  auto result = r.open({.add_keys = false});
+  CHECK(result->write(insert()));
 }
 
 TEST_CASE("a request beyond the leader's bound fails as that, and is not made again") {
@@ -76,18 +76,18 @@ TEST_CASE("a request beyond the leader's bound fails as that, and is not made ag
     from.fail({{"id", nullptr}}, "too_large");
     from.hang_up();
   });
-  auto x = r.open();
+  auto result = r.open();
   auto request = insert();
   request.statements[0].params.positional[0] = std::string(100'000, 'x');
-  CHECK(why(x->write(request)).code == errc::too_large);
+  CHECK(failure_of(result->write(request)).code == errc::too_large);
   CHECK(leader->connections() == 1);
 }
 
 TEST_CASE("an invalid answer is a mismatch of unknown outcome") {
   client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) { from.answer(request, {{"x", 1}}); });
-  auto x = r.open();
-  auto failed = why(x->write(insert()));
+  auto result = r.open();
+  auto failed = failure_of(result->write(insert()));
   CHECK(failed.code == errc::protocol_mismatch);
   CHECK(failed.outcome == outcome::unknown);
 }
@@ -96,31 +96,31 @@ TEST_CASE("when the leader has gone for good the store is led in this process") 
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json&, fake_connection& from) { from.hang_up(); });
-  auto x = r.open();
+  auto result = r.open();
   auto request = insert();
   request.statements[0].sql = "CREATE TABLE t (n)";
   request.statements[0].params = {};
-  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *x, request); });
+  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *result, request); });
   leader->await_requests(2);
   leader.reset();
   r.lock.reset();
   auto written = asked.get();
   REQUIRE(written);
-  CHECK(x->write(insert()));
-  CHECK(x->write_async(insert()).get());
-  CHECK(x->read(select())->rows->size() == 2);
-  CHECK(x->read_async(select()).get()->rows->size() == 2);
-  CHECK((*x->status())["leader"]["in_process"] == true);
+  CHECK(result->write(insert()));
+  CHECK(result->write_async(insert()).get());
+  CHECK(result->read(select())->rows->size() == 2);
+  CHECK(result->read_async(select()).get()->rows->size() == 2);
+  CHECK((*result->status())["leader"]["in_process"] == true);
   CHECK_FALSE(store_lock::acquire(r.root, 0ms));
 }
 
 TEST_CASE("a client that needs a broker does not lead when the leader has gone for good") {
   client_fixture r;
   auto leader = r.lead(after(0, {}));
-  auto x = r.open({.require_broker = true});
+  auto result = r.open({.require_broker = true});
   leader.reset();
   r.lock.reset();
-  CHECK(why(x->write(insert())).code == errc::route_required);
+  CHECK(failure_of(result->write(insert())).code == errc::route_required);
 }
 
 TEST_CASE("any number of calls may be under way, and find the next leader together") {
@@ -132,10 +132,10 @@ TEST_CASE("any number of calls may be under way, and find the next leader togeth
     if (seen > 300)
       from.answer(request, committed(static_cast<uint64_t>(seen)));
   });
-  auto x = r.open();
+  auto result = r.open();
   std::vector<std::future<caf::expected<write_result>>> answers;
   for (auto i = 0; i < 500; ++i)
-    answers.push_back(x->write_async(insert()));
+    answers.push_back(result->write_async(insert()));
   std::set<uint64_t> seqs;
   for (auto& answer : answers) {
     auto written = answer.get();
@@ -149,25 +149,25 @@ TEST_CASE("any number of calls may be under way, and find the next leader togeth
 TEST_CASE("a call with little time ends when that is over, though others have more") {
   client_fixture r;
   auto leader = r.lead([](const json&, fake_connection&) {});
-  auto x = r.open();
-  auto patient = x->write_async(insert(20s));
+  auto result = r.open();
+  auto patient = result->write_async(insert(20s));
   leader->await_requests(1);
   auto start = std::chrono::steady_clock::now();
-  CHECK(why(x->write_async(insert(10ms)).get()).code == errc::deadline_exceeded);
+  CHECK(failure_of(result->write_async(insert(10ms)).get()).code == errc::deadline_exceeded);
   CHECK(std::chrono::steady_clock::now() - start < 10s);
 }
 
 TEST_CASE("a client that is closed ends its calls, and says which may have been done") {
   client_fixture r;
   auto leader = r.lead([](const json&, fake_connection&) {});
-  auto x = r.open();
-  auto write = x->write_async(insert());
-  auto read = x->read_async(select());
+  auto result = r.open();
+  auto write = result->write_async(insert());
+  auto read = result->read_async(select());
   leader->await_requests(2);
   SECTION("while it waits for answers") {}
   SECTION("while it looks for a leader") { leader.reset(); }
-  x.reset();
-  auto failed = why(write.get());
+  result.reset();
+  auto failed = failure_of(write.get());
   CHECK(failed.code == errc::cancelled);
   CHECK(failed.outcome == outcome::unknown);
   auto unread = read.get();
@@ -178,17 +178,17 @@ TEST_CASE("a client that is closed ends its calls, and says which may have been 
 TEST_CASE("a client in a forked process refuses to work") {
   client_fixture r;
   auto leader = r.lead(after(0, {}));
-  auto x = r.open();
-  CHECK(x->write(insert()));
+  auto result = r.open();
+  CHECK(result->write(insert()));
   auto child = fork();
   if (child == 0) {
-    auto written = x->write(insert());
+    auto written = result->write(insert());
     _exit(!written && code_of(written.error()) == errc::invalid_request ? 0 : 1);
   }
   int status = 1;
   waitpid(child, &status, 0);
   CHECK(status == 0);
-  CHECK(x->write(insert()));
+  CHECK(result->write(insert()));
 }
 
 TEST_CASE("under random ends of connections each write is applied once, and every answer is right") {
@@ -211,7 +211,7 @@ TEST_CASE("under random ends of connections each write is applied once, and ever
       return from.hang_up();
     from.answer(request, committed(at->second, !fresh));
   });
-  auto x = r.open();
+  auto result = r.open();
   std::mutex answers_mutex;
   std::multiset<uint64_t> answers;
   std::vector<std::thread> threads;
@@ -221,8 +221,8 @@ TEST_CASE("under random ends of connections each write is applied once, and ever
       std::vector<uint64_t> mine;
       for (auto i = 0; i < 200; ++i) {
         if (t % 2 == 0)
-          posted.push_back(x->write_async(insert()));
-        else if (auto written = x->write(insert()))
+          posted.push_back(result->write_async(insert()));
+        else if (auto written = result->write(insert()))
           mine.push_back(written->commit_seq);
       }
       for (auto& answer : posted)

@@ -13,18 +13,18 @@ TEST_CASE("writes and reads travel as they were given, and come back as they wer
       return from.answer(request, test::one_row(5));
     from.answer(request, committed(7, true));
   });
-  auto x = r.open();
+  auto result = r.open();
   auto request = insert();
   request.idempotency_key = "mine";
-  auto written = x->write(request);
+  auto written = result->write(request);
   REQUIRE(written);
   CHECK(written->commit_seq == 7);
   CHECK(written->replayed);
-  auto read = x->read(select());
+  auto read = result->read(select());
   REQUIRE(read);
   CHECK(*read->rows->at(0, 0).integer() == 5);
-  CHECK(x->write_async(request).get()->commit_seq == 7);
-  CHECK(*x->read_async(select()).get()->rows->at(0, 0).integer() == 5);
+  CHECK(result->write_async(request).get()->commit_seq == 7);
+  CHECK(*result->read_async(select()).get()->rows->at(0, 0).integer() == 5);
   auto asked = leader->requests();
   CHECK(params(asked[0]).at("idempotency_key") == "mine");
   // What is left of it.
@@ -40,17 +40,17 @@ TEST_CASE("values of any bytes are sent, and anything else that is not UTF-8 is 
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(0, {}));
-  auto x = r.open();
+  auto result = r.open();
   auto fine = insert();
   fine.statements[0].params = {"caf\xe9"};
-  CHECK(write_by(waiting, *x, fine));
+  CHECK(write_by(waiting, *result, fine));
   CHECK(params(leader->requests().back()).at("statements")[0].at("params") == json::parse(R"([{"$text":"Y2Fm6Q=="}])"));
   auto changed_sql = insert();
   changed_sql.statements[0].sql = "INSERT INTO t VALUES ('caf\xe9')";
   auto changed_agent = insert();
   changed_agent.agent = "\xff";
   for (const auto& [request, field] : {std::pair{changed_sql, "statements[0].sql"}, {changed_agent, "agent"}}) {
-    auto refused = why(write_by(waiting, *x, request));
+    auto refused = failure_of(write_by(waiting, *result, request));
     CHECK(refused.code == errc::invalid_request);
     CHECK(refused.outcome == outcome::not_committed);
     CHECK_THAT(refused.message, Catch::StartsWith(field) && Contains("UTF-8"));
@@ -62,12 +62,12 @@ TEST_CASE("writes without a key get one of their own, if that is wanted") {
   client_fixture r;
   auto leader = r.lead(after(0, {}));
   {
-    auto x = r.open();
+    auto result = r.open();
     auto other = r.open();
-    CHECK(x->write(insert()));
-    CHECK(x->write_async(insert()).get());
+    CHECK(result->write(insert()));
+    CHECK(result->write_async(insert()).get());
     CHECK(other->write(insert()));
-    CHECK(x->call("write", {{"db", "app.db"}, {"statements", {{{"sql", "DELETE FROM t"}}}}}));
+    CHECK(result->call("write", {{"db", "app.db"}, {"statements", {{{"sql", "DELETE FROM t"}}}}}));
   }
   std::set<std::string> keys;
   for (const auto& asked : leader->requests())
@@ -83,8 +83,8 @@ TEST_CASE("writes without a key get one of their own, if that is wanted") {
 TEST_CASE("the leader's own limits apply to requests that set none") {
   client_fixture r;
   auto leader = r.lead(after(0, {}));
-  auto x = r.open();
-  CHECK(x->write(insert(0ms)));
+  auto result = r.open();
+  CHECK(result->write(insert(0ms)));
   CHECK_FALSE(params(leader->requests().back()).contains("deadline_ms"));
 }
 
@@ -92,8 +92,8 @@ TEST_CASE("a write whose answer was lost is repeated under the same key, within 
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(3, hang_up));
-  auto x = r.open();
-  auto written = write_by(waiting, *x, insert(20s));
+  auto result = r.open();
+  auto written = write_by(waiting, *result, insert(20s));
   REQUIRE(written);
   CHECK(written->commit_seq == 7);
   auto asked = leader->requests();
@@ -110,8 +110,8 @@ TEST_CASE("a leader's successor is asked as soon as it can be reached") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto first = r.lead(hang_up);
-  auto x = r.open();
-  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *x, insert()); });
+  auto result = r.open();
+  auto asked = std::async(std::launch::async, [&] { return write_by(waiting, *result, insert()); });
   first->await_requests(1);
   first.reset();
   auto second = r.lead(after(0, {}));
@@ -133,21 +133,21 @@ TEST_CASE("reads, the status and the audit are simply asked for again") {
       from.answer(request, {{"a", 1}});
     from.hang_up();
   });
-  auto x = r.open();
-  CHECK(x->read(select()));
-  CHECK(x->read_async(select()).get());
-  CHECK(x->status());
-  CHECK(x->audit({}));
-  CHECK(x->verify_audit());
-  CHECK(x->call("ping", json::object()));
+  auto result = r.open();
+  CHECK(result->read(select()));
+  CHECK(result->read_async(select()).get());
+  CHECK(result->status());
+  CHECK(result->audit({}));
+  CHECK(result->verify_audit());
+  CHECK(result->call("ping", json::object()));
 }
 
 TEST_CASE("without a key, a write whose answer was lost is not made again, and its outcome is unknown") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(hang_up);
-  auto x = r.open({.add_keys = false});
-  auto failed = why(write_by(waiting, *x, insert()));
+  auto result = r.open({.add_keys = false});
+  auto failed = failure_of(write_by(waiting, *result, insert()));
   CHECK(failed.code == errc::unavailable);
   CHECK(failed.outcome == outcome::unknown);
   CHECK(leader->requests().size() == 1);
@@ -156,19 +156,19 @@ TEST_CASE("without a key, a write whose answer was lost is not made again, and i
 TEST_CASE("without a key, a write that never went out is made again") {
   client_fixture r;
   auto first = r.lead(after(0, {}));
-  auto x = r.open({.add_keys = false});
-  CHECK(x->write(insert()));
+  auto result = r.open({.add_keys = false});
+  CHECK(result->write(insert()));
   first.reset();
   auto second = r.lead(after(0, {}));
-  CHECK(x->write(insert()));
+  CHECK(result->write(insert()));
   CHECK(second->requests().size() == 1);
 }
 
 TEST_CASE("a method that may change something is not called again when its answer was lost") {
   client_fixture r;
   auto leader = r.lead(hang_up);
-  auto x = r.open();
-  auto flushed = x->call("call", {{"operation", "grow"}});
+  auto result = r.open();
+  auto flushed = result->call("call", {{"operation", "grow"}});
   REQUIRE_FALSE(flushed);
   CHECK(describe(flushed.error()).outcome == outcome::unknown);
   CHECK(leader->requests().size() == 1);
@@ -188,17 +188,17 @@ TEST_CASE("a blocking request ends when its token is cancelled, by the name that
     asked = request;
     token.cancel();
   });
-  auto x = r.open();
+  auto result = r.open();
   auto read = select();
   read.cancel = token;
-  auto unread = x->read(read);
+  auto unread = result->read(read);
   REQUIRE_FALSE(unread);
   CHECK(code_of(unread.error()) == errc::cancelled);
   token = cancel_token::make();
   auto write = insert();
   write.cancel = token;
   write.request_id = "mine";
-  CHECK(why(x->write(write)).code == errc::cancelled);
+  CHECK(failure_of(result->write(write)).code == errc::cancelled);
   CHECK(asked.at("params").at("request_id") == "mine");
 }
 
@@ -206,9 +206,9 @@ TEST_CASE("silence ends with the deadline and a second of grace, and leaves the 
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json&, fake_connection&) {});
-  auto x = r.open();
+  auto result = r.open();
   auto start = std::chrono::steady_clock::now();
-  auto failed = why(write_by(waiting, *x, insert(200ms)));
+  auto failed = failure_of(write_by(waiting, *result, insert(200ms)));
   auto took = std::chrono::steady_clock::now() - start;
   CHECK(failed.code == errc::deadline_exceeded);
   CHECK(failed.outcome == outcome::unknown);
@@ -220,10 +220,10 @@ TEST_CASE("a write that was never sent in all its time was not committed") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(0, {}));
-  auto x = r.open();
-  CHECK(x->write(insert()));
+  auto result = r.open();
+  CHECK(result->write(insert()));
   leader.reset();
-  auto failed = why(write_by(waiting, *x, insert(10ms)));
+  auto failed = failure_of(write_by(waiting, *result, insert(10ms)));
   CHECK(failed.code == errc::deadline_exceeded);
   CHECK(failed.outcome == outcome::not_committed);
 }
@@ -235,8 +235,8 @@ TEST_CASE("any answer of a leader is final") {
   auto leader = r.lead([&](const json& request, fake_connection& from) {
     from.fail(request, code, {{"retry_after_ms", 50}, {"request_id", "r-1"}});
   });
-  auto x = r.open();
-  auto failed = why(write_by(waiting, *x, insert()));
+  auto result = r.open();
+  auto failed = failure_of(write_by(waiting, *result, insert()));
   CHECK(to_string(failed.code) == code);
   CHECK(failed.outcome == outcome::not_committed);
   CHECK(failed.retry_after_ms == 50);
@@ -253,16 +253,16 @@ TEST_CASE("a refusal that says nothing of an earlier try does not make its outco
       return from.hang_up();
     from.fail(request, code);
   });
-  auto x = r.open();
+  auto result = r.open();
   SECTION("a failure before the ledger was asked") {
     code = "disk_full";
-    auto failed = why(write_by(waiting, *x, insert()));
+    auto failed = failure_of(write_by(waiting, *result, insert()));
     CHECK(failed.code == errc::disk_full);
     CHECK(failed.outcome == outcome::unknown);
   }
   SECTION("a failure of the statement itself, which is tried only if the ledger does not know the key") {
     code = "constraint";
-    auto failed = why(write_by(waiting, *x, insert()));
+    auto failed = failure_of(write_by(waiting, *result, insert()));
     CHECK(failed.outcome == outcome::not_committed);
   }
 }
@@ -279,8 +279,8 @@ TEST_CASE("a leader that is too busy to say what became of an earlier try is ask
     default: return from.answer(request, committed(7, true));
     }
   });
-  auto x = r.open();
-  auto written = write_by(waiting, *x, insert());
+  auto result = r.open();
+  auto written = write_by(waiting, *result, insert());
   REQUIRE(written);
   CHECK(written->replayed);
 }

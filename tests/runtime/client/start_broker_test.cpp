@@ -28,8 +28,8 @@ TEST_CASE("a program is started as a broker: in a session of its own, with the l
   std::getline(words, line);
   CHECK(line == "/");
   std::vector<int> numbers;
-  for (int x = 0; words >> x;)
-    numbers.push_back(x);
+  for (int number = 0; words >> number;)
+    numbers.push_back(number);
   REQUIRE(numbers.size() >= 8);
   auto session = numbers[numbers.size() - 2];
   CHECK(session == numbers.back());
@@ -71,9 +71,9 @@ TEST_CASE("the report of a starting broker is read") {
   auto lock = r.lock();
   auto begun = std::chrono::steady_clock::now();
   SECTION("that it cannot serve") {
-    auto x = start(r, r.program("echo 'error not_authorized the folder is not ours' >&5"), lock);
-    CHECK(x.became == fate::refused);
-    CHECK(x.reason == "not_authorized the folder is not ours");
+    auto result = start(r, r.program("echo 'error not_authorized the folder is not ours' >&5"), lock);
+    CHECK(result.became == fate::refused);
+    CHECK(result.reason == "not_authorized the folder is not ours");
   }
   SECTION("that it died") { CHECK(start(r, r.program("exit 3"), lock).became == fate::died); }
   SECTION("half a line") { CHECK(start(r, r.program("printf rea >&5"), lock).became == fate::died); }
@@ -88,8 +88,8 @@ TEST_CASE("a broker that is slow to start keeps the lock when it is no longer wa
   election_fixture r;
   auto lock = r.lock();
   auto out = (r.dir / "out").string();
-  auto x = start(r, r.program("echo $$ >" + out + "; exec sleep 1000"), lock, 300ms);
-  CHECK(x.became == fate::silent);
+  auto result = start(r, r.program("echo $$ >" + out + "; exec sleep 1000"), lock, 300ms);
+  CHECK(result.became == fate::silent);
   { auto over = std::move(lock); }
   CHECK_FALSE(r.is_free());
   while (r.said("out").find('\n') == std::string::npos)

@@ -19,12 +19,12 @@ namespace {
 constexpr uint64_t mib = 1ULL << 20;
 constexpr uint64_t gib = 1ULL << 30;
 
-bool says(const finding& x, const std::string& part) { return x.text.find(part) != std::string::npos; }
+bool says(const finding& finding, const std::string& part) { return finding.text.find(part) != std::string::npos; }
 
 const finding& of(const findings& all, const std::string& check) {
-  for (const auto& x : all)
-    if (x.check == check)
-      return x;
+  for (const auto& each : all)
+    if (each.check == check)
+      return each;
   throw std::logic_error("no finding of " + check);
 }
 
@@ -58,13 +58,13 @@ TEST_CASE("room on the disk is judged by bytes, by share, by the log and by file
 }
 
 TEST_CASE("the folder of a test can be asked about its disk", "[doctor]") {
-  auto x = check_disk("/", 0);
-  CHECK(x.size() == 2);
+  auto result = check_disk("/", 0);
+  CHECK(result.size() == 2);
   CHECK(check_disk("/no/such/folder", 0)[0].severity == severity::warning);
 }
 
 TEST_CASE("processes that have a database open are judged by their access", "[doctor]") {
-  open_files found;
+  doctor::open_files found;
   found.openers = {{1, "broker", "app.db", true}, {2, "reader", "app.db", false}, {3, "writer", "app.db", true}};
   auto all = judge_openers(found, 1, true);
   REQUIRE(all.size() == 2);
@@ -80,41 +80,41 @@ TEST_CASE("processes that have a database open are judged by their access", "[do
 }
 
 TEST_CASE("a log is judged by what keeps it, then by its size", "[doctor]") {
-  wal_view x;
-  x.file_bytes = mib;
-  x.frames = 250;
-  CHECK(judge_wal("app.db", x, 1).severity == severity::ok);
-  x.readers = {{2, 250}};
-  CHECK(judge_wal("app.db", x, 1).severity == severity::ok);
-  x.readers = {{2, 250}, {3, 100}, {4, 200}};
-  auto pinned = judge_wal("app.db", x, 1);
+  wal_view view;
+  view.file_bytes = mib;
+  view.frames = 250;
+  CHECK(judge_wal("app.db", view, 1).severity == severity::ok);
+  view.readers = {{2, 250}};
+  CHECK(judge_wal("app.db", view, 1).severity == severity::ok);
+  view.readers = {{2, 250}, {3, 100}, {4, 200}};
+  auto pinned = judge_wal("app.db", view, 1);
   CHECK(pinned.severity == severity::note);
   CHECK(says(pinned, "process 3"));
   CHECK(says(pinned, "frame 100 of 250"));
-  x.file_bytes = 100 * mib;
-  CHECK(judge_wal("app.db", x, 1).severity == severity::warning);
-  x.readers = {{1, 100}};
-  CHECK(says(judge_wal("app.db", x, 1), "the broker itself"));
-  x.readers.clear();
-  CHECK(judge_wal("app.db", x, 1).severity == severity::note);
-  CHECK(says(judge_wal("app.db", x, 0), "no broker"));
+  view.file_bytes = 100 * mib;
+  CHECK(judge_wal("app.db", view, 1).severity == severity::warning);
+  view.readers = {{1, 100}};
+  CHECK(says(judge_wal("app.db", view, 1), "the broker itself"));
+  view.readers.clear();
+  CHECK(judge_wal("app.db", view, 1).severity == severity::note);
+  CHECK(says(judge_wal("app.db", view, 0), "no broker"));
 }
 
 TEST_CASE("the leader, and whether clients can find it, is judged by locks, files and an answer", "[doctor]") {
-  auto how = [](leadership x) { return judge_leadership(x).at(0); };
+  auto judge = [](leadership x) { return judge_leadership(x).at(0); };
   leadership good{10, 10, true, true, true, 10};
-  CHECK(how(good).severity == severity::ok);
-  CHECK(how({}).severity == severity::ok);
-  CHECK(how({10, 11, true, true, true, 10}).severity == severity::problem);
-  CHECK(says(how({10, 11, true, true, true, 10}), "two processes"));
-  CHECK(how({0, 10, false, true, true, 10}).severity == severity::warning);
-  CHECK(how({10, 10, true, false, false, 0}).severity == severity::note);
-  CHECK(how({10, 10, true, true, false, 10}).severity == severity::problem);
-  CHECK(says(how({0, 0, true, true, false, 10}), "left over"));
-  CHECK(how({0, 0, true, true, false, 10}).severity == severity::note);
-  CHECK(how({0, 0, false, true, true, 10}).severity == severity::warning);
-  CHECK(how({0, 10, true, true, false, 0}).severity == severity::warning);
-  CHECK(says(how({0, 10, true, true, false, 0}), "part of a store further up"));
+  CHECK(judge(good).severity == severity::ok);
+  CHECK(judge({}).severity == severity::ok);
+  CHECK(judge({10, 11, true, true, true, 10}).severity == severity::problem);
+  CHECK(says(judge({10, 11, true, true, true, 10}), "two processes"));
+  CHECK(judge({0, 10, false, true, true, 10}).severity == severity::warning);
+  CHECK(judge({10, 10, true, false, false, 0}).severity == severity::note);
+  CHECK(judge({10, 10, true, true, false, 10}).severity == severity::problem);
+  CHECK(says(judge({0, 0, true, true, false, 10}), "left over"));
+  CHECK(judge({0, 0, true, true, false, 10}).severity == severity::note);
+  CHECK(judge({0, 0, false, true, true, 10}).severity == severity::warning);
+  CHECK(judge({0, 10, true, true, false, 0}).severity == severity::warning);
+  CHECK(says(judge({0, 10, true, true, false, 0}), "part of a store further up"));
   leadership copied{.has_socket = true, .is_copied = true};
   CHECK(is_healthy(judge_leadership(copied)));
   CHECK(says(judge_leadership(copied).at(1), "that of another folder"));
@@ -137,30 +137,30 @@ TEST_CASE("the results of an inspection become findings", "[doctor]") {
   auto all = judge_inspection("a", good);
   CHECK(is_healthy(all));
   CHECK(says(of(all, "ledger"), "no ledger yet"));
-  auto x = good;
-  x.damage = {"Page 3: never used"};
-  CHECK(of(judge_inspection("a", x), "integrity").severity == severity::problem);
-  x = good;
-  x.checked = false;
-  x.ledger_checked = false;
-  CHECK(is_healthy(judge_inspection("a", x)));
-  CHECK(says(of(judge_inspection("a", x), "ledger"), "too long"));
-  x = good;
-  x.ledger = audit_verdict{};
-  x.ledger->records = 7;
-  x.ledger->broken = 1;
-  x.ledger->first_broken = 3;
-  CHECK(of(judge_inspection("a", x), "ledger").severity == severity::problem);
-  x = good;
-  x.ledger = audit_verdict{};
-  x.ledger->records = 2;
-  CHECK(of(judge_inspection("a", x), "ledger").severity == severity::ok);
-  x.epoch_begins = 3;
-  CHECK(of(judge_inspection("a", x), "ledger").severity == severity::note);
-  CHECK(says(of(judge_inspection("a", x), "ledger"), "commit 3"));
-  x = good;
-  x.ledger_error = failure{};
-  CHECK(of(judge_inspection("a", x), "ledger").severity == severity::problem);
+  auto result = good;
+  result.damage = {"Page 3: never used"};
+  CHECK(of(judge_inspection("a", result), "integrity").severity == severity::problem);
+  result = good;
+  result.checked = false;
+  result.ledger_checked = false;
+  CHECK(is_healthy(judge_inspection("a", result)));
+  CHECK(says(of(judge_inspection("a", result), "ledger"), "too long"));
+  result = good;
+  result.ledger = audit_verdict{};
+  result.ledger->records = 7;
+  result.ledger->broken = 1;
+  result.ledger->first_broken = 3;
+  CHECK(of(judge_inspection("a", result), "ledger").severity == severity::problem);
+  result = good;
+  result.ledger = audit_verdict{};
+  result.ledger->records = 2;
+  CHECK(of(judge_inspection("a", result), "ledger").severity == severity::ok);
+  result.epoch_begins = 3;
+  CHECK(of(judge_inspection("a", result), "ledger").severity == severity::note);
+  CHECK(says(of(judge_inspection("a", result), "ledger"), "commit 3"));
+  result = good;
+  result.ledger_error = failure{};
+  CHECK(of(judge_inspection("a", result), "ledger").severity == severity::problem);
   CHECK(of(judge_inspection("a", make_error(errc::busy, "locked")), "integrity").severity == severity::warning);
   CHECK(of(judge_inspection("a", make_error(errc::corrupt, "malformed")), "integrity").severity == severity::problem);
   auto hot = of(judge_inspection("a", make_error(errc::read_only, "no"), true), "rollback_journal");
@@ -191,8 +191,8 @@ TEST_CASE("a store is healthy as long as nothing is worse than a note", "[doctor
   CHECK(is_healthy({}));
   CHECK(is_healthy({{severity::note, "a", "b", "c"}, {severity::ok, "a", "b", "c"}}));
   CHECK_FALSE(is_healthy({{severity::note, "a", "b", "c"}, {severity::warning, "a", "b", "c"}}));
-  auto x = as_json({{severity::problem, "a", "b", "c", "d"}});
-  CHECK(x
+  auto result = as_json({{severity::problem, "a", "b", "c", "d"}});
+  CHECK(result
         == nlohmann::json{
           {"healthy", false},
           {"findings", {{{"severity", "problem"}, {"check", "a"}, {"subject", "b"}, {"text", "c"}, {"advice", "d"}}}}});

@@ -37,8 +37,8 @@ struct fixture {
   findings check() const { return check(me); }
 
   static bool has(const findings& all, severity how_bad, const std::string& text) {
-    for (const auto& x : all)
-      if (x.severity == how_bad && x.text.find(text) != std::string::npos)
+    for (const auto& each : all)
+      if (each.severity == how_bad && each.text.find(text) != std::string::npos)
         return true;
     return false;
   }

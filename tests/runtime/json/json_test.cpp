@@ -17,64 +17,64 @@ constexpr auto largest = std::numeric_limits<int64_t>::max();
 constexpr auto smallest = std::numeric_limits<int64_t>::min();
 constexpr auto infinite = std::numeric_limits<double>::infinity();
 
-std::string refusal(const caf::expected<value>& x) {
-  REQUIRE_FALSE(x);
-  CHECK(code_of(x.error()) == errc::invalid_request);
-  return describe(x.error()).message;
+std::string refusal(const caf::expected<value>& result) {
+  REQUIRE_FALSE(result);
+  CHECK(code_of(result.error()) == errc::invalid_request);
+  return describe(result.error()).message;
 }
 
 value read(const char* text) {
-  auto x = value_from_json(json::parse(text), "x");
-  REQUIRE(x);
-  return *x;
+  auto result = value_from_json(json::parse(text), "x");
+  REQUIRE(result);
+  return *result;
 }
 
 value cli(std::string_view text) {
-  auto x = parse_cli_value(text);
-  REQUIRE(x);
-  return *x;
+  auto result = parse_cli_value(text);
+  REQUIRE(result);
+  return *result;
 }
 
 rowset sample_rows() {
-  rowset x{std::make_shared<const rowset::column_names>(rowset::column_names{"a", "b"})};
+  rowset result{std::make_shared<const rowset::column_names>(rowset::column_names{"a", "b"})};
   const std::vector<value> cells{1, "x", nullptr, blob{"\x01"}};
   for (const auto& cell : cells)
-    x.append(cell);
-  return x;
+    result.append(cell);
+  return result;
 }
 
 } // namespace
 
 TEST_CASE("every value survives the way through JSON text") {
   using namespace std::string_literals;
-  for (const auto& x : {value{},
-                        value{0},
-                        value{largest},
-                        value{smallest},
-                        value{1.5},
-                        value{5.0},
-                        value{-0.0},
-                        value{1e300},
-                        value{infinite},
-                        value{-infinite},
-                        value{""},
-                        value{"gr\u00f6\u00dfe \"\n"},
-                        value{"a\0b"s},
-                        value{"caf\xe9"},
-                        value{"\xed\xa0\x80"},
-                        value{"\xc0\xaf\0"s},
-                        value{"\ufeffx"},
-                        value{"\ufffe \uffff \ufffd"},
-                        value{"\xff"s + std::string(3'000, 'x')},
-                        value{blob{}},
-                        value{blob{"\0\xff\x80"s}},
-                        value{"{\"$blob\":\"AA==\"}"}}) {
-    auto text = dump(as_json(x));
+  for (const auto& each : {value{},
+                           value{0},
+                           value{largest},
+                           value{smallest},
+                           value{1.5},
+                           value{5.0},
+                           value{-0.0},
+                           value{1e300},
+                           value{infinite},
+                           value{-infinite},
+                           value{""},
+                           value{"gr\u00f6\u00dfe \"\n"},
+                           value{"a\0b"s},
+                           value{"caf\xe9"},
+                           value{"\xed\xa0\x80"},
+                           value{"\xc0\xaf\0"s},
+                           value{"\ufeffx"},
+                           value{"\ufffe \uffff \ufffd"},
+                           value{"\xff"s + std::string(3'000, 'x')},
+                           value{blob{}},
+                           value{blob{"\0\xff\x80"s}},
+                           value{"{\"$blob\":\"AA==\"}"}}) {
+    auto text = dump(as_json(each));
     INFO(text);
     auto back = value_from_json(json::parse(text), "x");
     REQUIRE(back);
-    CHECK(*back == x);
-    CHECK(back->kind() == x.kind());
+    CHECK(*back == each);
+    CHECK(back->kind() == each.kind());
   }
 }
 
@@ -98,9 +98,9 @@ TEST_CASE("text that is not UTF-8 is written as its bytes, and is no blob") {
 }
 
 TEST_CASE("a diagnostic that is not UTF-8 shows its bytes, and no two of them look alike") {
-  failure x;
-  x.message = "no such column: caf\xe9";
-  CHECK(json::parse(dump(error_document(x)))["error"]["message"] == "no such column: caf\\xe9");
+  failure error;
+  error.message = "no such column: caf\xe9";
+  CHECK(json::parse(dump(error_document(error)))["error"]["message"] == "no such column: caf\\xe9");
   CHECK(json::parse(dump_pretty(json{{"\xff", {1, "ok", "\xc3"}}})) == json{{"\\xff", {1, "ok", "\\xc3"}}});
 }
 
@@ -110,18 +110,18 @@ TEST_CASE("a request that is not UTF-8 outside of its values is refused instead 
        {std::pair{json{{"statements", json::array({{{"sql", "'caf\xe9'"}}})}}, "statements[0].sql "},
         {json{{"agent", "\xff"}}, "agent "},
         {json{{"params", {{"\xff", 1}}}}, "params.\\xff "}}) {
-    auto x = dump_exactly(request);
-    REQUIRE_FALSE(x);
-    CHECK(code_of(x.error()) == errc::invalid_request);
-    CHECK_THAT(describe(x.error()).message, Catch::StartsWith(where) && Contains("UTF-8"));
+    auto result = dump_exactly(request);
+    REQUIRE_FALSE(result);
+    CHECK(code_of(result.error()) == errc::invalid_request);
+    CHECK_THAT(describe(result.error()).message, Catch::StartsWith(where) && Contains("UTF-8"));
   }
 }
 
 TEST_CASE("integers beyond 2^53 have the form that was asked for, smaller ones stay numbers") {
   constexpr auto exact = int64_t{1} << 53;
-  for (auto x : {int64_t{0}, int64_t{-1}, exact, -exact})
+  for (auto each : {int64_t{0}, int64_t{-1}, exact, -exact})
     for (auto form : {integer_form::number, integer_form::text, integer_form::tagged})
-      CHECK(as_json(value{x}, form) == json(x));
+      CHECK(as_json(value{each}, form) == json(each));
   CHECK(dump(as_json(value{exact + 1}, integer_form::text)) == R"("9007199254740993")");
   CHECK(dump(as_json(value{-exact - 1}, integer_form::text)) == R"("-9007199254740993")");
   CHECK(dump(as_json(value{smallest}, integer_form::tagged)) == R"({"$integer":"-9223372036854775808"})");
@@ -135,13 +135,13 @@ TEST_CASE("an answer whose integers are texts says so, and its other numbers sta
   rowset rows{std::make_shared<const rowset::column_names>(rowset::column_names{"a", "caf\xe9"})};
   rows.append(largest);
   rows.append(5);
-  read_result x;
-  x.as_of_seq = 3;
-  x.rows = std::make_shared<const rowset>(rows);
-  CHECK(as_json(x, integer_form::text) == json::parse(R"({"columns":["a",{"$text":"Y2Fm6Q=="}],
+  read_result result;
+  result.as_of_seq = 3;
+  result.rows = std::make_shared<const rowset>(rows);
+  CHECK(as_json(result, integer_form::text) == json::parse(R"({"columns":["a",{"$text":"Y2Fm6Q=="}],
     "rows":[["9223372036854775807",5]],"truncated":false,"source":"database","as_of_seq":3,"integer_text":true})"));
-  CHECK_FALSE(as_json(x).contains("integer_text"));
-  CHECK_FALSE(as_json(x, integer_form::tagged).contains("integer_text"));
+  CHECK_FALSE(as_json(result).contains("integer_text"));
+  CHECK_FALSE(as_json(result, integer_form::tagged).contains("integer_text"));
   write_result y;
   y.results.push_back({1, largest, rows});
   auto written = as_json(y, integer_form::text);
@@ -185,10 +185,10 @@ TEST_CASE("parameters come by position or by name") {
 
 TEST_CASE("a parameter that cannot be used is named") {
   auto refused = [](const char* text, std::string_view field = "params") {
-    auto x = parameters_from_json(json::parse(text), field);
-    REQUIRE_FALSE(x);
-    CHECK(code_of(x.error()) == errc::invalid_request);
-    return describe(x.error()).message;
+    auto result = parameters_from_json(json::parse(text), field);
+    REQUIRE_FALSE(result);
+    CHECK(code_of(result.error()) == errc::invalid_request);
+    return describe(result.error()).message;
   };
   CHECK_THAT(refused("[1, true]", "statements[2].params"), Contains("statements[2].params[1] "));
   CHECK_THAT(refused(R"({"id":[]})"), Contains("params.id "));
@@ -235,25 +235,25 @@ TEST_CASE("a number that does not fit is refused on the command line") {
 }
 
 TEST_CASE("a write's answer has the shape of the protocol") {
-  write_result x;
-  x.commit_seq = 42;
-  x.request_id = "r";
-  x.results.push_back({1, 7, {}});
-  CHECK(as_json(x) == json::parse(R"({"outcome":"committed","replayed":false,"commit_seq":42,"request_id":"r",
+  write_result result;
+  result.commit_seq = 42;
+  result.request_id = "r";
+  result.results.push_back({1, 7, {}});
+  CHECK(as_json(result) == json::parse(R"({"outcome":"committed","replayed":false,"commit_seq":42,"request_id":"r",
     "results":[{"changes":1,"last_insert_rowid":7,"columns":[],"rows":[]}]})"));
-  x.results[0].rows = sample_rows();
-  CHECK(as_json(x)["results"][0]["rows"] == json::parse(R"([[1,"x"],[null,{"$blob":"AQ=="}]])"));
+  result.results[0].rows = sample_rows();
+  CHECK(as_json(result)["results"][0]["rows"] == json::parse(R"([[1,"x"],[null,{"$blob":"AQ=="}]])"));
 }
 
 TEST_CASE("a read's answer has the shape of the protocol") {
-  read_result x;
-  x.as_of_seq = 3;
-  x.truncated = true;
-  x.source = read_source::joined;
-  CHECK(as_json(x) == json::parse(R"({"columns":[],"rows":[],"truncated":true,"source":"joined","as_of_seq":3})"));
-  x.rows = std::make_shared<const rowset>(sample_rows());
-  CHECK(as_json(x)["columns"] == json::parse(R"(["a","b"])"));
-  CHECK(as_json(x)["rows"][0] == json::parse(R"([1,"x"])"));
+  read_result result;
+  result.as_of_seq = 3;
+  result.truncated = true;
+  result.source = read_source::joined;
+  CHECK(as_json(result) == json::parse(R"({"columns":[],"rows":[],"truncated":true,"source":"joined","as_of_seq":3})"));
+  result.rows = std::make_shared<const rowset>(sample_rows());
+  CHECK(as_json(result)["columns"] == json::parse(R"(["a","b"])"));
+  CHECK(as_json(result)["rows"][0] == json::parse(R"([1,"x"])"));
 }
 
 TEST_CASE("rows are written with their columns and values as each is written alone, in every form of integers") {
@@ -288,45 +288,45 @@ TEST_CASE("rows are written with their columns and values as each is written alo
 }
 
 TEST_CASE("a failure has its code, and only the details that apply") {
-  failure x;
-  x.code = errc::constraint;
-  x.message = "no";
-  CHECK(error_document(x)
+  failure error;
+  error.code = errc::constraint;
+  error.message = "no";
+  CHECK(error_document(error)
         == json::parse(R"({"error":{"code":"constraint","message":"no","outcome":"not_committed"}})"));
-  x.code = errc::busy;
-  x.outcome = outcome::unknown;
-  x.retry_after_ms = 250;
-  x.attempts = 4;
-  x.waited_ms = 700;
-  x.request_id = "r";
-  CHECK(as_json(x) == json::parse(R"({"code":"busy","message":"no","outcome":"unknown","retry_after_ms":250,
+  error.code = errc::busy;
+  error.outcome = outcome::unknown;
+  error.retry_after_ms = 250;
+  error.attempts = 4;
+  error.waited_ms = 700;
+  error.request_id = "r";
+  CHECK(as_json(error) == json::parse(R"({"code":"busy","message":"no","outcome":"unknown","retry_after_ms":250,
     "attempts":4,"waited_ms":700,"request_id":"r"})"));
 }
 
 TEST_CASE("an audit record carries every field under its name") {
-  audit_record x;
-  x.seq = 9;
-  x.ts_us = 1'709'208'000'000'001;
-  x.agent = "alice";
-  x.db = "a.db";
-  x.key = "k";
-  x.status = "committed";
-  x.latency_us = 1'234;
-  x.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"t"});
-  auto out = as_json(x, "/store");
+  audit_record record;
+  record.seq = 9;
+  record.ts_us = 1'709'208'000'000'001;
+  record.agent = "alice";
+  record.db = "a.db";
+  record.key = "k";
+  record.status = "committed";
+  record.latency_us = 1'234;
+  record.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"t"});
+  auto out = as_json(record, "/store");
   CHECK(out["ts"] == "2024-02-29T12:00:00.000001Z");
   CHECK(out["store_root"] == "/store");
   CHECK(out["idempotency_key"] == "k");
   CHECK(out["latency_ms"] == 1.234);
   CHECK(out["tables"] == json::parse(R"(["t"])"));
   CHECK_FALSE(out.contains("peer_pid"));
-  x.type = request_type::cache_hit;
-  x.peer = {1000, 77};
-  out = as_json(x, "/store");
+  record.type = request_type::cache_hit;
+  record.peer = {1000, 77};
+  out = as_json(record, "/store");
   CHECK(out["read_key"] == "k");
   CHECK_FALSE(out.contains("idempotency_key"));
   CHECK(out["peer_pid"] == 77);
-  CHECK(as_json(audit_page{"/store", {x}})["records"][0] == out);
+  CHECK(as_json(audit_page{"/store", {record}})["records"][0] == out);
 }
 
 TEST_CASE("a time from before the epoch or beyond all calendars is written all the same") {
@@ -337,14 +337,14 @@ TEST_CASE("a time from before the epoch or beyond all calendars is written all t
 }
 
 TEST_CASE("an audit verdict names the first broken record only if there is one") {
-  audit_verdict x;
-  x.records = 3;
-  x.head = "ab";
-  CHECK(as_json(x) == json::parse(R"({"intact":true,"records":3,"broken":0,"head":"ab"})"));
-  x.broken = 1;
-  x.first_broken = 2;
-  x.reason = "why";
-  CHECK(as_json(x)
+  audit_verdict verdict;
+  verdict.records = 3;
+  verdict.head = "ab";
+  CHECK(as_json(verdict) == json::parse(R"({"intact":true,"records":3,"broken":0,"head":"ab"})"));
+  verdict.broken = 1;
+  verdict.first_broken = 2;
+  verdict.reason = "why";
+  CHECK(as_json(verdict)
         == json::parse(R"({"intact":false,"records":3,"broken":1,"first_broken":2,"reason":"why","head":"ab"})"));
 }
 

@@ -54,21 +54,21 @@ TEST_CASE("a missing file has no identity", "[file_identity]") {
 }
 
 TEST_CASE("an identity reads back as it was written", "[file_identity]") {
-  file_identity x{64'769, UINT64_MAX};
-  auto json = as_json(x);
+  file_identity identity{64'769, UINT64_MAX};
+  auto json = as_json(identity);
   CHECK(json.dump() == R"({"device":64769,"inode":18446744073709551615})");
   auto back = file_identity_from_json(json);
   REQUIRE(back);
-  CHECK(*back == x);
+  CHECK(*back == identity);
 }
 
 TEST_CASE("an invalid identity is refused", "[file_identity]") {
   for (const auto* text : {"null", "[]", "7", "{}", R"({"device":1})", R"({"device":-1,"inode":2})",
                            R"({"device":1,"inode":"2"})", R"({"device":1.5,"inode":2})"}) {
     CAPTURE(text);
-    auto x = file_identity_from_json(nlohmann::json::parse(text));
-    REQUIRE_FALSE(x);
-    CHECK(code_of(x.error()) == errc::invalid_request);
+    auto result = file_identity_from_json(nlohmann::json::parse(text));
+    REQUIRE_FALSE(result);
+    CHECK(code_of(result.error()) == errc::invalid_request);
   }
 }
 

@@ -35,127 +35,127 @@ struct fixture {
   std::shared_ptr<open_files> files;
 };
 
-template <class T> T given(caf::expected<T> x) {
-  REQUIRE(x);
-  return std::move(*x);
+template <class T> T given(caf::expected<T> result) {
+  REQUIRE(result);
+  return std::move(*result);
 }
 
 } // namespace
 
 TEST_CASE("a database takes five descriptors with its first connection, two with each other, and gives them back",
           "[descriptors]") {
-  fixture x{100};
+  fixture f{100};
   {
-    auto first = given(x.use("a"));
-    CHECK(x.files->used() == 5);
-    auto second = given(x.open(0));
-    CHECK(x.files->used() == 7);
-    auto other = given(x.use("b"));
-    CHECK(x.files->used() == 12);
+    auto first = given(f.use("a"));
+    CHECK(f.files->used() == 5);
+    auto second = given(f.open(0));
+    CHECK(f.files->used() == 7);
+    auto other = given(f.use("b"));
+    CHECK(f.files->used() == 12);
     first = {};
-    CHECK(x.files->used() == 10);
+    CHECK(f.files->used() == 10);
     auto moved = std::move(second);
-    CHECK(x.files->used() == 10);
+    CHECK(f.files->used() == 10);
   }
-  CHECK(x.files->used() == 0);
-  CHECK(x.closed.empty());
+  CHECK(f.files->used() == 0);
+  CHECK(f.closed.empty());
 }
 
 TEST_CASE("beyond three quarters of the bound, databases that are not in use are to be closed, but for the newest",
           "[descriptors]") {
-  fixture x{40};
+  fixture f{40};
   std::vector<open_files::share> open;
   for (const auto* db : {"a", "b", "c", "d", "e", "f"})
-    open.push_back(given(x.use(db)));
-  CHECK(x.closed.empty());
-  x.uses[0]->set_in_use(true);
-  open.push_back(given(x.use("g")));
-  REQUIRE(x.closed.size() == 1);
-  CHECK(x.closed[0] == "b");
-  CHECK(x.uses[1]->is_to_be_closed());
+    open.push_back(given(f.use(db)));
+  CHECK(f.closed.empty());
+  f.uses[0]->set_in_use(true);
+  open.push_back(given(f.use("g")));
+  REQUIRE(f.closed.size() == 1);
+  CHECK(f.closed[0] == "b");
+  CHECK(f.uses[1]->is_to_be_closed());
   // A database that is about to be closed is not asked again, and counts as closed.
   open.erase(open.begin() + 1);
-  CHECK_FALSE(x.uses[1]->is_to_be_closed());
-  open.push_back(given(x.use("h")));
-  CHECK(x.closed == std::vector<std::string>{"b", "c"});
+  CHECK_FALSE(f.uses[1]->is_to_be_closed());
+  open.push_back(given(f.use("h")));
+  CHECK(f.closed == std::vector<std::string>{"b", "c"});
 }
 
 TEST_CASE("a database that is used again is not to be closed any more", "[descriptors]") {
-  fixture x{20};
+  fixture f{20};
   std::vector<open_files::share> open;
   for (const auto* db : {"a", "b", "c", "d"})
-    open.push_back(given(x.use(db)));
-  REQUIRE(x.closed == std::vector<std::string>{"a"});
-  x.uses[0]->begin();
-  CHECK_FALSE(x.uses[0]->is_to_be_closed());
+    open.push_back(given(f.use(db)));
+  REQUIRE(f.closed == std::vector<std::string>{"a"});
+  f.uses[0]->begin();
+  CHECK_FALSE(f.uses[0]->is_to_be_closed());
 }
 
 TEST_CASE("beyond the bound a database is refused by name, and can be opened when another one has closed",
           "[descriptors]") {
-  fixture x{20};
+  fixture f{20};
   std::vector<open_files::share> open;
   for (const auto* db : {"a", "b", "c", "d"})
-    open.push_back(given(x.use(db)));
-  auto refused = x.use("late.db");
+    open.push_back(given(f.use(db)));
+  auto refused = f.use("late.db");
   REQUIRE_FALSE(refused);
-  auto why = describe(refused.error());
-  CHECK(why.code == errc::busy);
-  CHECK(why.retry_after_ms > 0);
-  CHECK_THAT(why.message,
+  auto error = describe(refused.error());
+  CHECK(error.code == errc::busy);
+  CHECK(error.retry_after_ms > 0);
+  CHECK_THAT(error.message,
              Contains("cannot open 'late.db', too many open files: 4 databases are open, with 20 of the 20 "
                       "descriptors that they may have, and the limit of the process is 1024"));
   open.erase(open.begin());
-  given(x.open(4));
+  given(f.open(4));
 }
 
 TEST_CASE("half of the limit of the process is for databases, whatever it is at the moment", "[descriptors]") {
-  fixture x{0};
-  x.limit = 64;
-  x.free = 50;
+  fixture f{0};
+  f.limit = 64;
+  f.free = 50;
   std::vector<open_files::share> open;
   auto refused = false;
   for (auto i = 0; i < 10 && !refused; ++i) {
-    auto more = x.use("db" + std::to_string(i));
+    auto more = f.use("db" + std::to_string(i));
     refused = !more;
     if (more)
       open.push_back(std::move(*more));
   }
   CHECK(refused);
   CHECK(open.size() == 6);
-  x.limit = 1'024;
-  x.free = 1'000;
-  given(x.use("more"));
+  f.limit = 1'024;
+  f.free = 1'000;
+  given(f.use("more"));
 }
 
 TEST_CASE("a host that has taken the descriptors has idle databases closed, and is not kept from the only one",
           "[descriptors]") {
-  fixture x{0};
-  auto first = given(x.use("a"));
-  CHECK(x.closed.empty());
-  x.free = 100;
-  auto second = given(x.use("b"));
-  CHECK(x.closed == std::vector<std::string>{"a"});
-  x.free = 10;
-  CHECK_FALSE(x.use("c"));
+  fixture f{0};
+  auto first = given(f.use("a"));
+  CHECK(f.closed.empty());
+  f.free = 100;
+  auto second = given(f.use("b"));
+  CHECK(f.closed == std::vector<std::string>{"a"});
+  f.free = 10;
+  CHECK_FALSE(f.use("c"));
   first = {};
   second = {};
-  given(x.open(0));
+  given(f.open(0));
 }
 
 TEST_CASE("an error says that there were no descriptors only if there are none", "[descriptors]") {
-  fixture x{0};
-  auto open = given(x.use("a"));
-  auto& other = x.add("b");
+  fixture f{0};
+  auto open = given(f.use("a"));
+  auto& other = f.add("b");
   auto disk = make_error(errc::io_error, "the disk");
-  CHECK(describe(x.files->explain(other, disk)).message == "the disk");
-  x.free = 4;
-  CHECK(describe(x.files->explain(other, make_error(errc::corrupt, "damaged"))).code == errc::corrupt);
-  auto why = describe(x.files->explain(other, disk));
-  CHECK(why.code == errc::busy);
-  CHECK_THAT(why.message, Contains("too many open files: 1 databases are open"));
-  CHECK(x.closed == std::vector<std::string>{"a"});
+  CHECK(describe(f.files->explain(other, disk)).message == "the disk");
+  f.free = 4;
+  CHECK(describe(f.files->explain(other, make_error(errc::corrupt, "damaged"))).code == errc::corrupt);
+  auto error = describe(f.files->explain(other, disk));
+  CHECK(error.code == errc::busy);
+  CHECK_THAT(error.message, Contains("too many open files: 1 databases are open"));
+  CHECK(f.closed == std::vector<std::string>{"a"});
   open = {};
-  CHECK(describe(x.files->explain(other, disk)).code == errc::unavailable);
+  CHECK(describe(f.files->explain(other, disk)).code == errc::unavailable);
 }
 
 TEST_CASE("the limit of this process is found", "[descriptors]") {

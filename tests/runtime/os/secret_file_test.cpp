@@ -28,11 +28,11 @@ void put(const fs::path& file, const std::string& text, mode_t mode = 0600) {
 }
 
 failure refused(const fs::path& file) {
-  auto x = load_or_make_secret(file, "token file");
-  REQUIRE_FALSE(x);
-  auto why = describe(x.error());
-  CHECK(why.message.find(file.parent_path().string()) == std::string::npos);
-  return why;
+  auto result = load_or_make_secret(file, "token file");
+  REQUIRE_FALSE(result);
+  auto error = describe(result.error());
+  CHECK(error.message.find(file.parent_path().string()) == std::string::npos);
+  return error;
 }
 
 } // namespace
@@ -59,13 +59,13 @@ TEST_CASE("processes that make the token at the same time get the same", "[http]
   temp_dir folder;
   std::vector<std::string> tokens(8);
   std::vector<std::thread> threads;
-  for (auto& x : tokens)
+  for (auto& token : tokens)
     threads.emplace_back([&] {
       auto made = load_or_make_secret(folder / "token", "token file");
-      x = made ? *made : "";
+      token = made ? *made : "";
     });
-  for (auto& x : threads)
-    x.join();
+  for (auto& each : threads)
+    each.join();
   CHECK(std::set<std::string>(tokens.begin(), tokens.end()).size() == 1);
   CHECK(tokens.front().size() == 64);
 }

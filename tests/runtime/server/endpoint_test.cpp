@@ -40,10 +40,10 @@ private:
 
 store_root open_root(const fs::path& path) {
   fs::create_directories(path);
-  auto x = store_root::open(path);
-  REQUIRE(x);
-  REQUIRE(x->make_folder());
-  return std::move(*x);
+  auto result = store_root::open(path);
+  REQUIRE(result);
+  REQUIRE(result->make_folder());
+  return std::move(*result);
 }
 
 // A store whose own folder has no room for a socket, with places for one elsewhere.
@@ -64,25 +64,25 @@ struct far_away {
   }
 };
 
-fs::path path_of(const caf::expected<fs::path>& x) {
-  REQUIRE(x);
-  return *x;
+fs::path path_of(const caf::expected<fs::path>& result) {
+  REQUIRE(result);
+  return *result;
 }
 
-errc code(const caf::expected<fs::path>& x) {
-  REQUIRE_FALSE(x);
-  return code_of(x.error());
+errc code(const caf::expected<fs::path>& result) {
+  REQUIRE_FALSE(result);
+  return code_of(result.error());
 }
 
 broker_info example(const store_root& root) {
-  broker_info x;
-  x.pid = 4711;
-  x.version = "0.1.0";
-  x.socket = root.socket_path();
-  x.http = "127.0.0.1:8080";
-  x.transient = true;
-  x.started_us = 1'700'000'000'000'000;
-  return x;
+  broker_info result;
+  result.pid = 4711;
+  result.version = "0.1.0";
+  result.socket = root.socket_path();
+  result.http = "127.0.0.1:8080";
+  result.transient = true;
+  result.started_us = 1'700'000'000'000'000;
+  return result;
 }
 
 void say(const store_root& root, std::string_view text) {

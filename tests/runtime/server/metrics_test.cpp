@@ -129,18 +129,19 @@ private:
     require(owner.samples.emplace(std::pair{of, with}, value).second, "a sample comes once");
   }
 
-  void check(const std::string& name, const family& x) {
+  void check(const std::string& name, const family& family) {
     line_ = name;
-    require(!x.type.empty() && !x.samples.empty() && !x.help.empty(), "a family has HELP, TYPE and samples");
-    require((x.type == "counter") == name.ends_with("_total"), "counters, and only they, end in _total");
+    require(!family.type.empty() && !family.samples.empty() && !family.help.empty(),
+            "a family has HELP, TYPE and samples");
+    require((family.type == "counter") == name.ends_with("_total"), "counters, and only they, end in _total");
     require(name.starts_with("sluice_"), "names have our prefix");
-    if (x.type == "histogram")
-      check_histogram(name, x);
+    if (family.type == "histogram")
+      check_histogram(name, family);
   }
 
-  void check_histogram(const std::string& name, const family& x) const {
+  void check_histogram(const std::string& name, const family& family) const {
     std::map<labels, std::map<double, double>> buckets;
-    for (const auto& [key, value] : x.samples) {
+    for (const auto& [key, value] : family.samples) {
       if (key.first != name + "_bucket")
         continue;
       auto with = key.second;
@@ -154,9 +155,9 @@ private:
         require(count >= last, "buckets are cumulative");
         last = count;
       }
-      require(counts.contains(INFINITY) && counts.at(INFINITY) == x.samples.at({name + "_count", with}),
+      require(counts.contains(INFINITY) && counts.at(INFINITY) == family.samples.at({name + "_count", with}),
               "+Inf counts all");
-      require(x.samples.contains({name + "_sum", with}), "there is a sum");
+      require(family.samples.contains({name + "_sum", with}), "there is a sum");
     }
   }
 
@@ -166,14 +167,14 @@ private:
   size_t at_ = 0;
 };
 
-std::map<std::string, family> scrape(const metrics& x, const nlohmann::json& status = nlohmann::json::object(),
+std::map<std::string, family> scrape(const metrics& metrics, const nlohmann::json& status = nlohmann::json::object(),
                                      const std::vector<database_timings>& timings = {}) {
-  return parser{}.parse(x.scrape(status, timings));
+  return parser{}.parse(metrics.scrape(status, timings));
 }
 
 nlohmann::json status_of(const std::vector<std::string>& names) {
-  store_status x;
-  x.broker.root = "/secret/place";
+  store_status status;
+  status.broker.root = "/secret/place";
   for (const auto& name : names) {
     database_status db;
     db.name = name;
@@ -182,11 +183,11 @@ nlohmann::json status_of(const std::vector<std::string>& names) {
     db.committed_requests = 9'007'199'254'740'991;
     db.retry.total_wait_ms = 1'500;
     db.quarantined = true;
-    x.broker.databases.push_back(db);
+    status.broker.databases.push_back(db);
   }
-  x.broker.cache.hits = 7;
-  x.broker.restarts = 2;
-  auto result = as_json(x);
+  status.broker.cache.hits = 7;
+  status.broker.restarts = 2;
+  auto result = as_json(status);
   result["front_door"] = {{"connections", 4}, {"subscriptions", 1}};
   return result;
 }
@@ -194,12 +195,12 @@ nlohmann::json status_of(const std::vector<std::string>& names) {
 } // namespace
 
 TEST_CASE("requests are counted by method and code, and their time in a histogram", "[metrics]") {
-  metrics x;
-  x.observe("write", "ok", 50us);
-  x.observe("write", "ok", 3ms);
-  x.observe("write", "constraint", 100us);
-  x.observe("read", "ok", 60s);
-  auto all = scrape(x);
+  metrics metrics;
+  metrics.observe("write", "ok", 50us);
+  metrics.observe("write", "ok", 3ms);
+  metrics.observe("write", "constraint", 100us);
+  metrics.observe("read", "ok", 60s);
+  auto all = scrape(metrics);
   const auto& requests = all.at("sluice_requests_total").samples;
   CHECK(requests.at({"sluice_requests_total", {{"method", "write"}, {"code", "ok"}}}) == 2);
   CHECK(requests.at({"sluice_requests_total", {{"method", "write"}, {"code", "constraint"}}}) == 1);
@@ -217,19 +218,19 @@ TEST_CASE("requests are counted by method and code, and their time in a histogra
 }
 
 TEST_CASE("names made up by clients do not become series of their own", "[metrics]") {
-  metrics x;
+  metrics metrics;
   for (int i = 0; i < 1'000; ++i)
-    x.observe("method" + std::to_string(i) + "\n\"", "code" + std::to_string(i), 1us);
-  x.observe("", "", -1us);
-  auto all = scrape(x);
+    metrics.observe("method" + std::to_string(i) + "\n\"", "code" + std::to_string(i), 1us);
+  metrics.observe("", "", -1us);
+  auto all = scrape(metrics);
   const auto& requests = all.at("sluice_requests_total").samples;
   CHECK(requests.size() == 1);
   CHECK(requests.at({"sluice_requests_total", {{"method", "other"}, {"code", "other"}}}) == 1'001);
 }
 
 TEST_CASE("the status of broker, cache and databases is exported in base units", "[metrics]") {
-  metrics x;
-  auto all = scrape(x, status_of({"app.db", "b.db"}));
+  metrics metrics;
+  auto all = scrape(metrics, status_of({"app.db", "b.db"}));
   auto of = [&](const std::string& name, const labels& with) { return all.at(name).samples.at({name, with}); };
   CHECK(of("sluice_cache_hits_total", {}) == 7);
   CHECK(of("sluice_restarts_total", {}) == 2);
@@ -244,9 +245,9 @@ TEST_CASE("the status of broker, cache and databases is exported in base units",
 }
 
 TEST_CASE("every number of a status has its place in a scrape", "[metrics]") {
-  metrics x;
+  metrics metrics;
   auto status = status_of({"app.db"});
-  auto all = scrape(x, status);
+  auto all = scrape(metrics, status);
   auto count_of = [&](const std::string& prefix) {
     return std::count_if(all.begin(), all.end(), [&](const auto& f) { return f.first.starts_with(prefix); });
   };
@@ -271,13 +272,13 @@ TEST_CASE("every number of a status has its place in a scrape", "[metrics]") {
 }
 
 TEST_CASE("tables of the buffer have series of their own, in base units", "[metrics]") {
-  metrics x;
+  metrics metrics;
   auto status = status_of({"app.db"});
   auto table = nlohmann::json{{"db", "app.db"}, {"table", "t"}, {"pending", 5}, {"oldest_ms", 1'500}};
   status["buffer"]["tables"] = {table, table, {{"db", "app.db"}}, 7};
   status["uptime_ms"] = 2'500;
   status["buffer"]["last_flush_us"] = 1'700'000'000'250'000;
-  auto all = scrape(x, status);
+  auto all = scrape(metrics, status);
   const labels with{{"database", "app.db"}, {"table", "t"}};
   CHECK(all.at("sluice_buffer_table_pending_rows").samples.size() == 1);
   CHECK(all.at("sluice_buffer_table_pending_rows").samples.at({"sluice_buffer_table_pending_rows", with}) == 5);
@@ -293,10 +294,10 @@ TEST_CASE("the parts of the time of writes are exported as histograms, by databa
   queue.add(3us);
   queue.add(100us);
   queue.add(1h);
-  database_timings of_app{"app.db", queue.look(), {}, {}};
-  database_timings of_other{"b.db", {}, {}, queue.look()};
-  metrics x;
-  auto all = scrape(x, status_of({"app.db", "b.db"}), {of_app, of_other});
+  database_timings of_app{"app.db", queue.read(), {}, {}};
+  database_timings of_other{"b.db", {}, {}, queue.read()};
+  metrics metrics;
+  auto all = scrape(metrics, status_of({"app.db", "b.db"}), {of_app, of_other});
   const auto& waits = all.at("sluice_write_queue_seconds").samples;
   auto up_to = [&](const std::string& end) {
     return waits.at({"sluice_write_queue_seconds_bucket", {{"database", "app.db"}, {"le", end}}});
@@ -315,9 +316,9 @@ TEST_CASE("the parts of the time of writes are exported as histograms, by databa
 TEST_CASE("every method of the protocol is counted under its own name", "[metrics]") {
   for (const auto& known : rpc::all_methods) {
     std::string method{known.name};
-    metrics x;
-    x.observe(method, "ok", 1us);
-    auto all = scrape(x);
+    metrics metrics;
+    metrics.observe(method, "ok", 1us);
+    auto all = scrape(metrics);
     CHECK(all.at("sluice_requests_total")
             .samples.contains({"sluice_requests_total", {{"method", method}, {"code", "ok"}}}));
   }
@@ -327,19 +328,19 @@ TEST_CASE("names of databases are escaped, and nothing of the machine is exporte
   std::vector<std::string> names{"a\"b.db", "a\\b.db",  "a\\\"b.db",    "{x=\"1\"} 5",      "a,b=c.db", "\\n.db",
                                  "\\",      "é漢字.db", "sub/dir/x.db", "# HELP evil evil", " ",        "a}b.db"};
   names.emplace_back("new\nline.db");
-  metrics x;
-  auto all = scrape(x, status_of(names));
+  metrics metrics;
+  auto all = scrape(metrics, status_of(names));
   const auto& commits = all.at("sluice_database_commits_total").samples;
   std::set<std::string> found;
   for (const auto& [key, value] : commits)
     found.insert(key.second.at("database"));
   CHECK(found == std::set<std::string>(names.begin(), names.end()));
-  CHECK(x.scrape(status_of(names)).find("/secret/place") == std::string::npos);
+  CHECK(metrics.scrape(status_of(names)).find("/secret/place") == std::string::npos);
 }
 
 TEST_CASE("a status that is strange or incomplete spoils no scrape", "[metrics]") {
-  metrics x;
-  x.observe("ping", "ok", 1us);
+  metrics metrics;
+  metrics.observe("ping", "ok", 1us);
   using nlohmann::json;
   for (const auto& status :
        {json{}, json::array(), json::object(), json(5), json{{"databases", 5}}, json{{"databases", {1, "x", nullptr}}},
@@ -347,9 +348,9 @@ TEST_CASE("a status that is strange or incomplete spoils no scrape", "[metrics]"
         json{{"cache", {{"hits", "many"}}}}, json{{"databases", {{{"name", "a"}, {"retry", 7}, {"commits", 1}}}}},
         json{{"front_door", "few"}}, json{{"front_door", {{"connections", "few"}}}}}) {
     INFO(status.dump());
-    CHECK(scrape(x, status).contains("sluice_requests_total"));
+    CHECK(scrape(metrics, status).contains("sluice_requests_total"));
   }
-  auto twice = scrape(x, status_of({"a.db", "a.db"}));
+  auto twice = scrape(metrics, status_of({"a.db", "a.db"}));
   CHECK(twice.at("sluice_database_commits_total").samples.size() == 1);
 }
 

@@ -10,26 +10,26 @@ namespace {
 
 buffer_put put(std::vector<named_value> key, std::vector<named_value> values,
                buffer_operation operation = buffer_operation::upsert) {
-  buffer_put x;
-  x.row = {"a.db", "t", std::move(key)};
-  x.values = std::move(values);
-  x.operation = operation;
-  return x;
+  buffer_put result;
+  result.row = {"a.db", "t", std::move(key)};
+  result.values = std::move(values);
+  result.operation = operation;
+  return result;
 }
 
-template <class Request> std::string complaint(Request x, errc code = errc::invalid_request) {
-  auto why = check(x);
-  REQUIRE(why);
-  CHECK(why->code == code);
-  return why->message;
+template <class Request> std::string complaint(Request request, errc code = errc::invalid_request) {
+  auto reason = check(request);
+  REQUIRE(reason);
+  CHECK(reason->code == code);
+  return reason->message;
 }
 
 } // namespace
 
 TEST_CASE("a buffered operation without an agent is anonymous's") {
-  auto x = put({{"id", 1}}, {{"a", 1}});
-  CHECK_FALSE(check(x));
-  CHECK(x.agent == "anonymous");
+  auto result = put({{"id", 1}}, {{"a", 1}});
+  CHECK_FALSE(check(result));
+  CHECK(result.agent == "anonymous");
 }
 
 TEST_CASE("each kind of buffered operation takes the values that it can use") {
@@ -63,24 +63,24 @@ TEST_CASE("names in a buffered operation are names") {
 }
 
 TEST_CASE("clients may not buffer in the broker's own name, or ask for a row or a flush in it") {
-  auto x = put({{"id", 1}}, {});
-  x.agent = "sluice:buffer";
-  CHECK_THAT(complaint(x), Contains("agent begins with \"sluice:\""));
+  auto result = put({{"id", 1}}, {});
+  result.agent = "sluice:buffer";
+  CHECK_THAT(complaint(result), Contains("agent begins with \"sluice:\""));
   CHECK_THAT(complaint(buffer_get{{"a.db", "t", {{"id", 1}}}, "Sluice:x", {}}), Contains("agent begins with"));
   CHECK_THAT(complaint(flush_request{"", "", "sluice:"}), Contains("agent begins with"));
   CHECK_THAT(complaint(rejected_decision{{}, true, "sluice:"}), Contains("agent begins with"));
 }
 
 TEST_CASE("names of requests contain no control characters, while keys and columns may contain any") {
-  write_request x;
-  x.statements = {{"SELECT 1", {}}};
-  x.idempotency_key = "\xe2\x80\xae";
-  CHECK_FALSE(check(x));
-  x.correlation_id = "\xc2\x9b";
-  CHECK_THAT(complaint(x), Contains("correlation_id holds a control character"));
-  x.correlation_id.clear();
-  x.request_id = "\xe2\x81\xa6";
-  CHECK_THAT(complaint(x), Contains("request_id holds a control character"));
+  write_request request;
+  request.statements = {{"SELECT 1", {}}};
+  request.idempotency_key = "\xe2\x80\xae";
+  CHECK_FALSE(check(request));
+  request.correlation_id = "\xc2\x9b";
+  CHECK_THAT(complaint(request), Contains("correlation_id holds a control character"));
+  request.correlation_id.clear();
+  request.request_id = "\xe2\x81\xa6";
+  CHECK_THAT(complaint(request), Contains("request_id holds a control character"));
   read_request y;
   y.agent = "\xd8\x9c";
   CHECK_THAT(complaint(y), Contains("agent holds a control character"));
@@ -95,13 +95,13 @@ TEST_CASE("a buffered operation is 1 MiB at most") {
 }
 
 TEST_CASE("a caller waits for room a day at most") {
-  auto x = put({{"id", 1}}, {});
-  x.wait = std::chrono::hours{24};
-  CHECK_FALSE(check(x));
-  x.wait += std::chrono::milliseconds{1};
-  CHECK_THAT(complaint(x), Contains("wait_ms"));
-  x.wait = std::chrono::milliseconds{-1};
-  CHECK_THAT(complaint(x), Contains("wait_ms"));
+  auto result = put({{"id", 1}}, {});
+  result.wait = std::chrono::hours{24};
+  CHECK_FALSE(check(result));
+  result.wait += std::chrono::milliseconds{1};
+  CHECK_THAT(complaint(result), Contains("wait_ms"));
+  result.wait = std::chrono::milliseconds{-1};
+  CHECK_THAT(complaint(result), Contains("wait_ms"));
 }
 
 TEST_CASE("requests for a row or a flush are checked in the same way") {

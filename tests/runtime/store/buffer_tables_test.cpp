@@ -20,23 +20,23 @@ caf::expected<broker_config> load(const std::string& toml) {
 }
 
 std::vector<buffered_table> tables(const std::string& toml) {
-  auto x = load(toml);
-  INFO((x ? std::string{} : describe(x.error()).message));
-  REQUIRE(x);
-  return x->buffer_tables;
+  auto result = load(toml);
+  INFO((result ? std::string{} : describe(result.error()).message));
+  REQUIRE(result);
+  return result->buffer_tables;
 }
 
 std::string complaint(const std::string& entry) {
-  auto x = load("[[buffer_table]]\n" + entry);
-  REQUIRE_FALSE(x);
-  CHECK(code_of(x.error()) == errc::invalid_request);
-  return describe(x.error()).message;
+  auto result = load("[[buffer_table]]\n" + entry);
+  REQUIRE_FALSE(result);
+  CHECK(code_of(result.error()) == errc::invalid_request);
+  return describe(result.error()).message;
 }
 
 } // namespace
 
 TEST_CASE("tables of the buffer are read in the order of the file") {
-  auto x = tables(R"(
+  auto result = tables(R"(
     buffer_interval_ms = 700
     [[buffer_table]]
     db = "sub/a.db"
@@ -47,21 +47,21 @@ TEST_CASE("tables of the buffer are read in the order of the file") {
     db = "a.db"
     table = "t"
   )");
-  REQUIRE(x.size() == 2);
-  CHECK(x[0].db == "sub/a.db");
-  CHECK(x[0].table == "t");
-  CHECK(x[0].interval == 1ms);
-  CHECK(x[0].priority == -1'000);
-  CHECK(x[1].interval == 700ms);
-  CHECK(x[1].priority == 0);
+  REQUIRE(result.size() == 2);
+  CHECK(result[0].db == "sub/a.db");
+  CHECK(result[0].table == "t");
+  CHECK(result[0].interval == 1ms);
+  CHECK(result[0].priority == -1'000);
+  CHECK(result[1].interval == 700ms);
+  CHECK(result[1].priority == 0);
   CHECK(tables("").empty());
 }
 
 TEST_CASE("a table without an interval has the general one, wherever that was set") {
   setenv("SLUICE_BUFFER_INTERVAL_MS", "900", 1);
-  auto x = tables("buffer_interval_ms = 700\n[[buffer_table]]\ndb = \"a.db\"\ntable = \"t\"");
+  auto result = tables("buffer_interval_ms = 700\n[[buffer_table]]\ndb = \"a.db\"\ntable = \"t\"");
   unsetenv("SLUICE_BUFFER_INTERVAL_MS");
-  CHECK(x.at(0).interval == 900ms);
+  CHECK(result.at(0).interval == 900ms);
 }
 
 TEST_CASE("a database of the buffer's tables has one spelling") {
@@ -93,9 +93,9 @@ TEST_CASE("a table of the buffer is said once") {
 TEST_CASE("tables of the buffer are written as such") {
   for (const auto* toml :
        {"buffer_table = 5", "buffer_table = [1]", "[buffer_table]\ndb = \"a.db\"", "buffer_table = []"}) {
-    auto x = load(toml);
-    REQUIRE_FALSE(x);
-    CHECK_THAT(describe(x.error()).message, Contains("line 1") && Contains("[[buffer_table]]"));
+    auto result = load(toml);
+    REQUIRE_FALSE(result);
+    CHECK_THAT(describe(result.error()).message, Contains("line 1") && Contains("[[buffer_table]]"));
   }
 }
 

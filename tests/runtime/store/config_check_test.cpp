@@ -12,34 +12,34 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::string complaint(const broker_config& x) {
-  auto why = check(x);
-  REQUIRE(why);
-  CHECK(code_of(why) == errc::invalid_request);
-  return describe(why).message;
+std::string complaint(const broker_config& config) {
+  auto reason = check(config);
+  REQUIRE(reason);
+  CHECK(code_of(reason) == errc::invalid_request);
+  return describe(reason).message;
 }
 
 template <class Change> std::string complaint_after(Change change) {
-  broker_config x;
-  change(x);
-  return complaint(x);
+  broker_config config;
+  change(config);
+  return complaint(config);
 }
 
 // A value that no broker can work with; nothing for a switch, which has none.
-bool spoil(broker_config& x, const setting& s, bool too_large) {
+bool spoil(broker_config& config, const setting& s, bool too_large) {
   auto set = [&](auto member) {
-    using type = std::decay_t<decltype(x.*member)>;
+    using type = std::decay_t<decltype(config.*member)>;
     if constexpr (std::is_same_v<type, bool>)
       return false;
     else if constexpr (std::is_same_v<type, synchronous_mode>)
-      x.*member = static_cast<synchronous_mode>(7);
+      config.*member = static_cast<synchronous_mode>(7);
     else if constexpr (std::is_same_v<type, uint64_t>)
       // Without a sign nothing is below 0.
-      x.*member = !too_large && s.min > 0 ? uint64_t{0} : std::numeric_limits<uint64_t>::max();
+      config.*member = !too_large && s.min > 0 ? uint64_t{0} : std::numeric_limits<uint64_t>::max();
     else if constexpr (std::is_same_v<type, double>)
-      x.*member = too_large ? s.max + 1 : std::numeric_limits<double>::quiet_NaN();
+      config.*member = too_large ? s.max + 1 : std::numeric_limits<double>::quiet_NaN();
     else
-      x.*member = too_large ? type::max() : type{-1};
+      config.*member = too_large ? type::max() : type{-1};
     return true;
   };
   return std::visit(set, s.member);
@@ -48,9 +48,9 @@ bool spoil(broker_config& x, const setting& s, bool too_large) {
 } // namespace
 
 TEST_CASE("the defaults can be used, and so can both ends of each range") {
-  broker_config x;
-  CHECK_FALSE(check(x));
-  CHECK_FALSE(check_for_locked(x));
+  broker_config config;
+  CHECK_FALSE(check(config));
+  CHECK_FALSE(check_for_locked(config));
   for (const auto& s : all_settings())
     for (auto end : {s.min, s.max}) {
       broker_config y;
@@ -63,15 +63,15 @@ TEST_CASE("each setting that a host has set to what cannot be used is refused by
   for (const auto& s : all_settings())
     for (auto too_large : {false, true}) {
       INFO(s.key);
-      broker_config x;
-      if (!spoil(x, s, too_large))
+      broker_config config;
+      if (!spoil(config, s, too_large))
         continue;
-      CHECK_THAT(complaint(x), Catch::StartsWith(std::string{s.key} + " = ") && Contains(range_of(s)));
-      CHECK((s.key == "lock_wait_ms") == !check_for_locked(x));
+      CHECK_THAT(complaint(config), Catch::StartsWith(std::string{s.key} + " = ") && Contains(range_of(s)));
+      CHECK((s.key == "lock_wait_ms") == !check_for_locked(config));
       if (!s.per_database)
         continue;
       broker_config one;
-      one.databases["app.db"] = x;
+      one.databases["app.db"] = config;
       CHECK_THAT(complaint(one), Contains("app.db: " + std::string{s.key} + " = "));
     }
 }
@@ -79,9 +79,9 @@ TEST_CASE("each setting that a host has set to what cannot be used is refused by
 TEST_CASE("a root that names nothing is refused, unless the store is locked already") {
   CHECK_THAT(complaint_after([](auto& x) { x.root.clear(); }), Contains("root is empty"));
   CHECK_THAT(complaint_after([](auto& x) { x.root = std::string{"/tmp\0/x", 7}; }), Contains("root"));
-  broker_config x;
-  x.root.clear();
-  CHECK_FALSE(check_for_locked(x));
+  broker_config config;
+  config.root.clear();
+  CHECK_FALSE(check_for_locked(config));
 }
 
 TEST_CASE("settings for databases and tables that can never be found are refused") {
@@ -96,8 +96,8 @@ TEST_CASE("settings for databases and tables that can never be found are refused
   CHECK_THAT(table({"a.db", "t", 0ms}), Contains("interval_ms = 0"));
   CHECK_THAT(table({"a.db", "t", -1ms}), Contains("interval_ms = -1"));
   CHECK_THAT(table({"a.db", "t", 1s, 1001}), Contains("priority = 1001"));
-  CHECK_THAT(complaint_after([](auto& x) {
-               x.buffer_tables = {{"a.db", "t"}, {"./a.db", "T"}};
+  CHECK_THAT(complaint_after([](auto& each) {
+               each.buffer_tables = {{"a.db", "t"}, {"./a.db", "T"}};
              }),
              Contains("is there already"));
 }

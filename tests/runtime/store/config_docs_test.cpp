@@ -12,9 +12,9 @@ TEST_CASE("docs/reference/configuration.md states every setting with its default
   std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/reference/configuration.md"};
   std::ostringstream page;
   page << in.rdbuf();
-  for (const auto& x : sluice::describe_settings()) {
-    auto row =
-      fmt::format("| `{}` | `{}` | {} | {} | {} |\n", x.key, x.environment, x.default_value, x.range, x.description);
+  for (const auto& setting : sluice::describe_settings()) {
+    auto row = fmt::format("| `{}` | `{}` | {} | {} | {} |\n", setting.key, setting.environment, setting.default_value,
+                           setting.range, setting.description);
     INFO(row);
     CHECK(page.str().find(row) != std::string::npos);
   }

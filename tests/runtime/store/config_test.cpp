@@ -27,17 +27,17 @@ struct store {
   explicit store(const std::string& toml) { std::ofstream{dir / "sluice.toml"} << toml; }
 
   broker_config config() const {
-    auto x = load_config(dir.path());
-    INFO((x ? std::string{} : describe(x.error()).message));
-    REQUIRE(x);
-    return *x;
+    auto result = load_config(dir.path());
+    INFO((result ? std::string{} : describe(result.error()).message));
+    REQUIRE(result);
+    return *result;
   }
 
   std::string complaint() const {
-    auto x = load_config(dir.path());
-    REQUIRE_FALSE(x);
-    CHECK(code_of(x.error()) == errc::invalid_request);
-    return describe(x.error()).message;
+    auto result = load_config(dir.path());
+    REQUIRE_FALSE(result);
+    CHECK(code_of(result.error()) == errc::invalid_request);
+    return describe(result.error()).message;
   }
 };
 
@@ -45,16 +45,16 @@ struct store {
 
 TEST_CASE("without a file and an environment the defaults hold") {
   test::temp_dir dir;
-  auto x = load_config(dir.path());
-  REQUIRE(x);
-  CHECK(x->root == dir.path());
-  CHECK(x->write_deadline == std::chrono::seconds{30});
-  CHECK(x->cache);
-  CHECK(x->synchronous == synchronous_mode::full);
+  auto result = load_config(dir.path());
+  REQUIRE(result);
+  CHECK(result->root == dir.path());
+  CHECK(result->write_deadline == std::chrono::seconds{30});
+  CHECK(result->cache);
+  CHECK(result->synchronous == synchronous_mode::full);
 }
 
 TEST_CASE("the file sets the settings that it has, each kind by its own type") {
-  auto x = store{R"(
+  auto result = store{R"(
     write_deadline_ms = 1_000
     key_retention_h = 48
     queue_max_requests = 7
@@ -63,15 +63,15 @@ TEST_CASE("the file sets the settings that it has, each kind by its own type") {
     retry_factor = 3
     retry_jitter = 0.5
   )"}
-             .config();
-  CHECK(x.write_deadline == std::chrono::seconds{1});
-  CHECK(x.key_retention == std::chrono::hours{48});
-  CHECK(x.queue_max_requests == 7);
-  CHECK_FALSE(x.cache);
-  CHECK(x.synchronous == synchronous_mode::normal);
-  CHECK(x.retry_factor == 3.0);
-  CHECK(x.retry_jitter == 0.5);
-  CHECK(x.readers == 4);
+                  .config();
+  CHECK(result.write_deadline == std::chrono::seconds{1});
+  CHECK(result.key_retention == std::chrono::hours{48});
+  CHECK(result.queue_max_requests == 7);
+  CHECK_FALSE(result.cache);
+  CHECK(result.synchronous == synchronous_mode::normal);
+  CHECK(result.retry_factor == 3.0);
+  CHECK(result.retry_jitter == 0.5);
+  CHECK(result.readers == 4);
 }
 
 TEST_CASE("the environment wins over the file") {
@@ -80,11 +80,11 @@ TEST_CASE("the environment wins over the file") {
   environment retention{"SLUICE_KEY_RETENTION_H", "12"};
   environment jitter{"SLUICE_RETRY_JITTER", "0.125"};
   environment synchronous{"SLUICE_SYNCHRONOUS", "normal"};
-  auto x = s.config();
-  CHECK(x.readers == 2);
-  CHECK(x.key_retention == std::chrono::hours{12});
-  CHECK(x.retry_jitter == 0.125);
-  CHECK(x.synchronous == synchronous_mode::normal);
+  auto result = s.config();
+  CHECK(result.readers == 2);
+  CHECK(result.key_retention == std::chrono::hours{12});
+  CHECK(result.retry_jitter == 0.125);
+  CHECK(result.synchronous == synchronous_mode::normal);
 }
 
 TEST_CASE("the cache is switched by on, off, 1, 0, true and false") {
@@ -156,9 +156,9 @@ TEST_CASE("a file that the parser takes for impossible is refused like any other
 TEST_CASE("a folder in place of the file is refused") {
   test::temp_dir dir;
   std::filesystem::create_directory(dir / "sluice.toml");
-  auto x = load_config(dir.path());
-  REQUIRE_FALSE(x);
-  CHECK(code_of(x.error()) == errc::invalid_request);
+  auto result = load_config(dir.path());
+  REQUIRE_FALSE(result);
+  CHECK(code_of(result.error()) == errc::invalid_request);
 }
 
 TEST_CASE("every documented default is accepted as it is documented, from the file and from the environment") {
@@ -187,17 +187,17 @@ TEST_CASE("a database has the general settings except for its own, wherever they
   )"};
   environment rows{"SLUICE_READ_MAX_ROWS", "77"};
   environment readers{"SLUICE_READERS", "6"};
-  auto x = s.config();
-  const auto& telemetry = x.of("telemetry.db");
+  auto result = s.config();
+  const auto& telemetry = result.of("telemetry.db");
   CHECK(telemetry.synchronous == synchronous_mode::normal);
   CHECK(telemetry.write_deadline == std::chrono::milliseconds{500});
   CHECK(telemetry.readers == 6);
   CHECK(telemetry.read_max_rows == 77);
-  CHECK(x.of("app.db").readers == 1);
-  CHECK(x.of("app.db").synchronous == synchronous_mode::full);
-  CHECK(x.of("other.db").readers == 6);
-  CHECK(x.for_database("app.db").readers == 1);
-  CHECK(x.for_database("app.db").root == x.root);
+  CHECK(result.of("app.db").readers == 1);
+  CHECK(result.of("app.db").synchronous == synchronous_mode::full);
+  CHECK(result.of("other.db").readers == 6);
+  CHECK(result.for_database("app.db").readers == 1);
+  CHECK(result.for_database("app.db").root == result.root);
 }
 
 TEST_CASE("settings of a database are checked like all others") {

@@ -50,15 +50,15 @@ TEST_CASE("records that threads put at the same time are in the file when each o
   for (uint64_t i = 0; i < threads; ++i)
     all.emplace_back([&, i] {
       for (uint64_t j = 0; j < puts; ++j) {
-        file_record x;
-        x.database = {i, j};
+        file_record record;
+        record.database = {i, j};
         auto name = std::to_string(i) + ".db";
-        aut.put(name, x);
-        found += file_registry{path}.find(name) == x ? 1 : 0;
+        aut.put(name, record);
+        found += file_registry{path}.find(name) == record ? 1 : 0;
       }
     });
-  for (auto& x : all)
-    x.join();
+  for (auto& each : all)
+    each.join();
   CHECK(found == threads * puts);
   CHECK(file_registry{path}.names().size() == threads);
   auto writes = written.take();

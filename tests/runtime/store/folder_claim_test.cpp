@@ -28,9 +28,9 @@ struct fixture {
 
   std::optional<folder_claim> claim() {
     holder = 0;
-    auto x = folder_claim::try_acquire(folder, holder);
-    REQUIRE(x);
-    return std::move(*x);
+    auto result = folder_claim::try_acquire(folder, holder);
+    REQUIRE(result);
+    return std::move(*result);
   }
 };
 
@@ -40,11 +40,11 @@ descriptor listener(const file_identity& folder, int number, int backlog = 64) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path + 1, name.data(), name.size());
-  descriptor x{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  descriptor result{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  REQUIRE(bind(x.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
-  REQUIRE(listen(x.get(), backlog) == 0);
-  return x;
+  REQUIRE(bind(result.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  REQUIRE(listen(result.get(), backlog) == 0);
+  return result;
 }
 
 // A child that runs `work`, says that it has, and stays until this ends.
@@ -173,9 +173,9 @@ TEST_CASE("a descriptor that is not the claim of the folder is not adopted", "[f
   REQUIRE(claim);
   descriptor file{open("/dev/null", O_RDONLY | O_CLOEXEC)};
   for (auto fd : {claim->fd(), file.get(), -1}) {
-    auto x = folder_claim::adopt(r.folder, fd);
-    REQUIRE_FALSE(x);
-    CHECK(code_of(x.error()) == errc::invalid_request);
+    auto result = folder_claim::adopt(r.folder, fd);
+    REQUIRE_FALSE(result);
+    CHECK(code_of(result.error()) == errc::invalid_request);
   }
 }
 
@@ -193,11 +193,11 @@ TEST_CASE("names held by other users exclude no broker, and two brokers still se
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         std::memcpy(address.sun_path + 1, name.data(), name.size());
-        descriptor x{socket(AF_UNIX, SOCK_STREAM, 0)};
+        descriptor result{socket(AF_UNIX, SOCK_STREAM, 0)};
         auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-        static_cast<void>(bind(x.get(), reinterpret_cast<const sockaddr*>(&address), size));
-        static_cast<void>(listen(x.get(), 1));
-        return x;
+        static_cast<void>(bind(result.get(), reinterpret_cast<const sockaddr*>(&address), size));
+        static_cast<void>(listen(result.get(), 1));
+        return result;
       };
       static_cast<void>(seteuid(60'001));
       for (auto number = first; number < last; ++number)
@@ -219,8 +219,8 @@ TEST_CASE("names held by other users exclude no broker, and two brokers still se
     CHECK(r.claim());
     auto holders = claim_holders(r.folder, 0);
     CHECK(holders.size() == 4);
-    for (const auto& x : holders)
-      CHECK(x.uid == 60'001);
+    for (const auto& holder : holders)
+      CHECK(holder.uid == 60'001);
   }
 }
 
@@ -245,8 +245,8 @@ TEST_CASE("of many that claim at once, one at a time has the folder", "[folder_c
   auto contend = [&] {
     while (won < 200) {
       pid_t ignored = 0;
-      auto x = folder_claim::try_acquire(r.folder, ignored);
-      if (!x || !*x)
+      auto result = folder_claim::try_acquire(r.folder, ignored);
+      if (!result || !*result)
         continue;
       ++won;
       overlaps += holders++ > 0 ? 1 : 0;
@@ -256,8 +256,8 @@ TEST_CASE("of many that claim at once, one at a time has the folder", "[folder_c
   std::vector<std::thread> threads;
   for (auto i = 0; i < 4; ++i)
     threads.emplace_back(contend);
-  for (auto& x : threads)
-    x.join();
+  for (auto& each : threads)
+    each.join();
   CHECK(overlaps == 0);
 }
 

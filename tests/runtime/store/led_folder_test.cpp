@@ -22,15 +22,15 @@ struct fixture {
   store_lock lock = take();
 
   store_root open() const {
-    auto x = store_root::open(dir.path());
-    REQUIRE(x);
-    return std::move(*x);
+    auto result = store_root::open(dir.path());
+    REQUIRE(result);
+    return std::move(*result);
   }
 
   store_lock take() const {
-    auto x = store_lock::acquire(root, std::chrono::milliseconds{0});
-    REQUIRE(x);
-    return std::move(*x);
+    auto result = store_lock::acquire(root, std::chrono::milliseconds{0});
+    REQUIRE(result);
+    return std::move(*result);
   }
 };
 

@@ -28,10 +28,10 @@ struct fixture {
   fixture() : root(open_root()) {}
 
   store_root open_root() const {
-    auto x = store_root::open(dir.path());
-    REQUIRE(x);
-    REQUIRE(x->make_folder());
-    return std::move(*x);
+    auto result = store_root::open(dir.path());
+    REQUIRE(result);
+    REQUIRE(result->make_folder());
+    return std::move(*result);
   }
 
   fs::path at(const std::string& name) const { return root.folder() / name; }

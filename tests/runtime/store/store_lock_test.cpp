@@ -33,21 +33,21 @@ struct fixture {
   fixture() : root(open()) {}
 
   store_root open() const {
-    auto x = store_root::open(dir.path());
-    REQUIRE(x);
-    return std::move(*x);
+    auto result = store_root::open(dir.path());
+    REQUIRE(result);
+    return std::move(*result);
   }
 
   store_lock lock() const {
-    auto x = store_lock::acquire(root, now);
-    REQUIRE(x);
-    return std::move(*x);
+    auto result = store_lock::acquire(root, now);
+    REQUIRE(result);
+    return std::move(*result);
   }
 
   bool is_free() const {
-    auto x = store_lock::try_acquire(root);
-    REQUIRE(x);
-    return x->has_value();
+    auto result = store_lock::try_acquire(root);
+    REQUIRE(result);
+    return result->has_value();
   }
 };
 
@@ -140,11 +140,11 @@ TEST_CASE("only one process leads a store, and the error of the other names the 
   REQUIRE(other.leads());
   auto lock = store_lock::acquire(r.root, now);
   REQUIRE_FALSE(lock);
-  auto why = describe(lock.error());
-  CHECK(why.code == errc::busy);
-  CHECK_THAT(why.message, Contains("another process leads this store (pid " + std::to_string(other.pid()) + ","));
-  CHECK_THAT(why.message, Contains("sluice stop"));
-  CHECK(why.attempts == 1);
+  auto reason = describe(lock.error());
+  CHECK(reason.code == errc::busy);
+  CHECK_THAT(reason.message, Contains("another process leads this store (pid " + std::to_string(other.pid()) + ","));
+  CHECK_THAT(reason.message, Contains("sluice stop"));
+  CHECK(reason.attempts == 1);
   struct stat info {};
   REQUIRE(lstat(r.root.lock_path().c_str(), &info) == 0);
   CHECK((info.st_mode & 07777) == 0600);
@@ -250,8 +250,8 @@ TEST_CASE("a lock that was won is that of the file at the path, even if it is re
   std::vector<std::thread> threads;
   for (auto i = 0; i < 4; ++i)
     threads.emplace_back(contend);
-  for (auto& x : threads)
-    x.join();
+  for (auto& each : threads)
+    each.join();
   CHECK(overlaps == 0);
   CHECK(orphans == 0);
 }
@@ -314,9 +314,9 @@ TEST_CASE("descriptors that are not those of the store's lock are not adopted") 
   auto lock = r.lock();
   auto others = other.lock();
   auto refusal = [&](int file, int claim) {
-    auto x = store_lock::adopt(r.root, file, claim);
-    REQUIRE_FALSE(x);
-    return code_of(x.error());
+    auto result = store_lock::adopt(r.root, file, claim);
+    REQUIRE_FALSE(result);
+    return code_of(result.error());
   };
   CHECK(refusal(lock.file_fd(), others.claim_fd()) == errc::invalid_request);
   CHECK(refusal(others.file_fd(), lock.claim_fd()) == errc::invalid_request);
@@ -348,9 +348,9 @@ TEST_CASE("a folder in which a broker of another store works cannot be led, and 
   // At once: only this process could end the wait.
   auto refused = store_lock::acquire(*root, std::chrono::hours{1});
   REQUIRE_FALSE(refused);
-  auto why = describe(refused.error());
-  CHECK(why.code == errc::busy);
-  CHECK_THAT(why.message, Contains("as part of another store"));
+  auto reason = describe(refused.error());
+  CHECK(reason.code == errc::busy);
+  CHECK_THAT(reason.message, Contains("as part of another store"));
   CHECK_FALSE(fs::exists(root->folder()));
   claim = std::nullopt;
   CHECK(store_lock::acquire(*root, now));

@@ -16,14 +16,14 @@ namespace fs = std::filesystem;
 namespace {
 
 store_root open_root(const fs::path& path) {
-  auto x = store_root::open(path);
-  REQUIRE(x);
-  return std::move(*x);
+  auto result = store_root::open(path);
+  REQUIRE(result);
+  return std::move(*result);
 }
 
 errc code_of_opening(const fs::path& path) {
-  auto x = store_root::open(path);
-  return x ? errc{} : code_of(x.error());
+  auto result = store_root::open(path);
+  return result ? errc{} : code_of(result.error());
 }
 
 // A root with something outside it that names could lead to.
@@ -41,16 +41,16 @@ struct fixture {
   void touch(const std::string& name) const { std::ofstream{at(name)} << "x"; }
 
   std::string resolved(const std::string& name) const {
-    auto x = root.resolve(name);
-    return x ? *x : "refused: " + describe(x.error()).message;
+    auto result = root.resolve(name);
+    return result ? *result : "refused: " + describe(result.error()).message;
   }
 
   std::string refusal(const std::string& name) const {
-    auto x = root.resolve(name);
-    if (x)
-      return "accepted as " + *x;
-    CHECK(code_of(x.error()) == errc::invalid_request);
-    auto text = describe(x.error()).message;
+    auto result = root.resolve(name);
+    if (result)
+      return "accepted as " + *result;
+    CHECK(code_of(result.error()) == errc::invalid_request);
+    auto text = describe(result.error()).message;
     // The message has no path that the caller did not give.
     if (!name.starts_with('/'))
       CHECK_THAT(text, !Contains(dir.path().string()));
@@ -216,10 +216,10 @@ TEST_CASE("a name in a folder that is a store of its own is refused, and says wh
   CHECK(r.resolved("sub/deep/a.db") == "sub/deep/a.db");
   fs::create_directory(r.at("sub/.sluice"));
   for (const auto* name : {"sub/a.db", "sub/deep/a.db", "sub/deep/er/a.db", "alias/a.db", "./sub/../sub/new.db"}) {
-    auto x = r.root.resolve(name);
-    REQUIRE_FALSE(x);
-    CHECK(code_of(x.error()) == errc::wrong_store);
-    CHECK_THAT(describe(x.error()).message, Contains("lies in sub/, a store of its own"));
+    auto result = r.root.resolve(name);
+    REQUIRE_FALSE(result);
+    CHECK(code_of(result.error()) == errc::wrong_store);
+    CHECK_THAT(describe(result.error()).message, Contains("lies in sub/, a store of its own"));
   }
   CHECK(r.resolved("a.db") == "a.db");
   // A file of that name is not a store.
@@ -234,8 +234,8 @@ TEST_CASE("a root is a folder, not a path: nothing is resolved in one that took 
   fs::rename(r.dir / "root", r.dir / "moved");
   CHECK_FALSE(r.root.is_in_place());
   auto refused = [&] {
-    auto x = r.root.resolve("a.db");
-    return x ? errc{} : code_of(x.error());
+    auto result = r.root.resolve("a.db");
+    return result ? errc{} : code_of(result.error());
   };
   CHECK(refused() == errc::wrong_store);
   fs::create_directory(r.dir / "root");

@@ -22,46 +22,46 @@ struct tally {
 };
 
 // The report of the first seed that does not pass, or else of the last.
-std::pair<scenario::report, uint64_t> run_seeds(const scenario::definition& what, uint64_t first, uint64_t last,
+std::pair<scenario::report, uint64_t> run_seeds(const scenario::definition& definition, uint64_t first, uint64_t last,
                                                 bool verbose) {
-  scenario::run_options how;
+  scenario::run_options options;
   // Scenarios may let a year pass.
-  how.time_limit = std::chrono::hours{24 * 400};
+  options.time_limit = std::chrono::hours{24 * 400};
   if (verbose)
-    how.on_step = [](const scenario::step& x, const nlohmann::json& answer) {
-      fmt::print(stderr, "  line {}: {}: {}\n", x.at.line, scenario::title_of(x), answer.dump());
+    options.on_step = [](const scenario::step& step, const nlohmann::json& answer) {
+      fmt::print(stderr, "  line {}: {}: {}\n", step.at.line, scenario::title_of(step), answer.dump());
     };
   for (auto seed = first;; ++seed) {
     auto on = make_simulated_backend(seed);
-    auto went = scenario::run(what, *on, how);
+    auto went = scenario::run(definition, *on, options);
     if (went.status != end::passed || seed == last)
       return {std::move(went), seed};
   }
 }
 
-void tell(const std::string& file, const scenario::definition& what, const scenario::report& went, uint64_t seed,
+void tell(const std::string& file, const scenario::definition& definition, const scenario::report& went, uint64_t seed,
           tally& to) {
   auto& count = went.status == end::passed ? to.passed : went.status == end::skipped ? to.skipped : to.failed;
   ++count;
   if (went.status == end::skipped)
-    return fmt::print("skipped - {}: {}\n", what.name, went.complaints.front().text);
-  fmt::print("{} - {}\n", went.status == end::passed ? "ok" : "not ok", what.name);
-  for (const auto& x : went.complaints)
-    fmt::print("  seed {}: {}:{}:{}: {}\n", seed, file, x.at.line, x.at.column, x.text);
+    return fmt::print("skipped - {}: {}\n", definition.name, went.complaints.front().text);
+  fmt::print("{} - {}\n", went.status == end::passed ? "ok" : "not ok", definition.name);
+  for (const auto& complaint : went.complaints)
+    fmt::print("  seed {}: {}:{}:{}: {}\n", seed, file, complaint.at.line, complaint.at.column, complaint.text);
 }
 
 int run(const std::vector<std::string>& files, uint64_t first, uint64_t last, bool verbose) {
   tally all;
   for (const auto& file : files) {
     auto read = scenario::read_scenario(file);
-    if (const auto* why = std::get_if<scenario::wrong_file>(&read)) {
-      fmt::print("not ok - {}:{}:{}: {}\n", file, why->at.line, why->at.column, why->text);
+    if (const auto* error = std::get_if<scenario::wrong_file>(&read)) {
+      fmt::print("not ok - {}:{}:{}: {}\n", file, error->at.line, error->at.column, error->text);
       ++all.failed;
       continue;
     }
-    const auto& what = std::get<scenario::definition>(read);
-    auto [went, seed] = run_seeds(what, first, last, verbose);
-    tell(file, what, went, seed, all);
+    const auto& definition = std::get<scenario::definition>(read);
+    auto [went, seed] = run_seeds(definition, first, last, verbose);
+    tell(file, definition, went, seed, all);
   }
   fmt::print("{} passed, {} failed, {} skipped\n", all.passed, all.failed, all.skipped);
   return all.failed > 0 ? 1 : 0;
@@ -84,8 +84,8 @@ int main(int argc, char** argv) {
   app.add_flag("-v,--verbose", verbose, "Print the answer of each step on stderr");
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& x) {
-    return app.exit(x) == 0 ? 0 : 2;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
   }
   return sluice::simulation::run(files, first, first + seeds - 1, verbose);
 }

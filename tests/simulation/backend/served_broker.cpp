@@ -24,8 +24,8 @@ void served_broker::call(const std::string& agent, const std::string& method, nl
 }
 
 void served_broker::subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done,
-                              subscriptions::pusher told) {
-  subscribers_.push_back(service_->open_handler({{}, agent, std::move(told)}));
+                              subscriptions::pusher notify) {
+  subscribers_.push_back(service_->open_handler({{}, agent, std::move(notify)}));
   subscribers_.back()->call("subscribe", std::move(params), std::move(done));
 }
 
@@ -47,10 +47,10 @@ bool served_broker::pump() {
 }
 
 rpc::handler& served_broker::port_of(const std::string& agent) {
-  auto& x = ports_[agent];
-  if (!x)
-    x = service_->open_handler({{}, agent, {}});
-  return *x;
+  auto& result = ports_[agent];
+  if (!result)
+    result = service_->open_handler({{}, agent, {}});
+  return *result;
 }
 
 } // namespace sluice::simulation

@@ -28,7 +28,7 @@ public:
   void abandon(const std::string& method, nlohmann::json params, uint64_t pumps);
 
   /// The method `subscribe`, on a connection of its own; notifications go to `told`.
-  void subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done, subscriptions::pusher told);
+  void subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done, subscriptions::pusher notify);
 
   /// Hands out what has come; false when there was nothing. Waits for what threads of the service are at.
   bool pump();

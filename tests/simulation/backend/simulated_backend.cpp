@@ -30,11 +30,11 @@ constexpr std::array<std::string_view, 9> harmless{"read",         "ping",      
 constexpr std::chrono::seconds successor_limit{10};
 
 caf::error unknown_fate() {
-  failure x;
-  x.code = errc::unavailable;
-  x.outcome = sluice::outcome::unknown;
-  x.message = "the broker died before it answered";
-  return make_error(std::move(x));
+  failure error;
+  error.code = errc::unavailable;
+  error.outcome = sluice::outcome::unknown;
+  error.message = "the broker died before it answered";
+  return make_error(std::move(error));
 }
 
 class simulated_backend final : public scenario::backend {
@@ -51,16 +51,16 @@ public:
 
   std::optional<std::string> why_not(std::string_view) const override { return std::nullopt; }
 
-  std::optional<scenario::setup_error> prepare(const setup& what) override {
-    std::ofstream{world_.file("sluice.toml")} << what.settings;
+  std::optional<scenario::setup_error> prepare(const setup& definition) override {
+    std::ofstream{world_.file("sluice.toml")} << definition.settings;
     auto config = load_config(world_.file({}));
     if (!config)
-      return scenario::setup_error{std::move(config.error()), what.settings_at};
+      return scenario::setup_error{std::move(config.error()), definition.settings_at};
     world_.configure(std::move(*config));
-    for (const auto& x : what.agents)
-      agents_[x.name] = x;
+    for (const auto& agent : definition.agents)
+      agents_[agent.name] = agent;
     foreign_ = std::make_unique<scenario::external_process>(world_.file({}));
-    return scenario::make_databases(what, [this](const json& x) { return foreign_->obey(x); });
+    return scenario::make_databases(definition, [this](const json& x) { return foreign_->obey(x); });
   }
 
   milliseconds now() const override {
@@ -77,8 +77,8 @@ public:
     ask({agent, std::string{method}, std::move(params), std::move(done), {}});
   }
 
-  void subscribe(const std::string& agent, json params, on_answer done, notification_handler told) override {
-    ask({agent, "subscribe", std::move(params), std::move(done), std::move(told)});
+  void subscribe(const std::string& agent, json params, on_answer done, notification_handler notify) override {
+    ask({agent, "subscribe", std::move(params), std::move(done), std::move(notify)});
   }
 
   void act(std::string_view kind, json fields, on_answer done) override {
@@ -95,12 +95,12 @@ private:
     std::string method;
     json params;
     on_answer done;
-    notification_handler told;
+    notification_handler notify;
     bool sent = false;
   };
   using request_ptr = std::shared_ptr<request>;
 
-  void ask(request x) { open_.push_back(std::make_shared<request>(std::move(x))); }
+  void ask(request asked) { open_.push_back(std::make_shared<request>(std::move(asked))); }
 
   bool adds_keys(const std::string& agent) const {
     auto found = agents_.find(agent);
@@ -109,15 +109,15 @@ private:
 
   // Nothing if it answers later.
   std::optional<caf::expected<json>> act_now(std::string_view kind, json fields, const on_answer& done);
-  caf::expected<json> run_externally(std::string_view what, json fields);
+  caf::expected<json> run_externally(std::string_view action, json fields);
   caf::expected<json> leave(const json& fields);
   std::optional<caf::expected<json>> kill(const json& fields, const on_answer& done);
   void await_successor(std::function<bool()> is_there, clock::steady limit, on_answer done);
   void end_subscriptions();
 
   bool send_waiting();
-  void send(const request_ptr& x);
-  void answered(const request_ptr& x, rpc::answer what);
+  void send(const request_ptr& ptr);
+  void answered(const request_ptr& request, rpc::answer answer);
   void process_gone();
   bool run_due();
 
@@ -162,11 +162,11 @@ std::optional<caf::expected<json>> simulated_backend::act_now(std::string_view k
   return scenario::break_disk(world_.faults(), fields);
 }
 
-caf::expected<json> simulated_backend::run_externally(std::string_view what, json fields) {
+caf::expected<json> simulated_backend::run_externally(std::string_view action, json fields) {
   auto db = fields.value("db", "");
   auto command = fields;
-  command["do"] = what;
-  if (what == "write")
+  command["do"] = action;
+  if (action == "write")
     command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
   auto answer = foreign_->obey(command);
   if (auto time = fields.value("for_ms", int64_t{0}); answer && time > 0)
@@ -205,8 +205,8 @@ void simulated_backend::await_successor(std::function<bool()> is_there, clock::s
 }
 
 void simulated_backend::end_subscriptions() {
-  for (const auto& told : std::exchange(listeners_, {}))
-    after(milliseconds{0}, [told] { told({{"reason", "the connection was lost"}}); });
+  for (const auto& notify : std::exchange(listeners_, {}))
+    after(milliseconds{0}, [notify] { notify({{"reason", "the connection was lost"}}); });
 }
 
 bool simulated_backend::send_waiting() {
@@ -224,29 +224,29 @@ bool simulated_backend::send_waiting() {
   return true;
 }
 
-void simulated_backend::send(const request_ptr& x) {
-  x->sent = true;
-  auto done = [this, x](rpc::answer what) { answered(x, std::move(what)); };
-  if (!x->told)
-    return served_->call(x->agent, x->method, x->params, done);
-  listeners_.push_back(x->told);
-  served_->subscribe(x->agent, x->params, done, [told = x->told](const std::string& line, bool) {
-    told(json::parse(line).at("params"));
+void simulated_backend::send(const request_ptr& ptr) {
+  ptr->sent = true;
+  auto done = [this, ptr](rpc::answer answer) { answered(ptr, std::move(answer)); };
+  if (!ptr->notify)
+    return served_->call(ptr->agent, ptr->method, ptr->params, done);
+  listeners_.push_back(ptr->notify);
+  served_->subscribe(ptr->agent, ptr->params, done, [notify = ptr->notify](const std::string& line, bool) {
+    notify(json::parse(line).at("params"));
     return true;
   });
 }
 
-void simulated_backend::answered(const request_ptr& x, rpc::answer what) {
+void simulated_backend::answered(const request_ptr& ptr, rpc::answer answer) {
   // A broker that steps down says so; the next one is asked.
-  if (what.error && what.error->data.is_object() && what.error->data.value("draining", false)) {
-    x->sent = false;
+  if (answer.error && answer.error->data.is_object() && answer.error->data.value("draining", false)) {
+    ptr->sent = false;
     return;
   }
-  open_.remove(x);
-  if (!what.error)
-    return x->done(what.text.empty() ? std::move(what.result) : json::parse(what.text));
-  json error{{"code", what.error->code}, {"message", what.error->message}, {"data", what.error->data}};
-  x->done(make_error(rpc::failure_from_json(error)));
+  open_.remove(ptr);
+  if (!answer.error)
+    return ptr->done(answer.text.empty() ? std::move(answer.result) : json::parse(answer.text));
+  json error{{"code", answer.error->code}, {"message", answer.error->message}, {"data", answer.error->data}};
+  ptr->done(make_error(rpc::failure_from_json(error)));
 }
 
 // Waiting calls are repeated at the next broker, if that does no harm.
@@ -255,14 +255,14 @@ void simulated_backend::process_gone() {
   world_.die(false);
   end_subscriptions();
   auto asked = std::exchange(open_, {});
-  for (auto& x : asked) {
-    auto repeatable = std::find(harmless.begin(), harmless.end(), x->method) != harmless.end()
-                      || (x->params.is_object() && x->params.contains("idempotency_key"));
-    if (!x->sent || repeatable) {
-      x->sent = false;
-      open_.push_back(std::move(x));
+  for (auto& each : asked) {
+    auto repeatable = std::find(harmless.begin(), harmless.end(), each->method) != harmless.end()
+                      || (each->params.is_object() && each->params.contains("idempotency_key"));
+    if (!each->sent || repeatable) {
+      each->sent = false;
+      open_.push_back(std::move(each));
     } else {
-      after(milliseconds{0}, [x] { x->done(unknown_fate()); });
+      after(milliseconds{0}, [each] { each->done(unknown_fate()); });
     }
   }
 }
@@ -285,8 +285,8 @@ bool simulated_backend::pump() {
     served_.reset();
     world_.leave();
     end_subscriptions();
-    for (auto& x : open_)
-      x->sent = false;
+    for (auto& each : open_)
+      each->sent = false;
     after(milliseconds{0}, [done = std::exchange(stopped_, {})] { done(json::object()); });
     return true;
   }

@@ -14,14 +14,14 @@ using namespace sluice::bench;
 namespace {
 
 case_result with_rate(const char* family, size_t size, uint64_t rate) {
-  measurement x;
-  x.operations = x.completed = rate;
-  x.seconds = 1;
-  x.latencies_us = {10};
+  measurement measurement;
+  measurement.operations = measurement.completed = rate;
+  measurement.seconds = 1;
+  measurement.latencies_us = {10};
   case_result result;
   result.family = family;
   result.size = size;
-  result.contenders.push_back({"sluice & others", contender_kind::sluice, {x}, {}});
+  result.contenders.push_back({"sluice & others", contender_kind::sluice, {measurement}, {}});
   return result;
 }
 

@@ -60,12 +60,12 @@ void write_file(const std::filesystem::path& path, const std::string& content = 
 }
 
 void lock(const std::filesystem::path& path, short type, off_t byte) {
-  struct flock x {};
-  x.l_type = type;
-  x.l_whence = SEEK_SET;
-  x.l_start = byte;
-  x.l_len = 1;
-  fcntl(open(path.c_str(), O_RDWR), F_SETLK, &x);
+  struct flock f {};
+  f.l_type = type;
+  f.l_whence = SEEK_SET;
+  f.l_start = byte;
+  f.l_len = 1;
+  fcntl(open(path.c_str(), O_RDWR), F_SETLK, &f);
 }
 
 } // namespace
@@ -120,10 +120,10 @@ TEST_CASE("the leader is found by locks and files", "[doctor]") {
     pid_t nobody = 0;
     static auto claim = folder_claim::try_acquire(*identity_of(root.path()), nobody);
   }};
-  auto x = look_at_leadership(root.path());
-  CHECK(x.lock_holder == leader.pid());
-  CHECK(x.claim_holder == leader.pid());
-  CHECK(x.named == 4711);
+  auto result = look_at_leadership(root.path());
+  CHECK(result.lock_holder == leader.pid());
+  CHECK(result.claim_holder == leader.pid());
+  CHECK(result.named == 4711);
   write_file(root / ".sluice/broker.json", "no json");
   CHECK(look_at_leadership(root.path()).named == 0);
   write_file(root / ".sluice/broker.json", R"({"pid": 4711, "root": {"device": 1, "inode": 2}})");
@@ -151,15 +151,15 @@ TEST_CASE("the process that pins a log is found in its index", "[doctor]") {
   write_file(root / "a.db-shm", index);
   child reader{[&] { lock(root / "a.db-shm", F_RDLCK, 125); }};
   child writer{[&] { lock(root / "a.db-shm", F_WRLCK, 120); }};
-  auto x = look_at_wal(file);
-  REQUIRE(x);
-  CHECK(x->file_bytes == 5'000);
-  CHECK(x->frames == 10);
-  CHECK(x->moved == 4);
-  CHECK(x->writer == writer.pid());
-  REQUIRE(x->readers.size() == 1);
-  CHECK(x->readers[0].pid == reader.pid());
-  CHECK(x->readers[0].up_to == 7);
+  auto result = look_at_wal(file);
+  REQUIRE(result);
+  CHECK(result->file_bytes == 5'000);
+  CHECK(result->frames == 10);
+  CHECK(result->moved == 4);
+  CHECK(result->writer == writer.pid());
+  REQUIRE(result->readers.size() == 1);
+  CHECK(result->readers[0].pid == reader.pid());
+  CHECK(result->readers[0].up_to == 7);
 }
 
 } // namespace sluice::test::processes_test

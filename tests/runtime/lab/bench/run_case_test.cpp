@@ -45,12 +45,12 @@ contender failing(const char* name, contender_kind kind) {
 
 case_result run(std::vector<contender> contenders, size_t rounds = 1, std::vector<goal> goals = {}) {
   temp_dir folder;
-  bench_case x;
-  x.name = "a-case";
-  x.title = "a case";
-  x.contenders = std::move(contenders);
-  x.goals = std::move(goals);
-  return run_case(x, {std::chrono::milliseconds{1}, rounds, folder.path()});
+  bench_case bench;
+  bench.name = "a-case";
+  bench.title = "a case";
+  bench.contenders = std::move(contenders);
+  bench.goals = std::move(goals);
+  return run_case(bench, {std::chrono::milliseconds{1}, rounds, folder.path()});
 }
 
 } // namespace
@@ -105,20 +105,20 @@ TEST_CASE("a contender that cannot run, or does nothing, fails its case", "[benc
 }
 
 TEST_CASE("operations that end after the time of the round are not in its rate", "[bench]") {
-  measurement x;
+  measurement measurement;
   bench_clock::time_point begin{}, stop_at = begin + std::chrono::seconds{1};
-  x.seconds = 1;
-  x.elapsed = 2;
-  x.note(true, begin, begin + std::chrono::seconds{2}, stop_at);
-  CHECK(x.operations == 0);
-  CHECK(x.completed == 1);
+  measurement.seconds = 1;
+  measurement.elapsed = 2;
+  measurement.note(true, begin, begin + std::chrono::seconds{2}, stop_at);
+  CHECK(measurement.operations == 0);
+  CHECK(measurement.completed == 1);
   // It is the only one.
-  CHECK(x.per_second() == 0.5);
-  x.note(true, begin, stop_at, stop_at);
-  CHECK(x.per_second() == 1);
-  x.note(false, begin, stop_at, stop_at);
-  CHECK(x.errors == 1);
-  CHECK(x.latencies_us.size() == 3);
+  CHECK(measurement.per_second() == 0.5);
+  measurement.note(true, begin, stop_at, stop_at);
+  CHECK(measurement.per_second() == 1);
+  measurement.note(false, begin, stop_at, stop_at);
+  CHECK(measurement.errors == 1);
+  CHECK(measurement.latencies_us.size() == 3);
 }
 
 TEST_CASE("stored bytes are the growth of the database and of the audit per row", "[bench]") {

@@ -10,28 +10,28 @@ namespace {
 
 using namespace sluice::scenario;
 
-void is_refused(const std::string& text, int line, int column, const std::string& why) {
-  auto x = parse_scenario(text);
+void is_refused(const std::string& text, int line, int column, const std::string& reason) {
+  auto result = parse_scenario(text);
   INFO(text);
-  REQUIRE(std::holds_alternative<wrong_file>(x));
-  auto& got = std::get<wrong_file>(x);
+  REQUIRE(std::holds_alternative<wrong_file>(result));
+  auto& got = std::get<wrong_file>(result);
   INFO(got.text);
   CHECK(got.at.line == line);
   CHECK(got.at.column == column);
-  CHECK(got.text.find(why) != std::string::npos);
+  CHECK(got.text.find(reason) != std::string::npos);
 }
 
 // A scenario of this one step, whose text begins in line 3, column 5.
 std::string with_step(const std::string& step) { return "name: x\nsteps:\n  - " + step + "\n"; }
 
-void step_is_refused(const std::string& step, int column, const std::string& why) {
-  is_refused(with_step(step), 3, column, why);
+void step_is_refused(const std::string& step, int column, const std::string& reason) {
+  is_refused(with_step(step), 3, column, reason);
 }
 
 } // namespace
 
 TEST_CASE("a scenario is read as it is written", "[scenario]") {
-  auto x = parse_scenario(R"(name: A scenario
+  auto result = parse_scenario(R"(name: A scenario
 about: why
 databases:
   app.db: [CREATE TABLE t (a), CREATE TABLE u (a)]
@@ -48,8 +48,8 @@ steps:
       - read: {db: app.db, sql: SELECT 1, min_seq: $(first.commit_seq)}
       - repeat: {times: 3, as: i, steps: [{log: {level: info, message: $(i)}}]}
 )");
-  REQUIRE(std::holds_alternative<definition>(x));
-  auto& got = std::get<definition>(x);
+  REQUIRE(std::holds_alternative<definition>(result));
+  auto& got = std::get<definition>(result);
   CHECK(got.name == "A scenario");
   CHECK(got.backend.databases.size() == 2);
   CHECK(got.backend.databases[0].second.size() == 2);
@@ -132,9 +132,9 @@ TEST_CASE("names of answers are given once, and agents that are declared are the
 
 TEST_CASE("a file that cannot be read is no scenario", "[scenario]") {
   auto wrong = [](const std::filesystem::path& file) {
-    auto x = read_scenario(file);
-    REQUIRE(std::holds_alternative<wrong_file>(x));
-    return std::get<wrong_file>(x).text;
+    auto result = read_scenario(file);
+    REQUIRE(std::holds_alternative<wrong_file>(result));
+    return std::get<wrong_file>(result).text;
   };
   CHECK(wrong("/nowhere/x.yaml") == "there is no such file");
   CHECK(wrong("/") == "this is a folder; name the files in it");

@@ -41,19 +41,19 @@ public:
     after(milliseconds{5}, [done, next] {
       if (!next.contains("code"))
         return done(next);
-      failure x;
-      x.code = errc::busy;
-      x.message = "locked";
-      x.attempts = 4;
-      done(make_error(std::move(x)));
+      failure error;
+      error.code = errc::busy;
+      error.message = "locked";
+      error.attempts = 4;
+      done(make_error(std::move(error)));
     });
   }
 
-  void subscribe(const std::string&, json, on_answer done, notification_handler told) override {
-    after(milliseconds{0}, [done, told] {
+  void subscribe(const std::string&, json, on_answer done, notification_handler notify) override {
+    after(milliseconds{0}, [done, notify] {
       done(json{{"subscription", 1}});
-      told({{"commit_seq", 1}});
-      told({{"reason", "the connection was lost"}});
+      notify({{"commit_seq", 1}});
+      notify({{"reason", "the connection was lost"}});
     });
   }
 
@@ -84,13 +84,13 @@ const json some_rows = json::parse(R"({"columns":["a"],"rows":[[1,"one"],[2,null
 const json locked{{"code", "busy"}};
 
 report run_steps(const std::string& steps, std::deque<json> answers, scripted_backend* backend = nullptr) {
-  auto x = parse_scenario("name: x\nsteps:\n" + steps);
-  if (auto* wrong = std::get_if<wrong_file>(&x))
+  auto result = parse_scenario("name: x\nsteps:\n" + steps);
+  if (auto* wrong = std::get_if<wrong_file>(&result))
     FAIL(wrong->text);
   scripted_backend own;
   auto& on = backend ? *backend : own;
   on.answers = std::move(answers);
-  return run(std::get<definition>(x), on);
+  return run(std::get<definition>(result), on);
 }
 
 struct expectation_case {
@@ -151,17 +151,17 @@ TEST_CASE("each kind of expectation can be met and can fail", "[scenario]") {
     {"audit.list:", "{records: [{agent: a}]}", json{{"records", {{{"agent", "b"}}}}},
      "records[0].agent: \"a\", got \"b\""},
   };
-  for (const auto& x : cases) {
-    auto went = run_steps("  - " + std::string{x.step} + "\n    expect: " + x.expect + "\n", {x.answer});
-    INFO(x.step << " expects " << x.expect);
-    if (!*x.complaint) {
+  for (const auto& each : cases) {
+    auto went = run_steps("  - " + std::string{each.step} + "\n    expect: " + each.expect + "\n", {each.answer});
+    INFO(each.step << " expects " << each.expect);
+    if (!*each.complaint) {
       CHECK(went.status == report::end::passed);
       continue;
     }
     CHECK(went.status == report::end::failed);
     REQUIRE_FALSE(went.complaints.empty());
     INFO(went.complaints[0].text);
-    CHECK(went.complaints[0].text.find(x.complaint) != std::string::npos);
+    CHECK(went.complaints[0].text.find(each.complaint) != std::string::npos);
     CHECK((went.complaints[0].at.line == 4 || went.complaints[0].at.line == 3));
   }
 }

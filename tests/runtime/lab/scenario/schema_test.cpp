@@ -24,18 +24,18 @@ std::string content_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-bool has_type(const json& x, const std::string& type) {
+bool has_type(const json& document, const std::string& type) {
   if (type == "object")
-    return x.is_object();
+    return document.is_object();
   if (type == "array")
-    return x.is_array();
+    return document.is_array();
   if (type == "string")
-    return x.is_string();
+    return document.is_string();
   if (type == "boolean")
-    return x.is_boolean();
+    return document.is_boolean();
   if (type == "integer")
-    return x.is_number_integer();
-  return type == "number" ? x.is_number() : x.is_null();
+    return document.is_number_integer();
+  return type == "number" ? document.is_number() : document.is_null();
 }
 
 // The part of JSON Schema that our schema uses; an unknown keyword fails the test.
@@ -43,46 +43,49 @@ class validator {
 public:
   explicit validator(const json& whole) : whole_(whole) {}
 
-  bool valid(const json& x, const json& schema) const {
+  bool valid(const json& document, const json& schema) const {
     return std::all_of(schema.items().begin(), schema.items().end(),
-                       [&](const auto& rule) { return obeys(x, schema, rule.key(), rule.value()); });
+                       [&](const auto& rule) { return obeys(document, schema, rule.key(), rule.value()); });
   }
 
 private:
-  bool obeys(const json& x, const json& schema, const std::string& rule, const json& y) const {
-    auto fits = [&](const json& one) { return valid(x, one); };
+  bool obeys(const json& document, const json& schema, const std::string& rule, const json& y) const {
+    auto fits = [&](const json& one) { return valid(document, one); };
     if (rule == "$ref")
-      return valid(x, whole_.at(json::json_pointer{y.get<std::string>().substr(1)}));
+      return valid(document, whole_.at(json::json_pointer{y.get<std::string>().substr(1)}));
     if (rule == "anyOf")
       return std::any_of(y.begin(), y.end(), fits);
     if (rule == "allOf")
       return std::all_of(y.begin(), y.end(), fits);
     if (rule == "enum")
-      return std::find(y.begin(), y.end(), x) != y.end();
+      return std::find(y.begin(), y.end(), document) != y.end();
     if (rule == "type")
-      return y.is_string() ? has_type(x, y)
-                           : std::any_of(y.begin(), y.end(), [&](const json& one) { return has_type(x, one); });
+      return y.is_string() ? has_type(document, y)
+                           : std::any_of(y.begin(), y.end(), [&](const json& one) { return has_type(document, one); });
     if (rule == "minimum")
-      return !x.is_number() || x >= y;
+      return !document.is_number() || document >= y;
     if (rule == "maximum")
-      return !x.is_number() || x <= y;
+      return !document.is_number() || document <= y;
     if (rule == "pattern")
-      return !x.is_string() || std::regex_search(x.get<std::string>(), std::regex{y.get<std::string>()});
+      return !document.is_string() || std::regex_search(document.get<std::string>(), std::regex{y.get<std::string>()});
     if (rule == "minItems")
-      return !x.is_array() || x.size() >= y;
+      return !document.is_array() || document.size() >= y;
     if (rule == "items")
-      return !x.is_array() || std::all_of(x.begin(), x.end(), [&](const json& one) { return valid(one, y); });
+      return !document.is_array()
+             || std::all_of(document.begin(), document.end(), [&](const json& one) { return valid(one, y); });
     if (rule == "required")
-      return !x.is_object() || std::all_of(y.begin(), y.end(), [&](const json& name) { return x.contains(name); });
+      return !document.is_object()
+             || std::all_of(y.begin(), y.end(), [&](const json& name) { return document.contains(name); });
     if (rule == "properties")
-      return !x.is_object() || std::all_of(y.items().begin(), y.items().end(), [&](const auto& property) {
-        return !x.contains(property.key()) || valid(x.at(property.key()), property.value());
+      return !document.is_object() || std::all_of(y.items().begin(), y.items().end(), [&](const auto& property) {
+        return !document.contains(property.key()) || valid(document.at(property.key()), property.value());
       });
     if (rule == "additionalProperties")
-      return !x.is_object() || std::all_of(x.items().begin(), x.items().end(), [&](const auto& member) {
-        return (schema.contains("properties") && schema["properties"].contains(member.key()))
-               || (y.is_object() && valid(member.value(), y));
-      });
+      return !document.is_object()
+             || std::all_of(document.items().begin(), document.items().end(), [&](const auto& member) {
+                  return (schema.contains("properties") && schema["properties"].contains(member.key()))
+                         || (y.is_object() && valid(member.value(), y));
+                });
     if (rule == "$schema" || rule == "title" || rule == "description" || rule == "definitions")
       return true;
     FAIL("the schema uses " << rule);
@@ -150,17 +153,17 @@ TEST_CASE("the documentation names every step, every field and every matcher", "
     auto begin = page.find("\n| `" + std::string{kind.name} + "` |");
     REQUIRE(begin != std::string::npos);
     auto row = page.substr(begin + 1, page.find('\n', begin + 1) - begin);
-    for (const auto& x : kind.fields) {
-      INFO(x.name);
-      CHECK(row.find("`" + std::string{x.name} + "`") != std::string::npos);
+    for (const auto& field : kind.fields) {
+      INFO(field.name);
+      CHECK(row.find("`" + std::string{field.name} + "`") != std::string::npos);
     }
-    for (auto x : kind.answers) {
-      INFO(x);
-      CHECK(row.find("`" + std::string{x} + "`") != std::string::npos);
+    for (auto answer : kind.answers) {
+      INFO(answer);
+      CHECK(row.find("`" + std::string{answer} + "`") != std::string::npos);
     }
   }
-  for (const auto& x : matchers())
-    CHECK(page.find("| `" + std::string{x.name} + "` |") != std::string::npos);
+  for (const auto& matcher : matchers())
+    CHECK(page.find("| `" + std::string{matcher.name} + "` |") != std::string::npos);
 }
 
 } // namespace sluice::test::scenario_schema_test

@@ -18,19 +18,19 @@ json value_of(const std::string& text) { return to_json(read_yaml(text)); }
 mistake refused(const std::string& text) {
   try {
     read_yaml(text);
-  } catch (const mistake& x) {
-    return x;
+  } catch (const mistake& mistake) {
+    return mistake;
   }
   FAIL("was taken: " << text.substr(0, 100));
   return {{}, ""};
 }
 
-void is_refused(const std::string& text, int line, int column, const std::string& why) {
-  auto x = refused(text);
-  INFO(text.substr(0, 200) << " -> " << x.what());
-  CHECK(x.where().line == line);
-  CHECK(x.where().column == column);
-  CHECK(std::string{x.what()}.find(why) != std::string::npos);
+void is_refused(const std::string& text, int line, int column, const std::string& reason) {
+  auto result = refused(text);
+  INFO(text.substr(0, 200) << " -> " << result.what());
+  CHECK(result.where().line == line);
+  CHECK(result.where().column == column);
+  CHECK(std::string{result.what()}.find(reason) != std::string::npos);
 }
 
 } // namespace
@@ -44,8 +44,8 @@ TEST_CASE("plain words of a scenario are what JSON takes them for", "[scenario]"
 }
 
 TEST_CASE("a piece of a scenario knows where it stands", "[scenario]") {
-  auto x = read_yaml("name: a\nsteps:\n  - write: {db: app.db}\n");
-  const auto& db = x.find("steps")->items[0].members[0].content;
+  auto result = read_yaml("name: a\nsteps:\n  - write: {db: app.db}\n");
+  const auto& db = result.find("steps")->items[0].members[0].content;
   CHECK(db.members[0].at.line == 3);
   CHECK(db.members[0].at.column == 13);
   CHECK(db.members[0].content.at.column == 17);

@@ -38,7 +38,7 @@ public:
 
 private:
   struct port final : rpc::handler {
-    explicit port(fake_backend& x) : owner(x) { ++owner.open_ports; }
+    explicit port(fake_backend& backend) : owner(backend) { ++owner.open_ports; }
     ~port() override {
       --owner.open_ports;
       owner.on_port_closed();
@@ -62,20 +62,20 @@ private:
 /// A server on a free port of 127.0.0.1, and the thread that runs it.
 class running_server {
 public:
-  explicit running_server(http::settings how = {}) {
-    how.token = token;
-    how.version = "1.2.3";
-    auto x = http::server::listen(loop, std::move(how), behind);
-    if (!x)
-      throw std::runtime_error(describe(x.error()).message);
-    server = std::move(*x);
+  explicit running_server(http::settings settings = {}) {
+    settings.token = token;
+    settings.version = "1.2.3";
+    auto result = http::server::listen(loop, std::move(settings), behind);
+    if (!result)
+      throw std::runtime_error(describe(result.error()).message);
+    server = std::move(*result);
     port = server->port();
     thread = std::thread{[this] { loop.run(); }};
   }
 
   /// Runs `what` on the server's thread and waits for it.
-  template <class What> auto run(What what) {
-    std::packaged_task<decltype(what())()> task{std::move(what)};
+  template <class Work> auto run(Work work) {
+    std::packaged_task<decltype(work())()> task{std::move(work)};
     auto result = task.get_future();
     boost::asio::post(loop, [&task] { task(); });
     return result.get();
@@ -92,10 +92,10 @@ public:
     std::promise<void> happened;
     run([&] {
       event = [&happened, &event] {
-        auto& told = happened;
+        auto& reached = happened;
         // Ends this function object, too.
         event = [] {};
-        told.set_value();
+        reached.set_value();
       };
     });
     start();
@@ -171,27 +171,27 @@ public:
   /// The next answer; `to_head` when it has no body whatever its header says.
   reply receive(bool to_head = false) {
     auto end = need("\r\n\r\n");
-    reply x;
+    reply result;
     auto head = take(end + 4);
     if (!head.starts_with("HTTP/1.1 "))
       throw std::runtime_error("the answer begins with something else");
-    x.status = std::stoi(head.substr(9, 3));
+    result.status = std::stoi(head.substr(9, 3));
     for (auto at = head.find("\r\n") + 2; at + 2 < head.size();) {
       auto line = head.substr(at, head.find("\r\n", at) - at);
       auto colon = line.find(": ");
       std::transform(line.begin(), line.begin() + static_cast<long>(colon), line.begin(),
                      [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      x.fields[line.substr(0, colon)] = line.substr(colon + 2);
+      result.fields[line.substr(0, colon)] = line.substr(colon + 2);
       at += line.size() + 2;
     }
-    if (to_head || !x.fields.contains("content-length"))
-      return x;
-    auto size = std::stoul(x.fields["content-length"]);
+    if (to_head || !result.fields.contains("content-length"))
+      return result;
+    auto size = std::stoul(result.fields["content-length"]);
     while (in_.size() < size)
       if (!more())
         throw std::runtime_error("the answer is cut");
-    x.body = take(size);
-    return x;
+    result.body = take(size);
+    return result;
   }
 
   /// Whether the other side has closed without another byte; waits for it.
@@ -252,38 +252,38 @@ struct request {
   }
 
   request with(const std::string& name, const std::string& value) const {
-    auto x = without(name);
-    x.fields.emplace_back(name, value);
-    return x;
+    auto result = without(name);
+    result.fields.emplace_back(name, value);
+    return result;
   }
   request without(const std::string& name) const {
-    auto x = *this;
-    std::erase_if(x.fields, [&](const auto& f) { return f.first == name; });
-    return x;
+    auto result = *this;
+    std::erase_if(result.fields, [&](const auto& f) { return f.first == name; });
+    return result;
   }
   std::string header() const {
-    auto x = method + " " + target + " HTTP/1.1\r\n";
+    auto result = method + " " + target + " HTTP/1.1\r\n";
     for (const auto& [name, value] : fields)
-      x += name + ": " + value + "\r\n";
+      result += name + ": " + value + "\r\n";
     if (method == "POST")
-      x += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-    return x + "\r\n";
+      result += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    return result + "\r\n";
   }
   std::string text() const { return header() + body; }
 };
 
 /// Without `params` if they are null.
 inline std::string call(const std::string& method, const nlohmann::json& params = {}, const nlohmann::json& id = 1) {
-  nlohmann::json x{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}};
+  nlohmann::json document{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}};
   if (!params.is_null())
-    x["params"] = params;
-  return x.dump();
+    document["params"] = params;
+  return document.dump();
 }
 
-inline reply ask(uint16_t port, const request& x) {
+inline reply ask(uint16_t port, const request& request) {
   raw_client client{port};
-  client.send(x.text());
-  return client.receive(x.method == "HEAD");
+  client.send(request.text());
+  return client.receive(request.method == "HEAD");
 }
 
 } // namespace sluice::test

@@ -17,8 +17,8 @@ std::future<void> stop(running_server& s) {
   return stopped->get_future();
 }
 
-bool is_done(std::future<void>& x, std::chrono::milliseconds within) {
-  return x.wait_for(within) == std::future_status::ready;
+bool is_done(std::future<void>& future, std::chrono::milliseconds within) {
+  return future.wait_for(within) == std::future_status::ready;
 }
 
 } // namespace
@@ -91,9 +91,9 @@ TEST_CASE("a server that stops sends idle clients away and lets requests under w
   CHECK_THROWS(raw_client{s.port});
   CHECK_FALSE(is_done(stopped, 0ms));
   s.release("done");
-  auto x = busy.receive();
-  CHECK(nlohmann::json::parse(x.body)["result"] == "done");
-  CHECK(x.field("connection") == "close");
+  auto result = busy.receive();
+  CHECK(nlohmann::json::parse(result.body)["result"] == "done");
+  CHECK(result.field("connection") == "close");
   CHECK(busy.ended());
   CHECK(is_done(stopped, 20s));
 }

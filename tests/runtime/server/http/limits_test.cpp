@@ -33,9 +33,9 @@ TEST_CASE("a header beyond the limit is refused with 431", "[http]") {
   running_server s;
   raw_client client{s.port};
   client.send(request::get("/healthz", s.port).with("X-Long", std::string(17'000, 'x')).text());
-  auto x = client.receive();
-  CHECK(x.status == 431);
-  CHECK(x.code() == "too_large");
+  auto result = client.receive();
+  CHECK(result.status == 431);
+  CHECK(result.code() == "too_large");
   CHECK(client.ended());
   CHECK(ask(s.port, request::get("/healthz", s.port).with("X-Long", std::string(15'000, 'x'))).status == 200);
 }
@@ -46,14 +46,14 @@ TEST_CASE("a body beyond the limit is refused with 413 while it is still being s
     raw_client client{s.port};
     CHECK(client.send(header));
     CHECK(client.send(body));
-    auto x = client.receive();
-    CHECK(x.code() == "too_large");
-    return x.status == 413;
+    auto result = client.receive();
+    CHECK(result.code() == "too_large");
+    return result.status == 413;
   };
-  auto x = request::post("/rpc", std::string(1'001, ' '), s.port);
-  CHECK(refused(x.header(), ""));
-  x.body.resize(8 << 20, ' ');
-  CHECK(refused(x.header(), x.body));
+  auto request = request::post("/rpc", std::string(1'001, ' '), s.port);
+  CHECK(refused(request.header(), ""));
+  request.body.resize(8 << 20, ' ');
+  CHECK(refused(request.header(), request.body));
   auto chunked = request::post("/rpc", "", s.port).with("Transfer-Encoding", "chunked").header();
   chunked.erase(chunked.find("Content-Length"), std::string_view{"Content-Length: 0\r\n"}.size());
   CHECK(refused(chunked, "400\r\n" + std::string(1'024, ' ') + "\r\n0\r\n\r\n"));
@@ -68,10 +68,10 @@ TEST_CASE("bodies beyond what all connections may hold are refused until there i
   large.resize(800, ' ');
   raw_client first{s.port};
   s.await(s.behind.on_held, [&] { first.send(request::post("/rpc", large, s.port).text()); });
-  auto x = ask(s.port, request::post("/rpc", large, s.port));
-  CHECK(x.status == 503);
-  CHECK(x.code() == "overloaded");
-  CHECK(x.field("retry-after") == "1");
+  auto result = ask(s.port, request::post("/rpc", large, s.port));
+  CHECK(result.status == 503);
+  CHECK(result.code() == "overloaded");
+  CHECK(result.field("retry-after") == "1");
   CHECK(serves(s));
   s.release(1);
   CHECK(first.receive().status == 200);
@@ -92,9 +92,9 @@ TEST_CASE("a client that never ends its header is cut off though it keeps sendin
   client.send("GET /healthz HTTP/1.1\r\n");
   while (client.send("X: y\r\n") && s.run([&] { return s.server->connections(); }) > 0)
     ;
-  auto x = client.receive();
-  CHECK(x.status == 408);
-  CHECK(x.code() == "deadline_exceeded");
+  auto result = client.receive();
+  CHECK(result.status == 408);
+  CHECK(result.code() == "deadline_exceeded");
 }
 
 TEST_CASE("a client that drips its body is cut off", "[http]") {
@@ -155,16 +155,16 @@ TEST_CASE("connections beyond the limit are refused with an error, and served wh
   running_server s{{.max_connections = 2}};
   raw_client first{s.port};
   raw_client second{s.port};
-  for (auto* x : {&first, &second}) {
-    x->send(request::get("/healthz", s.port).text());
-    CHECK(x->receive().status == 200);
+  for (auto* each : {&first, &second}) {
+    each->send(request::get("/healthz", s.port).text());
+    CHECK(each->receive().status == 200);
   }
   {
     raw_client third{s.port};
     third.send(request::get("/healthz", s.port).text());
-    auto x = third.receive();
-    CHECK(x.status == 503);
-    CHECK(x.field("retry-after") == "1");
+    auto result = third.receive();
+    CHECK(result.status == 503);
+    CHECK(result.field("retry-after") == "1");
     CHECK(third.ended());
   }
   first.send(request::get("/healthz", s.port).with("Connection", "close").text());

@@ -6,20 +6,21 @@ namespace sluice::test::routes_test {
 
 TEST_CASE("a JSON-RPC request is answered over HTTP", "[http]") {
   running_server s;
-  auto x = ask(s.port, request::post("/rpc", call("echo", {{"a", 1}}), s.port));
-  CHECK(x.status == 200);
-  CHECK(x.field("content-type") == "application/json");
-  CHECK(x.field("cache-control") == "no-store");
-  auto answer = nlohmann::json::parse(x.body);
+  auto result = ask(s.port, request::post("/rpc", call("echo", {{"a", 1}}), s.port));
+  CHECK(result.status == 200);
+  CHECK(result.field("content-type") == "application/json");
+  CHECK(result.field("cache-control") == "no-store");
+  auto answer = nlohmann::json::parse(result.body);
   CHECK(answer["id"] == 1);
   CHECK(answer["result"] == nlohmann::json{{"a", 1}});
 }
 
 TEST_CASE("an HTTP batch is answered as a batch", "[http]") {
   running_server s;
-  auto x = ask(s.port, request::post("/rpc", "[" + call("echo", {1}, "x") + "," + call("none", {}, "y") + "]", s.port));
-  CHECK(x.status == 200);
-  CHECK(nlohmann::json::parse(x.body).size() == 2);
+  auto result =
+    ask(s.port, request::post("/rpc", "[" + call("echo", {1}, "x") + "," + call("none", {}, "y") + "]", s.port));
+  CHECK(result.status == 200);
+  CHECK(nlohmann::json::parse(result.body).size() == 2);
 }
 
 TEST_CASE("notifications alone are answered with 204 and nothing more", "[http]") {
@@ -27,18 +28,18 @@ TEST_CASE("notifications alone are answered with 204 and nothing more", "[http]"
   raw_client client{s.port};
   auto request = request::post("/rpc", R"({"jsonrpc":"2.0","method":"echo"})", s.port);
   client.send(request.text());
-  auto x = client.receive();
-  CHECK(x.status == 204);
-  CHECK_FALSE(x.fields.contains("content-length"));
+  auto result = client.receive();
+  CHECK(result.status == 204);
+  CHECK_FALSE(result.fields.contains("content-length"));
   client.send(request::get("/healthz", s.port).text());
   CHECK(client.receive().status == 200);
 }
 
 TEST_CASE("JSON that cannot be parsed is JSON-RPC's to answer", "[http]") {
   running_server s;
-  auto x = ask(s.port, request::post("/rpc", "{\"jsonrpc\":", s.port));
-  CHECK(x.status == 200);
-  CHECK(nlohmann::json::parse(x.body)["error"]["code"] == -32700);
+  auto result = ask(s.port, request::post("/rpc", "{\"jsonrpc\":", s.port));
+  CHECK(result.status == 200);
+  CHECK(nlohmann::json::parse(result.body)["error"]["code"] == -32700);
 }
 
 TEST_CASE("health needs no token and says why it is bad", "[http]") {
@@ -55,10 +56,10 @@ TEST_CASE("health needs no token and says why it is bad", "[http]") {
 
 TEST_CASE("metrics are text and need the token", "[http]") {
   running_server s;
-  auto x = ask(s.port, request::get("/metrics?x=1", s.port));
-  CHECK(x.status == 200);
-  CHECK(x.field("content-type").starts_with("text/plain; version=0.0.4"));
-  CHECK(x.body == "sluice_up 1\n");
+  auto result = ask(s.port, request::get("/metrics?x=1", s.port));
+  CHECK(result.status == 200);
+  CHECK(result.field("content-type").starts_with("text/plain; version=0.0.4"));
+  CHECK(result.body == "sluice_up 1\n");
   CHECK(ask(s.port, request::get("/metrics", s.port).without("Authorization")).status == 401);
 }
 
@@ -68,9 +69,9 @@ TEST_CASE("HEAD is answered like GET but without the body, and the connection st
   auto head = request::get("/metrics", s.port);
   head.method = "HEAD";
   client.send(head.text() + request::get("/metrics", s.port).text());
-  auto x = client.receive(true);
-  CHECK(x.status == 200);
-  CHECK(x.field("content-length") == "12");
+  auto result = client.receive(true);
+  CHECK(result.status == 200);
+  CHECK(result.field("content-length") == "12");
   CHECK(client.receive().body == "sluice_up 1\n");
 }
 
@@ -97,14 +98,14 @@ TEST_CASE("unknown paths, wrong methods and wrong types are refused by name", "[
 TEST_CASE("an MCP client may post, and other methods are refused with the allowed ones", "[http]") {
   running_server s;
   auto ping = request::post("/mcp", call("ping", nlohmann::json::object()), s.port);
-  auto x = ask(s.port, ping.with("MCP-Protocol-Version", "2025-06-18"));
-  CHECK(x.status == 200);
-  CHECK(nlohmann::json::parse(x.body)["result"] == nlohmann::json::object());
+  auto result = ask(s.port, ping.with("MCP-Protocol-Version", "2025-06-18"));
+  CHECK(result.status == 200);
+  CHECK(nlohmann::json::parse(result.body)["result"] == nlohmann::json::object());
   CHECK(ask(s.port, ping).status == 200);
   CHECK(ask(s.port, ping.with("MCP-Protocol-Version", "1999-01-01")).status == 400);
 
-  auto told = request::post("/mcp", R"({"jsonrpc":"2.0","method":"notifications/initialized"})", s.port);
-  auto accepted = ask(s.port, told);
+  auto notification = request::post("/mcp", R"({"jsonrpc":"2.0","method":"notifications/initialized"})", s.port);
+  auto accepted = ask(s.port, notification);
   CHECK(accepted.status == 202);
   CHECK(accepted.body.empty());
   CHECK(ask(s.port, request::post("/mcp", "nonsense", s.port)).status == 400);
@@ -132,8 +133,8 @@ TEST_CASE("a connection serves many requests, in the order in which they came", 
 TEST_CASE("a body may come in chunks", "[http]") {
   running_server s;
   raw_client client{s.port};
-  auto x = request::post("/rpc", "", s.port).with("Transfer-Encoding", "chunked");
-  auto head = x.header();
+  auto request = request::post("/rpc", "", s.port).with("Transfer-Encoding", "chunked");
+  auto head = request.header();
   head.erase(head.find("Content-Length"), std::string_view{"Content-Length: 0\r\n"}.size());
   auto body = call("echo", {1});
   client.send(head + "5\r\n" + body.substr(0, 5) + "\r\n");
@@ -144,14 +145,14 @@ TEST_CASE("a body may come in chunks", "[http]") {
 TEST_CASE("a client that expects 100-continue gets it before it sends the body", "[http]") {
   running_server s;
   raw_client client{s.port};
-  auto x = request::post("/rpc", call("echo", {1}), s.port).with("Expect", "100-continue");
-  client.send(x.header());
+  auto request = request::post("/rpc", call("echo", {1}), s.port).with("Expect", "100-continue");
+  client.send(request.header());
   CHECK(client.receive().status == 100);
-  client.send(x.body);
+  client.send(request.body);
   CHECK(client.receive().status == 200);
 
   raw_client stranger{s.port};
-  stranger.send(x.without("Authorization").header());
+  stranger.send(request.without("Authorization").header());
   CHECK(stranger.receive().status == 401);
 }
 

@@ -7,8 +7,8 @@ namespace sluice::test::security_test {
 TEST_CASE("no request passes without the whole token", "[http]") {
   running_server s;
   auto good = request::post("/rpc", call("echo"), s.port);
-  auto refused = [&](const request& x) {
-    auto answer = ask(s.port, x);
+  auto refused = [&](const request& request) {
+    auto answer = ask(s.port, request);
     CHECK(answer.code() == "not_authorized");
     CHECK(answer.field("www-authenticate").starts_with("Bearer"));
     return answer.status == 401;
@@ -53,10 +53,10 @@ TEST_CASE("a name that only leads here is refused, for a page could have made it
 TEST_CASE("pages of other origins are refused, and no page is given leave to read", "[http]") {
   running_server s;
   auto ask_from = [&](const std::string& origin) {
-    auto x = ask(s.port, request::post("/rpc", call("echo"), s.port).with("Origin", origin));
-    for (const auto& [name, value] : x.fields)
+    auto result = ask(s.port, request::post("/rpc", call("echo"), s.port).with("Origin", origin));
+    for (const auto& [name, value] : result.fields)
       CHECK_FALSE(name.starts_with("access-control-"));
-    return x.status;
+    return result.status;
   };
   for (const auto* origin : {"http://localhost", "http://127.0.0.1:3000", "https://localhost:1", "http://[::1]:8080"})
     CHECK(ask_from(origin) == 200);
@@ -82,9 +82,9 @@ TEST_CASE("HTTP that is malformed or smuggled is refused and the connection ende
     INFO(text);
     raw_client client{s.port};
     client.send(text);
-    auto x = client.receive();
-    CHECK(x.status == 400);
-    CHECK(x.code() == "invalid_request");
+    auto result = client.receive();
+    CHECK(result.status == 400);
+    CHECK(result.code() == "invalid_request");
     CHECK(client.ended());
   }
 }
@@ -99,19 +99,19 @@ TEST_CASE("a body is framed by its length or in chunks, and by nothing else", "[
     std::string fields;
     int status;
   };
-  for (const auto& x : std::vector<attempt>{{"Transfer-Encoding: xchunked\r\n" + length, 400},
-                                            {"Transfer-Encoding: chunked, identity\r\n" + length, 400},
-                                            {length + "Transfer-Encoding: identity\r\n", 400},
-                                            {"Transfer-Encoding: xchunked\r\n", 501},
-                                            {"Transfer-Encoding: identity\r\n", 501},
-                                            {"Transfer-Encoding: gzip, chunked\r\n", 501},
-                                            {"Transfer-Encoding: chunked, identity\r\n", 501}}) {
-    INFO(x.fields);
+  for (const auto& each : std::vector<attempt>{{"Transfer-Encoding: xchunked\r\n" + length, 400},
+                                               {"Transfer-Encoding: chunked, identity\r\n" + length, 400},
+                                               {length + "Transfer-Encoding: identity\r\n", 400},
+                                               {"Transfer-Encoding: xchunked\r\n", 501},
+                                               {"Transfer-Encoding: identity\r\n", 501},
+                                               {"Transfer-Encoding: gzip, chunked\r\n", 501},
+                                               {"Transfer-Encoding: chunked, identity\r\n", 501}}) {
+    INFO(each.fields);
     raw_client client{s.port};
     // The following bytes must not be parsed as another request.
-    client.send(head + x.fields + "\r\n" + call + request::get("/healthz", s.port).text());
+    client.send(head + each.fields + "\r\n" + call + request::get("/healthz", s.port).text());
     auto answer = client.receive();
-    CHECK(answer.status == x.status);
+    CHECK(answer.status == each.status);
     CHECK(answer.code() == "invalid_request");
     CHECK(client.ended());
   }
@@ -133,17 +133,17 @@ TEST_CASE("the server listens on loopback addresses only, and not without a toke
   };
   for (const auto* address : {"127.0.0.1:0", "localhost:0", "127.0.0.2:0"}) {
     INFO(address);
-    auto x = listen(address);
-    REQUIRE(x);
-    CHECK((*x)->port() != 0);
+    auto result = listen(address);
+    REQUIRE(result);
+    CHECK((*result)->port() != 0);
   }
   for (const auto* address :
        {"0.0.0.0:0", "192.168.1.1:80", "example.org:80", "[::]:0", "::1:80", ":80", "80", "", "127.0.0.1",
         "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:8x", "127.0.0.1:80:80", "127.1:80"}) {
     INFO(address);
-    auto x = listen(address);
-    REQUIRE_FALSE(x);
-    CHECK(code_of(x.error()) == errc::invalid_request);
+    auto answer = listen(address);
+    REQUIRE_FALSE(answer);
+    CHECK(code_of(answer.error()) == errc::invalid_request);
   }
   CHECK_FALSE(http::server::listen(loop, {.address = "127.0.0.1:0"}, behind));
   auto first = listen("127.0.0.1:0");

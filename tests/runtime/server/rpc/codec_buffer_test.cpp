@@ -13,10 +13,10 @@ using nlohmann::json;
 
 namespace {
 
-template <class Result> std::string complaint(const caf::expected<Result>& x) {
-  REQUIRE_FALSE(x);
-  CHECK(code_of(x.error()) == errc::invalid_request);
-  return describe(x.error()).message;
+template <class Result> std::string complaint(const caf::expected<Result>& result) {
+  REQUIRE_FALSE(result);
+  CHECK(code_of(result.error()) == errc::invalid_request);
+  return describe(result.error()).message;
 }
 
 std::string put_complaint(const char* text) { return complaint(rpc::buffer_put_from_json(json::parse(text))); }
@@ -24,33 +24,33 @@ std::string put_complaint(const char* text) { return complaint(rpc::buffer_put_f
 } // namespace
 
 TEST_CASE("a put is read with every member") {
-  auto x = rpc::buffer_put_from_json(json::parse(R"({"db":"a.db", "table":"t", "operation":"update",
+  auto result = rpc::buffer_put_from_json(json::parse(R"({"db":"a.db", "table":"t", "operation":"update",
     "key":{"id":5, "lang":"de"}, "values":{"a":null, "b":1.5, "c":{"$blob":"AAE="}}, "agent":"alice", "wait_ms":250})"));
-  REQUIRE(x);
-  CHECK(x->row == row_key{"a.db", "t", {{"id", 5}, {"lang", "de"}}});
-  CHECK(x->operation == buffer_operation::update);
-  CHECK(x->values == std::vector<named_value>{{"a", nullptr}, {"b", 1.5}, {"c", blob{std::string{"\0\1", 2}}}});
-  CHECK(x->agent == "alice");
-  CHECK(x->wait == std::chrono::milliseconds{250});
+  REQUIRE(result);
+  CHECK(result->row == row_key{"a.db", "t", {{"id", 5}, {"lang", "de"}}});
+  CHECK(result->operation == buffer_operation::update);
+  CHECK(result->values == std::vector<named_value>{{"a", nullptr}, {"b", 1.5}, {"c", blob{std::string{"\0\1", 2}}}});
+  CHECK(result->agent == "alice");
+  CHECK(result->wait == std::chrono::milliseconds{250});
 }
 
 TEST_CASE("a put is read back as its parameters were written") {
-  buffer_put x;
-  x.row = {"a.db", "t", {{"id", std::numeric_limits<int64_t>::min()}}};
-  x.agent = "alice";
+  buffer_put put;
+  put.row = {"a.db", "t", {{"id", std::numeric_limits<int64_t>::min()}}};
+  put.agent = "alice";
   for (auto operation : {buffer_operation::upsert, buffer_operation::update, buffer_operation::erase}) {
-    x.operation = operation;
-    x.values = operation == buffer_operation::erase
-                 ? std::vector<named_value>{}
-                 : std::vector<named_value>{{"x", std::numeric_limits<double>::infinity()}};
-    x.wait = std::chrono::milliseconds{operation == buffer_operation::update ? 3 : 0};
-    auto back = rpc::buffer_put_from_json(rpc::params_of(x));
+    put.operation = operation;
+    put.values = operation == buffer_operation::erase
+                   ? std::vector<named_value>{}
+                   : std::vector<named_value>{{"x", std::numeric_limits<double>::infinity()}};
+    put.wait = std::chrono::milliseconds{operation == buffer_operation::update ? 3 : 0};
+    auto back = rpc::buffer_put_from_json(rpc::params_of(put));
     REQUIRE(back);
-    CHECK(back->row == x.row);
-    CHECK(back->operation == x.operation);
-    CHECK(back->values == x.values);
-    CHECK(back->agent == x.agent);
-    CHECK(back->wait == x.wait);
+    CHECK(back->row == put.row);
+    CHECK(back->operation == put.operation);
+    CHECK(back->values == put.values);
+    CHECK(back->agent == put.agent);
+    CHECK(back->wait == put.wait);
   }
 }
 
@@ -82,11 +82,11 @@ TEST_CASE("a put with something of the wrong kind is refused by its name") {
 }
 
 TEST_CASE("a get is read with its members, and nothing else") {
-  auto x = rpc::buffer_get_from_json(json::parse(R"({"db":"a.db", "table":"t", "key":{"id":5}, "agent":"bob"})"));
-  REQUIRE(x);
-  CHECK(x->row == row_key{"a.db", "t", {{"id", 5}}});
-  CHECK(x->agent == "bob");
-  CHECK(rpc::buffer_get_from_json(rpc::params_of(*x))->row == x->row);
+  auto result = rpc::buffer_get_from_json(json::parse(R"({"db":"a.db", "table":"t", "key":{"id":5}, "agent":"bob"})"));
+  REQUIRE(result);
+  CHECK(result->row == row_key{"a.db", "t", {{"id", 5}}});
+  CHECK(result->agent == "bob");
+  CHECK(rpc::buffer_get_from_json(rpc::params_of(*result))->row == result->row);
   CHECK_THAT(complaint(rpc::buffer_get_from_json(json::parse(R"({"db":"a.db", "table":"t"})"))),
              Contains("key is missing"));
   CHECK_THAT(
@@ -95,23 +95,23 @@ TEST_CASE("a get is read with its members, and nothing else") {
 }
 
 TEST_CASE("a flush may be for everything") {
-  auto x = rpc::flush_from_json(nullptr);
-  REQUIRE(x);
-  CHECK(x->db.empty());
-  CHECK(x->table.empty());
-  x = rpc::flush_from_json(json{{"db", "a.db"}, {"table", "t"}, {"agent", "alice"}});
-  REQUIRE(x);
-  CHECK(x->db == "a.db");
-  CHECK(x->table == "t");
-  CHECK(x->agent == "alice");
+  auto result = rpc::flush_from_json(nullptr);
+  REQUIRE(result);
+  CHECK(result->db.empty());
+  CHECK(result->table.empty());
+  result = rpc::flush_from_json(json{{"db", "a.db"}, {"table", "t"}, {"agent", "alice"}});
+  REQUIRE(result);
+  CHECK(result->db == "a.db");
+  CHECK(result->table == "t");
+  CHECK(result->agent == "alice");
   CHECK_THAT(complaint(rpc::flush_from_json(json{{"tables", "t"}})), Contains("unknown member \"tables\""));
 }
 
 TEST_CASE("rejected rows are asked for by page") {
-  auto x = rpc::rejected_query_from_json(json{{"after_id", 7}, {"limit", 10}});
-  REQUIRE(x);
-  CHECK(x->after_id == 7);
-  CHECK(x->limit == 10);
+  auto result = rpc::rejected_query_from_json(json{{"after_id", 7}, {"limit", 10}});
+  REQUIRE(result);
+  CHECK(result->after_id == 7);
+  CHECK(result->limit == 10);
   CHECK(rpc::rejected_query_from_json(nullptr)->limit == 1'000);
   CHECK_THAT(complaint(rpc::rejected_query_from_json(json{{"limit", 0}})), Contains("limit"));
   CHECK_THAT(complaint(rpc::rejected_query_from_json(json{{"limit", 10'001}})), Contains("limit"));

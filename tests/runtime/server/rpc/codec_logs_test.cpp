@@ -15,9 +15,9 @@ using nlohmann::json;
 namespace {
 
 // The field that a refusal names.
-template <class Result> std::string refused_field(const caf::expected<Result>& x) {
-  REQUIRE_FALSE(x);
-  auto error = rpc::error_of(describe(x.error()));
+template <class Result> std::string refused_field(const caf::expected<Result>& result) {
+  REQUIRE_FALSE(result);
+  auto error = rpc::error_of(describe(result.error()));
   CHECK(error.code == rpc::invalid_params);
   return error.data.value("field", "none");
 }
@@ -25,12 +25,12 @@ template <class Result> std::string refused_field(const caf::expected<Result>& x
 } // namespace
 
 TEST_CASE("an entry for the log is read with all its fields, or with the two it needs") {
-  auto x = rpc::log_entry_from_json({{"level", "warning"}, {"message", "m"}, {"source", "s"}, {"agent", "a"}});
-  REQUIRE(x);
-  CHECK(x->level == log_level::warning);
-  CHECK(x->message == "m");
-  CHECK(x->source == "s");
-  CHECK(x->agent == "a");
+  auto result = rpc::log_entry_from_json({{"level", "warning"}, {"message", "m"}, {"source", "s"}, {"agent", "a"}});
+  REQUIRE(result);
+  CHECK(result->level == log_level::warning);
+  CHECK(result->message == "m");
+  CHECK(result->source == "s");
+  CHECK(result->agent == "a");
   for (const auto* level : {"trace", "debug", "info", "warning", "error", "critical"})
     CHECK(to_string(rpc::log_entry_from_json({{"level", level}, {"message", ""}})->level) == level);
 }
@@ -56,12 +56,12 @@ TEST_CASE("a query of the log comes back from JSON as it went in") {
   query.after_id = 7;
   query.limit = 10'000;
   query.newest = GENERATE(true, false);
-  auto x = rpc::log_query_from_json(rpc::params_of(query));
-  REQUIRE(x);
-  CHECK(rpc::params_of(*x) == rpc::params_of(query));
-  CHECK(x->least == log_level::error);
-  CHECK(x->since_us == 5);
-  CHECK(x->newest == query.newest);
+  auto result = rpc::log_query_from_json(rpc::params_of(query));
+  REQUIRE(result);
+  CHECK(rpc::params_of(*result) == rpc::params_of(query));
+  CHECK(result->least == log_level::error);
+  CHECK(result->since_us == 5);
+  CHECK(result->newest == query.newest);
   auto plain = rpc::log_query_from_json(rpc::params_of(log_query{}));
   REQUIRE(plain);
   CHECK(rpc::params_of(*plain) == rpc::params_of(log_query{}));
@@ -110,10 +110,10 @@ TEST_CASE("log entries come back from JSON as they went in, and members of later
   CHECK(text["entries"][0]["ts"] == "2023-11-14T22:13:20.000000Z");
   text["later"] = 1;
   text["entries"][0]["later"] = 1;
-  auto x = rpc::log_page_from_json(text);
-  REQUIRE(x);
-  REQUIRE(x->entries.size() == 2);
-  CHECK(as_json(*x) == as_json(page));
+  auto result = rpc::log_page_from_json(text);
+  REQUIRE(result);
+  REQUIRE(result->entries.size() == 2);
+  CHECK(as_json(*result) == as_json(page));
 }
 
 TEST_CASE("an invalid page of log entries is reported as an answer of another version") {
@@ -121,10 +121,10 @@ TEST_CASE("an invalid page of log entries is reported as an answer of another ve
   for (const auto& wrong : std::vector<json>{
          nullptr, 5, json::object(), {{"entries", 5}}, {{"entries", {5}}}, {{"entries", {json::object()}}}}) {
     INFO(wrong);
-    auto x = rpc::log_page_from_json(wrong);
-    REQUIRE_FALSE(x);
-    CHECK(describe(x.error()).code == errc::protocol_mismatch);
-    CHECK(describe(x.error()).outcome == outcome::unknown);
+    auto result = rpc::log_page_from_json(wrong);
+    REQUIRE_FALSE(result);
+    CHECK(describe(result.error()).code == errc::protocol_mismatch);
+    CHECK(describe(result.error()).outcome == outcome::unknown);
   }
   for (const auto* field : {"id", "ts_us", "level", "source", "agent", "message"}) {
     INFO(field);

@@ -18,8 +18,8 @@ using std::chrono::milliseconds;
 namespace {
 
 // As a client and a broker see each other: over text.
-json over_the_wire(const json& x) {
-  auto text = dump(x);
+json over_the_wire(const json& document) {
+  auto text = dump(document);
   auto back = rpc::parse_strictly(text);
   INFO(text);
   REQUIRE(back);
@@ -45,8 +45,8 @@ public:
     constexpr double edges[]{0.0, -0.0, 5.0, 0.1, 1e300, 5e-324, INFINITY, -INFINITY, 9007199254740993.0, 1e19};
     if (coin())
       return edges[below(std::size(edges))];
-    auto x = std::bit_cast<double>(random_());
-    return std::isnan(x) ? 1.5 : x;
+    auto result = std::bit_cast<double>(random_());
+    return std::isnan(result) ? 1.5 : result;
   }
 
   std::string text() {
@@ -91,30 +91,30 @@ public:
   }
 
   write_request write() {
-    write_request x;
-    x.db = text();
+    write_request result;
+    result.db = text();
     for (auto n = 1 + below(3); n > 0; --n)
-      x.statements.push_back({text(), params()});
-    x.agent = text();
-    x.request_id = text();
-    x.idempotency_key = text();
-    x.correlation_id = text();
-    x.deadline = milliseconds{below(86'400'001)};
-    x.enforce_foreign_keys = below(2) == 0;
-    return x;
+      result.statements.push_back({text(), params()});
+    result.agent = text();
+    result.request_id = text();
+    result.idempotency_key = text();
+    result.correlation_id = text();
+    result.deadline = milliseconds{below(86'400'001)};
+    result.enforce_foreign_keys = below(2) == 0;
+    return result;
   }
 
   read_request read() {
-    read_request x;
-    x.db = text();
-    x.query = {text(), params()};
-    x.agent = text();
-    x.request_id = text();
-    x.correlation_id = text();
-    x.freshness = coin() ? freshness::cached : freshness::fresh;
-    x.min_seq = number();
-    x.limits = {below(100'000'001), coin() ? 0 : 1024 + below(1'000'000), milliseconds{below(86'400'001)}};
-    return x;
+    read_request result;
+    result.db = text();
+    result.query = {text(), params()};
+    result.agent = text();
+    result.request_id = text();
+    result.correlation_id = text();
+    result.freshness = coin() ? freshness::cached : freshness::fresh;
+    result.min_seq = number();
+    result.limits = {below(100'000'001), coin() ? 0 : 1024 + below(1'000'000), milliseconds{below(86'400'001)}};
+    return result;
   }
 
   rowset rows() {
@@ -129,10 +129,10 @@ public:
   }
 
   write_result written() {
-    write_result x{coin(), number(), text(), {}};
+    write_result result{coin(), number(), text(), {}};
     for (auto n = below(3); n > 0; --n)
-      x.results.push_back({integer(), integer(), rows()});
-    return x;
+      result.results.push_back({integer(), integer(), rows()});
+    return result;
   }
 
   read_result answer() {
@@ -140,25 +140,25 @@ public:
   }
 
   audit_record record() {
-    audit_record x;
-    x.seq = number();
-    x.ts_us = integer();
-    x.request_id = text();
-    x.agent = text();
-    x.db = text();
-    x.type = static_cast<request_type>(below(5));
-    x.key = text();
-    x.status = text();
-    x.latency_us = below(1ULL << 45);
-    x.commit_seq = number();
+    audit_record result;
+    result.seq = number();
+    result.ts_us = integer();
+    result.request_id = text();
+    result.agent = text();
+    result.db = text();
+    result.type = static_cast<request_type>(below(5));
+    result.key = text();
+    result.status = text();
+    result.latency_us = below(1ULL << 45);
+    result.commit_seq = number();
     if (coin())
-      x.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{text(), text()});
-    x.correlation_id = text();
+      result.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{text(), text()});
+    result.correlation_id = text();
     if (coin())
-      x.peer = {static_cast<uint32_t>(random_()), 1 + static_cast<uint32_t>(below(1'000'000))};
-    x.count = static_cast<uint32_t>(random_());
-    x.recovered = coin();
-    return x;
+      result.peer = {static_cast<uint32_t>(random_()), 1 + static_cast<uint32_t>(below(1'000'000))};
+    result.count = static_cast<uint32_t>(random_());
+    result.recovered = coin();
+    return result;
   }
 
 private:
@@ -171,9 +171,10 @@ bool same(const value& a, const value& b) {
 }
 
 // A JSON object has its members in no order.
-parameters sorted(parameters x) {
-  std::sort(x.named.begin(), x.named.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  return x;
+parameters sorted(parameters parameters) {
+  std::sort(parameters.named.begin(), parameters.named.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return parameters;
 }
 
 bool same(const parameters& a, const parameters& b) {
@@ -200,31 +201,32 @@ bool same(const rowset& a, const rowset& b) {
 TEST_CASE("any write is understood as it was meant") {
   generator make{1};
   for (int i = 0; i < 2'000; ++i) {
-    auto x = make.write();
-    auto y = rpc::write_from_json(over_the_wire(rpc::params_of(x)));
-    INFO(dump(rpc::params_of(x)));
+    auto result = make.write();
+    auto y = rpc::write_from_json(over_the_wire(rpc::params_of(result)));
+    INFO(dump(rpc::params_of(result)));
     REQUIRE(y);
-    REQUIRE(x.statements.size() == y->statements.size());
-    for (size_t n = 0; n < x.statements.size(); ++n)
-      REQUIRE(same(x.statements[n], y->statements[n]));
-    REQUIRE(
-      std::tie(x.db, x.agent, x.request_id, x.idempotency_key, x.correlation_id, x.deadline, x.enforce_foreign_keys)
-      == std::tie(y->db, y->agent, y->request_id, y->idempotency_key, y->correlation_id, y->deadline,
-                  y->enforce_foreign_keys));
+    REQUIRE(result.statements.size() == y->statements.size());
+    for (size_t n = 0; n < result.statements.size(); ++n)
+      REQUIRE(same(result.statements[n], y->statements[n]));
+    REQUIRE(std::tie(result.db, result.agent, result.request_id, result.idempotency_key, result.correlation_id,
+                     result.deadline, result.enforce_foreign_keys)
+            == std::tie(y->db, y->agent, y->request_id, y->idempotency_key, y->correlation_id, y->deadline,
+                        y->enforce_foreign_keys));
   }
 }
 
 TEST_CASE("any read is understood as it was meant") {
   generator make{2};
   for (int i = 0; i < 2'000; ++i) {
-    auto x = make.read();
-    auto y = rpc::read_from_json(over_the_wire(rpc::params_of(x)));
-    INFO(dump(rpc::params_of(x)));
+    auto result = make.read();
+    auto y = rpc::read_from_json(over_the_wire(rpc::params_of(result)));
+    INFO(dump(rpc::params_of(result)));
     REQUIRE(y);
-    REQUIRE(same(x.query, y->query));
-    REQUIRE(std::tie(x.db, x.agent, x.request_id, x.correlation_id, x.freshness, x.min_seq)
-            == std::tie(y->db, y->agent, y->request_id, y->correlation_id, y->freshness, y->min_seq));
-    REQUIRE(x.limits == y->limits);
+    REQUIRE(same(result.query, y->query));
+    REQUIRE(
+      std::tie(result.db, result.agent, result.request_id, result.correlation_id, result.freshness, result.min_seq)
+      == std::tie(y->db, y->agent, y->request_id, y->correlation_id, y->freshness, y->min_seq));
+    REQUIRE(result.limits == y->limits);
   }
 }
 
@@ -254,14 +256,14 @@ TEST_CASE("any answer is read as it was given") {
 TEST_CASE("any page of the audit is read as it was given") {
   generator make{4};
   for (int i = 0; i < 1'000; ++i) {
-    audit_page x{make.text(), {make.record(), make.record()}};
-    INFO(dump(as_json(x)));
-    auto y = rpc::audit_page_from_json(over_the_wire(as_json(x)));
+    audit_page page{make.text(), {make.record(), make.record()}};
+    INFO(dump(as_json(page)));
+    auto y = rpc::audit_page_from_json(over_the_wire(as_json(page)));
     REQUIRE(y);
-    REQUIRE(y->store_root == x.store_root);
+    REQUIRE(y->store_root == page.store_root);
     REQUIRE(y->records.size() == 2);
     for (size_t n = 0; n < 2; ++n) {
-      const auto& a = x.records[n];
+      const auto& a = page.records[n];
       const auto& b = y->records[n];
       REQUIRE(dump(as_json(a, "")) == dump(as_json(b, "")));
       REQUIRE(std::tie(a.latency_us, a.peer.uid, a.peer.pid, a.key)
@@ -271,10 +273,10 @@ TEST_CASE("any page of the audit is read as it was given") {
 }
 
 TEST_CASE("the verdict on an audit is read as it was given") {
-  for (const auto& x : {audit_verdict{10, 0, 0, "", "ab"}, audit_verdict{10, 2, 7, "a hash is wrong", "cd"}}) {
-    auto y = rpc::audit_verdict_from_json(over_the_wire(as_json(x)));
+  for (const auto& each : {audit_verdict{10, 0, 0, "", "ab"}, audit_verdict{10, 2, 7, "a hash is wrong", "cd"}}) {
+    auto y = rpc::audit_verdict_from_json(over_the_wire(as_json(each)));
     REQUIRE(y);
-    CHECK(std::tie(x.records, x.broken, x.first_broken, x.reason, x.head)
+    CHECK(std::tie(each.records, each.broken, each.first_broken, each.reason, each.head)
           == std::tie(y->records, y->broken, y->first_broken, y->reason, y->head));
   }
 }

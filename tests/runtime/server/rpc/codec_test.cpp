@@ -16,65 +16,65 @@ using std::chrono::milliseconds;
 namespace {
 
 json parsed(const std::string& text) {
-  auto x = rpc::parse_strictly(text);
-  REQUIRE(x);
-  return *x;
+  auto result = rpc::parse_strictly(text);
+  REQUIRE(result);
+  return *result;
 }
 
 // The error for a request that `read` refuses.
 template <class Read> rpc::error refusal(Read read, const std::string& params) {
   INFO(params);
-  auto x = read(parsed(params));
-  REQUIRE_FALSE(x);
-  return rpc::error_of(describe(x.error()));
+  auto result = read(parsed(params));
+  REQUIRE_FALSE(result);
+  return rpc::error_of(describe(result.error()));
 }
 
 template <class Read> void refuses(Read read, const std::string& params, const std::string& field) {
-  auto x = refusal(read, params);
-  INFO(params << " -> " << x.message);
-  CHECK(x.code == rpc::invalid_params);
-  CHECK(x.data["code"] == "invalid_request");
-  CHECK(x.data["field"] == field);
-  CHECK_THAT(x.message, Contains(field));
+  auto result = refusal(read, params);
+  INFO(params << " -> " << result.message);
+  CHECK(result.code == rpc::invalid_params);
+  CHECK(result.data["code"] == "invalid_request");
+  CHECK(result.data["field"] == field);
+  CHECK_THAT(result.message, Contains(field));
 }
 
 } // namespace
 
 TEST_CASE("a write is read with all its fields") {
-  auto x = rpc::write_from_json(parsed(
+  auto result = rpc::write_from_json(parsed(
     R"json({"db":"app.db","statements":[{"sql":"INSERT INTO t VALUES (?,?)","params":[1,"x"]},{"sql":"DELETE FROM u",
         "params":{"id":{"$blob":"AA=="}}},{"sql":"DELETE FROM v"}],"agent":"alice","request_id":"r",
         "idempotency_key":"k","deadline_ms":30000,"correlation_id":"c"})json"));
-  REQUIRE(x);
-  CHECK(x->db == "app.db");
-  REQUIRE(x->statements.size() == 3);
-  CHECK(x->statements[0].sql.str() == "INSERT INTO t VALUES (?,?)");
-  CHECK(x->statements[0].params == parameters{1, "x"});
-  REQUIRE(x->statements[1].params.named.size() == 1);
-  CHECK(x->statements[1].params.named[0].content == value{blob{std::string(1, '\0')}});
-  CHECK(x->statements[2].params == parameters{});
-  CHECK(x->agent == "alice");
-  CHECK(x->request_id == "r");
-  CHECK(x->idempotency_key == "k");
-  CHECK(x->correlation_id == "c");
-  CHECK(x->deadline == milliseconds{30'000});
+  REQUIRE(result);
+  CHECK(result->db == "app.db");
+  REQUIRE(result->statements.size() == 3);
+  CHECK(result->statements[0].sql.str() == "INSERT INTO t VALUES (?,?)");
+  CHECK(result->statements[0].params == parameters{1, "x"});
+  REQUIRE(result->statements[1].params.named.size() == 1);
+  CHECK(result->statements[1].params.named[0].content == value{blob{std::string(1, '\0')}});
+  CHECK(result->statements[2].params == parameters{});
+  CHECK(result->agent == "alice");
+  CHECK(result->request_id == "r");
+  CHECK(result->idempotency_key == "k");
+  CHECK(result->correlation_id == "c");
+  CHECK(result->deadline == milliseconds{30'000});
 }
 
 TEST_CASE("a read is read with all its fields") {
-  auto x = rpc::read_from_json(parsed(
+  auto result = rpc::read_from_json(parsed(
     R"({"db":"app.db","sql":"SELECT :id","params":{"id":1},"agent":"alice","request_id":"r","correlation_id":"c",
         "freshness":"fresh","min_seq":42,"max_rows":10,"max_bytes":8388608,"timeout_ms":5000})"));
-  REQUIRE(x);
-  CHECK(x->db == "app.db");
-  CHECK(x->query.sql.str() == "SELECT :id");
-  REQUIRE(x->query.params.named.size() == 1);
-  CHECK(x->query.params.named[0].name == "id");
-  CHECK(x->agent == "alice");
-  CHECK(x->request_id == "r");
-  CHECK(x->correlation_id == "c");
-  CHECK(x->freshness == freshness::fresh);
-  CHECK(x->min_seq == 42);
-  CHECK(x->limits == read_limits{10, 8'388'608, milliseconds{5'000}});
+  REQUIRE(result);
+  CHECK(result->db == "app.db");
+  CHECK(result->query.sql.str() == "SELECT :id");
+  REQUIRE(result->query.params.named.size() == 1);
+  CHECK(result->query.params.named[0].name == "id");
+  CHECK(result->agent == "alice");
+  CHECK(result->request_id == "r");
+  CHECK(result->correlation_id == "c");
+  CHECK(result->freshness == freshness::fresh);
+  CHECK(result->min_seq == 42);
+  CHECK(result->limits == read_limits{10, 8'388'608, milliseconds{5'000}});
 }
 
 TEST_CASE("a request says how it wants integers, and the client library does not, for it has values") {
@@ -192,10 +192,10 @@ TEST_CASE("times and bounds outside their ranges are refused") {
 }
 
 TEST_CASE("a capsule is refused as one, since there are none yet") {
-  auto x = refusal(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"capsule":"abc"})");
-  CHECK(x.code == rpc::request_failed);
-  CHECK(x.data["code"] == "capsule_invalid");
-  CHECK_THAT(x.message, Contains("no capsules are supported yet"));
+  auto result = refusal(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"capsule":"abc"})");
+  CHECK(result.code == rpc::request_failed);
+  CHECK(result.data["code"] == "capsule_invalid");
+  CHECK_THAT(result.message, Contains("no capsules are supported yet"));
 }
 
 TEST_CASE("the small requests are read, and refused with the field named") {
@@ -234,12 +234,12 @@ TEST_CASE("the small requests are read, and refused with the field named") {
 }
 
 TEST_CASE("an answer of another shape is a protocol mismatch whose outcome is unknown") {
-  auto mismatch = [](const auto& x) {
-    REQUIRE_FALSE(x);
-    auto why = describe(x.error());
-    CHECK(why.code == errc::protocol_mismatch);
-    CHECK(why.outcome == outcome::unknown);
-    CHECK_FALSE(why.message.empty());
+  auto mismatch = [](const auto& each) {
+    REQUIRE_FALSE(each);
+    auto error = describe(each.error());
+    CHECK(error.code == errc::protocol_mismatch);
+    CHECK(error.outcome == outcome::unknown);
+    CHECK_FALSE(error.message.empty());
   };
   const json written = as_json(write_result{false, 1, "r", {statement_result{}}});
   REQUIRE(rpc::write_result_from_json(written));

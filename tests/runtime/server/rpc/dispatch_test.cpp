@@ -38,13 +38,13 @@ struct client {
   }
 };
 
-void is_error(const json& x, int code, const json& id = nullptr) {
-  INFO(x.dump());
-  CHECK(x["jsonrpc"] == "2.0");
-  CHECK(x["id"].dump() == id.dump());
-  CHECK(x["error"]["code"] == code);
-  CHECK(x["error"]["message"].is_string());
-  CHECK_FALSE(x.contains("result"));
+void is_error(const json& document, int code, const json& id = nullptr) {
+  INFO(document.dump());
+  CHECK(document["jsonrpc"] == "2.0");
+  CHECK(document["id"].dump() == id.dump());
+  CHECK(document["error"]["code"] == code);
+  CHECK(document["error"]["message"].is_string());
+  CHECK_FALSE(document.contains("result"));
 }
 
 } // namespace
@@ -85,11 +85,11 @@ TEST_CASE("an id that is a text, a number or null comes back as it was sent") {
   client aut;
   for (const auto* id : {"1", "0", "-1", "9223372036854775807", "18446744073709551615", "1.5", "1e300", "0.1", "\"\"",
                          "\"a\\u0000b\"", "\"gr\u00f6\u00dfe\"", "null"}) {
-    auto x = aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":)" + std::string{id} + "}");
+    auto result = aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":)" + std::string{id} + "}");
     INFO(id);
-    CHECK(x["id"] == json::parse(id));
-    CHECK(x["id"].type() == json::parse(id).type());
-    CHECK(x.contains("result"));
+    CHECK(result["id"] == json::parse(id));
+    CHECK(result["id"].type() == json::parse(id).type());
+    CHECK(result.contains("result"));
   }
 }
 
@@ -117,9 +117,9 @@ TEST_CASE("the method must be a text") {
 
 TEST_CASE("an unknown method is said to be none") {
   client aut;
-  auto x = aut.ask(R"({"jsonrpc":"2.0","method":"foobar","id":"1"})");
-  is_error(x, rpc::method_not_found, "1");
-  CHECK(x["error"]["data"]["code"] == "invalid_request");
+  auto result = aut.ask(R"({"jsonrpc":"2.0","method":"foobar","id":"1"})");
+  is_error(result, rpc::method_not_found, "1");
+  CHECK(result["error"]["data"]["code"] == "invalid_request");
 }
 
 TEST_CASE("invalid JSON is answered with a parse error and id null") {
@@ -154,33 +154,33 @@ TEST_CASE("an empty batch is one invalid request") {
 
 TEST_CASE("each member of a batch that is no request is answered by itself") {
   client aut;
-  auto x = aut.ask("[1,2,[]]");
-  REQUIRE(x.is_array());
-  REQUIRE(x.size() == 3);
-  for (const auto& one : x)
+  auto result = aut.ask("[1,2,[]]");
+  REQUIRE(result.is_array());
+  REQUIRE(result.size() == 3);
+  for (const auto& one : result)
     is_error(one, rpc::invalid_request);
 }
 
 TEST_CASE("a batch is answered with one array, and its notifications are left out") {
   client aut;
-  auto x = aut.ask(R"([{"jsonrpc":"2.0","method":"echo","params":[1,2,4],"id":"1"},
+  auto result = aut.ask(R"([{"jsonrpc":"2.0","method":"echo","params":[1,2,4],"id":"1"},
                        {"jsonrpc":"2.0","method":"echo","params":[7]},
                        {"foo":"boo"},
                        {"jsonrpc":"2.0","method":"foo.get","params":{"name":"myself"},"id":"5"},
                        {"jsonrpc":"2.0","method":"echo","id":"9"}])");
-  REQUIRE(x.size() == 4);
-  CHECK(x[0] == json::parse(R"({"jsonrpc":"2.0","result":[1,2,4],"id":"1"})"));
-  is_error(x[1], rpc::invalid_request);
-  is_error(x[2], rpc::method_not_found, "5");
-  CHECK(x[3]["id"] == "9");
+  REQUIRE(result.size() == 4);
+  CHECK(result[0] == json::parse(R"({"jsonrpc":"2.0","result":[1,2,4],"id":"1"})"));
+  is_error(result[1], rpc::invalid_request);
+  is_error(result[2], rpc::method_not_found, "5");
+  CHECK(result[3]["id"] == "9");
   CHECK(aut.port.calls.size() == 4);
 }
 
 TEST_CASE("a batch of one is answered with an array of one") {
   client aut;
-  auto x = aut.ask(R"([{"jsonrpc":"2.0","method":"echo","id":1}])");
-  REQUIRE(x.is_array());
-  CHECK(x.size() == 1);
+  auto result = aut.ask(R"([{"jsonrpc":"2.0","method":"echo","id":1}])");
+  REQUIRE(result.is_array());
+  CHECK(result.size() == 1);
 }
 
 TEST_CASE("a batch of notifications alone is not answered") {
@@ -211,11 +211,11 @@ TEST_CASE("a batch is answered once, when the last of its calls is, in whatever 
   CHECK(aut.answers.empty());
   aut.port.waiting[1]({"unheard", {}});
   REQUIRE(aut.answers.size() == 1);
-  auto x = json::parse(aut.answers[0]);
-  REQUIRE(x.size() == 3);
-  CHECK(x[0]["id"] == 3);
-  CHECK(x[1]["result"] == "second");
-  CHECK(x[2]["result"] == "first");
+  auto answer = json::parse(aut.answers[0]);
+  REQUIRE(answer.size() == 3);
+  CHECK(answer[0]["id"] == 3);
+  CHECK(answer[1]["result"] == "second");
+  CHECK(answer[2]["result"] == "first");
 }
 
 TEST_CASE("requests are answered in the order in which they end") {
@@ -229,34 +229,35 @@ TEST_CASE("requests are answered in the order in which they end") {
 
 TEST_CASE("a call that throws is an internal error that gives nothing away") {
   client aut;
-  auto x = aut.ask(R"({"jsonrpc":"2.0","method":"throw","id":1})");
-  is_error(x, rpc::internal_error, 1);
-  CHECK(x.dump().find("secret") == std::string::npos);
-  CHECK(x["error"]["data"]["code"] == "internal");
-  CHECK(x["error"]["data"]["outcome"] == "unknown");
+  auto result = aut.ask(R"({"jsonrpc":"2.0","method":"throw","id":1})");
+  is_error(result, rpc::internal_error, 1);
+  CHECK(result.dump().find("secret") == std::string::npos);
+  CHECK(result["error"]["data"]["code"] == "internal");
+  CHECK(result["error"]["data"]["outcome"] == "unknown");
 }
 
 TEST_CASE("only the first answer to a call counts") {
   client aut;
   CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"twice","id":1})")["result"] == 1);
   CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"answer and throw","id":1})")["result"] == 1);
-  auto x = aut.ask(R"([{"jsonrpc":"2.0","method":"twice","id":1},{"jsonrpc":"2.0","method":"answer and throw","id":2},
+  auto result =
+    aut.ask(R"([{"jsonrpc":"2.0","method":"twice","id":1},{"jsonrpc":"2.0","method":"answer and throw","id":2},
                        {"jsonrpc":"2.0","method":"echo","id":3}])");
-  REQUIRE(x.size() == 3);
+  REQUIRE(result.size() == 3);
   for (int i = 0; i < 3; ++i)
-    CHECK(x[static_cast<size_t>(i)]["id"] == i + 1);
+    CHECK(result[static_cast<size_t>(i)]["id"] == i + 1);
 }
 
 TEST_CASE("a failure of ours is answered with everything it says") {
   client aut;
-  failure why;
-  why.code = errc::overloaded;
-  why.message = "the queue is full";
-  why.retry_after_ms = 250;
-  why.request_id = "r1";
-  aut.port.always = rpc::answer{nullptr, rpc::error_of(why)};
-  auto x = aut.ask(R"({"jsonrpc":"2.0","method":"write","id":1})");
-  CHECK(x["error"] == json::parse(R"({"code":-32000,"message":"the queue is full","data":{"code":"overloaded",
+  failure error;
+  error.code = errc::overloaded;
+  error.message = "the queue is full";
+  error.retry_after_ms = 250;
+  error.request_id = "r1";
+  aut.port.always = rpc::answer{nullptr, rpc::error_of(error)};
+  auto result = aut.ask(R"({"jsonrpc":"2.0","method":"write","id":1})");
+  CHECK(result["error"] == json::parse(R"({"code":-32000,"message":"the queue is full","data":{"code":"overloaded",
              "message":"the queue is full","outcome":"not_committed","retry_after_ms":250,"request_id":"r1"}})"));
 }
 

@@ -12,18 +12,18 @@ using nlohmann::json;
 
 namespace {
 
-json sent(const rpc::error& x) { return {{"code", x.code}, {"message", x.message}, {"data", x.data}}; }
+json sent(const rpc::error& error) { return {{"code", error.code}, {"message", error.message}, {"data", error.data}}; }
 
-failure sample(errc code, outcome what) {
-  failure x;
-  x.code = code;
-  x.outcome = what;
-  x.message = "it failed";
-  x.retry_after_ms = 250;
-  x.attempts = 3;
-  x.waited_ms = 70;
-  x.request_id = "r";
-  return x;
+failure sample(errc code, outcome result) {
+  failure error;
+  error.code = code;
+  error.outcome = result;
+  error.message = "it failed";
+  error.retry_after_ms = 250;
+  error.attempts = 3;
+  error.waited_ms = 70;
+  error.request_id = "r";
+  return error;
 }
 
 void same(const failure& a, const failure& b) {
@@ -40,14 +40,14 @@ void same(const failure& a, const failure& b) {
 
 TEST_CASE("every failure survives the way through an error of JSON-RPC") {
   for (const auto& [code, word] : detail::errc_names)
-    for (auto what : {outcome::not_committed, outcome::committed, outcome::unknown}) {
+    for (auto result : {outcome::not_committed, outcome::committed, outcome::unknown}) {
       INFO(word);
-      auto x = sample(code, what);
-      auto e = rpc::error_of(x);
+      auto answer = sample(code, result);
+      auto e = rpc::error_of(answer);
       CHECK(e.code == rpc::request_failed);
       CHECK(e.data["code"] == word);
       CHECK_FALSE(e.data.contains("field"));
-      same(rpc::failure_from_json(sent(e)), x);
+      same(rpc::failure_from_json(sent(e)), answer);
     }
 }
 
@@ -76,14 +76,14 @@ TEST_CASE("only an invalid request is an error of the params") {
 
 TEST_CASE("JSON-RPC's own errors are read as invalid requests or internal errors") {
   for (auto code : {rpc::parse_error, rpc::invalid_request, rpc::method_not_found, rpc::invalid_params}) {
-    auto x = rpc::failure_from_json({{"code", code}, {"message", "no"}});
-    CHECK(x.code == errc::invalid_request);
-    CHECK(x.outcome == outcome::not_committed);
-    CHECK(x.message == "no");
+    auto answer = rpc::failure_from_json({{"code", code}, {"message", "no"}});
+    CHECK(answer.code == errc::invalid_request);
+    CHECK(answer.outcome == outcome::not_committed);
+    CHECK(answer.message == "no");
   }
-  auto x = rpc::failure_from_json({{"code", rpc::internal_error}, {"message", "oh"}});
-  CHECK(x.code == errc::internal);
-  CHECK(x.outcome == outcome::unknown);
+  auto result = rpc::failure_from_json({{"code", rpc::internal_error}, {"message", "oh"}});
+  CHECK(result.code == errc::internal);
+  CHECK(result.outcome == outcome::unknown);
 }
 
 TEST_CASE("an error of any shape is read as some failure") {
@@ -91,10 +91,10 @@ TEST_CASE("an error of any shape is read as some failure") {
        {"null", "1", "[]", "{}", R"({"code":"x","message":1})", R"({"data":[]})", R"({"data":{"code":7}})",
         R"({"data":{"code":"of a later version","outcome":"maybe","retry_after_ms":-1,"attempts":99999999999}})"}) {
     INFO(text);
-    auto x = rpc::failure_from_json(json::parse(text));
-    CHECK(x.code == errc::internal);
-    CHECK(x.outcome == outcome::unknown);
-    CHECK_FALSE(x.message.empty());
+    auto result = rpc::failure_from_json(json::parse(text));
+    CHECK(result.code == errc::internal);
+    CHECK(result.outcome == outcome::unknown);
+    CHECK_FALSE(result.message.empty());
   }
 }
 

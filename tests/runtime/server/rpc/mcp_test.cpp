@@ -63,35 +63,35 @@ json initialize(const std::string& version, const std::string& name = "tester") 
 } // namespace
 
 TEST_CASE("mcp: initialize has the name of the server and its capabilities") {
-  mcp_client x;
-  auto result = x.ask("initialize", initialize("2025-06-18"))["result"];
+  mcp_client f;
+  auto result = f.ask("initialize", initialize("2025-06-18"))["result"];
   CHECK(result["protocolVersion"] == "2025-06-18");
   CHECK(result["capabilities"] == json::parse(R"({"tools":{}})"));
   CHECK(result["serverInfo"]["name"] == "sluice");
   CHECK(result["serverInfo"]["version"] == "1.2.3");
   CHECK_THAT(result["instructions"].get<std::string>(), Contains("sluice_write"));
-  x.notify("notifications/initialized");
-  CHECK(x.methods->calls.empty());
+  f.notify("notifications/initialized");
+  CHECK(f.methods->calls.empty());
 }
 
 TEST_CASE("mcp: the client's version is kept if it is supported, else the answer has the newest one") {
-  mcp_client x;
+  mcp_client f;
   for (const auto* version : {"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"})
-    CHECK(x.ask("initialize", initialize(version))["result"]["protocolVersion"] == version);
+    CHECK(f.ask("initialize", initialize(version))["result"]["protocolVersion"] == version);
   for (const auto* version : {"2099-01-01", "", "1.0"})
-    CHECK(x.ask("initialize", initialize(version))["result"]["protocolVersion"] == "2025-11-25");
-  CHECK(x.ask("initialize")["error"]["code"] == rpc::invalid_params);
-  CHECK(x.ask("initialize", {{"protocolVersion", 1}})["error"]["code"] == rpc::invalid_params);
+    CHECK(f.ask("initialize", initialize(version))["result"]["protocolVersion"] == "2025-11-25");
+  CHECK(f.ask("initialize")["error"]["code"] == rpc::invalid_params);
+  CHECK(f.ask("initialize", {{"protocolVersion", 1}})["error"]["code"] == rpc::invalid_params);
 }
 
 TEST_CASE("mcp: ping is answered with nothing, before initialize too") {
-  mcp_client x;
-  CHECK(x.ask("ping")["result"] == json::object());
+  mcp_client f;
+  CHECK(f.ask("ping")["result"] == json::object());
 }
 
 TEST_CASE("mcp: the tools are listed with their schemas, on one page") {
-  mcp_client x;
-  auto result = x.ask("tools/list")["result"];
+  mcp_client f;
+  auto result = f.ask("tools/list")["result"];
   CHECK_FALSE(result.contains("nextCursor"));
   std::vector<std::string> names;
   for (const auto& tool : result["tools"]) {
@@ -102,36 +102,36 @@ TEST_CASE("mcp: the tools are listed with their schemas, on one page") {
     CHECK(tool["annotations"]["readOnlyHint"] == (tool["name"] != "sluice_write"));
   }
   CHECK(names == std::vector<std::string>{"sluice_read", "sluice_write", "sluice_status"});
-  CHECK(x.ask("tools/list", {{"cursor", "more"}})["error"]["code"] == rpc::invalid_params);
+  CHECK(f.ask("tools/list", {{"cursor", "more"}})["error"]["code"] == rpc::invalid_params);
 }
 
 TEST_CASE("mcp: a tool's call is a call of the method, with what the client left out") {
-  mcp_client x;
-  x.methods->always = rpc::answer{json{{"columns", {"1"}}, {"rows", {{1}}}}, {}};
-  auto result = x.call_tool("sluice_read", a_read)["result"];
+  mcp_client f;
+  f.methods->always = rpc::answer{json{{"columns", {"1"}}, {"rows", {{1}}}}, {}};
+  auto result = f.call_tool("sluice_read", a_read)["result"];
   CHECK(result["isError"] == false);
   CHECK(result["structuredContent"] == json::parse(R"({"columns":["1"],"rows":[[1]]})"));
   CHECK(json::parse(result["content"][0]["text"].get<std::string>()) == result["structuredContent"]);
-  REQUIRE(x.methods->calls.size() == 1);
-  CHECK(x.methods->calls[0].method == "read");
-  CHECK(x.methods->calls[0].params["sql"] == "SELECT 1");
-  CHECK(x.methods->calls[0].params["agent"] == "mcp");
-  CHECK_FALSE(x.methods->calls[0].params["request_id"].get<std::string>().empty());
-  x.call_tool("sluice_write", a_write);
-  CHECK(x.methods->calls[1].method == "write");
-  CHECK(x.methods->calls[1].params["idempotency_key"] == "k");
-  CHECK(x.methods->calls[1].params["request_id"] != x.methods->calls[0].params["request_id"]);
-  x.call_tool("sluice_status", json::object());
-  CHECK(x.methods->calls[2].method == "status");
-  CHECK(x.methods->calls[2].params == json::object());
+  REQUIRE(f.methods->calls.size() == 1);
+  CHECK(f.methods->calls[0].method == "read");
+  CHECK(f.methods->calls[0].params["sql"] == "SELECT 1");
+  CHECK(f.methods->calls[0].params["agent"] == "mcp");
+  CHECK_FALSE(f.methods->calls[0].params["request_id"].get<std::string>().empty());
+  f.call_tool("sluice_write", a_write);
+  CHECK(f.methods->calls[1].method == "write");
+  CHECK(f.methods->calls[1].params["idempotency_key"] == "k");
+  CHECK(f.methods->calls[1].params["request_id"] != f.methods->calls[0].params["request_id"]);
+  f.call_tool("sluice_status", json::object());
+  CHECK(f.methods->calls[2].method == "status");
+  CHECK(f.methods->calls[2].params == json::object());
 }
 
 TEST_CASE("mcp: null means left out, and a whole number may be written as a real") {
-  mcp_client x;
-  x.methods->always = rpc::answer{json::object(), {}};
+  mcp_client f;
+  f.methods->always = rpc::answer{json::object(), {}};
   auto called = [&](const char* tool, const char* arguments) {
-    CHECK(x.call_tool(tool, json::parse(arguments))["result"]["isError"] == false);
-    auto params = x.methods->calls.back().params;
+    CHECK(f.call_tool(tool, json::parse(arguments))["result"]["isError"] == false);
+    auto params = f.methods->calls.back().params;
     params.erase("request_id");
     return params;
   };
@@ -147,43 +147,43 @@ TEST_CASE("mcp: null means left out, and a whole number may be written as a real
 }
 
 TEST_CASE("mcp: a result that was written out is passed on as it is, and quoted") {
-  mcp_client x;
-  CHECK(x.methods->quotes_texts);
+  mcp_client f;
+  CHECK(f.methods->quotes_texts);
   rpc::answer large;
   large.text = R"({"rows":[["\"\n"]]})";
   large.quoted = json(large.text).dump();
-  x.methods->always = large;
-  auto result = x.call_tool("sluice_read", a_read)["result"];
+  f.methods->always = large;
+  auto result = f.call_tool("sluice_read", a_read)["result"];
   CHECK(result["structuredContent"] == json::parse(large.text));
   CHECK(result["content"][0]["text"] == large.text);
 }
 
 TEST_CASE("mcp: calls are made as the client's name, unless it says otherwise") {
-  mcp_client x;
-  x.methods->always = rpc::answer{json::object(), {}};
-  x.ask("initialize", initialize("2025-06-18", "an \nagent\x7f"));
-  x.call_tool("sluice_read", a_read);
-  CHECK(x.methods->calls.back().params["agent"] == "an agent");
+  mcp_client f;
+  f.methods->always = rpc::answer{json::object(), {}};
+  f.ask("initialize", initialize("2025-06-18", "an \nagent\x7f"));
+  f.call_tool("sluice_read", a_read);
+  CHECK(f.methods->calls.back().params["agent"] == "an agent");
   auto as_bob = a_read;
   as_bob["agent"] = "bob";
-  x.call_tool("sluice_read", as_bob);
-  CHECK(x.methods->calls.back().params["agent"] == "bob");
+  f.call_tool("sluice_read", as_bob);
+  CHECK(f.methods->calls.back().params["agent"] == "bob");
   std::string long_name(255, 'x');
-  x.ask("initialize", initialize("2025-06-18", long_name + "\u20ac\u20ac"));
-  x.call_tool("sluice_read", a_read);
-  CHECK(x.methods->calls.back().params["agent"] == long_name);
+  f.ask("initialize", initialize("2025-06-18", long_name + "\u20ac\u20ac"));
+  f.call_tool("sluice_read", a_read);
+  CHECK(f.methods->calls.back().params["agent"] == long_name);
 }
 
 TEST_CASE("mcp: a failure is a result that has the error and the remedy for the model") {
-  mcp_client x;
-  auto fails = [&](errc code, outcome what, uint32_t retry_after_ms = 0) {
-    failure why;
-    why.code = code;
-    why.outcome = what;
-    why.message = "the very reason";
-    why.retry_after_ms = retry_after_ms;
-    x.methods->always = rpc::answer{nullptr, rpc::error_of(why)};
-    auto result = x.call_tool("sluice_write", a_write)["result"];
+  mcp_client f;
+  auto fails = [&](errc code, outcome end, uint32_t retry_after_ms = 0) {
+    failure error;
+    error.code = code;
+    error.outcome = end;
+    error.message = "the very reason";
+    error.retry_after_ms = retry_after_ms;
+    f.methods->always = rpc::answer{nullptr, rpc::error_of(error)};
+    auto result = f.call_tool("sluice_write", a_write)["result"];
     CHECK(result["isError"] == true);
     CHECK_FALSE(result.contains("structuredContent"));
     return result["content"][0]["text"].get<std::string>();
@@ -197,30 +197,30 @@ TEST_CASE("mcp: a failure is a result that has the error and the remedy for the 
 }
 
 TEST_CASE("mcp: arguments that a tool does not accept are an error that the model can correct") {
-  mcp_client x;
+  mcp_client f;
   auto arguments = a_read;
   arguments["request_id"] = "r";
-  auto result = x.call_tool("sluice_read", arguments)["result"];
+  auto result = f.call_tool("sluice_read", arguments)["result"];
   CHECK(result["isError"] == true);
   CHECK_THAT(result["content"][0]["text"].get<std::string>(), Contains("\"request_id\""));
-  CHECK(x.methods->calls.empty());
+  CHECK(f.methods->calls.empty());
 }
 
 TEST_CASE("mcp: a call that names no tool of ours is an error of the params") {
-  mcp_client x;
-  auto unknown = x.call_tool("drop_everything", json::object());
+  mcp_client f;
+  auto unknown = f.call_tool("drop_everything", json::object());
   CHECK(unknown["error"]["code"] == rpc::invalid_params);
   CHECK_THAT(unknown["error"]["message"].get<std::string>(), Contains("drop_everything"));
   for (const auto* params : {"{}", "[]", R"({"name":1})", R"({"name":"sluice_read","arguments":[1]})",
                              R"({"name":"sluice_read","arguments":"x"})"})
-    CHECK(x.ask("tools/call", json::parse(params))["error"]["code"] == rpc::invalid_params);
-  CHECK(x.methods->calls.empty());
+    CHECK(f.ask("tools/call", json::parse(params))["error"]["code"] == rpc::invalid_params);
+  CHECK(f.methods->calls.empty());
 }
 
 TEST_CASE("mcp: arguments may be left out") {
-  mcp_client x;
-  x.methods->always = rpc::answer{json::object(), {}};
-  CHECK(x.ask("tools/call", {{"name", "sluice_status"}})["result"]["isError"] == false);
+  mcp_client f;
+  f.methods->always = rpc::answer{json::object(), {}};
+  CHECK(f.ask("tools/call", {{"name", "sluice_status"}})["result"]["isError"] == false);
 }
 
 TEST_CASE("mcp: methods that are none of its own go through only where that is wanted") {
@@ -253,31 +253,31 @@ public:
 } // namespace
 
 TEST_CASE("mcp: a cancelled call is cancelled behind, by the name that it has there") {
-  mcp_client x;
+  mcp_client f;
   std::vector<std::pair<std::string, json>> calls;
   std::vector<rpc::answer_to> waiting;
   auto slow = std::make_unique<slow_port>();
   slow->calls = &calls;
   slow->waiting = &waiting;
-  x.aut = rpc::make_mcp(std::move(slow), {"1", "mcp", false});
+  f.aut = rpc::make_mcp(std::move(slow), {"1", "mcp", false});
   auto call = [&](const json& id) {
-    x.send(x.request("tools/call", {{"name", "sluice_read"}, {"arguments", a_read}}, id));
+    f.send(f.request("tools/call", {{"name", "sluice_read"}, {"arguments", a_read}}, id));
   };
   call(7);
   call("7");
   REQUIRE(calls.size() == 2);
-  x.notify("notifications/cancelled", {{"requestId", "7"}, {"reason", "enough"}});
+  f.notify("notifications/cancelled", {{"requestId", "7"}, {"reason", "enough"}});
   REQUIRE(calls.size() == 3);
   CHECK(calls[2].first == "cancel");
   CHECK(calls[2].second == json{{"request_id", calls[1].second["request_id"]}});
   for (const auto& unknown : {json(8), json(nullptr), json::object()})
-    x.notify("notifications/cancelled", {{"requestId", unknown}});
-  x.notify("notifications/cancelled", json::array());
+    f.notify("notifications/cancelled", {{"requestId", unknown}});
+  f.notify("notifications/cancelled", json::array());
   CHECK(calls.size() == 3);
   waiting[0]({json::object(), {}});
   waiting[1]({json::object(), {}});
-  CHECK(x.answers.size() == 2);
-  x.notify("notifications/cancelled", {{"requestId", 7}});
+  CHECK(f.answers.size() == 2);
+  f.notify("notifications/cancelled", {{"requestId", 7}});
   CHECK(calls.size() == 3);
 }
 

@@ -20,22 +20,22 @@ TEST_CASE("docs/reference/protocol.md has the table of methods as the broker has
 
 TEST_CASE("each method is there once, and the audit has a name for it", "[rpc]") {
   std::set<std::string_view> names;
-  for (const auto& x : rpc::all_methods) {
-    INFO(x.name);
-    CHECK(names.insert(x.name).second);
-    CHECK(rpc::find_method(x.name) == &x);
-    CHECK(to_string(x.type) == x.name);
-    CHECK_FALSE(x.summary.empty());
+  for (const auto& method : rpc::all_methods) {
+    INFO(method.name);
+    CHECK(names.insert(method.name).second);
+    CHECK(rpc::find_method(method.name) == &method);
+    CHECK(to_string(method.type) == method.name);
+    CHECK_FALSE(method.summary.empty());
   }
   CHECK(rpc::find_method("") == nullptr);
   CHECK(rpc::find_method("writ") == nullptr);
 }
 
 TEST_CASE("a parameter of a method is known by its whole name", "[rpc]") {
-  for (const auto* x : {"db", "statements", "foreign_keys", "as_operator", "wait_ms"})
-    CHECK(rpc::is_parameter(x));
-  for (const auto* x : {"", "d", "b", "db statements", "foreign"})
-    CHECK_FALSE(rpc::is_parameter(x));
+  for (const auto* each : {"db", "statements", "foreign_keys", "as_operator", "wait_ms"})
+    CHECK(rpc::is_parameter(each));
+  for (const auto* item : {"", "d", "b", "db statements", "foreign"})
+    CHECK_FALSE(rpc::is_parameter(item));
 }
 
 } // namespace sluice::test::methods_test

@@ -19,10 +19,10 @@ namespace {
 
 std::string why_not(const std::string& text) {
   INFO(text);
-  auto x = parse_strictly(text);
-  REQUIRE_FALSE(x);
-  CHECK(code_of(x.error()) == errc::invalid_request);
-  return describe(x.error()).message;
+  auto result = parse_strictly(text);
+  REQUIRE_FALSE(result);
+  CHECK(code_of(result.error()) == errc::invalid_request);
+  return describe(result.error()).message;
 }
 
 std::string nested(size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
@@ -34,10 +34,10 @@ TEST_CASE("strict JSON: documents of every kind read as the library reads them")
                            "1e2"s, " [ 1 , 2 ] \n"s, R"("\u00e9\ud83d\ude00\u0000\"\\\/\b\f\n\r\t")"s,
                            "\"gr\u00f6\u00dfe\""s, "\xef\xbb\xbf[]"s}) {
     INFO(text);
-    auto x = parse_strictly(text);
-    REQUIRE(x);
-    CHECK(*x == json::parse(text));
-    CHECK(x->dump() == json::parse(text).dump());
+    auto result = parse_strictly(text);
+    REQUIRE(result);
+    CHECK(*result == json::parse(text));
+    CHECK(result->dump() == json::parse(text).dump());
   }
 }
 
@@ -130,9 +130,9 @@ TEST_CASE("mutated documents are each answered once, with JSON or not at all") {
     }
     int answered = 0;
     std::string answer;
-    rpc::dispatch(text, port, [&](std::string x) {
+    rpc::dispatch(text, port, [&](std::string name) {
       ++answered;
-      answer = std::move(x);
+      answer = std::move(name);
     });
     for (auto& done : port.waiting)
       done({nullptr, {}});

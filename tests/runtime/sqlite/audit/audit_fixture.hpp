@@ -19,29 +19,29 @@ namespace sluice::sqlite::test {
 using sluice::test::temp_dir;
 
 inline audit_record record(std::string agent, uint64_t commit = 0, std::string id = {}) {
-  audit_record x;
-  x.ts_us = 1'700'000'000'000'000 + static_cast<int64_t>(commit);
-  x.agent = std::move(agent);
-  x.db = "a.db";
-  x.status = commit ? "committed" : "constraint";
-  x.commit_seq = commit;
-  x.request_id = id.empty() ? "r" + std::to_string(commit) : std::move(id);
-  return x;
+  audit_record result;
+  result.ts_us = 1'700'000'000'000'000 + static_cast<int64_t>(commit);
+  result.agent = std::move(agent);
+  result.db = "a.db";
+  result.status = commit ? "committed" : "constraint";
+  result.commit_seq = commit;
+  result.request_id = id.empty() ? "r" + std::to_string(commit) : std::move(id);
+  return result;
 }
 
 inline ledger_commit commit(uint64_t seq, std::vector<std::string> ids, std::string hash = {}) {
-  ledger_commit x;
-  x.seq = seq;
-  x.ts_us = 1'600'000'000'000'000 + static_cast<int64_t>(seq);
-  x.prev_hash = "hash " + std::to_string(seq - 1);
-  x.hash = hash.empty() ? "hash " + std::to_string(seq) : std::move(hash);
+  ledger_commit result;
+  result.seq = seq;
+  result.ts_us = 1'600'000'000'000'000 + static_cast<int64_t>(seq);
+  result.prev_hash = "hash " + std::to_string(seq - 1);
+  result.hash = hash.empty() ? "hash " + std::to_string(seq) : std::move(hash);
   for (auto& id : ids) {
     ledger_request r;
     r.request_id = std::move(id);
     r.agent = "alice";
-    x.requests.push_back(std::move(r));
+    result.requests.push_back(std::move(r));
   }
-  return x;
+  return result;
 }
 
 // An audit file, and ledgers that are whatever a test says.
@@ -64,15 +64,15 @@ struct audit_fixture {
       lowest_asked = std::min(lowest_asked, after);
       ledger_page result;
       result.epoch = epochs[db];
-      for (const auto& x : ledgers[db])
-        if (x.seq > after && result.commits.size() < page)
-          result.commits.push_back(x);
+      for (const auto& ledger : ledgers[db])
+        if (ledger.seq > after && result.commits.size() < page)
+          result.commits.push_back(ledger);
       return result;
     };
-    auto x = open_audit_store(path, root, source);
-    INFO((x ? std::string{} : describe(x.error()).message));
-    REQUIRE(x);
-    return std::move(*x);
+    auto store = open_audit_store(path, root, source);
+    INFO((store ? std::string{} : describe(store.error()).message));
+    REQUIRE(store);
+    return std::move(*store);
   }
 
   void append(std::vector<audit_record> records) { REQUIRE(store->append(records)); }
@@ -91,41 +91,41 @@ struct audit_fixture {
   }
 
   audit_verdict verdict() {
-    auto x = store->verify();
-    REQUIRE(x);
-    return *x;
+    auto result = store->verify();
+    REQUIRE(result);
+    return *result;
   }
 
   std::vector<audit_record> list(const audit_query& query = {}) {
-    auto x = store->list(query);
-    REQUIRE(x);
-    return x->records;
+    auto result = store->list(query);
+    REQUIRE(result);
+    return result->records;
   }
 
   std::vector<uint64_t> seqs(const audit_query& query = {}) {
     std::vector<uint64_t> result;
-    for (const auto& x : list(query))
-      result.push_back(x.seq);
+    for (const auto& each : list(query))
+      result.push_back(each.seq);
     return result;
   }
 
   std::vector<audit_record> missing(const std::string& db = "a.db") { return compare(db).missing; }
 
   ledger_comparison compare(const std::string& db = "a.db") {
-    auto x = store->compare(db);
-    INFO((x ? std::string{} : describe(x.error()).message));
-    REQUIRE(x);
-    return *x;
+    auto result = store->compare(db);
+    INFO((result ? std::string{} : describe(result.error()).message));
+    REQUIRE(result);
+    return *result;
   }
 
   // Executes SQL on the file without sluice; empty on success, else SQLite's message.
   std::string meddle(const std::string& sql) {
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
-    char* why = nullptr;
-    sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &why);
-    std::string result = why ? why : "";
-    sqlite3_free(why);
+    char* reason = nullptr;
+    sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &reason);
+    std::string result = reason ? reason : "";
+    sqlite3_free(reason);
     sqlite3_close(db);
     return result;
   }

@@ -1,6 +1,6 @@
 #include "runtime/sqlite/audit/audit_mending.hpp"
 
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/files/damaged_files.hpp"
 #include "runtime/sqlite/writer/write_store.hpp"
 #include "tests/runtime/sqlite/audit/audit_fixture.hpp"
 #include "tests/runtime/sqlite/writer/store_fixture.hpp"
@@ -89,7 +89,7 @@ TEST_CASE("an audit file with a damaged head is renamed, and the new one complet
   r.tear(0, 8'192);
   r.store = r.open();
   REQUIRE(r.reports.size() == 1);
-  auto kept = sqlite::files_set_aside(r.root.audit_path());
+  auto kept = sqlite::find_damaged_files(r.root.audit_path());
   REQUIRE(kept.size() == 1);
   CHECK(r.reports[0].find(kept[0]) != std::string::npos);
   r.append(must(r.store->compare("app.db")).missing);
@@ -103,7 +103,7 @@ TEST_CASE("an audit file with a damaged head is renamed, and the new one complet
   CHECK((verdict.broken == 0 && !verdict.intact()));
   REQUIRE(verdict.problems.size() == 1);
   CHECK(verdict.problems[0].find(kept[0]) != std::string::npos);
-  must(sqlite::acknowledge_file(r.root.folder() / kept[0]));
+  must(sqlite::acknowledge_damaged_file(r.root.folder() / kept[0]));
   CHECK(must(r.store->verify()).intact());
 }
 
@@ -222,12 +222,12 @@ TEST_CASE("an audit file that was emptied, deleted, cut short or exchanged betwe
   CHECK(r.reports.empty());
   r.store = r.open();
   REQUIRE(r.reports.size() == 1);
-  auto kept = sqlite::files_set_aside(r.root.audit_path());
+  auto kept = sqlite::find_damaged_files(r.root.audit_path());
   REQUIRE(kept.size() == 1);
   CHECK(r.all().at(0).type == request_type::audit_gap);
   CHECK(r.all().at(0).key == kept[0]);
   CHECK_FALSE(must(r.store->verify()).intact());
-  must(sqlite::acknowledge_file(r.root.folder() / kept[0]));
+  must(sqlite::acknowledge_damaged_file(r.root.folder() / kept[0]));
   r.append({record("after")});
   r.store.reset();
   r.store = r.open();
@@ -254,7 +254,7 @@ TEST_CASE("an audit that another program changes while it is open is replaced, w
     r.append(must(r.store->compare("app.db")).missing);
   }
   CHECK(r.reports.size() == 1);
-  CHECK(sqlite::files_set_aside(r.root.audit_path()).size() == 1);
+  CHECK(sqlite::find_damaged_files(r.root.audit_path()).size() == 1);
   CHECK(r.recovered() == 3);
 }
 

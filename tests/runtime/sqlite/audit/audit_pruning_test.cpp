@@ -36,11 +36,11 @@ TEST_CASE("what is left when old records were removed is a whole chain, which go
   CHECK(done.records == 4);
   CHECK(done.first_seq == 5);
   CHECK_FALSE(done.has_more);
-  auto x = r.verdict();
-  CHECK(x.intact());
-  CHECK(x.records == 5);
-  CHECK(x.pruned == 4);
-  CHECK(x.head == head);
+  auto verdict = r.verdict();
+  CHECK(verdict.intact());
+  CHECK(verdict.records == 5);
+  CHECK(verdict.pruned == 4);
+  CHECK(verdict.head == head);
   CHECK(r.seqs() == std::vector<uint64_t>{5, 6, 7, 8, 9});
   r.store = r.reopened();
   r.append({record("a", 10)});
@@ -66,10 +66,10 @@ TEST_CASE("the oldest records are removed until the file has no more bytes than 
   // Nothing that could be compressed.
   std::mt19937 random;
   for (auto i = 1; i <= 400; ++i) {
-    auto x = record("agent", static_cast<uint64_t>(i));
+    auto result = record("agent", static_cast<uint64_t>(i));
     for (auto n = 0; n < 1'000; ++n)
-      x.key += static_cast<char>(random());
-    r.append({x});
+      result.key += static_cast<char>(random());
+    r.append({result});
   }
   uint64_t removed = 0;
   for (auto has_more = true; has_more;) {
@@ -106,10 +106,10 @@ TEST_CASE("only what is before the anchor may be deleted, and an anchor that was
   REQUIRE(r.meddle("UPDATE anchor SET seq = 3, hash = (SELECT hash FROM segments WHERE first_seq = 3), records = 3; "
                    "DELETE FROM segments WHERE first_seq = 3")
           == "");
-  auto x = r.verdict();
-  CHECK_FALSE(x.intact());
-  REQUIRE(x.problems.size() == 1);
-  CHECK(x.problems[0] == "the audit begins behind record 3, and the anchor there does not match its signature");
+  auto verdict = r.verdict();
+  CHECK_FALSE(verdict.intact());
+  REQUIRE(verdict.problems.size() == 1);
+  CHECK(verdict.problems[0] == "the audit begins behind record 3, and the anchor there does not match its signature");
 }
 
 TEST_CASE("an anchor with another key, and one whose key is missing, are reported") {

@@ -18,18 +18,18 @@ TEST_CASE("the commits that the ledger has and the audit lacks are found, and no
   REQUIRE(found.size() == 3);
   CHECK(found[0].request_id == "c");
   CHECK(found[0].commit_seq == 2);
-  const auto& x = found[1];
-  CHECK(x.request_id == "d");
-  CHECK(x.ts_us == third.ts_us);
-  CHECK(x.agent == "alice");
-  CHECK(x.db == "a.db");
-  CHECK(x.type == request_type::write);
-  CHECK(x.key == "k");
-  CHECK(x.status == "committed");
-  CHECK(x.correlation_id == "c");
-  CHECK(x.peer.pid == 77);
-  CHECK(*x.tables == std::vector<std::string>{"t"});
-  CHECK(x.recovered);
+  const auto& result = found[1];
+  CHECK(result.request_id == "d");
+  CHECK(result.ts_us == third.ts_us);
+  CHECK(result.agent == "alice");
+  CHECK(result.db == "a.db");
+  CHECK(result.type == request_type::write);
+  CHECK(result.key == "k");
+  CHECK(result.status == "committed");
+  CHECK(result.correlation_id == "c");
+  CHECK(result.peer.pid == 77);
+  CHECK(*result.tables == std::vector<std::string>{"t"});
+  CHECK(result.recovered);
 }
 
 TEST_CASE("looking twice never makes a record twice, whether or not the first look was acted upon") {
@@ -132,9 +132,9 @@ TEST_CASE("a database that is gone misses nothing, one that cannot be read says 
   audit_fixture r;
   CHECK(r.missing("gone.db").empty());
   r.ledger_error = make_error(errc::corrupt, "damaged");
-  auto x = r.store->compare("a.db");
-  REQUIRE_FALSE(x);
-  CHECK(code_of(x.error()) == errc::corrupt);
+  auto store = r.store->compare("a.db");
+  REQUIRE_FALSE(store);
+  CHECK(code_of(store.error()) == errc::corrupt);
 }
 
 TEST_CASE("the audit knows every database that it was asked about") {

@@ -14,48 +14,49 @@ namespace fs = std::filesystem;
 namespace {
 
 errc code_of_opening(const fs::path& path) {
-  auto x = open_audit_store(path, "/store", nullptr);
-  return x ? errc{} : code_of(x.error());
+  auto store = open_audit_store(path, "/store", nullptr);
+  return store ? errc{} : code_of(store.error());
 }
 
 } // namespace
 
 TEST_CASE("a record is read back as it was appended") {
   audit_fixture r;
-  audit_record x;
-  x.ts_us = 12;
-  x.request_id = "r";
-  x.agent = "gr\u00f6\u00dfe";
-  x.db = "sub/a.db";
-  x.type = request_type::cache_hit;
-  x.key = "k";
-  x.status = "ok";
-  x.latency_us = 34;
-  x.commit_seq = 56;
-  x.tables = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"a", "b\"c", "", "caf\xe9"});
-  x.correlation_id = "c";
-  x.peer = {4'294'967'295, 7};
-  x.count = 4'294'967'295;
-  x.recovered = true;
-  r.append({x, record("b")});
+  audit_record original;
+  original.ts_us = 12;
+  original.request_id = "r";
+  original.agent = "gr\u00f6\u00dfe";
+  original.db = "sub/a.db";
+  original.type = request_type::cache_hit;
+  original.key = "k";
+  original.status = "ok";
+  original.latency_us = 34;
+  original.commit_seq = 56;
+  original.tables =
+    std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"a", "b\"c", "", "caf\xe9"});
+  original.correlation_id = "c";
+  original.peer = {4'294'967'295, 7};
+  original.count = 4'294'967'295;
+  original.recovered = true;
+  r.append({original, record("b")});
   auto back = r.list();
   REQUIRE(back.size() == 2);
   const auto& y = back[0];
   CHECK(y.seq == 1);
-  CHECK(y.ts_us == x.ts_us);
-  CHECK(y.request_id == x.request_id);
-  CHECK(y.agent == x.agent);
-  CHECK(y.db == x.db);
-  CHECK(y.type == x.type);
-  CHECK(y.key == x.key);
-  CHECK(y.status == x.status);
-  CHECK(y.latency_us == x.latency_us);
-  CHECK(y.commit_seq == x.commit_seq);
-  CHECK(*y.tables == *x.tables);
-  CHECK(y.correlation_id == x.correlation_id);
-  CHECK(y.peer.uid == x.peer.uid);
-  CHECK(y.peer.pid == x.peer.pid);
-  CHECK(y.count == x.count);
+  CHECK(y.ts_us == original.ts_us);
+  CHECK(y.request_id == original.request_id);
+  CHECK(y.agent == original.agent);
+  CHECK(y.db == original.db);
+  CHECK(y.type == original.type);
+  CHECK(y.key == original.key);
+  CHECK(y.status == original.status);
+  CHECK(y.latency_us == original.latency_us);
+  CHECK(y.commit_seq == original.commit_seq);
+  CHECK(*y.tables == *original.tables);
+  CHECK(y.correlation_id == original.correlation_id);
+  CHECK(y.peer.uid == original.peer.uid);
+  CHECK(y.peer.pid == original.peer.pid);
+  CHECK(y.count == original.count);
   CHECK(y.recovered);
   CHECK(back[1].tables == nullptr);
   CHECK(r.store->list({})->store_root == "/store");

@@ -32,11 +32,11 @@ TEST_CASE("any column that is changed breaks its segment\\, and only that") {
     audit_fixture r;
     r.append_many(5);
     r.tamper(std::string{"UPDATE segments SET "} + change + " WHERE first_seq = 3");
-    auto x = r.verdict();
-    CHECK(x.records == 5);
-    CHECK(x.broken == 1);
-    CHECK(x.first_broken == 3);
-    CHECK_THAT(x.reason, Contains("record 3 does not match its hash"));
+    auto verdict = r.verdict();
+    CHECK(verdict.records == 5);
+    CHECK(verdict.broken == 1);
+    CHECK(verdict.first_broken == 3);
+    CHECK_THAT(verdict.reason, Contains("record 3 does not match its hash"));
   }
 }
 
@@ -56,10 +56,10 @@ TEST_CASE("any field of a record that is changed breaks its segment") {
     auto changed = original;
     change(changed);
     r.tamper("UPDATE segments SET records = x'" + to_hex(r.encoded(changed)) + "' WHERE first_seq = 3");
-    auto x = r.verdict();
-    CHECK(x.records == 5);
-    CHECK(x.broken == 1);
-    CHECK(x.first_broken == 3);
+    auto verdict = r.verdict();
+    CHECK(verdict.records == 5);
+    CHECK(verdict.broken == 1);
+    CHECK(verdict.first_broken == 3);
   }
 }
 
@@ -69,20 +69,20 @@ TEST_CASE("records that are in one segment are one broken place") {
   r.append({record("a", 3), record("a", 4), record("a", 5)});
   r.append_many(2);
   r.tamper("UPDATE segments SET newest_us = 1 WHERE first_seq = 3");
-  auto x = r.verdict();
-  CHECK(x.records == 7);
-  CHECK(x.broken == 1);
-  CHECK(x.first_broken == 3);
-  CHECK_THAT(x.reason, Contains("the segment with the records 3 to 5 does not match its hash"));
+  auto verdict = r.verdict();
+  CHECK(verdict.records == 7);
+  CHECK(verdict.broken == 1);
+  CHECK(verdict.first_broken == 3);
+  CHECK_THAT(verdict.reason, Contains("the segment with the records 3 to 5 does not match its hash"));
 }
 
 TEST_CASE("two neighbours that are changed are both counted") {
   audit_fixture r;
   r.append_many(5);
   r.tamper("UPDATE segments SET newest_us = 1 WHERE first_seq IN (2, 3)");
-  auto x = r.verdict();
-  CHECK(x.broken == 2);
-  CHECK(x.first_broken == 2);
+  auto verdict = r.verdict();
+  CHECK(verdict.broken == 2);
+  CHECK(verdict.first_broken == 2);
 }
 
 TEST_CASE("a record that is replaced by another with a hash of its own breaks the link to the next") {
@@ -94,10 +94,10 @@ TEST_CASE("a record that is replaced by another with a hash of its own breaks th
   r.tamper("ATTACH '" + forger.path.string()
            + "' AS forged; DELETE FROM segments WHERE first_seq = 3;"
              "INSERT INTO segments SELECT * FROM forged.segments WHERE first_seq = 3");
-  auto x = r.verdict();
-  CHECK(x.broken == 1);
-  CHECK(x.first_broken == 4);
-  CHECK_THAT(x.reason, Contains("does not follow"));
+  auto verdict = r.verdict();
+  CHECK(verdict.broken == 1);
+  CHECK(verdict.first_broken == 4);
+  CHECK_THAT(verdict.reason, Contains("does not follow"));
 }
 
 TEST_CASE("a store that is given another root breaks its records") {
@@ -107,20 +107,20 @@ TEST_CASE("a store that is given another root breaks its records") {
   r.append({record("a", 3)});
   CHECK(r.verdict().intact());
   r.tamper("UPDATE stores SET root = '/other' WHERE id = 1");
-  auto x = r.verdict();
-  CHECK(x.broken == 2);
-  CHECK(x.first_broken == 1);
+  auto verdict = r.verdict();
+  CHECK(verdict.broken == 2);
+  CHECK(verdict.first_broken == 1);
 }
 
 TEST_CASE("records that were deleted count as one broken place") {
   audit_fixture r;
   r.append_many(9);
   r.tamper("DELETE FROM segments WHERE first_seq IN (3, 4, 5)");
-  auto x = r.verdict();
-  CHECK(x.records == 6);
-  CHECK(x.broken == 1);
-  CHECK(x.first_broken == 3);
-  CHECK_THAT(x.reason, Contains("record 3 is missing"));
+  auto verdict = r.verdict();
+  CHECK(verdict.records == 6);
+  CHECK(verdict.broken == 1);
+  CHECK(verdict.first_broken == 3);
+  CHECK_THAT(verdict.reason, Contains("record 3 is missing"));
 }
 
 TEST_CASE("a chain that lacks its beginning is broken at its beginning") {
@@ -135,9 +135,9 @@ TEST_CASE("records behind a gap are still checked") {
   audit_fixture r;
   r.append_many(9);
   r.tamper("DELETE FROM segments WHERE first_seq = 3; UPDATE segments SET newest_us = 1 WHERE first_seq = 7");
-  auto x = r.verdict();
-  CHECK(x.broken == 2);
-  CHECK(x.first_broken == 3);
+  auto verdict = r.verdict();
+  CHECK(verdict.broken == 2);
+  CHECK(verdict.first_broken == 3);
 }
 
 TEST_CASE("an inserted record is found, and the chain goes on behind it") {
@@ -150,10 +150,10 @@ TEST_CASE("an inserted record is found, and the chain goes on behind it") {
   REQUIRE_FALSE(r.store->append(own));
   r.store = r.reopened();
   r.append(own);
-  auto x = r.verdict();
-  CHECK(x.broken == 1);
-  CHECK(x.first_broken == 3);
-  CHECK(x.records == 4);
+  auto verdict = r.verdict();
+  CHECK(verdict.broken == 1);
+  CHECK(verdict.first_broken == 3);
+  CHECK(verdict.records == 4);
   CHECK(r.meddle("INSERT INTO segments SELECT -3, -3, " + columns + " FROM segments WHERE first_seq = 2") == "");
   CHECK(r.verdict().broken == 2);
 }
@@ -177,10 +177,10 @@ TEST_CASE("values of wrong types are reported and crash nothing") {
                    "WHERE first_seq = 2; UPDATE segments SET prev_hash = NULL WHERE first_seq = 4")
           == "");
   r.store = r.reopened();
-  auto x = r.verdict();
-  CHECK(x.broken == 2);
-  CHECK(x.first_broken == 2);
-  CHECK_THAT(x.reason, Contains("wrong type"));
+  auto verdict = r.verdict();
+  CHECK(verdict.broken == 2);
+  CHECK(verdict.first_broken == 2);
+  CHECK_THAT(verdict.reason, Contains("wrong type"));
   CHECK(r.seqs() == std::vector<uint64_t>{1, 3, 4});
 }
 
@@ -198,14 +198,14 @@ TEST_CASE("a damaged page is one broken place, and the rest is still checked") {
   for (auto seq = 1; seq <= 2'000; ++seq)
     readable += r.meddle("SELECT hash FROM segments WHERE first_seq = " + std::to_string(seq)).empty();
   REQUIRE(readable < 2'000);
-  auto x = verify_audit_file(r.path);
-  REQUIRE(x);
-  CHECK(x->records == readable);
-  CHECK(x->broken == 1);
-  CHECK(x->first_broken > 100);
-  CHECK(x->first_broken < 1'900);
-  CHECK_THAT(x->reason, Contains("cannot be read"));
-  CHECK_FALSE(x->head.empty());
+  auto result = verify_audit_file(r.path);
+  REQUIRE(result);
+  CHECK(result->records == readable);
+  CHECK(result->broken == 1);
+  CHECK(result->first_broken > 100);
+  CHECK(result->first_broken < 1'900);
+  CHECK_THAT(result->reason, Contains("cannot be read"));
+  CHECK_FALSE(result->head.empty());
 }
 
 } // namespace sluice::test::audit_verify_test

@@ -160,11 +160,11 @@ TEST_CASE("a killed process leaves behind everything acknowledged, and every bat
     r.reopen();
     auto found = r.recover();
     std::vector<uint64_t> all;
-    for (const auto& x : found.operations)
-      all.push_back(x.seq);
-    for (const auto& x : found.batches) {
-      CHECK(x.operations.size() == 2);
-      all.insert(all.end(), x.operations.begin(), x.operations.end());
+    for (const auto& operation : found.operations)
+      all.push_back(operation.seq);
+    for (const auto& each : found.batches) {
+      CHECK(each.operations.size() == 2);
+      all.insert(all.end(), each.operations.begin(), each.operations.end());
     }
     std::sort(all.begin(), all.end());
     CHECK(all.size() >= last);

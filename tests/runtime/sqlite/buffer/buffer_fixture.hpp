@@ -14,11 +14,11 @@
 namespace sluice::sqlite::test {
 
 inline buffer_put put(int64_t id, std::string agent = "alice") {
-  buffer_put x;
-  x.row = {"a.db", "t", {{"id", id}}};
-  x.values = {{"v", id * 10}};
-  x.agent = std::move(agent);
-  return x;
+  buffer_put result;
+  result.row = {"a.db", "t", {{"id", id}}};
+  result.values = {{"v", id * 10}};
+  result.agent = std::move(agent);
+  return result;
 }
 
 inline bool same(const buffer_put& a, const buffer_put& b) {
@@ -27,21 +27,21 @@ inline bool same(const buffer_put& a, const buffer_put& b) {
 }
 
 inline journal_batch batch(std::string key, std::vector<uint64_t> operations) {
-  journal_batch x;
-  x.request.db = "a.db";
-  x.request.idempotency_key = key;
-  x.request.statements.push_back({"INSERT INTO t VALUES (?)", {int64_t{1}}});
-  x.idempotency_key = std::move(key);
-  x.operations = std::move(operations);
-  return x;
+  journal_batch result;
+  result.request.db = "a.db";
+  result.request.idempotency_key = key;
+  result.request.statements.push_back({"INSERT INTO t VALUES (?)", {int64_t{1}}});
+  result.idempotency_key = std::move(key);
+  result.operations = std::move(operations);
+  return result;
 }
 
 inline rejected_row refused(int64_t id) {
-  rejected_row x;
-  x.operation = put(id);
-  x.message = "CHECK constraint failed";
-  x.ts_us = 1'700'000'000'000'000 + id;
-  return x;
+  rejected_row result;
+  result.operation = put(id);
+  result.message = "CHECK constraint failed";
+  result.ts_us = 1'700'000'000'000'000 + id;
+  return result;
 }
 
 struct buffer_fixture {
@@ -53,37 +53,37 @@ struct buffer_fixture {
   void reopen() { store = open_buffer_store(path, synchronous_mode::normal); }
 
   uint64_t append(std::vector<buffer_put> operations) {
-    auto x = store->append(operations);
-    INFO((x ? std::string{} : describe(x.error()).message));
-    REQUIRE(x);
-    return *x;
+    auto result = store->append(operations);
+    INFO((result ? std::string{} : describe(result.error()).message));
+    REQUIRE(result);
+    return *result;
   }
 
   journal_content recover() {
-    auto x = store->recover();
-    INFO((x ? std::string{} : describe(x.error()).message));
-    REQUIRE(x);
-    return std::move(*x);
+    auto result = store->recover();
+    INFO((result ? std::string{} : describe(result.error()).message));
+    REQUIRE(result);
+    return std::move(*result);
   }
 
   std::vector<uint64_t> pending() {
     std::vector<uint64_t> result;
-    for (const auto& x : recover().operations)
-      result.push_back(x.seq);
+    for (const auto& operation : recover().operations)
+      result.push_back(operation.seq);
     return result;
   }
 
   std::vector<rejected_row> rejected(uint64_t after = 0, uint64_t limit = 1'000) {
-    auto x = store->rejected({after, limit});
-    REQUIRE(x);
-    return std::move(x->rows);
+    auto result = store->rejected({after, limit});
+    REQUIRE(result);
+    return std::move(result->rows);
   }
 
   std::vector<uint64_t> take(std::vector<uint64_t> ids) {
-    auto x = store->take_rejected(ids);
-    REQUIRE(x);
+    auto answer = store->take_rejected(ids);
+    REQUIRE(answer);
     std::vector<uint64_t> result;
-    for (const auto& row : *x)
+    for (const auto& row : *answer)
       result.push_back(row.id);
     return result;
   }
@@ -91,10 +91,10 @@ struct buffer_fixture {
   void meddle(const std::string& sql) {
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
-    char* why = nullptr;
-    sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &why);
-    INFO((why ? why : ""));
-    REQUIRE(why == nullptr);
+    char* reason = nullptr;
+    sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &reason);
+    INFO((reason ? reason : ""));
+    REQUIRE(reason == nullptr);
     sqlite3_close(db);
   }
 
@@ -104,9 +104,9 @@ struct buffer_fixture {
     auto appended = store->append(one);
     REQUIRE_FALSE(appended);
     auto code = code_of(appended.error());
-    auto agrees = [&](const auto& x) {
-      REQUIRE_FALSE(x);
-      CHECK(code_of(x.error()) == code);
+    auto agrees = [&](const auto& each) {
+      REQUIRE_FALSE(each);
+      CHECK(code_of(each.error()) == code);
     };
     agrees(store->begin_batch(batch("k", {1})));
     agrees(store->end_batch("k"));

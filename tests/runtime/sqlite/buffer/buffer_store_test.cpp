@@ -30,27 +30,28 @@ TEST_CASE("the buffer's file is made by the first call that keeps something, for
 
 TEST_CASE("an operation is read back from the journal exactly as it was put") {
   buffer_fixture r;
-  buffer_put x;
-  x.row = {"sub/gr\u00f6\u00dfe.db", "a \"b\"", {{"k", "text"}, {"k2", -0.0}, {"k3", blob{std::string("\0\xff", 2)}}}};
-  x.operation = buffer_operation::update;
-  x.values = {{"null", nullptr},
-              {"min", std::numeric_limits<int64_t>::min()},
-              {"max", std::numeric_limits<int64_t>::max()},
-              {"inf", std::numeric_limits<double>::infinity()},
-              {"tiny", std::numeric_limits<double>::denorm_min()},
-              {"one", 1.0},
-              {"no utf-8", std::string{"\xff\xfe"}},
-              {"", ""}};
-  x.agent = "alice";
-  x.peer = {4'294'967'295, 7};
+  buffer_put operation;
+  operation.row = {
+    "sub/gr\u00f6\u00dfe.db", "a \"b\"", {{"k", "text"}, {"k2", -0.0}, {"k3", blob{std::string("\0\xff", 2)}}}};
+  operation.operation = buffer_operation::update;
+  operation.values = {{"null", nullptr},
+                      {"min", std::numeric_limits<int64_t>::min()},
+                      {"max", std::numeric_limits<int64_t>::max()},
+                      {"inf", std::numeric_limits<double>::infinity()},
+                      {"tiny", std::numeric_limits<double>::denorm_min()},
+                      {"one", 1.0},
+                      {"no utf-8", std::string{"\xff\xfe"}},
+                      {"", ""}};
+  operation.agent = "alice";
+  operation.peer = {4'294'967'295, 7};
   auto deletion = put(2);
   deletion.operation = buffer_operation::erase;
   deletion.values.clear();
-  r.append({x, deletion});
+  r.append({operation, deletion});
   r.reopen();
   auto back = r.recover().operations;
   REQUIRE(back.size() == 2);
-  CHECK(same(back[0].content, x));
+  CHECK(same(back[0].content, operation));
   CHECK(std::signbit(*back[0].content.row.columns[1].content.real()));
   CHECK(same(back[1].content, deletion));
 }

@@ -31,10 +31,10 @@ TEST_CASE("a share grows while there is room, and gives all of it back", "[answe
 }
 
 TEST_CASE("a request beyond a share is overloaded, and names the setting", "[answers]") {
-  auto why = describe(std::make_shared<answer_budget>(7)->used_up());
-  CHECK(why.code == errc::overloaded);
-  CHECK(why.retry_after_ms > 0);
-  CHECK_THAT(why.message, Catch::Contains("max_inflight_answer_bytes"));
+  auto error = describe(std::make_shared<answer_budget>(7)->used_up());
+  CHECK(error.code == errc::overloaded);
+  CHECK(error.retry_after_ms > 0);
+  CHECK_THAT(error.message, Catch::Contains("max_inflight_answer_bytes"));
 }
 
 TEST_CASE("the bound of the cache is added to that of the answers under way", "[answers]") {
@@ -63,8 +63,8 @@ TEST_CASE("shares of many threads never pass the budget together", "[answers]") 
         held -= n * 300;
       }
     });
-  for (auto& x : threads)
-    x.join();
+  for (auto& each : threads)
+    each.join();
   CHECK(!has_passed);
   CHECK(budget->used() == 0);
 }

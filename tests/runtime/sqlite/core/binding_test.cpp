@@ -43,9 +43,9 @@ TEST_CASE("a name stands for every parameter of that name, whatever its prefix")
 }
 
 TEST_CASE("NaN is refused instead of becoming NULL") {
-  auto why = refusal("SELECT ?", {std::nan("")});
-  CHECK(why.code == errc::invalid_request);
-  CHECK_THAT(why.message, Catch::Contains("NaN"));
+  auto error = refusal("SELECT ?", {std::nan("")});
+  CHECK(error.code == errc::invalid_request);
+  CHECK_THAT(error.message, Catch::Contains("NaN"));
   CHECK(refusal("SELECT :x", named({{"x", std::nan("")}})).code == errc::invalid_request);
 }
 
@@ -83,8 +83,8 @@ TEST_CASE("every kind of value comes back as it went in") {
                                    million,
                                    blob{bytes}};
   fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
-  for (const auto& x : values)
-    fixture.write("INSERT INTO t(a) VALUES (?)", {x});
+  for (const auto& each : values)
+    fixture.write("INSERT INTO t(a) VALUES (?)", {each});
   auto result = fixture.read("SELECT a FROM t ORDER BY id").result;
   REQUIRE(result.rows->size() == values.size());
   for (size_t i = 0; i < values.size(); ++i)

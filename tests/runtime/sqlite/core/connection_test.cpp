@@ -52,10 +52,10 @@ TEST_CASE("a text file is reported as not a database, by name and without its pa
   temp_dir folder;
   std::ofstream{folder / "notes.txt"} << std::string(5'000, 'n');
   for (auto mode : {open_mode::read_only, open_mode::read_write_create}) {
-    auto why = failure_of(open_as(mode, folder / "notes.txt"));
-    CHECK(why.code == errc::corrupt);
-    CHECK_THAT(why.message, Catch::Contains("file is not a database"));
-    CHECK_THAT(why.message, !Catch::Contains(folder.path().string()));
+    auto error = failure_of(open_as(mode, folder / "notes.txt"));
+    CHECK(error.code == errc::corrupt);
+    CHECK_THAT(error.message, Catch::Contains("file is not a database"));
+    CHECK_THAT(error.message, !Catch::Contains(folder.path().string()));
   }
 }
 

@@ -84,9 +84,9 @@ TEST_CASE("a view or trigger of a request that has text in double quotes is refu
   for (const auto* sql : {R"(CREATE VIEW v AS SELECT "wrong" FROM t)",
                           R"(CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET a = "wrong" WHERE id = 0; END)"}) {
     INFO(sql);
-    auto why = fixture.refuse(sql);
-    CHECK(why.code == errc::sql_error);
-    CHECK_THAT(why.message, Catch::Contains("double quotes"));
+    auto error = fixture.refuse(sql);
+    CHECK(error.code == errc::sql_error);
+    CHECK_THAT(error.message, Catch::Contains("double quotes"));
     CHECK(fixture.survived);
   }
   fixture.write(R"(CREATE VIEW v AS SELECT "id" FROM "t")");

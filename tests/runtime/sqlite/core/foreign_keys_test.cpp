@@ -6,9 +6,9 @@ namespace sluice::test::foreign_keys_test {
 namespace {
 
 write_request unenforced(std::vector<statement> statements) {
-  auto x = request_of(std::move(statements));
-  x.enforce_foreign_keys = false;
-  return x;
+  auto result = request_of(std::move(statements));
+  result.enforce_foreign_keys = false;
+  return result;
 }
 
 write_request unenforced(const char* sql) { return unenforced({{sql, {}}}); }
@@ -41,9 +41,9 @@ TEST_CASE("a DROP TABLE that would change rows of other tables is refused, and n
     INFO(action);
     family_fixture fixture{action};
     for (const auto& request : {request_of(rebuild()), request_of("DROP TABLE parent")}) {
-      auto why = fixture.refuse(request);
-      CHECK(why.code == errc::constraint);
-      CHECK_THAT(why.message, Catch::Contains("DROP TABLE parent") && Catch::Contains("foreign_keys off"));
+      auto error = fixture.refuse(request);
+      CHECK(error.code == errc::constraint);
+      CHECK_THAT(error.message, Catch::Contains("DROP TABLE parent") && Catch::Contains("foreign_keys off"));
       CHECK(fixture.survived);
     }
     CHECK((fixture.count("parent") == 2 && fixture.count("child") == 2));
@@ -55,8 +55,8 @@ TEST_CASE("a DROP TABLE that would delete along a chain names each table of it")
   family_fixture fixture;
   fixture.write("CREATE TABLE grandchild(cid INT REFERENCES child ON DELETE CASCADE)");
   fixture.write("INSERT INTO grandchild SELECT id FROM child");
-  auto why = fixture.refuse("DROP TABLE \"Parent\"");
-  CHECK_THAT(why.message, Catch::Contains("child") && Catch::Contains("grandchild"));
+  auto error = fixture.refuse("DROP TABLE \"Parent\"");
+  CHECK_THAT(error.message, Catch::Contains("child") && Catch::Contains("grandchild"));
 }
 
 TEST_CASE("a DROP TABLE without rows in other tables is executed") {
@@ -71,9 +71,9 @@ TEST_CASE("a DROP TABLE without rows in other tables is executed") {
 
 TEST_CASE("a DROP TABLE that violates a foreign key suggests how to rebuild the table") {
   family_fixture fixture{""};
-  auto why = fixture.refuse(request_of(rebuild()));
-  CHECK(why.code == errc::constraint);
-  CHECK_THAT(why.message,
+  auto error = fixture.refuse(request_of(rebuild()));
+  CHECK(error.code == errc::constraint);
+  CHECK_THAT(error.message,
              Catch::Contains("DROP TABLE parent deletes its rows first") && Catch::Contains("foreign_keys off"));
   CHECK(fixture.survived);
 }
@@ -95,9 +95,9 @@ TEST_CASE("with foreign keys off a request that leaves an orphan is undone alone
   fixture.write("SELECT 1");
   auto begun = must(fixture.store->begin());
   must(fixture.store->execute(request_of("INSERT INTO parent VALUES (7, 'kept')"), no_deadline));
-  auto why = failure_of(fixture.store->execute(unenforced("DELETE FROM parent WHERE id = 1"), no_deadline));
-  CHECK(why.code == errc::constraint);
-  CHECK_THAT(why.message, Catch::Contains("row 1 of table child") && Catch::Contains("parent"));
+  auto error = failure_of(fixture.store->execute(unenforced("DELETE FROM parent WHERE id = 1"), no_deadline));
+  CHECK(error.code == errc::constraint);
+  CHECK_THAT(error.message, Catch::Contains("row 1 of table child") && Catch::Contains("parent"));
   CHECK(fixture.store->in_transaction());
   must(commit_of(*fixture.store, begun, request_of("")));
   CHECK(fixture.count("parent") == 3);
@@ -120,8 +120,8 @@ TEST_CASE("with foreign keys off, violations that the file had before count for 
   must(fixture.external_process().exec("PRAGMA foreign_keys = OFF; INSERT INTO child(pid) VALUES (99), (99)"));
   fixture.write(unenforced(rebuild()));
   fixture.write(unenforced("DELETE FROM child WHERE id = 3"));
-  auto why = fixture.refuse(unenforced("INSERT INTO child(id, pid) VALUES (9, 99)"));
-  CHECK_THAT(why.message, Catch::Contains("row 9 of table child"));
+  auto error = fixture.refuse(unenforced("INSERT INTO child(id, pid) VALUES (9, 99)"));
+  CHECK_THAT(error.message, Catch::Contains("row 9 of table child"));
 }
 
 TEST_CASE("with foreign keys off, a new violation of a row WITHOUT ROWID is distinguished from an old one") {
@@ -130,9 +130,9 @@ TEST_CASE("with foreign keys off, a new violation of a row WITHOUT ROWID is dist
                 "PRIMARY KEY (b, a)) WITHOUT ROWID");
   must(fixture.external_process().exec("PRAGMA foreign_keys = OFF; INSERT INTO pair VALUES ('old', 1, '99', NULL)"));
   auto swap = unenforced({{"DELETE FROM pair", {}}, {"INSERT INTO pair VALUES ('new', 1, '99', NULL)", {}}});
-  auto why = fixture.refuse(swap);
-  CHECK(why.code == errc::constraint);
-  CHECK_THAT(why.message, Catch::Contains("the row with 'new', 1, '99' of table pair") && Catch::Contains("parent"));
+  auto error = fixture.refuse(swap);
+  CHECK(error.code == errc::constraint);
+  CHECK_THAT(error.message, Catch::Contains("the row with 'new', 1, '99' of table pair") && Catch::Contains("parent"));
   // Another parent, or the other key.
   fixture.refuse(unenforced("UPDATE pair SET pid = '98'"));
   fixture.refuse(unenforced("UPDATE pair SET pid = NULL, again = 99"));
@@ -175,9 +175,9 @@ TEST_CASE("with foreign keys off, a key that could not be checked before is igno
   family_fixture fixture;
   fixture.write("CREATE TABLE loose(a REFERENCES parent(n))");
   fixture.write(unenforced("INSERT INTO parent VALUES (4, 'd')"));
-  auto why = fixture.refuse(unenforced("CREATE TABLE looser(a REFERENCES parent(n))"));
-  CHECK(why.code == errc::constraint);
-  CHECK_THAT(why.message, Catch::Contains("looser"));
+  auto error = fixture.refuse(unenforced("CREATE TABLE looser(a REFERENCES parent(n))"));
+  CHECK(error.code == errc::constraint);
+  CHECK_THAT(error.message, Catch::Contains("looser"));
 }
 
 TEST_CASE("the tables that a request with foreign keys off touched are known") {
@@ -211,9 +211,9 @@ TEST_CASE(
                              "0x80000000", "'-0x1'", "'0x'", "ON"}) {
     INFO(number);
     auto sql = "PRAGMA user_version = " + std::string{number};
-    auto why = fixture.refuse(request_of({{"INSERT INTO t VALUES (1)", {}}, {sql.c_str(), {}}}));
-    CHECK(why.code == errc::invalid_request);
-    CHECK_THAT(why.message, Catch::Contains("from -2147483648 to 2147483647"));
+    auto error = fixture.refuse(request_of({{"INSERT INTO t VALUES (1)", {}}, {sql.c_str(), {}}}));
+    CHECK(error.code == errc::invalid_request);
+    CHECK_THAT(error.message, Catch::Contains("from -2147483648 to 2147483647"));
   }
   CHECK(fixture.read_one("PRAGMA user_version") == value{7});
   for (auto [sql, number] :
@@ -253,9 +253,9 @@ TEST_CASE("foreign keys are deferred to the end of the request that asks for it,
     must(commit_of(*fixture.store, begun, request_of("")));
   }
   CHECK(fixture.count("child") == 4);
-  auto why =
+  auto error =
     fixture.refuse(request_of({{"PRAGMA defer_foreign_keys = ON", {}}, {"INSERT INTO child(pid) VALUES (55)", {}}}));
-  CHECK(why.code == errc::constraint);
+  CHECK(error.code == errc::constraint);
 }
 
 TEST_CASE("the foreign_keys of a request are part of its payload") {

@@ -31,9 +31,9 @@ struct fixture : lives {
 
   // Open descriptors of this process to files in the folder.
   long descriptors() const {
-    auto is_ours = [&](const fs::directory_entry& x) {
+    auto is_ours = [&](const fs::directory_entry& entry) {
       std::error_code gone;
-      auto target = fs::read_symlink(x.path(), gone).native();
+      auto target = fs::read_symlink(entry.path(), gone).native();
       return target == folder.path() || target.starts_with(folder.path().native() + "/");
     };
     return std::count_if(fs::directory_iterator{"/proc/self/fd"}, {}, is_ours);
@@ -44,108 +44,108 @@ struct fixture : lives {
 
 TEST_CASE("a database that is closed while idle has no descriptor and no log, and is opened by the next write or read",
           "[idle]") {
-  fixture x;
-  x.write(*x.writer, "INSERT INTO t VALUES (1)");
-  CHECK(x.count() == value{1});
-  CHECK(x.descriptors() > 0);
-  x.close_both();
-  CHECK(x.descriptors() == 0);
-  CHECK(!fs::exists(x.file.string() + "-wal"));
-  CHECK(!fs::exists(x.file.string() + "-shm"));
+  fixture f;
+  f.write(*f.writer, "INSERT INTO t VALUES (1)");
+  CHECK(f.count() == value{1});
+  CHECK(f.descriptors() > 0);
+  f.close_both();
+  CHECK(f.descriptors() == 0);
+  CHECK(!fs::exists(f.file.string() + "-wal"));
+  CHECK(!fs::exists(f.file.string() + "-shm"));
   auto reads_first = GENERATE(true, false);
   if (reads_first)
-    CHECK(x.count() == value{1});
-  x.write(*x.writer, "INSERT INTO t VALUES (2)");
-  CHECK(x.count() == value{2});
-  CHECK(x.writer->take_file_events().empty());
-  CHECK(!x.writer->take_external_commit());
+    CHECK(f.count() == value{1});
+  f.write(*f.writer, "INSERT INTO t VALUES (2)");
+  CHECK(f.count() == value{2});
+  CHECK(f.writer->take_file_events().empty());
+  CHECK(!f.writer->take_external_commit());
 }
 
 TEST_CASE("commit numbers, epoch and keys go on after a rest", "[idle]") {
-  fixture x;
+  fixture f;
   auto request = request_of({statement{"INSERT INTO t VALUES (1)", {}}}, "key");
-  auto begun = must(x.writer->begin());
-  must(x.writer->execute(request, no_deadline));
+  auto begun = must(f.writer->begin());
+  must(f.writer->execute(request, no_deadline));
   write_result first;
   first.commit_seq = begun.next_seq;
-  must(x.writer->remember(request, first));
-  must(commit_of(*x.writer, begun, request));
-  x.close_both();
-  auto next = must(x.writer->begin());
+  must(f.writer->remember(request, first));
+  must(commit_of(*f.writer, begun, request));
+  f.close_both();
+  auto next = must(f.writer->begin());
   CHECK(next.next_seq == begun.next_seq + 1);
   CHECK(next.new_epoch.empty());
   CHECK(!next.external_commit);
-  auto again = must(x.writer->recall(request));
+  auto again = must(f.writer->recall(request));
   REQUIRE(again);
   CHECK(again->replayed);
   CHECK(again->commit_seq == first.commit_seq);
-  x.writer->rollback();
+  f.writer->rollback();
 }
 
 TEST_CASE("the writer removes the files that a reader leaves beside a database that only it had open", "[idle]") {
-  fixture x;
-  x.close_both();
-  CHECK(x.count() == value{0});
-  x.reader->close_idle();
-  CHECK(fs::exists(x.file.string() + "-wal"));
-  CHECK(x.writer->close_idle());
-  CHECK(!fs::exists(x.file.string() + "-wal"));
-  CHECK(!fs::exists(x.file.string() + "-shm"));
-  CHECK(x.descriptors() == 0);
-  CHECK(!x.read().external_commit);
+  fixture f;
+  f.close_both();
+  CHECK(f.count() == value{0});
+  f.reader->close_idle();
+  CHECK(fs::exists(f.file.string() + "-wal"));
+  CHECK(f.writer->close_idle());
+  CHECK(!fs::exists(f.file.string() + "-wal"));
+  CHECK(!fs::exists(f.file.string() + "-shm"));
+  CHECK(f.descriptors() == 0);
+  CHECK(!f.read().external_commit);
 }
 
 TEST_CASE("a file that a reader of the broker has open stays open, and so does one with a transaction", "[idle]") {
-  fixture x;
-  x.count();
-  CHECK(!x.writer->close_idle());
-  CHECK(x.writer->is_open());
-  x.reader->close_idle();
-  CHECK(x.writer->close_idle());
-  CHECK(x.writer->close_idle());
+  fixture f;
+  f.count();
+  CHECK(!f.writer->close_idle());
+  CHECK(f.writer->is_open());
+  f.reader->close_idle();
+  CHECK(f.writer->close_idle());
+  CHECK(f.writer->close_idle());
 }
 
 TEST_CASE("a commit of another program into a database that was closed while idle is noticed when it is opened again",
           "[idle]") {
-  fixture x;
-  x.write(*x.writer, "INSERT INTO t VALUES (1)");
-  x.count();
-  x.close_both();
+  fixture f;
+  f.write(*f.writer, "INSERT INTO t VALUES (1)");
+  f.count();
+  f.close_both();
   auto changes = GENERATE(true, false);
   if (changes)
-    other_program{x.file}.run("INSERT INTO t VALUES (2)");
+    other_program{f.file}.run("INSERT INTO t VALUES (2)");
   auto reads_first = GENERATE(true, false);
   if (reads_first) {
-    auto answer = x.read();
+    auto answer = f.read();
     CHECK(answer.external_commit == changes);
     CHECK(answer.result.rows->at(0, 0) == value{changes ? 2 : 1});
-    CHECK(!x.read().external_commit);
+    CHECK(!f.read().external_commit);
   }
-  CHECK(must(x.writer->begin()).external_commit == changes);
-  x.writer->rollback();
-  CHECK(!must(x.writer->begin()).external_commit);
-  x.writer->rollback();
+  CHECK(must(f.writer->begin()).external_commit == changes);
+  f.writer->rollback();
+  CHECK(!must(f.writer->begin()).external_commit);
+  f.writer->rollback();
   // It is a commit like others, and nothing that was done to the files.
-  CHECK(x.writer->take_file_events().empty());
+  CHECK(f.writer->take_file_events().empty());
 }
 
 TEST_CASE("a program that keeps an idle database open, with commits in its log, is noticed, too", "[idle]") {
-  fixture x;
-  x.count();
-  x.close_both();
-  other_program other{x.file};
+  fixture f;
+  f.count();
+  f.close_both();
+  other_program other{f.file};
   other.run("INSERT INTO t VALUES (1)");
-  CHECK(fs::exists(x.file.string() + "-wal"));
-  auto answer = x.read();
+  CHECK(fs::exists(f.file.string() + "-wal"));
+  auto answer = f.read();
   CHECK(answer.external_commit);
   CHECK(answer.result.rows->at(0, 0) == value{1});
 }
 
 TEST_CASE("a database without a log that was only read is noticed to have changed while it was closed", "[idle]") {
-  lives x;
-  other_program other{x.file};
+  lives lives;
+  other_program other{lives.file};
   other.run("CREATE TABLE t(body)");
-  auto reader = sqlite::make_read_store(x.file, {}, machine_time(), {}, x.guard());
+  auto reader = sqlite::make_read_store(lives.file, {}, machine_time(), {}, lives.guard());
   auto read = [&] {
     read_request request;
     request.query.sql = "SELECT count(*) FROM t";
@@ -161,27 +161,27 @@ TEST_CASE("a database without a log that was only read is noticed to have change
 }
 
 TEST_CASE("a file that replaces one which is closed while idle is a replaced one", "[idle]") {
-  fixture x;
-  x.close_both();
-  auto other = x.folder / "other.db";
+  fixture f;
+  f.close_both();
+  auto other = f.folder / "other.db";
   other_program{other}.run("CREATE TABLE t(body); INSERT INTO t VALUES ('new'), ('newer')");
-  fs::rename(other, x.file);
-  x.write(*x.writer, "INSERT INTO t VALUES ('after')");
-  auto events = x.writer->take_file_events();
+  fs::rename(other, f.file);
+  f.write(*f.writer, "INSERT INTO t VALUES ('after')");
+  auto events = f.writer->take_file_events();
   REQUIRE(events.size() == 1);
   CHECK(events[0].status == "replaced");
-  CHECK(x.count() == value{3});
+  CHECK(f.count() == value{3});
 }
 
 TEST_CASE("a database that is closed while idle has no claim, and a broker that has opened it meanwhile has it",
           "[idle]") {
   temp_dir folder;
   auto store_of_another_broker = [&] {
-    sqlite::file_guard::settings x;
-    x.path = folder / "app.db";
-    x.name = "app.db";
-    x.claims = std::make_shared<sqlite::file_claims>();
-    auto files = std::make_shared<sqlite::file_guard>(std::move(x));
+    sqlite::file_guard::settings settings;
+    settings.path = folder / "app.db";
+    settings.name = "app.db";
+    settings.claims = std::make_shared<sqlite::file_claims>();
+    auto files = std::make_shared<sqlite::file_guard>(std::move(settings));
     return sqlite::make_write_store(folder / "app.db", {}, machine_time(), {}, std::move(files));
   };
   auto first = store_of_another_broker();
@@ -199,15 +199,15 @@ TEST_CASE("a database that is closed while idle has no claim, and a broker that 
 }
 
 TEST_CASE("a broker that is killed while a database is closed leaves one that was closed in order", "[idle]") {
-  fixture x;
-  x.write(*x.writer, "INSERT INTO t VALUES (1)");
-  x.close_both();
+  fixture f;
+  f.write(*f.writer, "INSERT INTO t VALUES (1)");
+  f.close_both();
   // The next broker has the record of this one.
-  auto next = x.store();
+  auto next = f.store();
   CHECK(!next->take_external_commit());
   CHECK(next->take_file_events().empty());
-  other_program{x.file}.run("INSERT INTO t VALUES (2)");
-  auto after = x.store();
+  other_program{f.file}.run("INSERT INTO t VALUES (2)");
+  auto after = f.store();
   CHECK(after->take_external_commit());
 }
 

@@ -35,8 +35,8 @@ fs::path make(const temp_dir& dir, const std::string& name = "a b%?#.db") {
 
 std::vector<std::string> names_in(const temp_dir& dir) {
   std::vector<std::string> result;
-  for (const auto& x : fs::directory_iterator{dir.path()})
-    result.push_back(x.path().filename());
+  for (const auto& f : fs::directory_iterator{dir.path()})
+    result.push_back(f.path().filename());
   return result;
 }
 
@@ -53,12 +53,12 @@ TEST_CASE("a database in order is called so, and nothing is left beside it", "[s
   auto path = make(dir);
   REQUIRE(names_in(dir).size() == 1);
   for (auto deep : {false, true}) {
-    auto x = inspect(path, {deep, {}});
-    REQUIRE(x);
-    CHECK(x->damage.empty());
-    CHECK(x->checked);
-    CHECK_FALSE(x->ledger);
-    CHECK_FALSE(x->ledger_error);
+    auto result = inspect(path, {deep, {}});
+    REQUIRE(result);
+    CHECK(result->damage.empty());
+    CHECK(result->checked);
+    CHECK_FALSE(result->ledger);
+    CHECK_FALSE(result->ledger_error);
   }
   CHECK(names_in(dir).size() == 1);
 }
@@ -69,9 +69,9 @@ TEST_CASE("a database in use is looked into as well, with what its WAL holds", "
   auto db = writer(path);
   REQUIRE(db.exec("INSERT INTO t VALUES (9)"));
   REQUIRE(names_in(dir).size() == 3);
-  auto x = inspect(path, {});
-  REQUIRE(x);
-  CHECK(x->damage.empty());
+  auto result = inspect(path, {});
+  REQUIRE(result);
+  CHECK(result->damage.empty());
   CHECK(db.exec("INSERT INTO t VALUES (10)"));
   CHECK(names_in(dir).size() == 3);
 }
@@ -98,9 +98,9 @@ TEST_CASE("damage is found, or the file is refused", "[sqlite]") {
   temp_dir dir;
   auto path = make(dir);
   spoil(path, 4'096);
-  auto x = inspect(path, {});
-  REQUIRE(x);
-  CHECK_FALSE(x->damage.empty());
+  auto result = inspect(path, {});
+  REQUIRE(result);
+  CHECK_FALSE(result->damage.empty());
   spoil(path, 0);
   CHECK(code_of(inspect(path, {}).error()) == errc::corrupt);
   CHECK(code_of(inspect(dir / "missing.db", {}).error()) == errc::unknown_database);
@@ -114,10 +114,10 @@ TEST_CASE("a check that takes too long ends, and says so", "[sqlite]") {
     REQUIRE(db.exec("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 200000) "
                     "INSERT INTO t SELECT n FROM c"));
   }
-  auto x = inspect(path, {true, std::chrono::milliseconds{1}});
-  REQUIRE(x);
-  CHECK_FALSE(x->checked);
-  CHECK(x->damage.empty());
+  auto result = inspect(path, {true, std::chrono::milliseconds{1}});
+  REQUIRE(result);
+  CHECK_FALSE(result->checked);
+  CHECK(result->damage.empty());
 }
 
 TEST_CASE("a file has its journal mode, and an invalid database has none", "[sqlite]") {

@@ -126,9 +126,9 @@ TEST_CASE("a forbidden statement is refused by name and reason") {
          {"CREATE VIRTUAL TABLE temp.x USING fts5(a)", "temporary"},
        }) {
     INFO(sql);
-    auto why = fixture.refusal(sql);
-    CHECK(why.code == errc::invalid_request);
-    CHECK_THAT(why.message, Catch::Contains(word) && Catch::Contains("not allowed in a request"));
+    auto error = fixture.refusal(sql);
+    CHECK(error.code == errc::invalid_request);
+    CHECK_THAT(error.message, Catch::Contains(word) && Catch::Contains("not allowed in a request"));
   }
 }
 

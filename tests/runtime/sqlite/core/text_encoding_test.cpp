@@ -41,9 +41,9 @@ TEST_CASE("text comes back from a UTF-16 database as it went in, or is refused")
       CHECK(fixture.read_one("SELECT a FROM t ORDER BY id DESC LIMIT 1") == value{text});
     }
     for (const auto* text : {"caf\xe9", "\xed\xa0\x80", "\xef\xbf\xbe", "\xef\xbf\xbf"}) {
-      auto why = fixture.refuse("INSERT INTO t(a) VALUES (?)", {text});
-      CHECK(why.code == errc::invalid_request);
-      CHECK_THAT(why.message, Contains("value 1") && Contains("UTF-16"));
+      auto error = fixture.refuse("INSERT INTO t(a) VALUES (?)", {text});
+      CHECK(error.code == errc::invalid_request);
+      CHECK_THAT(error.message, Contains("value 1") && Contains("UTF-16"));
       CHECK(failure_of(fixture.try_read("SELECT ?", {text})).code == errc::invalid_request);
     }
     CHECK(fixture.refuse("INSERT INTO t(a) VALUES ('\xef\xbf\xbe')").code == errc::invalid_request);
@@ -72,9 +72,9 @@ TEST_CASE("half a surrogate pair is refused with its column, and can be read as 
     fixture.write("INSERT INTO t(a) VALUES ('fine')");
     auto insert = std::string{"INSERT INTO t(a) VALUES (CAST("} + literal + " AS TEXT))";
     fixture.write(insert.c_str());
-    auto why = failure_of(fixture.try_read("SELECT id, a FROM t"));
-    CHECK(why.code == errc::invalid_request);
-    CHECK_THAT(why.message, Contains("'a'") && Contains("AS BLOB"));
+    auto error = failure_of(fixture.try_read("SELECT id, a FROM t"));
+    CHECK(error.code == errc::invalid_request);
+    CHECK_THAT(error.message, Contains("'a'") && Contains("AS BLOB"));
     CHECK(failure_of(fixture.try_read("SELECT 'constant', a FROM t ORDER BY id")).code == errc::invalid_request);
     CHECK(fixture.read_one("SELECT CAST(a AS BLOB) FROM t WHERE id = 2") == value{blob{bytes}});
     CHECK(fixture.read_one("SELECT a FROM t WHERE id = 1") == value{"fine"});

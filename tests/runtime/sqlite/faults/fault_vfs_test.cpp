@@ -127,9 +127,9 @@ TEST_CASE("a file that cannot be opened is an I/O error, and heals") {
   auto other = sqlite::make_read_store(at.fixture.file, at.fixture.config);
   read_request request;
   request.query = {"SELECT count(*) FROM t", {}};
-  auto why = failure_of(other->run(request, store_fixture::generous()));
-  CHECK(why.code == errc::io_error);
-  CHECK(why.message.starts_with("the database file cannot be opened"));
+  auto error = failure_of(other->run(request, store_fixture::generous()));
+  CHECK(error.code == errc::io_error);
+  CHECK(error.message.starts_with("the database file cannot be opened"));
   at.disk.heal();
   CHECK(must(other->run(request, store_fixture::generous())).result.rows->at(0, 0) == value{1});
 }
@@ -154,11 +154,11 @@ TEST_CASE("a disk without room refuses what makes files longer, with a name of i
   at.write(1);
   at.disk.set_room(20'000);
   at.write(2);
-  auto why = at.lose(3);
-  for (int n = 4; why.code != errc::disk_full && n < 10; ++n)
-    why = at.lose(n);
-  CHECK(why.code == errc::disk_full);
-  CHECK(why.message == "the disk is full");
+  auto error = at.lose(3);
+  for (int n = 4; error.code != errc::disk_full && n < 10; ++n)
+    error = at.lose(n);
+  CHECK(error.code == errc::disk_full);
+  CHECK(error.message == "the disk is full");
   CHECK(at.rows() >= 2);
   at.disk.heal();
   at.require_serving(100);

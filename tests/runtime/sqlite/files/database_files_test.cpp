@@ -24,8 +24,8 @@ struct files_fixture {
 
   files_fixture() {
     fs::create_directory(below);
-    for (const auto& x : {file, log, index})
-      make(x);
+    for (const auto& each : {file, log, index})
+      make(each);
     files = std::make_unique<sqlite::database_files>(file, size_t{0}, std::chrono::milliseconds{20});
   }
 
@@ -106,8 +106,8 @@ TEST_CASE("a folder of hard links to the same files is distinguished from the fo
   fixture.find();
   auto copy = fixture.folder / "copy";
   fs::create_directory(copy);
-  for (const auto& x : {fixture.file, fixture.log, fixture.index})
-    fs::create_hard_link(x, copy / x.filename());
+  for (const auto& each : {fixture.file, fixture.log, fixture.index})
+    fs::create_hard_link(each, copy / each.filename());
   fs::rename(fixture.below, fixture.folder / "moved");
   fs::rename(copy, fixture.below);
   CHECK(fixture.find().log);

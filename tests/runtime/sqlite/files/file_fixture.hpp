@@ -73,8 +73,8 @@ struct busy_fixture : store_fixture {
 
   std::vector<std::string> events() {
     std::vector<std::string> result;
-    for (const auto& x : store->take_file_events())
-      result.emplace_back(x.status);
+    for (const auto& event : store->take_file_events())
+      result.emplace_back(event.status);
     return result;
   }
 
@@ -98,12 +98,12 @@ struct lives {
   std::shared_ptr<file_registry> registry = std::make_shared<file_registry>(folder / "files.json");
 
   std::shared_ptr<sqlite::file_guard> guard() {
-    sqlite::file_guard::settings x;
-    x.path = file;
-    x.name = "app.db";
-    x.set_aside = kept;
-    x.registry = std::make_shared<file_registry>(folder / "files.json");
-    return std::make_shared<sqlite::file_guard>(std::move(x));
+    sqlite::file_guard::settings settings;
+    settings.path = file;
+    settings.name = "app.db";
+    settings.kept_logs = kept;
+    settings.registry = std::make_shared<file_registry>(folder / "files.json");
+    return std::make_shared<sqlite::file_guard>(std::move(settings));
   }
 
   void write(write_store& store, const char* sql) {

@@ -19,11 +19,11 @@ void copy_over(const fs::path& from, const fs::path& to) {
 
 std::shared_ptr<sqlite::file_guard> guard_of(const fs::path& path, const std::string& name,
                                              std::shared_ptr<sqlite::file_claims> claims) {
-  sqlite::file_guard::settings x;
-  x.path = path;
-  x.name = name;
-  x.claims = std::move(claims);
-  return std::make_shared<sqlite::file_guard>(std::move(x));
+  sqlite::file_guard::settings settings;
+  settings.path = path;
+  settings.name = name;
+  settings.claims = std::move(claims);
+  return std::make_shared<sqlite::file_guard>(std::move(settings));
 }
 
 template <class F> void in_a_process_that_dies(F f) {
@@ -39,9 +39,9 @@ template <class F> void in_a_process_that_dies(F f) {
 }
 
 broker_config impatient() {
-  broker_config x;
-  x.busy_timeout = milliseconds{0};
-  return x;
+  broker_config result;
+  result.busy_timeout = milliseconds{0};
+  return result;
 }
 
 } // namespace
@@ -104,14 +104,14 @@ TEST_CASE("a folder of the database's name that became a link is not followed") 
   temp_dir root;
   auto sub = root / "sub";
   fs::create_directory(sub);
-  sqlite::file_guard::settings x;
-  x.path = sub / "app.db";
-  x.name = "sub/app.db";
+  sqlite::file_guard::settings settings;
+  settings.path = sub / "app.db";
+  settings.name = "sub/app.db";
   auto linked = std::make_shared<bool>(false);
-  x.resolve = [linked]() -> caf::error {
+  settings.resolve = [linked]() -> caf::error {
     return *linked ? make_error(errc::invalid_request, "it leads out of the store") : caf::error{};
   };
-  auto files = std::make_shared<sqlite::file_guard>(std::move(x));
+  auto files = std::make_shared<sqlite::file_guard>(std::move(settings));
   auto store = sqlite::make_write_store(sub / "app.db", impatient(), machine_time(), {}, files);
   must(store->begin());
   store->rollback();
@@ -141,33 +141,33 @@ TEST_CASE("another file that lies there before the first connection is a replace
 }
 
 TEST_CASE("a file that was overwritten after a kill is not joined with the log that was left") {
-  lives x;
-  auto backup = x.folder / "backup.db";
+  lives lives;
+  auto backup = lives.folder / "backup.db";
   in_a_process_that_dies([&] {
-    auto store = x.store();
-    x.write(*store, "CREATE TABLE t(body)");
-    x.write(*store, "INSERT INTO t VALUES ('kept')");
-    other_program{x.file}.run("VACUUM INTO '" + backup.string() + "'");
-    x.write(*store, "INSERT INTO t SELECT hex(randomblob(100)) FROM pragma_function_list");
+    auto store = lives.store();
+    lives.write(*store, "CREATE TABLE t(body)");
+    lives.write(*store, "INSERT INTO t VALUES ('kept')");
+    other_program{lives.file}.run("VACUUM INTO '" + backup.string() + "'");
+    lives.write(*store, "INSERT INTO t SELECT hex(randomblob(100)) FROM pragma_function_list");
     _exit(0);
   });
   auto overwritten = GENERATE(true, false);
   if (overwritten)
-    copy_over(backup, x.file);
-  auto record = file_registry{x.folder / "files.json"}.find("app.db");
+    copy_over(backup, lives.file);
+  auto record = file_registry{lives.folder / "files.json"}.find("app.db");
   REQUIRE(record);
-  CHECK(sqlite::has_log_of_other_file(*record, x.file) == overwritten);
-  auto store = x.store();
+  CHECK(sqlite::has_log_of_other_file(*record, lives.file) == overwritten);
+  auto store = lives.store();
   CHECK(store->take_external_commit() == overwritten);
   auto events = store->take_file_events();
   REQUIRE(events.size() == (overwritten ? 1 : 0));
-  CHECK(fs::exists(x.kept) == overwritten);
+  CHECK(fs::exists(lives.kept) == overwritten);
   if (!overwritten)
     return;
   CHECK(events[0].status == "overwritten");
-  x.write(*store, "INSERT INTO t VALUES ('after')");
+  lives.write(*store, "INSERT INTO t VALUES ('after')");
   store.reset();
-  other_program db{x.file};
+  other_program db{lives.file};
   CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
   CHECK(db.one("SELECT group_concat(body) FROM t") == "kept,after");
 }

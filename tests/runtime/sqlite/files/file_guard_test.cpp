@@ -68,8 +68,8 @@ TEST_CASE("when another program has begun a new log, the old one is kept and the
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.read_one("SELECT count(*) FROM theirs") == value{0});
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
-  auto kept = std::any_of(fs::directory_iterator{fixture.folder.path()}, {}, [](const auto& x) {
-    return x.path().filename().string().starts_with("app.db-wal.") && x.file_size() > 100'000;
+  auto kept = std::any_of(fs::directory_iterator{fixture.folder.path()}, {}, [](const auto& each) {
+    return each.path().filename().string().starts_with("app.db-wal.") && each.file_size() > 100'000;
   });
   CHECK(kept);
 }
@@ -192,28 +192,29 @@ TEST_CASE("a link put in the place of a database is not followed") {
 
 TEST_CASE("a database is opened under the name that it was resolved from, or not at all") {
   temp_dir folder;
-  sqlite::file_guard::settings x;
-  x.path = folder / "app.db";
-  x.name = "app.db";
-  x.resolve = [] { return make_error(errc::invalid_request, "it leads out of the store"); };
-  auto store = sqlite::make_write_store(x.path, {}, machine_time(), {}, std::make_shared<sqlite::file_guard>(x));
+  sqlite::file_guard::settings settings;
+  settings.path = folder / "app.db";
+  settings.name = "app.db";
+  settings.resolve = [] { return make_error(errc::invalid_request, "it leads out of the store"); };
+  auto store =
+    sqlite::make_write_store(settings.path, {}, machine_time(), {}, std::make_shared<sqlite::file_guard>(settings));
   CHECK(failure_of(store->begin()).code == errc::invalid_request);
   CHECK(!fs::exists(folder / "app.db"));
 }
 
 TEST_CASE("a database that was changed while no broker ran is noticed when it is opened next") {
-  lives x;
+  lives lives;
   {
-    auto files = x.guard();
-    auto store = sqlite::make_write_store(x.file, {}, machine_time(), {}, files);
-    x.write(*store, "CREATE TABLE t(body)");
+    auto files = lives.guard();
+    auto store = sqlite::make_write_store(lives.file, {}, machine_time(), {}, files);
+    lives.write(*store, "CREATE TABLE t(body)");
     store.reset();
     files->note_closed();
   }
   auto changes = GENERATE(true, false);
   if (changes)
-    other_program{x.file}.run("INSERT INTO t VALUES (1)");
-  auto store = sqlite::make_write_store(x.file, {}, machine_time(), {}, x.guard());
+    other_program{lives.file}.run("INSERT INTO t VALUES (1)");
+  auto store = sqlite::make_write_store(lives.file, {}, machine_time(), {}, lives.guard());
   CHECK(store->take_external_commit() == changes);
   auto events = store->take_file_events();
   REQUIRE(events.size() == (changes ? 1 : 0));
@@ -222,46 +223,46 @@ TEST_CASE("a database that was changed while no broker ran is noticed when it is
 }
 
 TEST_CASE("the log that a killed broker has left is not replayed into a file that was put there meanwhile") {
-  lives x;
+  lives lives;
   // Its connection stays open as if it had been killed, as far as the files go.
-  auto killed = x.store();
-  x.write(*killed, "CREATE TABLE t(body)");
-  x.write(*killed, "INSERT INTO t VALUES ('old')");
+  auto killed = lives.store();
+  lives.write(*killed, "CREATE TABLE t(body)");
+  lives.write(*killed, "INSERT INTO t VALUES ('old')");
   auto replaced = GENERATE(true, false);
-  auto other = x.folder / "other.db";
+  auto other = lives.folder / "other.db";
   other_program{other}.run("CREATE TABLE t(body); INSERT INTO t VALUES ('new')");
   if (replaced)
-    fs::rename(other, x.file);
-  fs::remove(x.file.string() + "-shm");
-  auto store = x.store();
-  x.write(*store, "INSERT INTO t VALUES ('after')");
+    fs::rename(other, lives.file);
+  fs::remove(lives.file.string() + "-shm");
+  auto store = lives.store();
+  lives.write(*store, "INSERT INTO t VALUES ('after')");
   auto events = store->take_file_events();
   store.reset();
-  other_program db{x.file};
+  other_program db{lives.file};
   CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
   CHECK(db.one("SELECT group_concat(body) FROM t") == (replaced ? "new,after" : "old,after"));
   CHECK(events.size() == (replaced ? 1 : 0));
-  CHECK(fs::exists(x.kept) == replaced);
+  CHECK(fs::exists(lives.kept) == replaced);
 }
 
 TEST_CASE("a log that was written again is not replayed into a file that was put there before it was opened") {
-  lives x;
-  auto store = x.store();
-  x.write(*store, "CREATE TABLE t(body)");
+  lives lives;
+  auto store = lives.store();
+  lives.write(*store, "CREATE TABLE t(body)");
   auto begun = must(store->begin());
   must(store->execute(request_of("INSERT INTO t VALUES ('old')"), no_deadline));
-  fs::remove(x.file.string() + "-wal");
+  fs::remove(lives.file.string() + "-wal");
   // Writes the log again, and closes the file.
   must(commit_of(*store, begun, request_of("SELECT 1")));
-  auto other = x.folder / "other.db";
+  auto other = lives.folder / "other.db";
   other_program{other}.run("CREATE TABLE t(body); INSERT INTO t VALUES ('new')");
-  fs::rename(other, x.file);
-  x.write(*store, "INSERT INTO t VALUES ('after')");
+  fs::rename(other, lives.file);
+  lives.write(*store, "INSERT INTO t VALUES ('after')");
   store.reset();
-  other_program db{x.file};
+  other_program db{lives.file};
   CHECK(db.one("PRAGMA integrity_check(1)") == "ok");
   CHECK(db.one("SELECT group_concat(body) FROM t") == "new,after");
-  CHECK(fs::exists(x.kept));
+  CHECK(fs::exists(lives.kept));
 }
 
 } // namespace sluice::test::file_guard_test

@@ -129,8 +129,8 @@ TEST_CASE("the journal of a program that lives is left to it") {
 
 TEST_CASE("databases are made for their owner alone, whatever the umask; existing ones keep their mode") {
   auto mode_of = [](const std::string& path) {
-    struct stat x {};
-    return stat(path.c_str(), &x) == 0 ? x.st_mode & 0777U : 0U;
+    struct stat f {};
+    return stat(path.c_str(), &f) == 0 ? f.st_mode & 0777U : 0U;
   };
   auto before = umask(0);
   store_fixture fixture;

@@ -1,6 +1,6 @@
 #include "runtime/sqlite/files/own_database.hpp"
 
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/core/statement.hpp"
 #include "tests/runtime/sqlite/files/file_fixture.hpp"
 
 #include <fstream>
@@ -65,9 +65,9 @@ TEST_CASE("a database of another application, or of another format, is refused a
   fixture f;
   SECTION("of no application that says so") {
     f.make("CREATE TABLE other(x)");
-    auto why = failure_of(f.open());
-    CHECK(why.code == errc::corrupt);
-    CHECK(why.message == "this file is not a notes file");
+    auto error = failure_of(f.open());
+    CHECK(error.code == errc::corrupt);
+    CHECK(error.message == "this file is not a notes file");
     CHECK(f.tables() == 1);
   }
   SECTION("of another one, and empty") {
@@ -79,9 +79,9 @@ TEST_CASE("a database of another application, or of another format, is refused a
     must(f.open());
     auto newer = notes;
     newer.format = 4;
-    auto why = failure_of(f.open(newer));
-    CHECK(why.code == errc::protocol_mismatch);
-    CHECK(why.message == "the notes file has the format 3; this program knows format 4");
+    auto error = failure_of(f.open(newer));
+    CHECK(error.code == errc::protocol_mismatch);
+    CHECK(error.message == "the notes file has the format 3; this program knows format 4");
   }
 }
 
@@ -94,9 +94,9 @@ TEST_CASE("a schema that fails leaves no part of itself behind") {
 }
 
 TEST_CASE("a statement that does not fit says what the file is not") {
-  auto why = describe(explain_mismatch(make_error(errc::sql_error, "no such column: text"), notes));
-  CHECK(why.code == errc::corrupt);
-  CHECK(why.message == "this file is not a notes file");
+  auto error = describe(explain_mismatch(make_error(errc::sql_error, "no such column: text"), notes));
+  CHECK(error.code == errc::corrupt);
+  CHECK(error.message == "this file is not a notes file");
   CHECK(code_of(explain_mismatch(make_error(errc::io_error, "disk"), notes)) == errc::io_error);
 }
 

@@ -105,10 +105,13 @@ void compare(const std::string& sql, const std::function<parameters(values&)>& m
       auto got = ours.answer(sql, params);
       if (got == expected)
         continue;
-      std::string shown;
-      for (const auto& x : params.positional)
-        shown += (x.text() ? "'" + *x.text() + "'" : x.blob_bytes() ? "x'" + *x.blob_bytes() + "'" : "other") + ", ";
-      FAIL(sql << " in " << encoding << " of " << shown << "is " << got << " and in SQLite " << expected);
+      std::string text;
+      for (const auto& param : params.positional)
+        text += (param.text()         ? "'" + *param.text() + "'"
+                 : param.blob_bytes() ? "x'" + *param.blob_bytes() + "'"
+                                      : "other")
+                + ", ";
+      FAIL(sql << " in " << encoding << " of " << text << "is " << got << " and in SQLite " << expected);
     }
   }
 }
@@ -129,18 +132,19 @@ TEST_CASE("instr, replace and trim answer as SQLite's own do, whatever they are 
   compare("SELECT instr(?1 || ?2, ?2), instr(CAST(?1 AS BLOB), CAST(?2 AS BLOB))", two);
   compare("SELECT trim(?1, ?2), ltrim(?1, ?2), rtrim(?1, ?2), trim(?1), typeof(?1)", two);
   compare("SELECT replace(?1, ?2, ?3), typeof(replace(?1, ?2, ?3)), hex(replace(?1, ?2, ?3)), typeof(?1)",
-          [](values& x) {
-            return parameters{x.any(), x.any(), x.any()};
+          [](values& values) {
+            return parameters{values.any(), values.any(), values.any()};
           });
 }
 
 TEST_CASE("LIKE and GLOB answer as SQLite's own do, whatever they are given", "[functions]") {
-  compare("SELECT ?1 LIKE ?2, ?1 GLOB ?2, like(?2, ?1), glob(?2, ?1)", [](values& x) {
-    return parameters{x.any(), x.any()};
+  compare("SELECT ?1 LIKE ?2, ?1 GLOB ?2, like(?2, ?1), glob(?2, ?1)", [](values& values) {
+    return parameters{values.any(), values.any()};
   });
-  compare("SELECT ?1 LIKE ?2 ESCAPE ?3", [](values& x) {
-    return parameters{x.text({"a", "%", "_", "\\", "é"}), x.text({"a", "%", "_", "\\", "\\%", "é"}),
-                      x.below(20) == 0 ? x.any() : value{x.text({"\\", "%", "_", "é", "a"}).substr(0, 2)}};
+  compare("SELECT ?1 LIKE ?2 ESCAPE ?3", [](values& source) {
+    return parameters{source.text({"a", "%", "_", "\\", "é"}), source.text({"a", "%", "_", "\\", "\\%", "é"}),
+                      source.below(20) == 0 ? source.any()
+                                            : value{source.text({"\\", "%", "_", "é", "a"}).substr(0, 2)}};
   });
 }
 
@@ -164,11 +168,11 @@ TEST_CASE("patterns that are compared step by step match what SQLite's own compa
 }
 
 TEST_CASE("format and json_patch answer as SQLite's own do", "[functions]") {
-  compare("SELECT printf(?1, ?2, ?3), format(?1, ?2, ?3), typeof(printf(?1, ?2))", [](values& x) {
+  compare("SELECT printf(?1, ?2, ?3), format(?1, ?2, ?3), typeof(printf(?1, ?2))", [](values& values) {
     return parameters{
-      x.text({"%d", "%5.2f", "%s",  "%-8s|", "%.3s",   "%c", "%.4c", "%*d", "%.*f", "%%", "%q", "%Q", "%w",
-              "%x", "%05d",  "%+d", "%,d",   "%!.20g", "%e", "%z",   "%n",  "%k",   "%",  "x",  "é"}),
-      x.any(), x.any()};
+      values.text({"%d", "%5.2f", "%s",  "%-8s|", "%.3s",   "%c", "%.4c", "%*d", "%.*f", "%%", "%q", "%Q", "%w",
+                   "%x", "%05d",  "%+d", "%,d",   "%!.20g", "%e", "%z",   "%n",  "%k",   "%",  "x",  "é"}),
+      values.any(), values.any()};
   });
   calculator theirs{builtin};
   calculator ours{bounded};

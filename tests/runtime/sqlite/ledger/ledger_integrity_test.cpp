@@ -32,9 +32,9 @@ struct ledger_fixture : store_fixture {
   }
 
   failure refused() {
-    auto why = failure_of(store->begin());
+    auto error = failure_of(store->begin());
     CHECK(!store->in_transaction());
-    return why;
+    return error;
   }
 
   sqlite::ledger_repair repair(const ledger_standing& known = {}, ledger_fault fault = ledger_fault::none) {
@@ -74,11 +74,11 @@ TEST_CASE("whatever is planted on the ledger's names is refused in any letter ca
   }));
   ledger_fixture fixture;
   fixture.meddle(sql);
-  auto why = fixture.refused();
-  CHECK(why.code == errc::ledger_damaged);
-  INFO(why.message);
-  CHECK(why.message.find(name) != std::string::npos);
-  CHECK(why.message.find("`sluice doctor ROOT --repair`") != std::string::npos);
+  auto error = fixture.refused();
+  CHECK(error.code == errc::ledger_damaged);
+  INFO(error.message);
+  CHECK(error.message.find(name) != std::string::npos);
+  CHECK(error.message.find("`sluice doctor ROOT --repair`") != std::string::npos);
   auto done = fixture.repair();
   CHECK(!done.actions.empty());
   CHECK(fixture.write("INSERT INTO t VALUES (9)").commit_seq == 6);
@@ -178,9 +178,9 @@ TEST_CASE("an older copy of the file is refused, by the broker that had the newe
   std::filesystem::remove(fixture.file.string() + "-shm");
   std::filesystem::rename(copy, fixture.file);
   fixture.reopen(issued(newest));
-  auto why = fixture.refused();
-  CHECK(why.code == errc::ledger_damaged);
-  CHECK(why.message.find("commit 6 has been acknowledged") != std::string::npos);
+  auto error = fixture.refused();
+  CHECK(error.code == errc::ledger_damaged);
+  CHECK(error.message.find("commit 6 has been acknowledged") != std::string::npos);
   fixture.repair(issued(newest), ledger_fault::behind);
   CHECK(fixture.write("INSERT INTO t VALUES (3)").commit_seq == 7);
 }

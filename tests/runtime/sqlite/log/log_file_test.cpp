@@ -1,7 +1,7 @@
 #include "runtime/sqlite/log/log_file.hpp"
 
 #include "runtime/sqlite/core/connection.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
+#include "runtime/sqlite/files/damaged_files.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <catch2/catch.hpp>
@@ -39,15 +39,15 @@ struct fixture {
 
   texts list(const log_query& query = {}) {
     texts result;
-    for (const auto& x : page(query).entries)
-      result.push_back(x.message);
+    for (const auto& entry : page(query).entries)
+      result.push_back(entry.message);
     return result;
   }
 
   texts files() const {
     texts result;
-    for (const auto& x : fs::directory_iterator{dir.path()})
-      result.push_back(x.path().filename());
+    for (const auto& f : fs::directory_iterator{dir.path()})
+      result.push_back(f.path().filename());
     std::sort(result.begin(), result.end());
     return result;
   }
@@ -85,19 +85,19 @@ TEST_CASE("log entries come out as they went in, numbered from 1", "[log_file]")
   REQUIRE(f.append({entry(odd, 1'700'000'000'000'001, log_level::critical, "part", "alice"),
                     entry("", -5, log_level::trace, "", "")}));
   REQUIRE(f.append({entry("third")}));
-  auto x = f.page().entries;
-  REQUIRE(x.size() == 3);
-  CHECK(x[0].id == 1);
-  CHECK(x[0].ts_us == 1'700'000'000'000'001);
-  CHECK(x[0].level == log_level::critical);
-  CHECK(x[0].source == "part");
-  CHECK(x[0].agent == "alice");
-  CHECK(x[0].message == odd);
-  CHECK(x[1].id == 2);
-  CHECK(x[1].ts_us == -5);
-  CHECK(x[1].level == log_level::trace);
-  CHECK(x[1].message.empty());
-  CHECK(x[2].id == 3);
+  auto page = f.page().entries;
+  REQUIRE(page.size() == 3);
+  CHECK(page[0].id == 1);
+  CHECK(page[0].ts_us == 1'700'000'000'000'001);
+  CHECK(page[0].level == log_level::critical);
+  CHECK(page[0].source == "part");
+  CHECK(page[0].agent == "alice");
+  CHECK(page[0].message == odd);
+  CHECK(page[1].id == 2);
+  CHECK(page[1].ts_us == -5);
+  CHECK(page[1].level == log_level::trace);
+  CHECK(page[1].message.empty());
+  CHECK(page[2].id == 3);
   f.aut = sqlite::make_log_store(f.path);
   CHECK(f.list().size() == 3);
 }
@@ -182,7 +182,7 @@ TEST_CASE("an invalid log database is reported, and left alone", "[log_file]") {
   CHECK(code_of(f.aut->prune(0).error()) == errc::corrupt);
   CHECK_FALSE(fs::exists(f.dir / "elsewhere"));
   // Out of the way, whatever it was.
-  auto kept = sqlite::set_file_aside(f.path, 1'700'000'000'000'000);
+  auto kept = sqlite::move_damaged_file(f.path, 1'700'000'000'000'000);
   REQUIRE(kept);
   CHECK(*kept == "logs.db.damaged-20231114T221320Z");
   CHECK(f.append({entry("x")}));
@@ -252,7 +252,7 @@ TEST_CASE("a log file in a folder that may not be written, or that is gone, is a
   f.aut = sqlite::make_log_store(f.path);
   fs::permissions(f.dir.path(), fs::perms{0500});
   CHECK_FALSE(f.append({entry("x")}));
-  CHECK_FALSE(sqlite::set_file_aside(f.path, 0));
+  CHECK_FALSE(sqlite::move_damaged_file(f.path, 0));
   fs::permissions(f.dir.path(), fs::perms{0700});
   CHECK(f.append({entry("x")}));
 }
@@ -280,14 +280,14 @@ TEST_CASE("files are renamed together with their companions, to a new name each 
       std::ofstream{f.path.string() + suffix} << "x";
   };
   make();
-  CHECK(sqlite::set_file_aside(f.path, 0).value() == "logs.db.damaged-19700101T000000Z");
+  CHECK(sqlite::move_damaged_file(f.path, 0).value() == "logs.db.damaged-19700101T000000Z");
   CHECK(f.files()
         == texts{"logs.db.damaged-19700101T000000Z", "logs.db.damaged-19700101T000000Z-shm",
                  "logs.db.damaged-19700101T000000Z-wal"});
   make();
-  CHECK(sqlite::set_file_aside(f.path, 0).value() == "logs.db.damaged-19700101T000000Z-2");
+  CHECK(sqlite::move_damaged_file(f.path, 0).value() == "logs.db.damaged-19700101T000000Z-2");
   CHECK(f.files().size() == 6);
-  CHECK_FALSE(sqlite::set_file_aside(f.path, 0));
+  CHECK_FALSE(sqlite::move_damaged_file(f.path, 0));
 }
 
 TEST_CASE("entries in the log's write-ahead log are saved when that is deleted", "[log_file]") {

@@ -65,9 +65,9 @@ TEST_CASE("a row beyond the bound of an answer is too large") {
   cursor_fixture fixture;
   fixture.config.max_answer_bytes = 1 << 16;
   auto cursor = fixture.open("SELECT hex(zeroblob(100000))");
-  auto why = failure_of(cursor->next(fixture.pages_of(10), fixture.cancel));
-  CHECK(why.code == errc::too_large);
-  CHECK_THAT(why.message, Catch::Contains("max_answer_bytes"));
+  auto error = failure_of(cursor->next(fixture.pages_of(10), fixture.cancel));
+  CHECK(error.code == errc::too_large);
+  CHECK_THAT(error.message, Catch::Contains("max_answer_bytes"));
 }
 
 TEST_CASE("all pages are of one snapshot, and the schema may change beside them") {
@@ -88,8 +88,8 @@ TEST_CASE("a page for which there is no memory can be asked for again") {
   auto first = must(cursor->next(fixture.pages_of(10), fixture.cancel));
   auto others = fixture.answers->open();
   REQUIRE(others.grow_to(950 << 10));
-  auto why = failure_of(cursor->next(fixture.pages_of(10), fixture.cancel));
-  CHECK(why.code == errc::overloaded);
+  auto error = failure_of(cursor->next(fixture.pages_of(10), fixture.cancel));
+  CHECK(error.code == errc::overloaded);
   first = {};
   others.shrink_to(0);
   CHECK(fixture.drain(*cursor).size() == 1'990);

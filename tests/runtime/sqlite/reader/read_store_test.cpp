@@ -43,9 +43,9 @@ TEST_CASE("a statement that writes is refused, and so is one that is never allow
   for (const auto* sql : {"DELETE FROM t", "CREATE TABLE IF NOT EXISTS t(a)", "ANALYZE", "REINDEX",
                           "INSERT INTO t(body) VALUES ('a') RETURNING id"}) {
     INFO(sql);
-    auto why = failure_of(fixture.try_read(sql));
-    CHECK(why.code == errc::invalid_request);
-    CHECK_THAT(why.message, Catch::Contains("send it as a write"));
+    auto error = failure_of(fixture.try_read(sql));
+    CHECK(error.code == errc::invalid_request);
+    CHECK_THAT(error.message, Catch::Contains("send it as a write"));
   }
   CHECK(failure_of(fixture.try_read("PRAGMA table_info(t)")).code == errc::invalid_request);
   CHECK(failure_of(fixture.try_read("SELECT * FROM nothing")).code == errc::sql_error);
@@ -238,9 +238,9 @@ TEST_CASE("a value beyond max_value_bytes is neither made nor read, and the next
   must(fixture.external_process().exec("INSERT INTO t VALUES (zeroblob(200000))"));
   for (const auto* sql : {"SELECT zeroblob(100001)", "SELECT a FROM t", "SELECT instr(hex(zeroblob(60000)), '1')"}) {
     INFO(sql);
-    auto why = failure_of(fixture.try_read(sql));
-    CHECK(why.code == errc::too_large);
-    CHECK_THAT(why.message, Catch::Contains("max_value_bytes"));
+    auto error = failure_of(fixture.try_read(sql));
+    CHECK(error.code == errc::too_large);
+    CHECK_THAT(error.message, Catch::Contains("max_value_bytes"));
   }
   CHECK(fixture.read_one("SELECT length(a) FROM t") == value{200'000});
   CHECK(fixture.read_one("SELECT length(zeroblob(100000))") == value{100'000});
@@ -270,10 +270,10 @@ TEST_CASE("a read that finds no room among the answers under way is overloaded, 
   request.query = {"SELECT zeroblob(600000)", {}};
   auto first = must(reader->run(request, fixture.generous()));
   CHECK((answers->used() >= 600'000 && answers->used() < 601'000));
-  auto why = failure_of(reader->run(request, fixture.generous()));
-  CHECK(why.code == errc::overloaded);
-  CHECK(why.retry_after_ms > 0);
-  CHECK_THAT(why.message, Catch::Contains("max_inflight_answer_bytes"));
+  auto error = failure_of(reader->run(request, fixture.generous()));
+  CHECK(error.code == errc::overloaded);
+  CHECK(error.retry_after_ms > 0);
+  CHECK_THAT(error.message, Catch::Contains("max_inflight_answer_bytes"));
   // Only the rows count, whatever holds them.
   auto rows = first.result.rows;
   first = {};

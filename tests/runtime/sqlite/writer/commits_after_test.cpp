@@ -15,7 +15,7 @@ struct told_fixture : store_fixture {
   database_context context{"app.db"};
   slow_requests slow;
   group_commit group{*store, context, time, {}, 1, slow};
-  std::vector<invalidation> told;
+  std::vector<invalidation> changes;
 
   void commit(std::vector<std::string> requests) {
     for (auto& sql : requests)
@@ -24,7 +24,7 @@ struct told_fixture : store_fixture {
     for (auto& x : done.writes)
       must(std::move(x.result));
     for (auto& change : done.changes)
-      told.push_back(std::move(change.what));
+      changes.push_back(std::move(change.what));
   }
 
   std::vector<invalidation> ledger(uint64_t seq = 0, uint64_t limit = 1'000) {
@@ -64,14 +64,14 @@ TEST_CASE("the ledger returns of every commit what listeners were sent") {
   fixture.commit({"REINDEX"});
   fixture.commit({"ANALYZE"});
   auto found = fixture.ledger();
-  REQUIRE(found.size() == fixture.told.size());
+  REQUIRE(found.size() == fixture.changes.size());
   for (size_t i = 0; i < found.size(); ++i) {
     CAPTURE(i);
-    CHECK(found[i].db == fixture.told[i].db);
+    CHECK(found[i].db == fixture.changes[i].db);
     CHECK(found[i].commit_seq == i + 1);
-    CHECK(fixture.told[i].commit_seq == i + 1);
-    CHECK(sorted(found[i].tables) == sorted(fixture.told[i].tables));
-    CHECK(found[i].everything == fixture.told[i].everything);
+    CHECK(fixture.changes[i].commit_seq == i + 1);
+    CHECK(sorted(found[i].tables) == sorted(fixture.changes[i].tables));
+    CHECK(found[i].everything == fixture.changes[i].everything);
   }
   CHECK(sorted(found[2].tables) == std::vector<std::string>{"t", "u"});
   CHECK(!found[2].everything);

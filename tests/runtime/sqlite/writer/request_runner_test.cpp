@@ -144,9 +144,9 @@ TEST_CASE("a failing statement is undone alone, and its neighbours stay") {
   table_fixture fixture;
   auto begun = must(fixture.store->begin());
   must(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
-  auto why = failure_of(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (2), (1)"), no_deadline));
-  CHECK(why.code == errc::constraint);
-  CHECK_THAT(why.message, Catch::Contains("t.a"));
+  auto error = failure_of(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (2), (1)"), no_deadline));
+  CHECK(error.code == errc::constraint);
+  CHECK_THAT(error.message, Catch::Contains("t.a"));
   CHECK(fixture.store->in_transaction());
   must(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (3)"), no_deadline));
   must(commit_of(*fixture.store, begun, request_of("SELECT 1")));
@@ -161,9 +161,9 @@ TEST_CASE("a list of statements is applied as a whole or not at all") {
                           {"CREATE TABLE u(x)", {}},
                           {"INSERT INTO u VALUES (1)", {}},
                           {"INSERT INTO t(a) VALUES (1)", {}}});
-  auto why = failure_of(fixture.store->execute(list, no_deadline));
-  CHECK(why.code == errc::constraint);
-  CHECK_THAT(why.message, Catch::StartsWith("statement 4: "));
+  auto error = failure_of(fixture.store->execute(list, no_deadline));
+  CHECK(error.code == errc::constraint);
+  CHECK_THAT(error.message, Catch::StartsWith("statement 4: "));
   CHECK(fixture.store->in_transaction());
   // A table of the same name and another shape: nothing prepared for the first one is used.
   must(fixture.store->execute(request_of({{"CREATE TABLE u(x, y)", {}}, {"INSERT INTO u VALUES (1, 2)", {}}}),
@@ -201,9 +201,9 @@ TEST_CASE("ROLLBACK by a statement or a trigger fails its request and loses the 
   CHECK(fixture.refuse("INSERT OR ROLLBACK INTO t(a) VALUES (1)").code == errc::constraint);
   CHECK(!fixture.survived);
   fixture.write("CREATE TRIGGER g BEFORE DELETE ON t BEGIN SELECT RAISE(ROLLBACK, 'never delete'); END");
-  auto why = fixture.refuse(request_of({{"INSERT INTO t(a) VALUES (2)", {}}, {"DELETE FROM t", {}}}));
-  CHECK(why.code == errc::constraint);
-  CHECK_THAT(why.message, Catch::Contains("never delete"));
+  auto error = fixture.refuse(request_of({{"INSERT INTO t(a) VALUES (2)", {}}, {"DELETE FROM t", {}}}));
+  CHECK(error.code == errc::constraint);
+  CHECK_THAT(error.message, Catch::Contains("never delete"));
   CHECK(!fixture.survived);
   fixture.write("INSERT INTO t(a) VALUES (3)");
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
@@ -292,9 +292,9 @@ TEST_CASE("a write of a value beyond max_value_bytes is refused and undone; reco
   for (const auto* sql : {"INSERT INTO t VALUES (zeroblob(100001))", "INSERT INTO t SELECT hex(zeroblob(60000))",
                           "INSERT INTO t VALUES (printf('%.*c', 900000000, 'x'))"}) {
     INFO(sql);
-    auto why = fixture.refuse(sql);
-    CHECK(why.code == errc::too_large);
-    CHECK_THAT(why.message, Catch::Contains("max_value_bytes"));
+    auto error = fixture.refuse(sql);
+    CHECK(error.code == errc::too_large);
+    CHECK_THAT(error.message, Catch::Contains("max_value_bytes"));
   }
   CHECK(fixture.refuse("INSERT INTO t VALUES (?)", {std::string(100'001, 'x')}).code == errc::too_large);
   fixture.write("INSERT INTO t VALUES (?)", {std::string(90'000, 'x')});

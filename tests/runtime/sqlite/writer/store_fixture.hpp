@@ -101,10 +101,10 @@ struct store_fixture {
   /// Executes one request that fails, and drops the transaction.
   failure refuse(const write_request& request, clock::steady deadline = no_deadline) {
     must(store->begin());
-    auto why = failure_of(store->execute(request, deadline));
+    auto error = failure_of(store->execute(request, deadline));
     survived = store->in_transaction();
     store->rollback();
-    return why;
+    return error;
   }
 
   failure refuse(const char* sql, parameters params = {}) { return refuse(request_of(sql, std::move(params))); }

@@ -1,46 +1,46 @@
-#include "runtime/broker/door_keeper.hpp"
+#include "runtime/broker/front_door_guard.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <future>
 #include <thread>
 
-namespace sluice::test::door_keeper_test {
+namespace sluice::test::front_door_guard_test {
 
 TEST_CASE("one front door at a time, and none once the broker has been shut down") {
-  door_keeper x;
-  CHECK_FALSE(x.enter([] {}));
-  CHECK(code_of(x.enter([] {})) == errc::invalid_request);
-  x.leave();
+  front_door_guard guard;
+  CHECK_FALSE(guard.enter([] {}));
+  CHECK(code_of(guard.enter([] {})) == errc::invalid_request);
+  guard.leave();
   auto closed = 0;
-  CHECK_FALSE(x.enter([&] { ++closed; }));
-  x.close();
-  x.close();
+  CHECK_FALSE(guard.enter([&] { ++closed; }));
+  guard.close();
+  guard.close();
   CHECK(closed == 1);
-  x.leave();
-  CHECK(code_of(x.enter([] {})) == errc::unavailable);
+  guard.leave();
+  CHECK(code_of(guard.enter([] {})) == errc::unavailable);
 }
 
 TEST_CASE("a thread that closes it, or is about to destroy the door, waits until it is closed") {
-  door_keeper x;
+  front_door_guard guard;
   std::promise<void> begun;
   std::promise<void> end;
   std::atomic<bool> is_closed = false;
-  REQUIRE_FALSE(x.enter([&] {
+  REQUIRE_FALSE(guard.enter([&] {
     begun.set_value();
     end.get_future().wait();
     // As a door does that was stopped by its broker.
-    x.leave();
+    guard.leave();
     is_closed = true;
   }));
-  std::thread first{[&] { x.close(); }};
+  std::thread first{[&] { guard.close(); }};
   begun.get_future().wait();
   auto second = std::async(std::launch::async, [&] {
-    x.close();
+    guard.close();
     return is_closed.load();
   });
   auto destroying = std::async(std::launch::async, [&] {
-    x.await_close();
+    guard.await_close();
     return is_closed.load();
   });
   end.set_value();
@@ -49,4 +49,4 @@ TEST_CASE("a thread that closes it, or is about to destroy the door, waits until
   first.join();
 }
 
-} // namespace sluice::test::door_keeper_test
+} // namespace sluice::test::front_door_guard_test

@@ -10,7 +10,7 @@ namespace sluice {
 
 /// Holds the front door of a broker, of which there is one at most, and closes it before the broker ends. Broker and
 /// front door share ownership of it, since either may be destroyed first. Thread-safe.
-class door_keeper {
+class front_door_guard {
 public:
   /// For the door: from now on it is the broker's. `close` closes it, and returns when that is done; it is called at
   /// most once, by the thread that shuts the broker down. `errc::unavailable` when the broker has been shut down,

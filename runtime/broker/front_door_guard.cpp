@@ -1,10 +1,10 @@
-#include "runtime/broker/door_keeper.hpp"
+#include "runtime/broker/front_door_guard.hpp"
 
 #include <utility>
 
 namespace sluice {
 
-caf::error door_keeper::enter(std::function<void()> close) {
+caf::error front_door_guard::enter(std::function<void()> close) {
   std::lock_guard guard{mutex_};
   if (is_closed_)
     return make_error(errc::unavailable, "this broker has been shut down; open another one for the front door");
@@ -15,18 +15,18 @@ caf::error door_keeper::enter(std::function<void()> close) {
   return {};
 }
 
-void door_keeper::leave() {
+void front_door_guard::leave() {
   std::lock_guard guard{mutex_};
   is_entered_ = false;
   close_door_ = nullptr;
 }
 
-void door_keeper::await_close() {
+void front_door_guard::await_close() {
   std::unique_lock held{mutex_};
   done_.wait(held, [this] { return !is_closing_; });
 }
 
-void door_keeper::close() {
+void front_door_guard::close() {
   std::unique_lock held{mutex_};
   is_closed_ = true;
   done_.wait(held, [this] { return !is_closing_; });
