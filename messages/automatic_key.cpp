@@ -38,8 +38,8 @@ uint32_t boot_tag_of(std::string_view boot) noexcept {
     return 0;
   // FNV-1a, 32 bits.
   uint32_t hash = 2'166'136'261;
-  for (unsigned char byte : boot)
-    hash = (hash ^ byte) * 16'777'619U;
+  for (auto byte : boot)
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 16'777'619U;
   return hash == 0 ? 1 : hash;
 }
 

@@ -61,11 +61,11 @@ size_t occurrences(std::string_view text, std::string_view pattern) noexcept {
   return result;
 }
 
-void replace_into(char* out, std::string_view text, std::string_view pattern, std::string_view replacement) noexcept {
+void replace_into(char* out, std::string_view text, std::string_view pattern, std::string_view substitute) noexcept {
   size_t done = 0;
   for (auto at = find_part(text, pattern, 0); at != npos; at = find_part(text, pattern, done)) {
     out = std::copy(text.data() + done, text.data() + at, out);
-    out = std::copy(replacement.begin(), replacement.end(), out);
+    out = std::copy(substitute.begin(), substitute.end(), out);
     done = at + pattern.size();
   }
   std::copy(text.data() + done, text.data() + text.size(), out);
