@@ -73,9 +73,9 @@ public:
     thread = std::thread{[this] { loop.run(); }};
   }
 
-  /// Runs `what` on the server's thread and waits for it.
-  template <class Work> auto run(Work work) {
-    std::packaged_task<decltype(work())()> task{std::move(work)};
+  /// Runs `function` on the server's thread and waits for it.
+  template <class Function> auto run(Function function) {
+    std::packaged_task<decltype(function())()> task{std::move(function)};
     auto result = task.get_future();
     boost::asio::post(loop, [&task] { task(); });
     return result.get();

@@ -69,10 +69,10 @@ struct audit_fixture {
           result.commits.push_back(ledger);
       return result;
     };
-    auto store = open_audit_store(path, root, source);
-    INFO((store ? std::string{} : describe(store.error()).message));
-    REQUIRE(store);
-    return std::move(*store);
+    auto opened = open_audit_store(path, root, source);
+    INFO((opened ? std::string{} : describe(opened.error()).message));
+    REQUIRE(opened);
+    return std::move(*opened);
   }
 
   void append(std::vector<audit_record> records) { REQUIRE(store->append(records)); }
