@@ -159,4 +159,16 @@ caf::expected<discovery_result> find_leader(const election_options& options, ste
   }
 }
 
+caf::expected<discovery_result> repeated_election::find(steady_clock::time_point limit,
+                                                        const std::atomic<bool>* stopped) {
+  auto found = find_leader(options_, limit, stopped);
+  if (!found || found->connection)
+    return found;
+  if (reason_.empty())
+    reason_ = found->reason;
+  found->reason = reason_;
+  options_.start = options_.start && reason_.empty();
+  return found;
+}
+
 } // namespace sluice

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace sluice {
 
@@ -45,5 +46,20 @@ struct discovery_result {
 caf::expected<discovery_result> find_leader(const election_options& options,
                                             std::chrono::steady_clock::time_point limit,
                                             const std::atomic<bool>* stopped = nullptr);
+
+/// Finds a leader again and again, for a process that could not lead where no broker was to be had. A broker that could
+/// not be started is not started again.
+class repeated_election {
+public:
+  explicit repeated_election(election_options options) : options_(std::move(options)) {}
+
+  /// As `find_leader`.
+  caf::expected<discovery_result> find(std::chrono::steady_clock::time_point limit,
+                                       const std::atomic<bool>* stopped = nullptr);
+
+private:
+  election_options options_;
+  std::string reason_;
+};
 
 } // namespace sluice

@@ -73,8 +73,9 @@ void leader_link::stop() {
 }
 
 caf::expected<leader_link::leader> leader_link::find(time_point limit) {
+  repeated_election election{options_};
   for (;;) {
-    auto found = find_leader(options_, limit, &stopped_);
+    auto found = election.find(limit, &stopped_);
     if (!found && code_of(found.error()) == errc::deadline_exceeded)
       return make_error(errc::unavailable, describe(found.error()).message);
     if (!found)

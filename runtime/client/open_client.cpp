@@ -34,14 +34,14 @@ caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_ro
                                             const std::function<void(std::string_view)>& warn, discovery_result found) {
   if (!allowed)
     return route_required(found.reason);
-  if (!found.reason.empty() && warn)
-    warn("this process leads the store itself, as there is no broker: " + found.reason);
   if (!found.lock) {
     auto lock = store_lock::acquire(root, milliseconds{0});
     if (!lock)
       return std::move(lock.error());
     found.lock = std::move(*lock);
   }
+  if (!found.reason.empty() && warn)
+    warn("this process leads the store itself, as there is no broker: " + found.reason);
   auto leader = broker::open(std::move(config), root, std::move(*found.lock));
   if (!leader)
     return std::move(leader.error());
@@ -145,8 +145,9 @@ caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_
     return lead(config, root, allowed, warn, std::move(found));
   };
   auto limit = steady_clock::now() + config->lock_wait;
+  repeated_election election{search};
   for (;;) {
-    auto found = find_leader(search, limit);
+    auto found = election.find(limit);
     if (!found)
       return read_only(root, *config, options, found.error());
     if (found->connection)

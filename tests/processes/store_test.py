@@ -24,7 +24,9 @@ def test_where_there_can_be_no_socket_a_command_leads_by_itself_and_says_so(scen
     end = scene.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
     is_true("broker" in end.err, f"no warning: {end.err!r}")
     is_equal(scene.run("query", "app.db", "SELECT count(*) AS n FROM t", "--csv").good().out.split(), ["n", "1"])
-    several = [scene.start("exec", "app.db", f"INSERT INTO t VALUES ({i})") for i in range(8)]
+    # They lead one after the other.
+    patient = {"SLUICE_LOCK_WAIT_MS": "120000"}
+    several = [scene.start("exec", "app.db", f"INSERT INTO t VALUES ({i})", env=patient) for i in range(8)]
     for x in several:
         x.end().good()
     is_equal(count(scene), 9)

@@ -54,6 +54,19 @@ file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
   return result;
 }
 
+// The file and its content at one moment: another program may checkpoint in between.
+std::pair<found_files, file_guard::state> file_guard::look(sqlite3* db) noexcept {
+  constexpr auto most_tries = 100;
+  auto now = at_path_.find();
+  for (auto tries = 1;; ++tries) {
+    auto seen = state_of(db, now.log.has_value());
+    auto again = at_path_.find();
+    if (now == again || tries == most_tries)
+      return {again, std::move(seen)};
+    now = again;
+  }
+}
+
 file_guard::~file_guard() {
   if (set_.claims)
     set_.claims->release(*this);
@@ -81,7 +94,7 @@ void file_guard::part(user& user) noexcept {
   if (users_.empty())
     at_path_.forget();
   auto is_last_hold = user.is_open_ && user.generation_ == generation_ && !holder_;
-  if (!is_last_hold || compare(now) != file_change::log_restored)
+  if (!is_last_hold || compare_again(now) != file_change::log_restored)
     return;
   holder_db_ = user.handle();
   user.is_open_ = false;
@@ -108,6 +121,14 @@ std::optional<file_change> file_guard::compare(const found_files& now) const noe
   if ((known_->log && now.log != known_->log) || (known_->index && now.index != known_->index))
     return file_change::log_restored;
   return std::nullopt;
+}
+
+// What was found before the mutex was taken may be older than what is known.
+std::optional<file_change> file_guard::compare_again(found_files& now) noexcept {
+  if (!compare(now))
+    return std::nullopt;
+  now = at_path_.find();
+  return compare(now);
 }
 
 bool file_guard::looks_written(const found_files& now) const noexcept {
@@ -184,7 +205,7 @@ void file_guard::leave(user& self) noexcept {
 
 std::optional<file_change> file_guard::diagnose(found_files& now, const user& user, sqlite3* db,
                                                 std::unique_lock<std::mutex>& lock) {
-  auto kind = compare(now);
+  auto kind = compare_again(now);
   // A log that is too short for readers gives them an error.
   if (!kind && db && user.is_writer() && known_->log) {
     auto before = std::exchange(log_bytes_, at_path_.log_size());
@@ -200,8 +221,7 @@ std::optional<file_change> file_guard::diagnose(found_files& now, const user& us
   changing_ = true;
   lock.unlock();
   auto found = look_for_other_content(db);
-  auto again = at_path_.find();
-  auto seen = state_of(db, true);
+  auto [again, seen] = look(db);
   lock.lock();
   changing_ = false;
   if (found)
@@ -242,8 +262,7 @@ caf::expected<void> file_guard::opened(user& user) {
   auto* db = user.handle();
   int moved = 0;
   sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-  auto now = at_path_.find();
-  auto seen = state_of(db, now.log.has_value());
+  auto [now, seen] = look(db);
   // It was made by being opened, or put there since.
   if (auto error = claim(now))
     return error;
@@ -257,7 +276,8 @@ caf::expected<void> file_guard::opened(user& user) {
   if (moved != 0 || !now.database || changing_ || user.generation_ != generation_ || compare(now)
       || (!known_ && has_log_of_another()))
     return busy();
-  if (!known_) {
+  // Until it had a log, any program might write to the file.
+  if (!known_ || !known_->log) {
     known_ = now;
     state_ = seen;
   } else {
@@ -304,8 +324,7 @@ bool file_guard::is_current(const user& user) const noexcept {
 }
 
 void file_guard::checkpointed(user& user) noexcept {
-  auto now = at_path_.find();
-  auto seen = state_of(user.handle(), true);
+  auto [now, seen] = look(user.handle());
   {
     std::lock_guard guard{mutex_};
     if (user.generation_ != generation_)
@@ -313,59 +332,6 @@ void file_guard::checkpointed(user& user) noexcept {
     remember(now, seen);
   }
   note_files(false, now, seen);
-}
-
-void file_guard::add_own_changes(int by) noexcept {
-  std::lock_guard guard{mutex_};
-  if (own_changes_)
-    *own_changes_ += static_cast<uint32_t>(by);
-}
-
-void file_guard::expect_commit(sqlite3* db) noexcept {
-  auto index = read_wal_index(db);
-  std::lock_guard guard{mutex_};
-  if (index)
-    own_changes_ = index->changes + 1;
-}
-
-// A write that begins the log anew changes the index, too. What is remembered of that goes with the file as it was
-// remembered, which has to be the same still.
-void file_guard::note_restarted_log(sqlite3* db, const wal_index& index) noexcept {
-  {
-    std::lock_guard guard{mutex_};
-    if (!known_ || state_.salt == index.salt)
-      return;
-  }
-  checkpoint_lock no_checkpoint{db};
-  auto now = at_path_.find();
-  auto again = read_wal_index(db);
-  std::lock_guard guard{mutex_};
-  if (!no_checkpoint.held() || !again || compare(now) || looks_written(now))
-    return;
-  state_.moved = again->moved;
-  state_.salt = again->salt;
-}
-
-uint64_t file_guard::see_commits(sqlite3* db, bool has_write_lock) noexcept {
-  auto index = read_wal_index(db);
-  if (index)
-    note_restarted_log(db, *index);
-  std::lock_guard guard{mutex_};
-  if (!index)
-    return external_commits_;
-  auto before = own_changes_.value_or(index->changes);
-  auto ahead = static_cast<int32_t>(index->changes - before) > 0;
-  if (has_write_lock || ahead || !own_changes_)
-    own_changes_ = index->changes;
-  if (ahead)
-    count_external_commit();
-  return external_commits_;
-}
-
-uint64_t file_guard::note_external_commit() noexcept {
-  std::lock_guard guard{mutex_};
-  count_external_commit();
-  return external_commits_;
 }
 
 bool file_guard::take_replaced() noexcept {

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 struct sqlite3;
@@ -227,7 +228,9 @@ private:
   caf::error busy() const;
   caf::error claim(const found_files& now);
   static state state_of(sqlite3* db, bool has_log) noexcept;
+  std::pair<found_files, state> look(sqlite3* db) noexcept;
   std::optional<file_change> compare(const found_files& now) const noexcept;
+  std::optional<file_change> compare_again(found_files& now) noexcept;
   bool looks_written(const found_files& now) const noexcept;
   caf::expected<void> admit(user& user, std::unique_lock<std::mutex>& lock);
   std::optional<file_change> diagnose(found_files& now, const user& user, sqlite3* db,

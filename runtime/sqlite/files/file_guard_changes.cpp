@@ -110,7 +110,7 @@ class nobody : public file_guard::user {
 void file_guard::close_moved_files() {
   auto now = at_path_.find();
   std::unique_lock lock{mutex_};
-  auto kind = changing_ ? std::nullopt : compare(now);
+  auto kind = changing_ ? std::nullopt : compare_again(now);
   nobody self;
   if (kind == file_change::replaced || kind == file_change::deleted)
     static_cast<void>(change(*kind, now, self, lock));

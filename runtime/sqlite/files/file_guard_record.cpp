@@ -92,7 +92,7 @@ void file_guard::save_held_log() {
   std::unique_lock lock{mutex_};
   if (!holder_)
     return;
-  if (compare(now) == file_change::log_restored) {
+  if (compare_again(now) == file_change::log_restored) {
     lock.unlock();
     auto saved = rescue_log(holder_db_);
     lock.lock();
@@ -132,11 +132,6 @@ bool file_guard::is_open_elsewhere(const user& self) const noexcept {
   return changing_ || holder_ || std::any_of(users_.begin(), users_.end(), [&](const user* u) {
            return u != &self && (u->is_open_ || u->in_use_);
          });
-}
-
-uint64_t file_guard::external_commits() const noexcept {
-  std::lock_guard guard{mutex_};
-  return external_commits_;
 }
 
 // Nobody would close it later. Another thread may just be looking at the files, for a moment.

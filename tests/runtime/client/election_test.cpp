@@ -121,6 +121,21 @@ TEST_CASE("a broker that dies once is started again") {
   CHECK(found(find_leader(r.options(program), in(10s))).connection);
 }
 
+TEST_CASE("a broker that could not be started is not started again while its client waits to lead itself") {
+  election_fixture r;
+  auto program = r.program("echo x >>" + (r.dir / "count").string() + "; echo 'error io_error no socket' >&5");
+  repeated_election election{r.options(program)};
+  CHECK_FALSE(found(election.find(in(10s))).lock);
+  {
+    auto other = r.lock();
+    CHECK(code(election.find(in(0ms))) == errc::busy);
+  }
+  auto result = found(election.find(in(10s)));
+  CHECK_THAT(result.reason, Contains("no socket"));
+  CHECK(result.lock);
+  CHECK(r.said("count") == "x\n");
+}
+
 TEST_CASE("another user's socket is not talked to") {
   election_fixture r;
   if (geteuid() != 0)

@@ -2,6 +2,11 @@
 
 #include "tests/runtime/sqlite/files/file_fixture.hpp"
 
+#include <atomic>
+#include <fstream>
+#include <latch>
+#include <thread>
+
 namespace sluice::test::file_guard_test {
 
 TEST_CASE("a file renamed over an open one is read and written by itself, without the old one's log") {
@@ -124,6 +129,52 @@ TEST_CASE("checkpoints of any process are not taken for an overwritten file") {
     fixture.write(("CREATE TABLE u" + std::to_string(i) + "(a)").c_str());
   }
   CHECK(fixture.events().empty());
+}
+
+TEST_CASE("a database that was opened for reading before it had a log is not taken for an overwritten one") {
+  store_fixture fixture;
+  std::ofstream{fixture.file};
+  CHECK(fixture.read_one("SELECT 1") == value{1});
+  // The reader sees the log before the writer has opened the file.
+  other_program other{fixture.file};
+  other.run("PRAGMA journal_mode = WAL");
+  CHECK(fixture.read_one("SELECT count(*) FROM sqlite_schema") == value{0});
+  must(fixture.store->begin());
+  CHECK(fixture.read_one("SELECT count(*) FROM sqlite_schema") == value{0});
+  fixture.store->rollback();
+  fixture.write("CREATE TABLE t(body)");
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
+  CHECK(fixture.store->take_file_events().empty());
+}
+
+TEST_CASE("a database that is opened by its writer and a reader at once has not been changed by another program") {
+  for (auto round = 0; round < 100; ++round) {
+    store_fixture fixture;
+    std::ofstream{fixture.file};
+    std::latch both{2};
+    std::atomic<bool> done = false;
+    std::vector<errc> refused;
+    std::thread reads{[&] {
+      both.arrive_and_wait();
+      while (!done)
+        if (auto seen = fixture.try_read("SELECT 1"); !seen && code_of(seen.error()) != errc::busy)
+          refused.push_back(code_of(seen.error()));
+    }};
+    both.arrive_and_wait();
+    // It may be told to try again.
+    auto begun = fixture.store->begin();
+    while (!begun && code_of(begun.error()) == errc::busy)
+      begun = fixture.store->begin();
+    if (begun)
+      fixture.store->rollback();
+    done = true;
+    reads.join();
+    CHECK(refused.empty());
+    must(std::move(begun));
+    fixture.write("CREATE TABLE t(body)");
+    CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
+    CHECK(fixture.store->take_file_events().empty());
+  }
 }
 
 TEST_CASE("a file that is replaced while it is written makes the write fail, and the new one stays as it is") {
