@@ -28,6 +28,8 @@ using close_idle_atom = caf::atom_constant<caf::atom("close_idle")>;
 using checkpoint_atom = caf::atom_constant<caf::atom("checkpoint")>;
 using quiesce_atom = caf::atom_constant<caf::atom("quiesce")>;
 using resume_atom = caf::atom_constant<caf::atom("resume")>;
+using agree_atom = caf::atom_constant<caf::atom("agree")>;
+using prune_atom = caf::atom_constant<caf::atom("prune")>;
 
 /// The one actor that writes to a database. Agents reach it through `database::write`, which bounds its queue.
 using writer_actor = caf::typed_actor<
@@ -48,6 +50,8 @@ using writer_actor = caf::typed_actor<
   caf::reacts_to<close_idle_atom, uint64_t>,
   // Checkpoints the WAL if it has grown; it sends this to itself after a group of short requests.
   caf::reacts_to<checkpoint_atom>,
+  // Removes some commit records that are older than the retention; it sends this to itself.
+  caf::reacts_to<prune_atom>,
   // Checks for an external commit; counts and audits it.
   caf::reacts_to<verify_atom>,
   // Commits what is queued, checkpoints and ends; answers when the file is closed.
@@ -130,6 +134,9 @@ using cursors_actor = caf::typed_actor<
 using audit_actor = caf::typed_actor<
   // Fills in what the named database's ledger holds and the audit does not; answers with what the audit knows of it.
   caf::replies_to<attach_atom, std::string>::with<attach_report>,
+  // The commit up to which the audit has what the named database's ledger holds, at most the one with this number; the
+  // records of that one and those before it are in the queue.
+  caf::replies_to<agree_atom, std::string, uint64_t>::with<uint64_t>,
   // Lists records, those still in memory included.
   caf::replies_to<audit_query>::with<audit_page>,
   // Recomputes the whole chain.

@@ -23,6 +23,7 @@ struct audit_state {
   caf::expected<attach_report> attach(const std::string& db);
   caf::expected<audit_page> list(const audit_query& query);
   caf::expected<audit_verdict> verify();
+  caf::expected<uint64_t> agree(const std::string& db, uint64_t until);
   caf::expected<audit_pruned> prune(const audit_prune& request);
   void prune_if_due();
   void reread_changed();
@@ -77,6 +78,9 @@ audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audi
       auto report = self->state->attach(db);
       self->state->reread_changed();
       return report;
+    },
+    [self](agree_atom, const std::string& db, uint64_t until) -> caf::result<uint64_t> {
+      return self->state->agree(db, until);
     },
     [self](const audit_query& query) -> caf::result<audit_page> { return self->state->list(query); },
     [self](verify_atom) -> caf::result<audit_verdict> { return self->state->verify(); },
@@ -260,6 +264,12 @@ caf::expected<audit_verdict> audit_state::verify() {
   if (auto whole = complete(); !whole)
     return whole.error();
   return store->verify();
+}
+
+caf::expected<uint64_t> audit_state::agree(const std::string& db, uint64_t until) {
+  if (auto written = write(); !written)
+    return written.error();
+  return store->agree(db, until);
 }
 
 caf::expected<audit_pruned> audit_state::prune(const audit_prune& request) {

@@ -44,6 +44,10 @@ public:
   /// been compared. `now_us` is written down. On error nothing was removed.
   virtual caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) = 0;
 
+  /// The commit up to which this audit has all requests in the ledger of `db`, safe on the disk, at most `until`. The
+  /// same as the last time when it lacks one; 0 when the ledger is another one than at that time, or nothing is safe.
+  virtual caf::expected<uint64_t> agree(const std::string& db, uint64_t until) = 0;
+
   /// Compares the ledger of `db` with this audit. Notes that `db` exists, so that it is looked at again after the next
   /// start.
   virtual caf::expected<ledger_comparison> compare(const std::string& db) = 0;

@@ -130,6 +130,16 @@ public:
   /// transactions of commits forget old keys as well, more than they add. @pre no transaction is open
   virtual caf::expected<uint64_t> prune_keys() = 0;
 
+  struct removed_commits {
+    uint64_t count = 0;
+    /// Whether another call may remove more at once.
+    bool has_more = false;
+  };
+
+  /// Removes some of the commit records that the settings let go, of the commits before `first_kept`.
+  /// `errc::ledger_damaged` when one of them is broken. @pre no transaction is open
+  virtual caf::expected<removed_commits> prune_commits(uint64_t /*first_kept*/) { return removed_commits{}; }
+
   /// How SQLite means to execute the statements (EXPLAIN QUERY PLAN), a line a step, steps of a step indented. Executes
   /// nothing. @pre no transaction is open
   virtual caf::expected<std::string> explain(std::span<const statement> statements) = 0;

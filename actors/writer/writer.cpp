@@ -30,6 +30,7 @@ writer_actor::behavior_type writer(writer_actor::stateful_pointer<hidden_state<w
     [self](caf::idle_atom, uint64_t group_number) { self->state->tidy(group_number); },
     [self](close_idle_atom, uint64_t group_number) { self->state->close_idle(group_number); },
     [self](checkpoint_atom) { self->state->checkpoint_late(); },
+    [self](prune_atom) { self->state->prune(); },
     [self](verify_atom) {
       self->state->group.look_for_external_commit();
       self->state->finish_group();
@@ -100,6 +101,7 @@ void writer_state::finish_group() {
     note_slow(done);
   auto is_late = std::exchange(checkpoint_is_late, false);
   checkpoint_if_grown(is_late || done.writes.empty() || !done.is_short);
+  prune_if_due();
   resume_buffer();
   apply(group.after_group());
 }
@@ -232,6 +234,47 @@ void writer_state::tidy(uint64_t group_number) {
   truncate_wal();
   parts.context->counters().wal_bytes.store(parts.store->wal_bytes(), std::memory_order_relaxed);
   close_idle_later();
+}
+
+// A record is removed only when the audit has what it says.
+void writer_state::prune_if_due() {
+  if (std::exchange(pruning_is_late, false))
+    self->send(self, prune_atom{});
+  if (parts.settings.prune_every.count() == 0 || prunes || parts.time->now() < next_pruning)
+    return;
+  prunes = true;
+  self
+    ->request(parts.actors->audit(), caf::infinite, agree_atom{}, parts.context->name(),
+              parts.context->versions().last_commit())
+    .then(
+      [this](uint64_t audited) {
+        first_kept = audited;
+        prune();
+      },
+      [this](const caf::error&) { end_pruning(); });
+}
+
+// Some at a time, so that a write that comes meanwhile does not wait for all.
+void writer_state::prune() {
+  if (!group.empty()) {
+    pruning_is_late = true;
+    return;
+  }
+  assert(!parts.store->in_transaction());
+  auto removed = parts.store->prune_commits(first_kept);
+  if (!removed && parts.warn)
+    parts.warn("old commit records of " + parts.context->name()
+               + " cannot be removed: " + describe(removed.error()).message);
+  if (removed && removed->has_more)
+    return self->send(self, prune_atom{});
+  end_pruning();
+}
+
+void writer_state::end_pruning() {
+  prunes = false;
+  next_pruning = parts.time->now() + parts.settings.prune_every;
+  if (!std::exchange(idle_armed, true))
+    self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group.number());
 }
 
 void writer_state::close_idle_later() {

@@ -32,6 +32,8 @@ struct writer_settings {
   std::chrono::milliseconds quiesce_time{2'500};
   /// After this long without a write old keys are forgotten, all of them, and the WAL is truncated.
   std::chrono::milliseconds idle_after{1'000};
+  /// How often the writer looks for commit records that are older than the retention; 0 means never.
+  std::chrono::milliseconds prune_every{0};
   /// After this long without a request the file is closed, until the next one; 0 means never.
   std::chrono::milliseconds close_idle_after{0};
 };

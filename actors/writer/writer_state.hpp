@@ -33,6 +33,9 @@ struct writer_state {
   void end_cursors();
   void restart_log(bool is_quiet);
   void tidy(uint64_t group_number);
+  void prune_if_due();
+  void prune();
+  void end_pruning();
   void truncate_wal();
   void close_idle_later();
   void close_idle(uint64_t group_number);
@@ -74,6 +77,12 @@ struct writer_state {
   // The log has passed its bound; what kept it from beginning anew may end soon.
   bool log_is_full = false;
   bool retries_soon = false;
+  // When old commit records are looked for next; whether the audit was asked, or some are being removed; those before
+  // which commit; and whether the message that removes some came while a group was open.
+  clock::steady next_pruning{};
+  bool prunes = false;
+  uint64_t first_kept = 0;
+  bool pruning_is_late = false;
   bool idle_armed = false;
   bool retry_armed = false;
   static inline const char* name = "writer";

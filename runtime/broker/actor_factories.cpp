@@ -10,6 +10,7 @@
 #include "actors/shared/deadline_watch.hpp"
 #include "actors/writer/writer.hpp"
 #include "runtime/broker/pooled_actor.hpp"
+#include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_mending.hpp"
 #include "runtime/sqlite/buffer/buffer_store.hpp"
 #include "runtime/sqlite/files/damaged_files.hpp"
@@ -55,6 +56,8 @@ writer_settings settings_of(const broker_config& cfg) {
   settings.quiesce_time = cfg.read_timeout / 2;
   settings.idle_after = cfg.idle_after;
   settings.close_idle_after = cfg.close_idle_after;
+  if (cfg.ledger_retention.count() > 0 || cfg.ledger_max_bytes > 0)
+    settings.prune_every = std::chrono::minutes{1};
   return settings;
 }
 
@@ -81,8 +84,8 @@ writer_actor spawn_writer(broker_core& core, database_context& context, std::sha
     context.versions().start_at(*seq);
   auto config = core.config.for_database(context.name());
   auto parts = std::make_shared<writer_dependencies>();
-  parts->store =
-    sqlite::make_write_store(path, config, core.time, context.known_ledger(), std::move(files), core.answers);
+  parts->store = sqlite::make_write_store(path, config, core.time, context.known_ledger(), std::move(files),
+                                          core.answers, sqlite::anchor_key_path(core.root.audit_path()));
   parts->context = &context;
   parts->queue = std::move(queue);
   parts->actors = core.actors;

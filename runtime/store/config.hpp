@@ -41,6 +41,10 @@ struct database_config {
   uint64_t group_max_requests = 4'096;
   std::chrono::milliseconds group_max_time{50};
   std::chrono::hours key_retention{24};
+  /// 0 means for ever.
+  std::chrono::hours ledger_retention{0};
+  /// 0 means any number.
+  uint64_t ledger_max_bytes = 0;
   uint64_t readers = 4;
   std::chrono::milliseconds read_timeout{5'000};
   uint64_t read_max_rows = 10'000;

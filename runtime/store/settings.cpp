@@ -42,6 +42,12 @@ constexpr std::array known_settings{
           "Time in a transaction after which a group is committed, though more writes are waiting."},
   setting{"key_retention_h", &config::key_retention, 1, 24 * 365,
           "How long an idempotency key is remembered, by time that the machine has run."},
+  setting{"ledger_retention_h", &config::ledger_retention, 0, 24 * 36500,
+          "How long a database keeps its commit records, which the audit has as well; 0 for ever. Those with "
+          "keys that a client library has generated stay for key_retention_h. A signed anchor takes the place of those that are removed."},
+  setting{"ledger_max_bytes", &config::ledger_max_bytes, 0, 1e15,
+          "Bytes of commit records in a database beyond which the oldest are removed, within the same bounds; 0 for "
+          "none."},
   setting{"cache", &config::cache, 0, 1,
           "Whether answers to reads are cached."},
   setting{"cache_ttl_ms", &config::cache_ttl, 1, day_ms,

@@ -152,5 +152,22 @@ def test_no_kill_of_the_leader_loses_a_write_or_applies_one_twice(scene):
     is_true(max(waits) < LONGEST_WAIT, f"a client waited {max(waits):.1f} s")
 
 
+def test_nor_does_one_while_old_commit_records_are_removed(scene):
+    kept_bytes = 4_000
+    scene.env["SLUICE_LEDGER_MAX_BYTES"] = str(kept_bytes)
+    scene.run("exec", "app.db", TABLE).good()
+    workers = Workers(scene, [write_with_python] * 4 + [write_with_command] * 2)
+    # A broker looks for old records with its first write.
+    for _ in range(8 * SOAK):
+        kill_at_random(scene, workers, 1)
+        workers.wait_for_progress()
+    seen = workers.stop()
+    count = check(scene, seen)
+    newest, kept = scene.sql("app.db", "SELECT max(commit_seq), count(*) FROM _sluice_commits")[0]
+    print(f"{count} writes, {newest} commits, {kept} of them kept")
+    is_true(kept < newest, "nothing was removed")
+    scene.run("doctor").good()
+
+
 if __name__ == "__main__":
     run_tests()

@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 
@@ -67,6 +68,8 @@ void read_ledger(const std::filesystem::path& path, database_content& content) {
     return;
   }
   content.epoch_follows = reader->epoch().first - 1;
+  if (const auto& anchor = reader->anchor())
+    content.removed_until = static_cast<uint64_t>(anchor->seq);
   content.commits = std::move(*commits);
   for (const auto& commit : content.commits)
     for (const auto& request : commit.requests)
@@ -98,6 +101,26 @@ void read_keys(sqlite3* db, database_content& content) {
 }
 
 } // namespace
+
+void add_removed_commits(database_content& content, const std::string& db, const std::vector<audit_record>& audit) {
+  std::map<uint64_t, sqlite::ledger_commit> removed;
+  for (const auto& record : audit) {
+    if (record.db != db || record.type != request_type::write || record.status != "committed"
+        || record.commit_seq > content.removed_until)
+      continue;
+    auto& commit = removed[record.commit_seq];
+    commit.seq = record.commit_seq;
+    auto& request = commit.requests.emplace_back();
+    request.request_id = record.request_id;
+    request.agent = record.agent;
+    request.idempotency_key = record.key;
+  }
+  std::vector<sqlite::ledger_commit> all;
+  for (auto& [seq, commit] : removed)
+    all.push_back(std::move(commit));
+  std::move(content.commits.begin(), content.commits.end(), std::back_inserter(all));
+  content.commits = std::move(all);
+}
 
 bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to) {
   std::optional<std::string> database;

@@ -19,6 +19,8 @@ namespace sluice::simulation {
 struct database_content {
   bool exists = false;
   std::vector<sqlite::ledger_commit> commits;
+  /// The records of commits up to this one were removed.
+  uint64_t removed_until = 0;
   /// The number before the first one of the ledger's epoch: what is read in it is as of this commit at least.
   uint64_t epoch_follows = 0;
   /// The result of checking the whole chain.
@@ -35,6 +37,9 @@ struct database_content {
 };
 
 database_content look_into(const std::filesystem::path& path);
+
+/// Adds the commits whose records were removed from the ledger of `db`, as the audit has them.
+void add_removed_commits(database_content& content, const std::string& db, const std::vector<audit_record>& audit);
 
 /// The result of SQLite's check of a file; "ok" also when there is none.
 std::string integrity_of(const std::filesystem::path& path);

@@ -18,6 +18,7 @@ std::optional<violation> judge(const settings& set, const history& seen, const w
       return violation{"no file is corrupt", name + (": " + found)};
   for (uint32_t db = 0; db < set.databases; ++db) {
     auto found = look_into(where.path_of(db));
+    add_removed_commits(found, database_names[db], *records);
     if (auto wrong = check_database(seen, db, found))
       return wrong;
     if (auto wrong = check_audit(set, seen, db, found, *records, *chain))

@@ -257,6 +257,25 @@ void add_everyday_events(plan& plan) {
   }
 }
 
+// Old commit records are removed. Not where a file is put in the place of another: what was removed from it is known
+// from the audit alone, which has the commits of both.
+void add_retention(plan& plan) {
+  dice luck{plan.seed * 0x8ebc6af09c88c6e3ULL + 11};
+  using kind = incident::kind;
+  auto replaces = [](const incident& each) {
+    return each.type == kind::copy_store || each.type == kind::take_backup || each.type == kind::restore_backup
+           || each.type == kind::overwrite_with_backup;
+  };
+  if (!luck.chance(15) || std::any_of(plan.incidents.begin(), plan.incidents.end(), replaces))
+    return;
+  plan.set.ledger_bytes = 1 + luck.pick(3'000);
+  for (auto count = 1 + luck.pick(3); count > 0; --count) {
+    auto one = at_a_sync(luck.chance(30) ? kind::reopen : kind::passing_time, plan, luck);
+    one.time = std::chrono::seconds{61};
+    plan.incidents.push_back(one);
+  }
+}
+
 std::string in_ms(std::chrono::milliseconds milliseconds) { return std::to_string(milliseconds.count()) + " ms"; }
 
 } // namespace
@@ -292,6 +311,8 @@ plan make_plan(uint64_t seed, mischief allowed) {
   }
   if (allowed.everyday)
     add_everyday_events(result);
+  if (allowed.processes)
+    add_retention(result);
   add_crowd(result, allowed);
   std::stable_sort(result.incidents.begin(), result.incidents.end(),
                    [](const incident& a, const incident& b) { return a.after < b.after; });
@@ -379,8 +400,10 @@ std::string to_string(const plan& plan) {
                 + flag(plan.set.journal, "journal") + flag(!plan.set.cache, "no cache")
                 + std::string{orders[static_cast<size_t>(plan.set.by)]} + ", " + std::to_string(plan.set.readers)
                 + " readers, groups of " + std::to_string(plan.set.group) + ", checkpoint at "
-                + std::to_string(plan.set.checkpoint_bytes) + " bytes, queue of " + std::to_string(plan.set.queue)
-                + (plan.set.timed ? ", timed, " : ", ") + std::to_string(plan.set.buffer_pending) + " buffered rows\n";
+                + std::to_string(plan.set.checkpoint_bytes) + " bytes, "
+                + (plan.set.ledger_bytes > 0 ? std::to_string(plan.set.ledger_bytes) + " bytes of ledger, " : "")
+                + "queue of " + std::to_string(plan.set.queue) + (plan.set.timed ? ", timed, " : ", ")
+                + std::to_string(plan.set.buffer_pending) + " buffered rows\n";
   for (size_t i = 0; i < plan.clients.size(); ++i)
     for (const auto& operation : plan.clients[i])
       result += "  client " + std::to_string(i + 1) + ": " + to_string(operation) + '\n';

@@ -123,6 +123,8 @@ struct settings {
   uint64_t checkpoint_bytes = 4ULL << 20;
   uint64_t queue = 10'000;
   uint64_t buffer_pending = 1'000;
+  /// The bytes of commit records that a database keeps; 0 for all.
+  uint64_t ledger_bytes = 0;
   /// Statements take time, and ready actors run soon.
   bool timed = false;
 };

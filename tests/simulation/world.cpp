@@ -24,6 +24,7 @@ broker_config make_config(const settings& set, const std::filesystem::path& root
   result.readers = set.readers;
   result.group_max_requests = set.group;
   result.checkpoint_wal_bytes = set.checkpoint_bytes;
+  result.ledger_max_bytes = set.ledger_bytes;
   result.queue_max_requests = set.queue;
   result.buffer_max_pending = set.buffer_pending;
   result.page_cache_bytes = 1ULL << 20;

@@ -132,6 +132,7 @@ inline cache_actor::behavior_type cache_stub(cache_actor::pointer, received_mess
 inline audit_actor::behavior_type audit_stub(audit_actor::pointer, received_messages* log, audit_queue* queue) {
   return {
     [](attach_atom, const std::string&) -> caf::result<attach_report> { return attach_report{}; },
+    [](agree_atom, const std::string&, uint64_t until) { return until; },
     [](const audit_query&) -> caf::result<audit_page> { return audit_page{}; },
     [](verify_atom) -> caf::result<audit_verdict> { return audit_verdict{}; },
     [](const audit_prune&) -> caf::result<audit_pruned> { return audit_pruned{}; },
@@ -167,6 +168,7 @@ inline writer_actor::behavior_type writer_stub(writer_actor::pointer, received_m
     [](caf::idle_atom, uint64_t) {},
     [](close_idle_atom, uint64_t) {},
     [](checkpoint_atom) {},
+    [](prune_atom) {},
     [log](verify_atom) { ++log->verifies; },
     [](caf::close_atom) { return caf::ok_atom_v; },
   };

@@ -96,6 +96,7 @@ inline writer_actor::behavior_type scripted_writer(writer_actor::stateful_pointe
     [](caf::idle_atom, uint64_t) {},
     [](close_idle_atom, uint64_t) {},
     [](checkpoint_atom) {},
+    [](prune_atom) {},
     // Answers what is held back.
     [self, db](verify_atom) {
       auto requests = std::exchange(db->held, {});

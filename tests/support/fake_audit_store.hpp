@@ -62,6 +62,8 @@ public:
     return result;
   }
 
+  caf::expected<uint64_t> agree(const std::string&, uint64_t until) override { return until; }
+
   // Each record is a segment of its own.
   caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t) override {
     file_.prunings.push_back(bounds);

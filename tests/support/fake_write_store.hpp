@@ -91,6 +91,9 @@ struct fake_disk {
   /// The numbers of keys that the next calls of `prune_keys` prune; then none.
   std::deque<uint64_t> old_keys;
   uint64_t prunes = 0;
+  /// The same for commit records; and the arguments of these calls.
+  std::deque<uint64_t> old_commits;
+  std::vector<uint64_t> commits_pruned;
   uint64_t wal_bytes = 0;
   uint64_t log_bytes = 0;
   /// Readers keep the log from beginning anew.
@@ -251,6 +254,16 @@ public:
     auto count = disk_.old_keys.front();
     disk_.old_keys.pop_front();
     return count;
+  }
+
+  caf::expected<removed_commits> prune_commits(uint64_t first_kept) override {
+    must(!pending_, "no pruning inside a transaction");
+    disk_.commits_pruned.push_back(first_kept);
+    if (disk_.old_commits.empty())
+      return removed_commits{};
+    auto count = disk_.old_commits.front();
+    disk_.old_commits.pop_front();
+    return removed_commits{count, !disk_.old_commits.empty()};
   }
 
   caf::expected<std::string> explain(std::span<const statement> statements) override {

@@ -15,6 +15,7 @@ constexpr size_t audited_agents = 64;
 audit_actor::behavior_type forget(audit_actor::pointer self, actor_registry* actors) {
   return {
     [](attach_atom, const std::string&) { return attach_report{}; },
+    [](agree_atom, const std::string&, uint64_t until) { return until; },
     [](const audit_query&) { return audit_page{}; },
     [](verify_atom) { return audit_verdict{}; },
     [](const audit_prune&) { return audit_pruned{}; },

@@ -38,7 +38,7 @@ caf::expected<found_end> read_end(const std::filesystem::path& path, uint64_t kn
   auto anchor = read_anchor(*db);
   if (!anchor)
     return std::move(anchor.error());
-  auto is_trusted = *anchor && doubt_about(**anchor, path).empty();
+  auto is_trusted = *anchor && doubt_about(**anchor, "audit", anchor_key_path(path)).empty();
   return found_end{std::move(*head), *hash ? std::optional{to_hex(**hash)} : std::nullopt,
                    is_trusted ? (*anchor)->seq : 0};
 }

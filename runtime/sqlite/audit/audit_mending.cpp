@@ -71,6 +71,12 @@ public:
     return mended ? store_->compare(db) : std::move(mended.error());
   }
 
+  caf::expected<uint64_t> agree(const std::string& db, uint64_t until) override {
+    if (auto there = look_after_file(); !there)
+      return std::move(there.error());
+    return store_->agree(db, until);
+  }
+
   caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) override {
     if (auto there = look_after_file(); !there)
       return std::move(there.error());

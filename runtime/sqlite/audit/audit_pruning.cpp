@@ -88,7 +88,7 @@ caf::expected<void> delete_until(const connection& db, const std::string& sql, i
 }
 
 // Within a transaction.
-caf::expected<void> replace_by_anchor(const connection& db, const audit_anchor& anchor, const signing_key& key) {
+caf::expected<void> replace_by_anchor(const connection& db, const chain_anchor& anchor, const signing_key& key) {
   auto tables = find_audit_tables(db);
   if (!tables)
     return std::move(tables.error());
@@ -136,7 +136,7 @@ caf::expected<uint64_t> remove_records(connection& db, const std::filesystem::pa
   if (!first)
     return std::move(first.error());
   auto removed = last.seq - *first + 1;
-  audit_anchor anchor{last.seq, last.hash, removed + (*before ? (*before)->records : 0), now_us, {}, {}};
+  chain_anchor anchor{last.seq, last.hash, removed + (*before ? (*before)->records : 0), now_us, {}, {}};
   if (auto begun = db.exec("BEGIN IMMEDIATE"); !begun)
     return std::move(begun.error());
   auto done = replace_by_anchor(db, anchor, *key);

@@ -1,11 +1,12 @@
 #include "runtime/sqlite/audit/audit_reconciler.hpp"
 
+#include "runtime/sqlite/audit/audit_agreement.hpp"
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
 #include "runtime/sqlite/audit/audit_reader.hpp"
-#include "runtime/sqlite/core/statement.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -13,17 +14,6 @@
 namespace sluice::sqlite {
 
 namespace {
-
-// Ledger and audit agree up to the commit `seq`; the records of later commits are behind the audit record `audit_seq`.
-struct agreement {
-  uint64_t seq = 0;
-  std::string hash;
-  uint64_t audit_seq = 0;
-  /// The highest number issued, as of the record `issued_at`.
-  uint64_t issued = 0;
-  uint64_t issued_at = 0;
-  std::string epoch;
-};
 
 // The request ids that the audit has, by commit.
 using audited_requests = std::unordered_map<uint64_t, std::vector<std::string>>;
@@ -45,10 +35,9 @@ public:
 
   caf::expected<judged_comparison> run(uint64_t audit_seq);
   caf::expected<void> accept(const ledger_standing& now, uint64_t audit_seq);
+  caf::expected<uint64_t> agree(uint64_t until, uint64_t audit_seq);
 
 private:
-  caf::expected<void> note();
-  caf::expected<agreement> last_agreement();
   caf::expected<void> keep(const agreement& agreed);
   caf::expected<void> find_issued(agreement& from, uint64_t audit_seq);
   caf::expected<found_commits> commits_after(agreement& from);
@@ -69,58 +58,17 @@ private:
   bool read_only_;
   judged_comparison result_;
   int64_t newest_us_ = 0;
+  // Later commits are left out.
+  uint64_t until_ = std::numeric_limits<uint64_t>::max();
+  // The first record of such a commit; 0 when there is none.
+  uint64_t first_later_ = 0;
   // The ledger holds the commit last agreed on, if there is one: later contradictions to the audit show in its requests
   // alone.
   bool holds_agreement_ = true;
 };
 
-caf::expected<void> reconciler::note() {
-  auto stmt = prepared_statement::prepare(
-    audit_, "INSERT INTO databases(name) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM databases WHERE name = ?1)");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind_text(1, db_);
-  return stmt->run();
-}
-
-caf::expected<agreement> reconciler::last_agreement() {
-  auto epochs = knows_epochs(audit_);
-  if (!epochs)
-    return std::move(epochs.error());
-  auto columns = *epochs ? std::string{", issued_seq, issued_at, epoch"} : std::string{", 0, 0, ''"};
-  auto stmt = prepared_statement::prepare(audit_, "SELECT reconciled_seq, reconciled_hash, audit_seq" + columns
-                                                    + " FROM databases WHERE name = ?1");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind_text(1, db_);
-  auto row = stmt->step();
-  if (!row)
-    return std::move(row.error());
-  if (!*row)
-    return agreement{};
-  agreement last{static_cast<uint64_t>(stmt->integer(0)), std::string{stmt->blob(1)},
-                 static_cast<uint64_t>(stmt->integer(2)), static_cast<uint64_t>(stmt->integer(3)),
-                 static_cast<uint64_t>(stmt->integer(4)), std::string{stmt->text(5)}};
-  last.issued = std::max(last.issued, last.seq);
-  return last;
-}
-
 caf::expected<void> reconciler::keep(const agreement& agreed) {
-  if (read_only_)
-    return caf::unit;
-  auto stmt = prepared_statement::prepare(audit_, "UPDATE databases SET reconciled_seq = ?2, reconciled_hash = ?3, "
-                                                  "audit_seq = ?4, issued_seq = ?5, issued_at = ?6, epoch = ?7 "
-                                                  "WHERE name = ?1");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind_text(1, db_);
-  stmt->bind(2, static_cast<int64_t>(agreed.seq));
-  stmt->bind_blob(3, agreed.hash);
-  stmt->bind(4, static_cast<int64_t>(agreed.audit_seq));
-  stmt->bind(5, static_cast<int64_t>(agreed.issued));
-  stmt->bind(6, static_cast<int64_t>(agreed.issued_at));
-  stmt->bind_text(7, agreed.epoch);
-  return stmt->run();
+  return read_only_ ? caf::expected<void>{caf::unit} : keep_agreement(audit_, db_, agreed);
 }
 
 // Looks at the records since the last time only: a database that has no ledger is compared as often as others.
@@ -152,19 +100,19 @@ caf::expected<found_commits> reconciler::commits_after(agreement& from) {
     return std::move(page.error());
   auto& commits = page->commits;
   auto has_it = !commits.empty() && commits.front().seq == from.seq;
-  auto agreed = has_it ? std::optional{commits.front().hash} : std::nullopt;
+  auto agreed = has_it ? std::optional{commits.front().hash} : removed_hash(page->anchor, from.seq, from.hash);
   if (agreed != from.hash) {
     from.seq = 0;
     from.audit_seq = 0;
     holds_agreement_ = false;
     return whole(std::move(agreed));
   }
-  if (commits.size() == 1) {
+  if (has_it)
+    commits.erase(commits.begin());
+  if (commits.empty()) {
     page = source_(db_, from.seq);
     if (!page)
       return std::move(page.error());
-  } else {
-    commits.erase(commits.begin());
   }
   return found_commits{std::move(*page), std::move(agreed)};
 }
@@ -180,8 +128,12 @@ caf::expected<audited_requests> reconciler::audited_after(uint64_t audit_seq) {
   audited_requests result;
   auto look = [&](const audit_row& record) {
     if (record.commit_seq > 0 && record.db == db_ && record.request_type == write_type
-        && (record.status == committed || record.status == to_string(errc::corrupt)))
-      result[static_cast<uint64_t>(record.commit_seq)].emplace_back(record.request_id);
+        && (record.status == committed || record.status == to_string(errc::corrupt))) {
+      auto seq = static_cast<uint64_t>(record.commit_seq);
+      if (seq > until_ && first_later_ == 0)
+        first_later_ = static_cast<uint64_t>(record.seq);
+      result[seq].emplace_back(record.request_id);
+    }
     return true;
   };
   if (auto done = read_after(audit_seq, look); !done)
@@ -240,10 +192,13 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
 
 caf::expected<void> reconciler::compare_all(ledger_page page, audited_requests& audited, agreement& reached) {
   while (!page.commits.empty()) {
-    for (const auto& commit : page.commits)
+    for (auto& commit : page.commits) {
+      if (commit.seq > until_)
+        return caf::unit;
       compare(commit, audited, page.epoch);
-    reached.seq = page.commits.back().seq;
-    reached.hash = std::move(page.commits.back().hash);
+      reached.seq = commit.seq;
+      reached.hash = std::move(commit.hash);
+    }
     auto next = source_(db_, reached.seq);
     if (!next)
       return std::move(next.error());
@@ -285,9 +240,9 @@ caf::expected<void> reconciler::note_epoch(const ledger_epoch& epoch, const agre
 }
 
 caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
-  if (auto noted = read_only_ ? caf::unit : note(); !noted)
+  if (auto noted = read_only_ ? caf::unit : note_database(audit_, db_); !noted)
     return std::move(noted.error());
-  auto from = last_agreement();
+  auto from = read_agreement(audit_, db_);
   if (!from)
     return std::move(from.error());
   if (auto done = find_issued(*from, audit_seq); !done)
@@ -357,8 +312,40 @@ caf::expected<void> reconciler::judge(const ledger_epoch& epoch, const std::opti
   return missing.empty() ? keep(reached) : caf::expected<void>{caf::unit};
 }
 
+// Nothing is filled in, and the ledger is not judged: its writer goes on meanwhile.
+caf::expected<uint64_t> reconciler::agree(uint64_t until, uint64_t audit_seq) {
+  until_ = until;
+  auto from = read_agreement(audit_, db_);
+  if (!from)
+    return std::move(from.error());
+  if (from->seq >= until)
+    return from->seq;
+  auto found = commits_after(*from);
+  if (!found)
+    return std::move(found.error());
+  auto epoch = found->page.epoch;
+  auto is_noted = from->epoch.empty() || from->epoch == epoch.id ? caf::expected<bool>{true} : has_epoch(epoch);
+  if (!is_noted)
+    return std::move(is_noted.error());
+  auto audited = audited_after(from->audit_seq);
+  if (!audited)
+    return std::move(audited.error());
+  auto reached = *from;
+  if (auto done = compare_all(std::move(found->page), *audited, reached); !done)
+    return std::move(done.error());
+  const auto& [missing, standing] = result_.comparison;
+  if (!holds_agreement_ || !*is_noted || !missing.empty() || !standing.conflict.empty())
+    return from->seq;
+  reached.epoch = epoch.id;
+  reached.audit_seq = first_later_ > 0 ? first_later_ - 1 : audit_seq;
+  reached.issued = std::max(reached.issued, reached.seq);
+  if (auto kept = keep(reached); !kept)
+    return std::move(kept.error());
+  return reached.seq;
+}
+
 caf::expected<void> reconciler::accept(const ledger_standing& now, uint64_t audit_seq) {
-  if (auto noted = note(); !noted)
+  if (auto noted = note_database(audit_, db_); !noted)
     return noted;
   return keep({now.agreed_seq, now.agreed_hash, audit_seq, now.issued, audit_seq, now.epoch});
 }
@@ -368,6 +355,11 @@ caf::expected<void> reconciler::accept(const ledger_standing& now, uint64_t audi
 caf::expected<judged_comparison> compare_ledger(const connection& audit, const std::string& db, uint64_t audit_seq,
                                                 const ledger_source& source, bool read_only) {
   return reconciler{audit, db, source, read_only}.run(audit_seq);
+}
+
+caf::expected<uint64_t> agree_on_commits(const connection& audit, const std::string& db, uint64_t audit_seq,
+                                         const ledger_source& source, uint64_t until) {
+  return reconciler{audit, db, source, false}.agree(until, audit_seq);
 }
 
 caf::expected<void> accept_ledger(const connection& audit, const std::string& db, const ledger_standing& now) {

@@ -63,6 +63,7 @@ public:
     return std::move(found->comparison);
   }
   caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) override;
+  caf::expected<uint64_t> agree(const std::string& db, uint64_t until) override;
   audit_end end() const override { return {static_cast<uint64_t>(head_.seq), to_hex(head_.hash)}; }
   caf::expected<void> check_end() override;
   bool sync() override;
@@ -250,6 +251,14 @@ caf::expected<audit_pruned> audit_file_store::prune(const prune_bounds& bounds, 
   return audit_pruned{*removed, static_cast<uint64_t>(*first), has_more};
 }
 
+caf::expected<uint64_t> audit_file_store::agree(const std::string& db, uint64_t until) {
+  auto reached = agree_on_commits(file_.db, db, static_cast<uint64_t>(head_.seq), source_, until);
+  // A loss of power takes records that are not on the disk yet, which the ledger fills in.
+  if (reached && !sync())
+    return uint64_t{0};
+  return reached;
+}
+
 // Has the ledgers compared with the records up to `seq`, so that no record is recovered that was removed on purpose.
 // Answers with the last record for which that is so.
 caf::expected<int64_t> audit_file_store::compare_until(int64_t seq) {
@@ -340,7 +349,7 @@ caf::expected<ledger_page> read_page(caf::expected<ledger_reader> reader, uint64
     return std::move(commits.error());
   if (auto looked = reader->find_missing_keys(*commits); !looked)
     return std::move(looked.error());
-  return ledger_page{std::move(*commits), reader->epoch()};
+  return ledger_page{std::move(*commits), reader->epoch(), reader->anchor()};
 }
 
 } // namespace

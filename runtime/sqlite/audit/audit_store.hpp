@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ namespace sluice::sqlite {
 struct ledger_page {
   std::vector<ledger_commit> commits;
   ledger_epoch epoch;
+  /// Where the ledger begins since its oldest records were removed.
+  std::optional<chain_anchor> anchor{};
 };
 
 /// Answers with the commits of the database `db` after the number `seq`, in order, all of them or only the first few;

@@ -36,7 +36,7 @@ public:
   explicit audit_chain_check(std::map<int64_t, std::string> roots) : roots_(std::move(roots)) {}
 
   /// The chain begins behind it.
-  void begin_behind(const audit_anchor& anchor, const std::string& doubt);
+  void begin_behind(const chain_anchor& anchor, const std::string& doubt);
 
   void next(const stored_audit_row& row);
   void next(const audit_segment& segment);
@@ -77,7 +77,7 @@ void audit_chain_check::broken(int64_t first, int64_t last, std::string_view rea
   verdict_.reason = records + " " + std::string{reason};
 }
 
-void audit_chain_check::begin_behind(const audit_anchor& anchor, const std::string& doubt) {
+void audit_chain_check::begin_behind(const chain_anchor& anchor, const std::string& doubt) {
   verdict_.pruned = static_cast<uint64_t>(anchor.records);
   verdict_.head = to_hex(anchor.hash);
   if (!doubt.empty())
@@ -189,7 +189,7 @@ caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path
     return std::move(anchor.error());
   audit_chain_check check{std::move(*roots)};
   if (*anchor)
-    check.begin_behind(**anchor, doubt_about(**anchor, path));
+    check.begin_behind(**anchor, doubt_about(**anchor, "audit", anchor_key_path(path)));
   auto code = rows ? check_all(check, rows, read_row) : SQLITE_OK;
   if (segments)
     if (auto error = check_all(check, segments, read_segment); code == SQLITE_OK)

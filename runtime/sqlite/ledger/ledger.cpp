@@ -215,6 +215,7 @@ void ledger::committed() {
 
 void ledger::lost() noexcept {
   keys_.lost();
+  pruning_.lost();
   ready_ = ready_ && !ready_is_uncommitted_;
   created_ = false;
   ready_is_uncommitted_ = false;
@@ -260,6 +261,22 @@ caf::expected<uint64_t> ledger::forget_old_keys(uint64_t limit) {
   if (auto read = read_oldest_key(); !read)
     return std::move(read.error());
   return count;
+}
+
+caf::expected<pruned_records> ledger::prune(uint64_t first_kept) {
+  auto kept_ms = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.key_retention).count();
+  auto commits = keys_.commits_of_this_boot(next_seq());
+  auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(time_.since_boot()).count();
+  auto may_have_keys = [&](uint64_t seq, std::string_view requests) {
+    auto is_of_boot = std::any_of(commits.begin(), commits.end(),
+                                  [seq](const auto& range) { return range.first <= seq && seq <= range.last; });
+    auto time_ms = is_of_boot ? read_record_time(requests) : std::nullopt;
+    if (!time_ms || static_cast<int64_t>(*time_ms) + kept_ms <= now_ms)
+      return false;
+    auto decoded = decode_requests(requests);
+    return decoded && std::any_of(decoded->begin(), decoded->end(), [](const auto& each) { return each.has_outcome; });
+  };
+  return pruning_.remove(epoch_, {std::min(first_kept, head_seq_), may_have_keys});
 }
 
 } // namespace sluice::sqlite

@@ -7,6 +7,7 @@
 #include "runtime/sqlite/ledger/key_clock.hpp"
 #include "runtime/sqlite/ledger/ledger_codec.hpp"
 #include "runtime/sqlite/ledger/ledger_keys.hpp"
+#include "runtime/sqlite/ledger/ledger_pruning.hpp"
 #include "runtime/sqlite/ledger/ledger_schema.hpp"
 #include "runtime/sqlite/ledger/ledger_state.hpp"
 
@@ -27,6 +28,7 @@ caf::expected<uint64_t> last_commit_seq(const std::filesystem::path& path);
 
 struct ledger_settings {
   std::chrono::microseconds key_retention{std::chrono::hours{24}};
+  ledger_retention retention{};
   /// A loss of power may take acknowledged commits from the end of the ledger (`synchronous = normal`): that it ends
   /// early then is no damage, and it goes on in a new epoch.
   bool may_lose_end = false;
@@ -43,7 +45,8 @@ class ledger {
 public:
   /// `known` has the ledger standing, which the ledger keeps up to date; all arguments outlive this.
   ledger(const connection& db, const clock& time, ledger_settings settings, ledger_standing& known)
-    : db_(db), time_(time), settings_(settings), known_(known), clock_(time), keys_(db, time) {}
+    : db_(db), time_(time), settings_(settings), known_(known), clock_(time), keys_(db, time),
+      pruning_(db, time, settings_.retention) {}
 
   /// Joins the transaction just begun: creates the tables if they are missing, and reads the last record if it is not
   /// known. With `reread`, because someone else has committed, everything is looked at again. Errors as `has_ledger`
@@ -82,6 +85,11 @@ public:
   /// many. @pre entered
   caf::expected<uint64_t> forget_old_keys(uint64_t limit);
 
+  /// Removes some of the commit records that are older than the retention, in the open transaction: of those before the
+  /// commit `first_kept`, without the newest one, and without those in which a repeated request may have to be found.
+  /// Errors as `ledger_pruning::remove`. @pre entered
+  caf::expected<pruned_records> prune(uint64_t first_kept);
+
   bool ready() const noexcept { return ready_; }
 
 private:
@@ -100,6 +108,7 @@ private:
   key_clock clock_;
   ledger_keys keys_;
   boot_ranges boots_;
+  ledger_pruning pruning_;
   ledger_epoch epoch_;
   bool ready_ = false;
   bool created_ = false;

@@ -49,6 +49,11 @@ public:
 
   const boot_ranges& boots() const noexcept { return boots_; }
 
+  /// The commits made in this start of the machine, before `next_seq`.
+  std::vector<boot_ranges::range> commits_of_this_boot(uint64_t next_seq) const {
+    return boots_.find(boot_tag_, next_seq);
+  }
+
   /// The transaction whose requests `encode` returned was committed as `seq`.
   void committed(uint64_t seq);
 

@@ -1,7 +1,9 @@
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
 
 #include "runtime/sqlite/core/statement.hpp"
+#include "runtime/sqlite/ledger/chain_check.hpp"
 #include "runtime/sqlite/ledger/ledger.hpp"
+#include "runtime/sqlite/ledger/ledger_meta.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -14,54 +16,6 @@ std::string select_commits() {
   return "SELECT " + std::string{commit_columns}
          + " FROM _sluice_commits c WHERE c.commit_seq > ?1 ORDER BY c.commit_seq LIMIT ?2";
 }
-
-// The verdict on one record after another.
-class ledger_chain_check {
-public:
-  explicit ledger_chain_check(const ledger_epoch& epoch) : epoch_(epoch) {}
-
-  void next(const prepared_statement& row, chain_hash& hash) {
-    auto seq = static_cast<uint64_t>(row.integer(0));
-    auto own = commit_hash(hash, row.blob(2), seq, row.integer(1), row.blob(4));
-    ++verdict_.records;
-    if (seq != last_seq_ + 1 && seq != epoch_.first)
-      broken(seq, "records before it are missing");
-    else if (row.blob(3) != bytes_of(own))
-      broken(seq, "the record does not match its hash");
-    else if (row.blob(2) != last_hash_ && seq != epoch_.first)
-      broken(seq, "the record does not follow from the one before it");
-    last_seq_ = seq;
-    last_hash_ = row.blob(3);
-  }
-
-  void broken(uint64_t seq, const char* reason) {
-    auto& to = seq < epoch_.first ? old_ : verdict_;
-    if (to.broken++ > 0)
-      return;
-    to.first_broken = seq;
-    to.reason = reason;
-  }
-
-  chain_verdict finish() {
-    if (verdict_.records > 0)
-      verdict_.head = to_hex(last_hash_);
-    // Repaired damage is counted again only if it has become worse.
-    if (old_.broken > epoch_.broken_before) {
-      verdict_.broken += old_.broken;
-      verdict_.first_broken = old_.first_broken;
-      verdict_.reason = old_.reason;
-    }
-    return {std::move(verdict_), old_.broken};
-  }
-
-private:
-  const ledger_epoch& epoch_;
-  audit_verdict verdict_;
-  // Of the epochs before.
-  audit_verdict old_;
-  uint64_t last_seq_ = 0;
-  std::string last_hash_ = std::string(sizeof(digest), '\0');
-};
 
 invalidation changes_of(const ledger_commit& commit, const std::string& name, const ledger_epoch& epoch) {
   invalidation change{name, commit.seq, {}, !commit.intact || commit.seq == 1 || commit.seq == epoch.first};
@@ -109,7 +63,11 @@ caf::expected<ledger_reader> ledger_reader::on(connection db) {
   auto epoch = *present ? read_epoch(db) : caf::expected<ledger_epoch>{ledger_epoch{}};
   if (!epoch)
     return std::move(epoch.error());
-  return ledger_reader{std::move(db), !*present, std::move(*epoch)};
+  auto anchor =
+    *present ? read_ledger_anchor(db) : caf::expected<std::optional<chain_anchor>>{std::optional<chain_anchor>{}};
+  if (!anchor)
+    return std::move(anchor.error());
+  return ledger_reader{std::move(db), !*present, std::move(*epoch), std::move(*anchor)};
 }
 
 caf::expected<void> ledger_reader::check() {
@@ -183,20 +141,26 @@ caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epo
   auto keys = read_key_time(db);
   if (!keys)
     return std::move(keys.error());
+  auto anchor = read_ledger_anchor(db);
+  if (!anchor)
+    return std::move(anchor.error());
   auto stmt = prepared_statement::prepare(db, select_commits());
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind(1, std::numeric_limits<int64_t>::min());
   stmt->bind(2, int64_t{-1});
-  ledger_chain_check check{epoch};
-  chain_hash hash;
+  ledger_chain_check check{epoch, *anchor};
+  if (*anchor)
+    if (auto doubt = doubt_about_ledger(**anchor, {}); !doubt.empty())
+      check.note("the ledger begins behind commit " + std::to_string((*anchor)->seq) + ", and the anchor there "
+                 + doubt);
   for (;;) {
     auto row = stmt->step();
     if (!row)
       return std::move(row.error());
     if (!*row)
       return check.finish();
-    check.next(*stmt, hash);
+    check.next(*stmt);
     auto seq = static_cast<uint64_t>(stmt->integer(0));
     if (!*keys || seq <= (*keys)->pruned_seq || seq < epoch.first)
       continue;
@@ -216,6 +180,8 @@ caf::expected<std::vector<invalidation>> commits_after(const std::filesystem::pa
   if (!commits)
     return std::move(commits.error());
   std::vector<invalidation> result;
+  if (const auto& anchor = ledger->anchor(); anchor && seq < static_cast<uint64_t>(anchor->seq))
+    result.push_back({name, static_cast<uint64_t>(anchor->seq), {}, true});
   for (const auto& commit : *commits)
     result.push_back(changes_of(commit, name, ledger->epoch()));
   return result;

@@ -3,6 +3,7 @@
 #include "messages/audit.hpp"
 #include "messages/invalidation.hpp"
 #include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/ledger/chain_check.hpp"
 #include "runtime/sqlite/ledger/ledger_codec.hpp"
 #include "runtime/sqlite/ledger/ledger_state.hpp"
 
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,33 +58,30 @@ public:
   /// The epoch that the ledger is in.
   const ledger_epoch& epoch() const noexcept { return epoch_; }
 
+  /// Where its chain begins; nothing when it begins with the first commit.
+  const std::optional<chain_anchor>& anchor() const noexcept { return anchor_; }
+
 private:
-  ledger_reader(connection db, bool empty, ledger_epoch epoch)
-    : db_(std::move(db)), empty_(empty), epoch_(std::move(epoch)) {}
+  ledger_reader(connection db, bool empty, ledger_epoch epoch, std::optional<chain_anchor> anchor)
+    : db_(std::move(db)), empty_(empty), epoch_(std::move(epoch)), anchor_(std::move(anchor)) {}
 
   connection db_;
   bool empty_;
   ledger_epoch epoch_;
+  std::optional<chain_anchor> anchor_;
   chain_hash hash_;
 };
 
-/// The verdict on the chain of a ledger.
-struct chain_verdict {
-  /// Records of earlier epochs that were broken when `epoch` began are not counted.
-  audit_verdict verdict;
-  /// How many records of earlier epochs are broken, known ones included.
-  uint64_t broken_before_epoch = 0;
-};
-
 /// Recomputes the whole chain of the ledger in `db`, and looks whether the keys of its commits are there as long as
-/// they are to be kept. @pre `db` has one
+/// they are to be kept. The signature of an anchor is checked, but not whose it is. @pre `db` has one
 caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch);
 
 /// The tables that the commits after `seq` changed, in order, at most `limit` of them: the notifications of
 /// `database::listen`, from the ledger of the file at `path`. `db` of each is `name`. `everything` is set where a
-/// request changed `sqlite_schema`, for a record that is damaged, and for the first one, which came with the ledger's
-/// own tables. External commits are in no ledger. Empty when `seq` is the newest or there is no ledger. Errors as
-/// `ledger_reader::open` and `after`. Opens a connection of its own; blocks.
+/// request changed `sqlite_schema`, for a record that is damaged, for the first one, which came with the ledger's own
+/// tables, and in one notification for all commits whose records were removed. External commits are in no ledger. Empty
+/// when `seq` is the newest or there is no ledger. Errors as `ledger_reader::open` and `after`. Opens a connection of
+/// its own; blocks.
 caf::expected<std::vector<invalidation>> commits_after(const std::filesystem::path& path, uint64_t seq, uint64_t limit,
                                                        const std::string& name = {});
 

@@ -2,6 +2,7 @@
 
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/ledger/ledger_codec.hpp"
+#include "runtime/sqlite/ledger/ledger_meta.hpp"
 #include "runtime/sqlite/ledger/ledger_schema.hpp"
 
 #include <sstream>
@@ -15,30 +16,6 @@ constexpr int64_t recent_commits = 16;
 
 bool is_plausible(int64_t time_ms) noexcept { return time_ms >= 1 && time_ms <= last_plausible_number; }
 
-caf::expected<std::optional<std::string>> read_meta(const connection& db, std::string_view name) {
-  auto stmt = prepared_statement::prepare(db, "SELECT value FROM _sluice_meta WHERE name = ?1");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind_text(1, name);
-  auto row = stmt->step();
-  if (!row)
-    return std::move(row.error());
-  return *row ? std::optional{std::string{stmt->text(0)}} : std::nullopt;
-}
-
-caf::expected<void> write_meta(const connection& db, std::string_view name, const std::string& content) {
-  auto stmt = prepared_statement::prepare(db, "INSERT OR REPLACE INTO _sluice_meta(name, value) VALUES (?1, ?2)");
-  if (!stmt)
-    return std::move(stmt.error());
-  stmt->bind_text(1, name);
-  stmt->bind_text(2, content);
-  return stmt->run();
-}
-
-caf::error unreadable(std::string_view row) {
-  return ledger_damaged("the row '" + std::string{row} + "' in _sluice_meta cannot be read");
-}
-
 caf::expected<boot_ranges> read_boots(const connection& db) {
   auto content = read_meta(db, "boots");
   if (!content)
@@ -46,7 +23,7 @@ caf::expected<boot_ranges> read_boots(const connection& db) {
   if (!*content)
     return boot_ranges{};
   auto boots = boot_ranges::parse(**content);
-  return boots ? caf::expected<boot_ranges>{std::move(*boots)} : unreadable("boots");
+  return boots ? caf::expected<boot_ranges>{std::move(*boots)} : unreadable_meta("boots");
 }
 
 caf::expected<void> read_ends(const connection& db, ledger_state& to) {
@@ -136,7 +113,7 @@ caf::expected<std::optional<key_time>> read_key_time(const connection& db) {
   // The machine may not report which start it was.
   in >> time.boot;
   if (!good)
-    return unreadable("key_clock");
+    return unreadable_meta("key_clock");
   return std::optional{std::move(time)};
 }
 
@@ -170,7 +147,7 @@ caf::expected<ledger_epoch> read_epoch(const connection& db) {
   std::istringstream in{**content};
   in >> epoch.number >> epoch.id >> epoch.first >> epoch.broken_before;
   if (in.fail() || epoch.first < 1 || epoch.first > static_cast<uint64_t>(last_plausible_number))
-    return unreadable("epoch");
+    return unreadable_meta("epoch");
   return epoch;
 }
 
@@ -201,14 +178,20 @@ caf::expected<ledger_state> read_ledger_state(const connection& db) {
 }
 
 caf::expected<bool> is_break(const connection& db, uint64_t seq) {
+  auto anchor = read_ledger_anchor(db);
+  if (!anchor)
+    return std::move(anchor.error());
   auto stmt = prepared_statement::prepare(
-    db, "SELECT coalesce(p.commit_seq, 0) <> c.commit_seq - 1 OR (length(c.prev_hash) > 0 AND "
-        "coalesce(p.hash, zeroblob(length(c.hash))) <> c.prev_hash) FROM _sluice_commits c LEFT JOIN _sluice_commits p "
+    db, "SELECT coalesce(p.commit_seq, ?2) <> c.commit_seq - 1 OR (length(c.prev_hash) > 0 AND "
+        "coalesce(p.hash, ?3) <> c.prev_hash) FROM _sluice_commits c LEFT JOIN _sluice_commits p "
         "ON p.commit_seq = "
         "(SELECT max(commit_seq) FROM _sluice_commits WHERE commit_seq < c.commit_seq) WHERE c.commit_seq = ?1");
   if (!stmt)
     return std::move(stmt.error());
+  auto before = *anchor ? (*anchor)->hash : std::string(sizeof(digest), '\0');
   stmt->bind(1, static_cast<int64_t>(seq));
+  stmt->bind(2, *anchor ? (*anchor)->seq : int64_t{0});
+  stmt->bind_blob(3, before);
   auto row = stmt->step();
   if (!row)
     return std::move(row.error());
@@ -258,6 +241,14 @@ caf::expected<std::optional<std::string>> find_commit(const connection& db, uint
   return *row ? std::optional{std::string{stmt->blob(0)}} : std::nullopt;
 }
 
+std::optional<std::string> removed_hash(const std::optional<chain_anchor>& anchor, uint64_t seq,
+                                        const std::string& known) {
+  auto removed = anchor ? static_cast<uint64_t>(anchor->seq) : 0;
+  if (seq == 0 || seq > removed)
+    return std::nullopt;
+  return seq == removed ? anchor->hash : known;
+}
+
 ledger_judgement judge_ledger(const ledger_epoch& epoch, uint64_t head_seq, const std::optional<std::string>& agreed,
                               const ledger_standing& known) {
   using fault = ledger_fault;
@@ -286,6 +277,12 @@ caf::expected<ledger_judgement> judge_ledger(const connection& db, const ledger_
   auto agreed = find_commit(db, known.agreed_seq);
   if (!agreed)
     return std::move(agreed.error());
+  if (!*agreed) {
+    auto anchor = read_ledger_anchor(db);
+    if (!anchor)
+      return std::move(anchor.error());
+    *agreed = removed_hash(*anchor, known.agreed_seq, known.agreed_hash);
+  }
   return judge_ledger(state.epoch, state.head_seq, *agreed, known);
 }
 

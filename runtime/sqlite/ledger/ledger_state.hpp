@@ -4,6 +4,7 @@
 #include "messages/ledger.hpp"
 #include "runtime/sqlite/core/connection.hpp"
 #include "runtime/sqlite/ledger/boot_ranges.hpp"
+#include "runtime/sqlite/ledger/chain_anchor.hpp"
 
 #include <caf/expected.hpp>
 
@@ -91,6 +92,11 @@ std::string new_epoch_id(const clock& time, uint64_t first, std::string_view hea
 
 /// The hash of the commit record `seq`; nothing when there is none.
 caf::expected<std::optional<std::string>> find_commit(const connection& db, uint64_t seq);
+
+/// The hash of the commit `seq` if its record was removed by the retention: that of the anchor, or for earlier ones,
+/// which nothing tells any more, the hash that is `known`. Nothing if it was not removed.
+std::optional<std::string> removed_hash(const std::optional<chain_anchor>& anchor, uint64_t seq,
+                                        const std::string& known);
 
 /// How a ledger may fall short of what is known of it.
 enum class ledger_fault : uint8_t {

@@ -44,13 +44,16 @@ struct write_session {
 class sqlite_write_store final : public write_store, private file_guard::user {
 public:
   sqlite_write_store(std::filesystem::path path, const broker_config& config, const clock& time, ledger_standing known,
-                     std::shared_ptr<file_guard> files, std::shared_ptr<answer_budget> answers)
+                     std::shared_ptr<file_guard> files, std::shared_ptr<answer_budget> answers,
+                     std::filesystem::path key_file)
     : path_(std::move(path)), time_(time), busy_timeout_(config.busy_timeout),
       patience_(config.busy_timeout), limits_{config.read_max_rows,
                                               std::min(config.read_max_bytes, config.max_answer_bytes),
                                               config.max_value_bytes},
       files_(std::move(files)),
       answers_(std::move(answers)), ledger_settings_{config.key_retention,
+                                                     {config.ledger_retention, config.ledger_max_bytes,
+                                                      std::move(key_file)},
                                                      config.synchronous != synchronous_mode::full},
       known_(std::move(known)) {
     files_->join(*this);
@@ -79,6 +82,7 @@ public:
   bool take_external_commit() override;
   std::vector<file_event> take_file_events() override { return files_->take_events(); }
   caf::expected<uint64_t> prune_keys() override;
+  caf::expected<removed_commits> prune_commits(uint64_t first_kept) override;
   caf::expected<std::string> explain(std::span<const statement> statements) override;
   bool close_idle() override;
 
@@ -100,7 +104,8 @@ private:
   caf::expected<bool> resolve_invisible_commit(uint64_t seq);
   caf::expected<void> sync_log();
   caf::expected<void> checkpoint_in_use(checkpoint_mode mode);
-  caf::expected<uint64_t> prune_in_use();
+  template <class IsDue, class Remove> caf::expected<uint64_t> prune(IsDue is_due, Remove remove);
+  template <class Remove> caf::expected<uint64_t> prune_in_use(Remove remove);
   caf::error failed(int code);
   caf::error failed(caf::error error);
   caf::error no_transaction() const { return make_error(errc::internal, "no transaction is open"); }

@@ -230,6 +230,27 @@ void sqlite_write_store::rollback() noexcept {
 }
 
 caf::expected<uint64_t> sqlite_write_store::prune_keys() {
+  return prune([](ledger& book) { return book.has_old_keys(); },
+               [](ledger& book) { return book.forget_old_keys(pruned_at_once); });
+}
+
+caf::expected<write_store::removed_commits> sqlite_write_store::prune_commits(uint64_t first_kept) {
+  removed_commits result;
+  auto remove = [&](ledger& book) -> caf::expected<uint64_t> {
+    auto removed = book.prune(first_kept);
+    if (!removed)
+      return std::move(removed.error());
+    result = {removed->count, removed->has_more};
+    return removed->count;
+  };
+  auto is_ready = [this](ledger& book) { return ledger_settings_.retention.is_limited() && book.ready(); };
+  if (auto removed = prune(is_ready, remove); !removed)
+    return std::move(removed.error());
+  return result;
+}
+
+// Has `remove` return how much it has removed, in a transaction of its own, if there is anything for it.
+template <class IsDue, class Remove> caf::expected<uint64_t> sqlite_write_store::prune(IsDue is_due, Remove remove) {
   if (in_transaction())
     return uint64_t{0};
   auto was_open = session_ != nullptr;
@@ -239,13 +260,13 @@ caf::expected<uint64_t> sqlite_write_store::prune_keys() {
   if (was_open && !session_ && !files_->is_replaced())
     if (auto opened = open(); !opened)
       return failed(std::move(opened.error()));
-  auto forgotten = session_ && session_->book.has_old_keys() ? prune_in_use() : caf::expected<uint64_t>{uint64_t{0}};
+  auto removed = session_ && is_due(session_->book) ? prune_in_use(remove) : caf::expected<uint64_t>{uint64_t{0}};
   end_use();
-  return forgotten;
+  return removed;
 }
 
 // A transaction of its own, so that the guard recognizes it as the broker's.
-caf::expected<uint64_t> sqlite_write_store::prune_in_use() {
+template <class Remove> caf::expected<uint64_t> sqlite_write_store::prune_in_use(Remove remove) {
   auto& s = *session_;
   auto code = s.begin.step_code();
   s.begin.reset();
@@ -253,17 +274,16 @@ caf::expected<uint64_t> sqlite_write_store::prune_in_use() {
     return failed(code);
   // The next write handles commits of other programs.
   files_->see_commits(s.db.handle(), true);
-  auto forgotten =
-    files_->has_external_commit() ? caf::expected<uint64_t>{uint64_t{0}} : s.book.forget_old_keys(pruned_at_once);
-  if (!forgotten || *forgotten == 0) {
+  auto removed = files_->has_external_commit() ? caf::expected<uint64_t>{uint64_t{0}} : remove(s.book);
+  if (!removed || *removed == 0) {
     rollback();
-    return forgotten ? forgotten : failed(std::move(forgotten.error()));
+    return removed ? removed : failed(std::move(removed.error()));
   }
   files_->expect_commit(s.db.handle());
   code = s.commit.step_code();
   s.commit.reset();
   if (code == SQLITE_DONE)
-    return forgotten;
+    return removed;
   files_->forget_commit();
   auto error = failed(code);
   rollback();
@@ -301,12 +321,12 @@ bool sqlite_write_store::close_idle() {
 
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
                                               const clock& time, ledger_standing known,
-                                              std::shared_ptr<file_guard> files,
-                                              std::shared_ptr<answer_budget> answers) {
+                                              std::shared_ptr<file_guard> files, std::shared_ptr<answer_budget> answers,
+                                              std::filesystem::path key_file) {
   if (!files)
     files = std::make_shared<file_guard>(path);
   return std::make_unique<sqlite_write_store>(std::move(path), config, time, std::move(known), std::move(files),
-                                              given_or_own(std::move(answers), config));
+                                              given_or_own(std::move(answers), config), std::move(key_file));
 }
 
 } // namespace sluice::sqlite

@@ -18,10 +18,12 @@ namespace sluice::sqlite {
 ///
 /// Rows that a request's statements return are bounded by `read_max_rows` and `read_max_bytes` of `config`; a request
 /// that passes them fails as `errc::too_large` and is undone. `time`, which outlives the store, decides about deadlines
-/// and the age of keys. The stores of one database share `files`; null makes an own one.
+/// and the age of keys. The stores of one database share `files`; null makes an own one. `key_file` has the key that
+/// signs the beginning of a ledger whose oldest records were removed; without it none are.
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
                                               const clock& time = machine_time(), ledger_standing known = {},
                                               std::shared_ptr<file_guard> files = nullptr,
-                                              std::shared_ptr<answer_budget> answers = nullptr);
+                                              std::shared_ptr<answer_budget> answers = nullptr,
+                                              std::filesystem::path key_file = {});
 
 } // namespace sluice::sqlite

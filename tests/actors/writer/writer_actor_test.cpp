@@ -278,6 +278,52 @@ TEST_CASE("an idle writer prunes until no key is old, some at a time, and a writ
   CHECK(f.quiet());
 }
 
+TEST_CASE("old commit records are removed that the audit has, some at a time, once in a while") {
+  writer_settings settings;
+  settings.prune_every = 60s;
+  fixture f{settings};
+  f.disk.old_commits = {1'000, 7};
+  f.write("a", "put t 1 x");
+  f.run();
+  // The stub of the audit has all.
+  CHECK(f.disk.commits_pruned == std::vector<uint64_t>{1, 1});
+  f.write("a", "put t 1 x");
+  f.run();
+  f.advance(30s);
+  f.write("a", "put t 1 x");
+  f.run();
+  CHECK(f.disk.commits_pruned.size() == 2);
+  f.advance(30s);
+  f.write("a", "put t 1 x");
+  f.run();
+  CHECK(f.disk.commits_pruned == std::vector<uint64_t>{1, 1, 4});
+  f.advance(100s);
+  CHECK(f.quiet());
+  CHECK(f.disk.commits_pruned.size() == 3);
+}
+
+TEST_CASE("commit records are removed between groups") {
+  writer_settings settings;
+  settings.prune_every = 60s;
+  fixture f{settings};
+  f.disk.old_commits = {1'000, 1'000, 7};
+  f.write("a", "put t 1 x");
+  // The fake disk refuses it within a transaction.
+  while (f.sched().try_run_once())
+    if (f.disk.commits.size() < 20)
+      f.write("b", "put t 2 x");
+  CHECK(f.disk.commits_pruned.size() == 3);
+}
+
+TEST_CASE("without a retention the audit is not asked for old commit records") {
+  fixture f;
+  f.disk.old_commits = {1'000};
+  f.write("a", "put t 1 x");
+  f.run();
+  f.advance(100s);
+  CHECK(f.disk.commits_pruned.empty());
+}
+
 TEST_CASE("a writer that has had no request has nothing scheduled") {
   fixture f;
   CHECK(f.quiet());

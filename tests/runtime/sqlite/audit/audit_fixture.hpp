@@ -50,6 +50,7 @@ struct audit_fixture {
   std::filesystem::path path = dir / "audit.db";
   std::map<std::string, std::vector<ledger_commit>> ledgers;
   std::map<std::string, ledger_epoch> epochs;
+  std::map<std::string, chain_anchor> anchors;
   caf::error ledger_error;
   uint64_t page = 2;
   uint64_t lowest_asked = 0;
@@ -64,6 +65,8 @@ struct audit_fixture {
       lowest_asked = std::min(lowest_asked, after);
       ledger_page result;
       result.epoch = epochs[db];
+      if (auto anchor = anchors.find(db); anchor != anchors.end())
+        result.anchor = anchor->second;
       for (const auto& ledger : ledgers[db])
         if (ledger.seq > after && result.commits.size() < page)
           result.commits.push_back(ledger);

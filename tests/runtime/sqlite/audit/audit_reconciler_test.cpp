@@ -219,4 +219,59 @@ TEST_CASE("an audit file of an earlier version gets epochs and keeps its records
   CHECK((standing.issued == 1 && standing.agreed_seq == 1));
 }
 
+TEST_CASE("audit and ledger agree on the commits that the audit has, while later ones are on the way") {
+  audit_fixture r;
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"})};
+  r.append(r.missing());
+  CHECK(r.missing().empty());
+  for (uint64_t seq = 3; seq <= 7; ++seq)
+    r.ledgers["a.db"].push_back(commit(seq, {std::string(1, static_cast<char>('a' + seq - 1))}));
+  auto agree = [&](uint64_t until) {
+    auto reached = r.store->agree("a.db", until);
+    REQUIRE(reached);
+    return *reached;
+  };
+  r.append({record("alice", 3, "c")});
+  r.append({record("alice", 4, "d")});
+  // Of a later commit than is asked for; another database's; and none for commit 6 yet.
+  r.append({record("alice", 5, "e")});
+  CHECK(agree(4) == 4);
+  CHECK(agree(4) == 4);
+  CHECK(agree(3) == 4);
+  CHECK(agree(6) == 4);
+  r.append({record("alice", 6, "f")});
+  CHECK(agree(6) == 6);
+  r.append({record("alice", 7, "g")});
+  CHECK(r.missing().empty());
+  CHECK(agree(7) == 7);
+  r.store = r.reopened();
+  CHECK(r.missing().empty());
+  CHECK(r.list().size() == 7);
+}
+
+TEST_CASE("a ledger whose oldest commits were removed goes on where the audit knows it") {
+  audit_fixture r;
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"}), commit(4, {"d"})};
+  r.append(r.missing());
+  CHECK(r.missing().empty());
+  r.ledgers["a.db"].push_back(commit(5, {"e"}));
+  auto& commits = r.ledgers["a.db"];
+  auto removed = GENERATE(3U, 4U);
+  SECTION("which an anchor tells") {
+    r.anchors["a.db"] = {static_cast<int64_t>(removed), "hash " + std::to_string(removed), removed, 0, {}, {}};
+    commits.erase(commits.begin(), commits.begin() + removed);
+    auto found = r.compare();
+    CHECK(found.standing.conflict.empty());
+    REQUIRE(found.missing.size() == 1);
+    CHECK(found.missing[0].commit_seq == 5);
+  }
+  SECTION("or not, if they are missing for another reason") {
+    commits.erase(commits.begin(), commits.begin() + 4);
+    r.store = r.reopened();
+    CHECK(r.compare().missing.size() == 1);
+    r.append(r.missing());
+    CHECK(*r.store->agree("a.db", 5) == 0);
+  }
+}
+
 } // namespace sluice::test::audit_reconciler_test

@@ -91,7 +91,7 @@ struct store_fixture {
     if (!request.idempotency_key.empty())
       must(store->remember(request, result));
     ledger_entry entry{&request, &result, done.tables};
-    must(store->commit(begun.next_seq, 1'000, std::span{&entry, 1}));
+    must(store->commit(begun.next_seq, commit_us, std::span{&entry, 1}));
     last_done = std::move(done);
     return result;
   }
@@ -135,6 +135,8 @@ struct store_fixture {
     return must(sqlite::connection::open(file, options));
   }
 
+  /// The time of the next commit.
+  int64_t commit_us = 1'000;
   /// The effects of the last `write`, without its results.
   executed_write last_done;
   /// Whether the transaction was still there after the last `refuse`.

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "runtime/sqlite/core/connection.hpp"
+
+#include <caf/expected.hpp>
+
+#include <cstdint>
+#include <string>
+
+/// What the audit keeps of the ledger of each database: rows of its table `databases`.
+namespace sluice::sqlite {
+
+/// Ledger and audit agree up to the commit `seq`; the records of later commits are behind the audit record `audit_seq`.
+struct agreement {
+  uint64_t seq = 0;
+  std::string hash;
+  uint64_t audit_seq = 0;
+  /// The highest number issued, as of the record `issued_at`.
+  uint64_t issued = 0;
+  uint64_t issued_at = 0;
+  std::string epoch;
+};
+
+/// Makes a row for `db` if there is none.
+caf::expected<void> note_database(const connection& audit, const std::string& db);
+
+/// All zero when there is no row.
+caf::expected<agreement> read_agreement(const connection& audit, const std::string& db);
+
+/// Changes the row; nothing without one.
+caf::expected<void> keep_agreement(const connection& audit, const std::string& db, const agreement& agreed);
+
+} // namespace sluice::sqlite
