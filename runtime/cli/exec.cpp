@@ -1,12 +1,11 @@
-#include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/rowset_text.hpp"
+#include "runtime/cli/write_text.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/sqlite/core/split_statements.hpp"
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <optional>
@@ -17,21 +16,21 @@ namespace {
 
 struct exec_options : request_options {
   std::optional<std::string> key;
+  // Of a write that the launcher has sent; nobody else gives it.
+  std::string generated_key;
   int64_t deadline_ms = 0;
   std::string foreign_keys = "on";
 };
 
 std::string as_text(const write_result& written) {
   std::string result;
-  int64_t changes = 0;
+  write_summary summary{0, written.commit_seq, written.replayed};
   for (const auto& each : written.results) {
     if (!each.rows.columns().empty())
       result += as_table(each.rows);
-    changes += each.changes;
+    summary.changes += each.changes;
   }
-  return result
-         + fmt::format("{} changed, commit {}{}\n", counted(static_cast<uint64_t>(changes), "row"), written.commit_seq,
-                       written.replayed ? " (replayed)" : "");
+  return result + text_of(summary);
 }
 
 caf::expected<write_request> as_request(const exec_options& options, const std::string& db) {
@@ -51,7 +50,7 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   write_request request;
   request.db = db;
   request.agent = agent_name(options.agent);
-  request.idempotency_key = options.key.value_or(std::string{});
+  request.idempotency_key = options.key.value_or(options.generated_key);
   request.deadline = std::chrono::milliseconds{options.deadline_ms};
   request.enforce_foreign_keys = options.foreign_keys == "on";
   for (auto each : statements)
@@ -91,6 +90,7 @@ void declare_exec(CLI::App& command, action& chosen) {
   auto options = std::make_shared<exec_options>();
   declare(command, *options);
   command.add_option("--key", options->key, "Idempotency key: the same request under the same key is applied once");
+  command.add_option("--generated-key", options->generated_key)->group("");
   command.add_option("--deadline", options->deadline_ms, "Milliseconds within which the write must be done [30000]")
     ->type_name("MS")
     ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}));

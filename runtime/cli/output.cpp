@@ -1,27 +1,14 @@
 #include "runtime/cli/output.hpp"
 
 #include "runtime/cli/terminal_text.hpp"
-#include "runtime/json/json.hpp"
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 namespace sluice::cli {
-
-namespace {
-
-int complain(const failure& error, bool json, int status) {
-  fmt::print(stderr, "sluice: {}: {}\n", to_string(error.code), printable(error.message));
-  if (json)
-    print_json(dump(error_document(error)) + "\n");
-  return status;
-}
-
-} // namespace
 
 bool is_read_by_terminal() noexcept {
   static const auto result = isatty(STDOUT_FILENO) != 0;
@@ -51,23 +38,11 @@ int status_of(delivery end) noexcept { return end == delivery::failed ? failed :
 
 int finish(std::string_view text) { return status_of(print(text)); }
 
-int finish_json(const nlohmann::json& document) { return status_of(print_json(dump(document) + "\n")); }
-
 int finish_cut(int status, std::string_view cut) {
   note(cut);
   return status == done ? incomplete : status;
 }
 
 void note(std::string_view text) { fmt::print(stderr, "sluice: {}\n", printable(text)); }
-
-int fail(const failure& error, bool json) {
-  return complain(error, json, error.code == errc::route_required ? no_broker : failed);
-}
-
-int fail(const caf::error& error, bool json) { return fail(describe(error), json); }
-
-int usage_error(std::string_view message, bool json) {
-  return complain(make_failure(errc::invalid_request, std::string{message}), json, wrong_usage);
-}
 
 } // namespace sluice::cli

@@ -1,20 +1,17 @@
 #include "runtime/client/remote_client.hpp"
 
-#include "messages/automatic_key.hpp"
 #include "runtime/broker/request_check.hpp"
 #include "runtime/broker/system_access.hpp"
 #include "runtime/client/async_calls.hpp"
+#include "runtime/client/key_maker.hpp"
 #include "runtime/client/remote_cursor.hpp"
 #include "runtime/os/forks.hpp"
-#include "runtime/os/machine_clock.hpp"
-#include "runtime/os/random_seed.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/methods.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <thread>
 #include <unistd.h>
 
@@ -25,24 +22,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 using time_limit = retrying_call::time_limit;
-
-// Keys that no other client generates (`automatic_key`): the broker keeps them in its commit records. A forked process
-// cannot use its parent's client, and so none of its keys.
-class key_maker {
-public:
-  std::string next() {
-    using namespace std::chrono;
-    return to_string(automatic_key{
-      boot_, static_cast<uint64_t>(duration_cast<milliseconds>(time_.since_boot()).count()), session_, ++count_});
-  }
-
-private:
-  const machine_clock time_{};
-  // On a machine that does not report its starts, the broker keeps them as it keeps the keys of applications.
-  const uint32_t boot_ = std::max(boot_tag_of(time_.boot()), uint32_t{1});
-  const uint64_t session_ = random_seed();
-  std::atomic<uint64_t> count_ = 0;
-};
 
 bool has_key(const json& params) {
   auto key = params.is_object() ? params.find("idempotency_key") : params.end();

@@ -192,7 +192,8 @@ fs::path broker_program(const fs::path& wanted) {
   if (const auto* named = std::getenv("SLUICE_PROGRAM"); named && *named)
     return usable(named);
   std::error_code unreadable;
-  if (auto self = fs::read_symlink("/proc/self/exe", unreadable); self.filename() == "sluice")
+  auto self = fs::read_symlink("/proc/self/exe", unreadable);
+  if (self.filename() == "sluice" || self.filename() == "sluice-main")
     return self;
   return in_search_path("sluice");
 }

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sodium.h>
 
 namespace sluice {
 
@@ -101,28 +100,6 @@ std::optional<std::string> text_from_json(const json& source) {
   if (!source.is_object() || source.size() != 1 || source.begin().key() != tag || !source.begin()->is_string())
     return std::nullopt;
   return from_base64(source.begin()->get_ref<const std::string&>());
-}
-
-std::string to_base64(std::string_view bytes) {
-  constexpr auto variant = sodium_base64_VARIANT_ORIGINAL;
-  // The length that libsodium asks for includes a closing NUL.
-  std::string result(sodium_base64_encoded_len(bytes.size(), variant), '\0');
-  sodium_bin2base64(result.data(), result.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-                    variant);
-  result.pop_back();
-  return result;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  std::string result(text.size() / 4 * 3 + 3, '\0');
-  size_t size = 0;
-  const char* end = nullptr;
-  auto code = sodium_base642bin(reinterpret_cast<unsigned char*>(result.data()), result.size(), text.data(),
-                                text.size(), nullptr, &size, &end, sodium_base64_VARIANT_ORIGINAL);
-  if (code != 0 || end != text.data() + text.size())
-    return std::nullopt;
-  result.resize(size);
-  return result;
 }
 
 } // namespace sluice

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runtime/json/base64.hpp"
+
 #include <caf/expected.hpp>
 
 #include <nlohmann/json_fwd.hpp>
@@ -36,11 +38,5 @@ nlohmann::json texts_as_json(const std::vector<std::string>& texts);
 
 /// Reads what `text_as_json` writes, and `{"$text"}` of UTF-8 too; nothing if `source` is something else.
 std::optional<std::string> text_from_json(const nlohmann::json& source);
-
-/// Base64 with padding (RFC 4648, section 4).
-std::string to_base64(std::string_view bytes);
-
-/// The reverse; nothing if `text` is something else.
-std::optional<std::string> from_base64(std::string_view text);
 
 } // namespace sluice

@@ -1,7 +1,7 @@
 #include "runtime/json/json_writer.hpp"
 
 #include "actors/base/utf8_text.hpp"
-#include "runtime/json/json_text.hpp"
+#include "runtime/json/base64.hpp"
 #include "runtime/json/json_values.hpp"
 
 #include <nlohmann/json.hpp>

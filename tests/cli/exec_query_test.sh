@@ -152,6 +152,7 @@ test_a_store_root_that_may_not_be_entered_is_named_as_the_reason() {
   mkdir closed
   chmod 711 "$scratch" .
   cp "$SLUICE" ./program
+  cp "${SLUICE%/*}/sluice-main" .
   chmod 600 closed
   for command in "exec closed/app.db x" "query closed/app.db x" "serve closed" "status closed" "stop closed" "audit closed list"; do
     # shellcheck disable=SC2086

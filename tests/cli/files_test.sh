@@ -7,8 +7,8 @@ as_nobody() {
     "$SLUICE" "$@"
     return
   fi
-  cp -u "$SLUICE" "$scratch/sluice"
-  chmod 755 "$scratch" "$scratch/sluice"
+  cp -u "$SLUICE" "${SLUICE%/*}/sluice-main" "$scratch"
+  chmod 755 "$scratch" "$scratch/sluice" "$scratch/sluice-main"
   setpriv --reuid=65534 --regid=65534 --clear-groups "$scratch/sluice" "$@"
 }
 

@@ -173,6 +173,7 @@ class Scene:
         # Where the program was built may be closed to others.
         folder = os.path.join(self.scratch, "bin")
         os.mkdir(folder)
+        shutil.copy(os.path.join(os.path.dirname(SLUICE), "sluice-main"), folder)
         self.program = shutil.copy(SLUICE, os.path.join(folder, "sluice"))
         self.env["SLUICE_PROGRAM"] = self.program
         os.chown(self.store, user, user)

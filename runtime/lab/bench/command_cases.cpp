@@ -47,8 +47,15 @@ measurement repeat_command(std::chrono::milliseconds duration, const std::vector
 // On a busy machine a broker may take seconds to end, and the next one waits for it.
 constexpr const char* patience_ms = "30000";
 
+// What people start: beside this program, as it is built, or where it is installed.
+std::string program() {
+  auto self = std::filesystem::read_symlink("/proc/self/exe");
+  auto beside = self.parent_path() / "sluice";
+  return std::filesystem::exists(beside) ? beside : self.parent_path().parent_path().parent_path() / "bin" / "sluice";
+}
+
 std::vector<std::string> sluice_command(const std::string& name, const std::filesystem::path& folder, const char* sql) {
-  return {"/proc/self/exe",
+  return {program(),
           name,
           (folder / items_file).string(),
           sql,

@@ -264,19 +264,24 @@ caf::expected<uint64_t> ledger::forget_old_keys(uint64_t limit) {
 }
 
 caf::expected<pruned_records> ledger::prune(uint64_t first_kept) {
-  auto kept_ms = std::chrono::duration_cast<std::chrono::milliseconds>(settings_.key_retention).count();
+  using std::chrono::microseconds;
   auto commits = keys_.commits_of_this_boot(next_seq());
-  auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(time_.since_boot()).count();
-  auto may_have_keys = [&](uint64_t seq, std::string_view requests) {
+  auto since_boot_us = time_.since_boot().count();
+  auto now_us = wall_us(time_);
+  // The wall clock may jump, so it is believed of earlier starts of the machine only.
+  auto age_of = [&](uint64_t seq, int64_t ts_us, std::string_view requests) {
     auto is_of_boot = std::any_of(commits.begin(), commits.end(),
                                   [seq](const auto& range) { return range.first <= seq && seq <= range.last; });
     auto time_ms = is_of_boot ? read_record_time(requests) : std::nullopt;
-    if (!time_ms || static_cast<int64_t>(*time_ms) + kept_ms <= now_ms)
+    return microseconds{time_ms ? since_boot_us - static_cast<int64_t>(*time_ms) * 1'000 : now_us - ts_us};
+  };
+  auto may_be_repeated = [&](uint64_t seq, int64_t ts_us, std::string_view requests) {
+    if (age_of(seq, ts_us, requests) >= settings_.key_retention)
       return false;
     auto decoded = decode_requests(requests);
     return decoded && std::any_of(decoded->begin(), decoded->end(), [](const auto& each) { return each.has_outcome; });
   };
-  return pruning_.remove(epoch_, {std::min(first_kept, head_seq_), may_have_keys});
+  return pruning_.remove(epoch_, {std::min(first_kept, head_seq_), may_be_repeated});
 }
 
 } // namespace sluice::sqlite

@@ -78,7 +78,7 @@ caf::expected<ledger_pruning::oldest_records> ledger_pruning::find(const ledger_
     if (!*row)
       break;
     auto seq = static_cast<uint64_t>(stmt->integer(0));
-    if ((stmt->integer(1) >= before_us && found.bytes >= excess) || keep.is_kept(seq, stmt->blob(4)))
+    if ((stmt->integer(1) >= before_us && found.bytes >= excess) || keep.is_kept(seq, stmt->integer(1), stmt->blob(4)))
       break;
     check.next(*stmt);
     if (check.broken_in_epoch() > 0)

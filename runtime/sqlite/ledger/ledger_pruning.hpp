@@ -40,10 +40,10 @@ public:
     : db_(db), time_(time), settings_(std::move(settings)) {}
 
   /// Which records stay whatever their age: those of commits from this one on, and those for which the function says
-  /// so (of commit `seq`, with the column `requests`).
+  /// so (of commit `seq`, made at `ts_us` by the wall clock, with the column `requests`).
   struct limits {
     uint64_t first_kept = 0;
-    std::function<bool(uint64_t seq, std::string_view requests)> is_kept;
+    std::function<bool(uint64_t seq, int64_t ts_us, std::string_view requests)> is_kept;
   };
 
   /// Removes a bounded number, in the open transaction. Adapts `epoch`, and keeps it if that has changed it.

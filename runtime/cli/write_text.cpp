@@ -1,0 +1,12 @@
+#include "runtime/cli/write_text.hpp"
+
+#include "actors/base/counted.hpp"
+
+namespace sluice::cli {
+
+std::string text_of(const write_summary& write) {
+  return counted(static_cast<uint64_t>(write.changes), "row") + " changed, commit " + std::to_string(write.commit_seq)
+         + (write.is_replayed ? " (replayed)\n" : "\n");
+}
+
+} // namespace sluice::cli

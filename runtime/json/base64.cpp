@@ -1,0 +1,29 @@
+#include "runtime/json/base64.hpp"
+
+#include <sodium.h>
+
+namespace sluice {
+
+std::string to_base64(std::string_view bytes) {
+  constexpr auto variant = sodium_base64_VARIANT_ORIGINAL;
+  // The length that libsodium asks for includes a closing NUL.
+  std::string result(sodium_base64_encoded_len(bytes.size(), variant), '\0');
+  sodium_bin2base64(result.data(), result.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                    variant);
+  result.pop_back();
+  return result;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  std::string result(text.size() / 4 * 3 + 3, '\0');
+  size_t size = 0;
+  const char* end = nullptr;
+  auto code = sodium_base642bin(reinterpret_cast<unsigned char*>(result.data()), result.size(), text.data(),
+                                text.size(), nullptr, &size, &end, sodium_base64_VARIANT_ORIGINAL);
+  if (code != 0 || end != text.data() + text.size())
+    return std::nullopt;
+  result.resize(size);
+  return result;
+}
+
+} // namespace sluice

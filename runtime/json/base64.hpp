@@ -1,0 +1,15 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice {
+
+/// Base64 with padding (RFC 4648, section 4).
+std::string to_base64(std::string_view bytes);
+
+/// The reverse; nothing if `text` is something else.
+std::optional<std::string> from_base64(std::string_view text);
+
+} // namespace sluice

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# The program that people start answers exec and query by itself when a broker runs, and else runs the whole program.
+source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
+
+main() { "${SLUICE%/*}/sluice-main" "$@"; }
+
+# The launcher alone: what it says it has from nobody else.
+alone() { "$scratch/alone/sluice" "$@"; }
+
+create() {
+  exits 0 main exec app.db "CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 'a'), (2, 'NULL'),
+    (3, NULL), (4, 1.5), (5, 2.0), (6, 9007199254740993), (7, x'00ff'), (8, 'é, \"x\"'), (9, CAST(x'61ff' AS TEXT)),
+    (10, 9e999), (11, ''), (12, x'$(printf '%080d' 0)'), (13, char(27) || '[1m')"
+}
+
+both_say_the_same() {
+  local got_status=0 got_out got_err
+  sluice "$@" >"$scratch/out1" 2>"$scratch/err1" || got_status=$?
+  got_out=$(sed -E 's/commit [0-9]+|_seq":[0-9]+|"request_id":"[^"]*"|"source":"[a-z]*"/N/g' "$scratch/out1")
+  got_err=$(<"$scratch/err1")
+  exits "$got_status" main "$@"
+  is "$got_out" "$(sed -E 's/commit [0-9]+|_seq":[0-9]+|"request_id":"[^"]*"|"source":"[a-z]*"/N/g' "$scratch/out")"
+  is "$got_err" "$err"
+}
+
+test_the_launcher_prints_what_the_whole_program_prints() {
+  create
+  for form in "" --json --csv; do
+    # shellcheck disable=SC2086
+    both_say_the_same query app.db "SELECT id, a, a IS NULL FROM t ORDER BY id" $form
+    # shellcheck disable=SC2086
+    both_say_the_same query app.db "SELECT a FROM t WHERE id = 0" $form
+    # shellcheck disable=SC2086
+    both_say_the_same query app.db "SELECT ?, ?2, ?3, ?4, ?5" -p 1 -p 1.5 -p null -p text:7 --param blob:AP8= --fresh $form
+    # shellcheck disable=SC2086
+    both_say_the_same query app.db "SELECT wrong" $form
+  done
+  for form in "" --json; do
+    for sql in "UPDATE t SET a = a WHERE id < 9;" "UPDATE t SET a = a WHERE id < 4 RETURNING id, a" "SELECT 1" \
+      "INSERT INTO t VALUES (1, 2)" "UPDATE nothing SET a = 1" "UPDATE t SET a = a; UPDATE t SET a = a" " -- nothing" \
+      "UPDATE t SET a = 1 WHERE id = ?" "VACUUM"; do
+      # shellcheck disable=SC2086
+      both_say_the_same exec app.db "$sql" $form
+    done
+    # shellcheck disable=SC2086
+    both_say_the_same exec app.db "UPDATE t SET a = ? WHERE id = 1" -p x --agent alice $form
+    # shellcheck disable=SC2086
+    both_say_the_same exec app.db "UPDATE t SET a = a" --key k $form
+    # shellcheck disable=SC2086
+    both_say_the_same exec app.db "UPDATE t SET a = 1" --key k $form
+    # shellcheck disable=SC2086
+    both_say_the_same exec . "SELECT 1" $form
+    # shellcheck disable=SC2086
+    both_say_the_same exec absent/app.db "SELECT 1" $form
+    # shellcheck disable=SC2086
+    both_say_the_same exec app.db "SELECT 1" -p 99999999999999999999 $form
+    # shellcheck disable=SC2086
+    both_say_the_same exec app.db "SELECT ?" -p blob:x $form
+    # shellcheck disable=SC2086
+    both_say_the_same exec app.db "SELECT :a" -p a=1 $form
+    # shellcheck disable=SC2086
+    both_say_the_same exec app.db-wal "SELECT 1" $form
+  done
+  both_say_the_same query app.db "SELECT 1" --agent "$(printf 'a\xff')"
+  both_say_the_same query app.db "SELECT 1" --agent
+  both_say_the_same exec
+  both_say_the_same exec app.db "SELECT 1" --no-such-option
+  both_say_the_same query app.db "SELECT 1" --json --csv
+  both_say_the_same query app.db "SELECT id FROM t" --max-rows 2
+  both_say_the_same help exec
+  both_say_the_same --version
+}
+
+test_with_a_broker_the_launcher_needs_nothing_of_the_whole_program() {
+  create
+  mkdir "$scratch/alone"
+  cp "$SLUICE" "$scratch/alone/sluice"
+  exits 0 alone exec app.db "INSERT INTO t VALUES (20, 'x')"
+  gives $'n\n--\n14' alone query app.db "SELECT count(*) AS n FROM t"
+  fails_with constraint alone exec app.db "INSERT INTO t VALUES (20, 'x')"
+  exits 1 alone status
+  has "$err" "the rest of the program cannot be run (sluice-main)"
+}
+
+test_a_failed_request_of_the_launcher_is_on_record_once() {
+  create
+  exits 1 sluice exec app.db "INSERT INTO t VALUES (1, 'x')" --agent alice
+  exits 0 sluice audit . list --agent alice --json
+  is "$(json '$.records[0].status') $(json '$.records[1].status')" "constraint "
+}
+
+test_a_longer_request_is_awaited() {
+  create
+  gives $'n\n-------\n3000000' sluice query app.db \
+    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT max(n) AS n FROM c" --fresh
+}
+
+run_tests

@@ -1,0 +1,54 @@
+"""What the launcher does when a broker does not answer as it should."""
+
+import os
+import signal
+
+from harness import is_equal, is_true, run_tests, wait_until
+from rig import TABLE, serve
+
+
+def rows(scene):
+    return scene.sql("app.db", "SELECT count(*) FROM t")[0][0]
+
+
+def test_a_write_that_a_silent_broker_has_taken_is_applied_once(scene):
+    server, link = serve(scene)
+    link.close()
+    server.signal(signal.SIGSTOP)
+    writes = [scene.start("exec", "app.db", f"INSERT INTO t VALUES ({i})") for i in range(3)]
+    # The launcher gives it up, and the whole program goes on.
+    wait_until(lambda: all("sluice-main" in os.readlink(f"/proc/{x.pid}/exe") for x in writes), "the whole program runs")
+    server.signal(signal.SIGCONT)
+    for x in writes:
+        x.end().good()
+    is_equal(rows(scene), 3)
+    scene.audit_is_whole()
+
+
+def test_a_write_whose_broker_is_killed_is_applied_once(scene):
+    server, link = serve(scene)
+    link.close()
+    server.signal(signal.SIGSTOP)
+    write = scene.start("exec", "app.db", "INSERT INTO t VALUES (1)")
+    wait_until(lambda: "sluice" in os.readlink(f"/proc/{write.pid}/exe"), "it has begun")
+    server.signal(signal.SIGKILL)
+    server.end()
+    write.end().good()
+    is_equal(rows(scene), 1)
+
+
+def test_the_socket_of_another_store_is_not_written_to(scene):
+    server, link = serve(scene)
+    other = scene.path("other")
+    os.makedirs(os.path.join(other, ".sluice"), mode=0o700)
+    os.symlink(scene.path(".sluice", "broker.sock"), os.path.join(other, ".sluice", "broker.sock"))
+    scene.run("exec", "other/app.db", TABLE).good()
+    is_true(os.path.exists(os.path.join(other, "app.db")), "it was written where it was meant")
+    is_equal(link.read("app.db", "SELECT count(*) FROM t")[0][0], 0)
+    scene.run("stop", "other").good()
+    server.signal(signal.SIGTERM)
+    server.end()
+
+
+if __name__ == "__main__":
+    run_tests()
