@@ -25,6 +25,7 @@ both_say_the_same() {
 
 test_the_launcher_prints_what_the_whole_program_prints() {
   create
+  exits 0 main exec app.db "UPDATE t SET a = a" --key k
   for form in "" --json --csv; do
     # shellcheck disable=SC2086
     both_say_the_same query app.db "SELECT id, a, a IS NULL FROM t ORDER BY id" $form
@@ -76,7 +77,7 @@ test_with_a_broker_the_launcher_needs_nothing_of_the_whole_program() {
   mkdir "$scratch/alone"
   cp "$SLUICE" "$scratch/alone/sluice"
   exits 0 alone exec app.db "INSERT INTO t VALUES (20, 'x')"
-  gives $'n\n--\n14' alone query app.db "SELECT count(*) AS n FROM t"
+  gives $' n\n--\n14' alone query app.db "SELECT count(*) AS n FROM t"
   fails_with constraint alone exec app.db "INSERT INTO t VALUES (20, 'x')"
   exits 1 alone status
   has "$err" "the rest of the program cannot be run (sluice-main)"
@@ -91,7 +92,7 @@ test_a_failed_request_of_the_launcher_is_on_record_once() {
 
 test_a_longer_request_is_awaited() {
   create
-  gives $'n\n-------\n3000000' sluice query app.db \
+  gives $'      n\n-------\n3000000' sluice query app.db \
     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT max(n) AS n FROM c" --fresh
 }
 

@@ -220,9 +220,11 @@ class Scene:
     def processes(self):
         """Of ours, those that run the program; those in `start` included."""
         result = []
+        # The launcher, and the whole program.
+        programs = [os.path.realpath(self.program), os.path.join(os.path.dirname(self.program), "sluice-main")]
         for pid in descendants(os.getpid()):
             try:
-                if os.path.samefile(f"/proc/{pid}/exe", self.program) and is_running(pid):
+                if os.readlink(f"/proc/{pid}/exe") in programs and is_running(pid):
                     result.append(pid)
             except OSError:
                 pass
