@@ -30,7 +30,7 @@ std::string as_text(const write_result& written) {
       result += as_table(each.rows);
     summary.changes += each.changes;
   }
-  return result + text_of(summary);
+  return result + summary_line(summary);
 }
 
 caf::expected<write_request> as_request(const exec_options& options, const std::string& db) {

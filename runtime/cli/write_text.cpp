@@ -4,7 +4,7 @@
 
 namespace sluice::cli {
 
-std::string text_of(const write_summary& write) {
+std::string summary_line(const write_summary& write) {
   return counted(static_cast<uint64_t>(write.changes), "row") + " changed, commit " + std::to_string(write.commit_seq)
          + (write.is_replayed ? " (replayed)\n" : "\n");
 }

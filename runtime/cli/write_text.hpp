@@ -15,6 +15,6 @@ struct write_summary {
 };
 
 /// A line.
-std::string text_of(const write_summary& write);
+std::string summary_line(const write_summary& write);
 
 } // namespace sluice::cli

@@ -23,7 +23,7 @@ bool has_standard_descriptors() {
 }
 
 // The exit status; nothing when the whole program has to go on, under the key if there is one.
-std::optional<int> answer(quick_command& command, std::string& key) {
+std::optional<int> answer_quickly(quick_command& command, std::string& key) {
   if (command.agent.empty())
     command.agent = user_name() + '@' + std::to_string(getpid());
   auto generated = command.is_write && command.key.empty();
@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   if (command) {
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
-    if (auto status = answer(*command, key))
+    if (auto status = answer_quickly(*command, key))
       return *status;
     std::signal(SIGPIPE, SIG_DFL);
     std::signal(SIGXFSZ, SIG_DFL);

@@ -55,7 +55,7 @@ std::optional<std::string> text_of_write(const json& result) {
       text += cli::as_table(*rows);
     summary.changes += part.at("changes").get<int64_t>();
   }
-  return text + cli::text_of(summary);
+  return text + cli::summary_line(summary);
 }
 
 std::optional<std::string> text_of_read(const quick_command& command, const json& result, bool for_terminal) {
