@@ -30,12 +30,12 @@ json integer_as_json(int64_t number, integer_form form) {
 // Why an object stands for no value.
 std::string_view why_no_tagged_value(const json& object) {
   if (object.size() == 1 && object.begin()->is_string()) {
-    const auto& tag = object.begin().key();
-    if (tag == "$blob")
+    const auto& kind = object.begin().key();
+    if (kind == "$blob")
       return "holds a $blob that is not Base64 (with padding)";
-    if (tag == "$text")
+    if (kind == "$text")
       return "holds a $text that is not Base64 (with padding)";
-    if (tag == "$integer")
+    if (kind == "$integer")
       return "holds an $integer that is not a decimal text of 64 bits";
   }
   return R"(must be null, a number, a text, {"$blob":"BASE64"}, {"$text":"BASE64"}, {"$integer":"5"} or {"$real":"inf"})";

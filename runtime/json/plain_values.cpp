@@ -27,24 +27,24 @@ std::optional<int64_t> whole_number(std::string_view text) {
 std::optional<value> tagged_value(const json& object) {
   if (object.size() != 1 || !object.begin()->is_string())
     return std::nullopt;
-  const auto& tag = object.begin().key();
+  const auto& kind = object.begin().key();
   const auto& content = object.begin()->get_ref<const std::string&>();
-  if (tag == "$blob") {
+  if (kind == "$blob") {
     auto bytes = from_base64(content);
     return bytes ? std::optional<value>{blob{std::move(*bytes)}} : std::nullopt;
   }
-  if (tag == "$text") {
+  if (kind == "$text") {
     auto bytes = from_base64(content);
     return bytes ? std::optional<value>{std::move(*bytes)} : std::nullopt;
   }
-  if (tag == "$integer") {
+  if (kind == "$integer") {
     auto number = whole_number(content);
     return number ? std::optional<value>{*number} : std::nullopt;
   }
   constexpr auto infinite = std::numeric_limits<double>::infinity();
-  if (tag == "$real" && (content == "inf" || content == "-inf"))
+  if (kind == "$real" && (content == "inf" || content == "-inf"))
     return value{content == "inf" ? infinite : -infinite};
-  if (tag == "$real" && content == "nan")
+  if (kind == "$real" && content == "nan")
     return value{std::numeric_limits<double>::quiet_NaN()};
   return std::nullopt;
 }
