@@ -3,6 +3,7 @@
 #include "runtime/json/json.hpp"
 #include "runtime/server/broker_handler_call.hpp"
 #include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/typed_request.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -92,6 +93,21 @@ void broker_handler::call(const std::string& name, json params, rpc::answer_to d
   call->params = nullptr;
 }
 
+// What may be refused at once is refused with a document, which the audit takes names from.
+bool broker_handler::takes(const rpc::typed_request& request) const {
+  auto is_named_well = [](const auto& content) { return content.agent.empty() || !why_no_agent(content.agent); };
+  return !refused_ && std::visit(is_named_well, request.content);
+}
+
+void broker_handler::call(rpc::typed_request request, rpc::answer_to done) {
+  static const auto& write = *rpc::find_method("write");
+  static const auto& read = *rpc::find_method("read");
+  const auto& method = std::holds_alternative<write_request>(request.content) ? write : read;
+  auto call = std::make_shared<pending>(pending{service_, here_, link_, method, std::move(done)});
+  call->quotes_text = quotes_texts_;
+  std::visit([&](auto& content) { start(std::move(content), call); }, request.content);
+}
+
 void broker_handler::note_refusal(std::string_view name, const json& params, const rpc::error& reason) {
   unrecorded_request request;
   if (const auto* found = rpc::find_method(name))
@@ -142,18 +158,22 @@ void broker_handler::write(const json& params, const call_ptr& call) {
   auto request = rpc::write_from_json(params);
   if (!request)
     return call->fail(request.error());
-  if (!call->sign(*request))
+  start(std::move(*request), call);
+}
+
+void broker_handler::start(write_request request, const call_ptr& call) {
+  if (!call->sign(request))
     return;
-  pending::put_under_way(call, *request);
-  if (pending::refuse_cancelled(call, *request))
+  pending::put_under_way(call, request);
+  if (pending::refuse_cancelled(call, request))
     return;
   auto& owner = call->owner;
-  if (const auto* known = owner.databases_.find(request->db))
-    return run_write(*known, std::move(*request), call);
-  auto name = request->db;
+  if (const auto* known = owner.databases_.find(request.db))
+    return run_write(*known, std::move(request), call);
+  auto name = request.db;
   using use = service::file_use;
   owner.with_database(name, use::may_make,
-                      [call, write = std::move(*request)](const caf::expected<database>& db) mutable {
+                      [call, write = std::move(request)](const caf::expected<database>& db) mutable {
                         if (!db)
                           return call->refuse(write, db.error());
                         write.db = db->name();
@@ -173,18 +193,22 @@ void broker_handler::read(const json& params, const call_ptr& call) {
   auto request = rpc::read_from_json(params);
   if (!request)
     return call->fail(request.error());
-  if (!call->sign(*request))
+  start(std::move(*request), call);
+}
+
+void broker_handler::start(read_request request, const call_ptr& call) {
+  if (!call->sign(request))
     return;
   auto& owner = call->owner;
-  if (const auto* known = owner.databases_.find(request->db))
-    return run_read(*known, std::move(*request), call);
-  pending::put_under_way(call, *request);
-  if (pending::refuse_cancelled(call, *request))
+  if (const auto* known = owner.databases_.find(request.db))
+    return run_read(*known, std::move(request), call);
+  pending::put_under_way(call, request);
+  if (pending::refuse_cancelled(call, request))
     return;
-  auto name = request->db;
+  auto name = request.db;
   using use = service::file_use;
   owner.with_database(name, use::must_exist,
-                      [call, read = std::move(*request)](const caf::expected<database>& db) mutable {
+                      [call, read = std::move(request)](const caf::expected<database>& db) mutable {
                         if (!db)
                           return call->refuse(read, db.error());
                         read.db = db->name();

@@ -28,6 +28,8 @@ public:
 
   void set_request_id(const nlohmann::json* id) override { is_notification_ = id == nullptr; }
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
+  bool takes(const rpc::typed_request& request) const override;
+  void call(rpc::typed_request request, rpc::answer_to done) override;
   void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& reason) override;
 
   void hold(bool is_behind) override;
@@ -53,6 +55,8 @@ private:
   static void hello(const nlohmann::json& params, const call_ptr& call);
   static void ping(const nlohmann::json& params, const call_ptr& call);
   static void write(const nlohmann::json& params, const call_ptr& call);
+  static void start(write_request request, const call_ptr& call);
+  static void start(read_request request, const call_ptr& call);
   static void read(const nlohmann::json& params, const call_ptr& call);
   static void cancel(const nlohmann::json& params, const call_ptr& call);
   static void open_cursor(const nlohmann::json& params, const call_ptr& call);

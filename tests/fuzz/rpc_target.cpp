@@ -3,6 +3,8 @@
 #include "runtime/server/rpc/dispatch.hpp"
 #include "runtime/server/rpc/failures.hpp"
 #include "runtime/server/rpc/mcp.hpp"
+#include "runtime/server/rpc/strict_json.hpp"
+#include "runtime/server/rpc/typed_request.hpp"
 #include "tests/fuzz/targets.hpp"
 
 #include <memory>
@@ -12,6 +14,28 @@ namespace sluice::test::fuzz {
 namespace {
 
 using nlohmann::json;
+
+// What is read without a tree is what is read from one.
+void check_typed(std::string_view document) {
+  static sluice::rpc::typed_reader reader;
+  auto typed = reader.read(document);
+  if (!typed)
+    return;
+  auto tree = sluice::rpc::parse_strictly(document);
+  must(tree.engaged(), "a document that was read without a tree is valid");
+  must((*tree).at("id") == typed->id && (*tree).at("jsonrpc") == "2.0", "it has the same id");
+  const auto& params = (*tree).at("params");
+  auto compare = [&](const auto& from_tree, const auto& request, std::string_view method) {
+    must((*tree).at("method") == method, "it has the same method");
+    must(from_tree.engaged(), "its parameters are right");
+    must(sluice::rpc::params_of(*from_tree) == sluice::rpc::params_of(request), "its parameters are the same");
+    must(from_tree->integers == request.integers, "it wants integers in the same form");
+  };
+  if (const auto* write = std::get_if<write_request>(&typed->content))
+    compare(sluice::rpc::write_from_json(params), *write, "write");
+  else
+    compare(sluice::rpc::read_from_json(params), std::get<read_request>(typed->content), "read");
+}
 
 // Reads requests as the front door does, and answers with what it has understood.
 class decoding_handler : public sluice::rpc::handler {
@@ -91,6 +115,7 @@ void rpc(std::string_view input) {
   auto mcp = sluice::rpc::make_mcp(std::make_unique<decoding_handler>(), {.version = "0", .pass_through = true});
   while (!input.empty()) {
     auto line = input.substr(0, input.find('\n'));
+    check_typed(line);
     ask(methods, line);
     ask(*mcp, line);
     input.remove_prefix(std::min(input.size(), line.size() + 1));

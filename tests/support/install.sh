@@ -15,7 +15,7 @@ build_packages=(
   nlohmann-json3-dev
   libtomlplusplus-dev
   libsodium-dev
-  libzstd-dev
+  libzstd-dev libsimdjson-dev
   # The two cannot be installed together.
   "libboost1.81-dev|libboost1.74-dev"
   prometheus-cpp-dev

@@ -3,6 +3,7 @@
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/failures.hpp"
 #include "runtime/server/rpc/strict_json.hpp"
+#include "runtime/server/rpc/typed_request.hpp"
 
 #include <fmt/format.h>
 
@@ -159,6 +160,25 @@ void run(json document, handler& to, const std::shared_ptr<reply>& answers) {
   }
 }
 
+// False when the document is to be parsed.
+bool run_typed(std::string_view document, handler& to, std::function<void(std::string)>& done) {
+  // Never destroyed: brokers that are static objects use it until their end.
+  static thread_local auto& reader = *new typed_reader;
+  auto request = reader.read(document);
+  if (!request || !to.takes(*request))
+    return false;
+  auto answers = std::make_shared<reply>(std::move(done), false);
+  auto call = std::make_shared<pending>(pending{answers, request->id, false});
+  answers->begin();
+  try {
+    to.set_request_id(&call->id);
+    to.call(std::move(*request), [call](answer result) { call->take(std::move(result)); });
+  } catch (...) {
+    call->take(refused(internal_error, "the call failed for a reason of the broker's own; its outcome is unknown"));
+  }
+  return true;
+}
+
 void refuse(error_code code, std::string reason, handler& to, const std::function<void(std::string)>& done) {
   auto error = own_error(code, std::move(reason));
   to.note_refusal({}, nullptr, error);
@@ -168,6 +188,8 @@ void refuse(error_code code, std::string reason, handler& to, const std::functio
 } // namespace
 
 void dispatch(std::string_view document, handler& to, std::function<void(std::string)> done) {
+  if (run_typed(document, to, done))
+    return;
   auto parsed = parse_strictly(document);
   if (!parsed)
     return refuse(parse_error, describe(parsed.error()).message, to, done);

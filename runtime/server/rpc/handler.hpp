@@ -12,6 +12,8 @@
 /// JSON-RPC 2.0 as data and plain functions; nothing here knows a transport.
 namespace sluice::rpc {
 
+struct typed_request;
+
 /// The codes of JSON-RPC itself, and the one of all other failures, which `data.code` distinguishes.
 enum error_code : int {
   parse_error = -32700,
@@ -55,6 +57,12 @@ public:
   /// Calls `done` exactly once, at once or later; never if the handler is destroyed before. `params` is an object, an
   /// array or null.
   virtual void call(const std::string& method, nlohmann::json params, answer_to done) = 0;
+
+  /// Whether `call` may have this request, whose parameters have been read; otherwise it comes as a document.
+  virtual bool takes([[maybe_unused]] const typed_request& request) const { return false; }
+
+  /// The same for a request that it takes.
+  virtual void call([[maybe_unused]] typed_request request, [[maybe_unused]] answer_to done) {}
 
   /// Called for requests that were refused before they became a call: invalid documents, or calls that a handler in
   /// front of this one refused. `method` is empty if none could be read; `params` is the part that was read, or null.

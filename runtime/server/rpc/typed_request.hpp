@@ -1,0 +1,37 @@
+#pragma once
+
+#include "messages/read.hpp"
+#include "messages/write.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <variant>
+
+namespace sluice::rpc {
+
+/// A call of `write` or `read` whose parameters have been read already.
+struct typed_request {
+  /// Of the call.
+  uint64_t id = 0;
+  std::variant<write_request, read_request> content;
+};
+
+/// Reads the requests that come most often without a tree of them: single calls of `write` or `read` with a number as
+/// their id, of moderate size, whose parameters are right and hold no tagged values. Used by one thread.
+class typed_reader {
+public:
+  typed_reader();
+  ~typed_reader();
+
+  /// Nothing for any other document, whatever it is: `parse_strictly` and the codec know. What is read is what these
+  /// would read.
+  std::optional<typed_request> read(std::string_view document);
+
+private:
+  class buffers;
+  std::unique_ptr<buffers> buffers_;
+};
+
+} // namespace sluice::rpc
