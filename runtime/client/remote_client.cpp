@@ -8,6 +8,8 @@
 #include "runtime/os/forks.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/methods.hpp"
+#include "runtime/server/rpc/params_text.hpp"
+#include "runtime/server/rpc/typed_answer.hpp"
 
 #include <fmt/format.h>
 
@@ -138,8 +140,8 @@ public:
       return make_error(std::move(*error));
     add_key(request);
     auto op = operation_of(request);
-    return ask_for<write_result>(op,
-                                 [&](client& local) { return ask_local<write_result>(local, op, std::move(request)); });
+    return ask_quickly_for<write_result>(
+      op, [&](client& local) { return ask_local<write_result>(local, op, std::move(request)); });
   }
 
   caf::expected<read_result> read(read_request request) override {
@@ -148,8 +150,8 @@ public:
     if (auto error = check_parameters(request))
       return make_error(std::move(*error));
     auto op = operation_of(request);
-    return ask_for<read_result>(op,
-                                [&](client& local) { return ask_local<read_result>(local, op, std::move(request)); });
+    return ask_quickly_for<read_result>(
+      op, [&](client& local) { return ask_local<read_result>(local, op, std::move(request)); });
   }
 
   std::future<caf::expected<write_result>> write_async(write_request request) override {
@@ -263,17 +265,37 @@ private:
   }
 
   retrying_call operation_of(const write_request& request) const {
-    return {"write", rpc::params_of(request), limit_of("deadline_ms", request.deadline, settings_.write_deadline), true,
-            !request.idempotency_key.empty()};
+    auto time = limit_of("deadline_ms", request.deadline, settings_.write_deadline);
+    return operation_of("write", request, time, true, !request.idempotency_key.empty());
   }
 
   retrying_call operation_of(const read_request& request) const {
-    return {"read", rpc::params_of(request), limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout),
-            false, true};
+    auto time = limit_of("timeout_ms", request.limits.timeout, settings_.read_timeout);
+    return operation_of("read", request, time, false, true);
+  }
+
+  template <class Request>
+  static retrying_call operation_of(const char* method, const Request& request, const time_limit& time, bool changes,
+                                    bool repeatable) {
+    if (auto text = rpc::text_of_params(request))
+      return {method, std::move(*text), time, changes, repeatable};
+    return {method, rpc::params_of(request), time, changes, repeatable};
   }
 
   template <class Result, class Ask> caf::expected<Result> ask_for(retrying_call& op, Ask ask_local_leader) {
     auto end = run(op);
+    return end.local ? ask_local_leader(*end.local) : decoded<Result>(std::move(end.answer));
+  }
+
+  // The same for the requests that come most often.
+  template <class Result, class Ask> caf::expected<Result> ask_quickly_for(retrying_call& op, Ask ask_local_leader) {
+    std::optional<Result> result;
+    auto end = run(op, [&](std::string_view line) {
+      result = rpc::read_answer<Result>(line);
+      return result.has_value();
+    });
+    if (result)
+      return std::move(*result);
     return end.local ? ask_local_leader(*end.local) : decoded<Result>(std::move(end.answer));
   }
 
@@ -312,7 +334,8 @@ private:
     return {std::move(result), nullptr};
   }
 
-  end run(retrying_call& op) {
+  // @param take takes the line of an answer; false if it has to be judged
+  end run(retrying_call& op, const std::function<bool(std::string_view)>& take = {}) {
     if (op.refusal())
       return {*op.refusal(), nullptr};
     system_access::use in{waiting_};
@@ -330,6 +353,8 @@ private:
           return {std::move(*error), nullptr};
       } else {
         leader->connection->ask(tried, op.method(), op.params(), op.limit());
+        if (take && tried.became == channel::fate::answered && take(tried.answer))
+          return {caf::error{}, nullptr};
         if (auto answer = op.judge(tried, *leader->connection))
           return {std::move(*answer), nullptr};
       }

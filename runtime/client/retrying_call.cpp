@@ -49,6 +49,10 @@ retrying_call::retrying_call(std::string method, nlohmann::json params, time_lim
     refusal_ = std::move(text.error());
 }
 
+retrying_call::retrying_call(std::string method, std::string params, time_limit time, bool changes, bool repeatable)
+  : method_(std::move(method)), keeps_text_(true), time_(time), start_(steady_clock::now()),
+    limit_(start_ + time.length + grace), changes_(changes), repeatable_(repeatable), text_(std::move(params)) {}
+
 milliseconds retrying_call::left() const noexcept {
   auto spent = std::chrono::duration_cast<milliseconds>(steady_clock::now() - start_);
   return std::max(milliseconds{1}, time_.length - spent);
@@ -57,7 +61,14 @@ milliseconds retrying_call::left() const noexcept {
 std::string retrying_call::params() {
   auto time = left();
   auto is_late = time_.field && (time_.given ? time != time_.length : tries_ > 0);
-  if (tries_++ > 0 || is_late) {
+  auto is_first = tries_++ == 0;
+  if (is_first && keeps_text_ && !is_late) {
+    bytes_ = text_.size();
+    return text_;
+  }
+  if (std::exchange(keeps_text_, false))
+    params_ = nlohmann::json::parse(text_);
+  if (!is_first || is_late) {
     // The leader refuses other values of the caller.
     if (time_.field && params_.is_object())
       params_[time_.field] = time.count();

@@ -28,6 +28,9 @@ public:
   /// `changes` says whether the outcome matters; `repeatable`, whether it may be sent again when an answer was lost.
   retrying_call(std::string method, nlohmann::json params, time_limit time, bool changes, bool repeatable);
 
+  /// The same, for parameters that are text already, with the time limit among them if that is given.
+  retrying_call(std::string method, std::string params, time_limit time, bool changes, bool repeatable);
+
   const std::string& method() const noexcept { return method_; }
 
   /// When to give up: a second after the deadline of the call, so that the leader's answer arrives.
@@ -65,13 +68,15 @@ private:
   caf::error with_outcome(failure reason) const;
 
   std::string method_;
+  // Null for a call that was made of text, until it is repeated.
   nlohmann::json params_;
+  bool keeps_text_ = false;
   time_limit time_;
   time_point start_;
   time_point limit_;
   bool changes_;
   bool repeatable_;
-  // The parameters as text, until the first try takes it.
+  // The parameters as text, until the first try takes it; or as long as there is no tree of them.
   std::string text_;
   std::optional<caf::error> refusal_;
   uint32_t tries_ = 0;

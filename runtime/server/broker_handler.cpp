@@ -99,7 +99,7 @@ bool broker_handler::takes(const rpc::typed_request& request) const {
   return !refused_ && std::visit(is_named_well, request.content);
 }
 
-void broker_handler::call(rpc::typed_request request, rpc::answer_to done) {
+void broker_handler::call_typed(rpc::typed_request&& request, rpc::answer_to done) {
   static const auto& write = *rpc::find_method("write");
   static const auto& read = *rpc::find_method("read");
   const auto& method = std::holds_alternative<write_request>(request.content) ? write : read;

@@ -172,7 +172,7 @@ bool run_typed(std::string_view document, handler& to, std::function<void(std::s
   answers->begin();
   try {
     to.set_request_id(&call->id);
-    to.call(std::move(*request), [call](answer result) { call->take(std::move(result)); });
+    to.call_typed(std::move(*request), [call](answer result) { call->take(std::move(result)); });
   } catch (...) {
     call->take(refused(internal_error, "the call failed for a reason of the broker's own; its outcome is unknown"));
   }

@@ -62,7 +62,7 @@ public:
   virtual bool takes([[maybe_unused]] const typed_request& request) const { return false; }
 
   /// The same for a request that it takes.
-  virtual void call([[maybe_unused]] typed_request request, [[maybe_unused]] answer_to done) {}
+  virtual void call_typed([[maybe_unused]] typed_request&& request, [[maybe_unused]] answer_to done) {}
 
   /// Called for requests that were refused before they became a call: invalid documents, or calls that a handler in
   /// front of this one refused. `method` is empty if none could be read; `params` is the part that was read, or null.

@@ -1,12 +1,11 @@
 #include "runtime/server/rpc/typed_request.hpp"
 
-#include "actors/base/utf8_text.hpp"
 #include "runtime/server/rpc/json_fields.hpp"
-
-#include <simdjson.h>
+#include "runtime/server/rpc/tape.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -17,32 +16,12 @@ namespace {
 namespace dom = simdjson::dom;
 using std::chrono::milliseconds;
 
-// What is longer takes its time anyway, and would keep this memory.
-constexpr size_t most_bytes = 64 * 1024;
-
-// Each member once: simdjson does not look, and a second one would be read differently by others.
-class seen_members {
-public:
-  bool add(unsigned member) { return (std::exchange(mask_, mask_ | 1U << member) & 1U << member) == 0; }
-  bool has(unsigned member) const noexcept { return (mask_ & 1U << member) != 0; }
-
-private:
-  uint32_t mask_ = 0;
-};
-
 // The parts of a request. False for anything that is not certain.
 class part_reader {
 public:
-  // An escape can stand for half a character, which simdjson lets pass.
-  explicit part_reader(std::string_view document) : has_escapes_(document.find("\\u") != std::string_view::npos) {}
+  explicit part_reader(const tape& from) noexcept : tape_(from) {}
 
-  bool take(const dom::element& from, std::string& to) const {
-    std::string_view text;
-    if (from.get(text) != simdjson::SUCCESS || (has_escapes_ && !is_utf8(text)))
-      return false;
-    to = text;
-    return true;
-  }
+  bool take(const dom::element& from, std::string& to) const { return tape_.take(from, to); }
 
   bool take(const dom::element& from, sql_text& to) const {
     std::string text;
@@ -52,42 +31,18 @@ public:
     return true;
   }
 
-  template <class Int> static bool take_number(const dom::element& from, Int& to, uint64_t min, uint64_t max) {
-    uint64_t number = 0;
-    if (from.get(number) != simdjson::SUCCESS || number < min || number > max)
-      return false;
-    to = static_cast<Int>(number);
-    return true;
-  }
-
   static bool take_time(const dom::element& from, milliseconds& to) {
     int64_t ms = 0;
-    if (!take_number(from, ms, 1, day_ms))
+    if (!tape::take_number(from, ms, 1, day_ms))
       return false;
     to = milliseconds{ms};
     return true;
   }
 
-  bool take(const dom::element& from, value& to) const {
-    switch (from.type()) {
-    case dom::element_type::NULL_VALUE: to = value{}; return true;
-    case dom::element_type::INT64: to = value{int64_t{from}}; return true;
-    case dom::element_type::DOUBLE: to = value{double{from}}; return true;
-    case dom::element_type::STRING: {
-      std::string text;
-      if (!take(from, text))
-        return false;
-      to = value{std::move(text)};
-      return true;
-    }
-    default: return false;
-    }
-  }
-
   bool take(const dom::element& from, parameters& to) const {
     if (dom::array list; from.get(list) == simdjson::SUCCESS) {
       for (auto content : list)
-        if (!take(content, to.positional.emplace_back()))
+        if (!tape_.take(content, to.positional.emplace_back()))
           return false;
       return true;
     }
@@ -95,12 +50,11 @@ public:
     if (from.get(named) != simdjson::SUCCESS)
       return false;
     for (auto [name, content] : named) {
-      if (name.empty() || std::string_view{":@$"}.find(name[0]) != std::string_view::npos
-          || (has_escapes_ && !is_utf8(name)))
+      if (name.empty() || std::string_view{":@$"}.find(name[0]) != std::string_view::npos || !tape_.is_text(name))
         return false;
       auto& next = to.named.emplace_back();
       next.name = name;
-      if (!take(content, next.content))
+      if (!tape_.take(content, next.content))
         return false;
     }
     auto by_name = [](const auto& a, const auto& b) { return a.name < b.name; };
@@ -136,7 +90,7 @@ public:
   }
 
 private:
-  bool has_escapes_;
+  const tape& tape_;
 };
 
 enum member : unsigned {
@@ -224,12 +178,11 @@ bool take(const part_reader& read, std::string_view name, const dom::element& co
     return true;
   }
   if (name == "min_seq")
-    return seen.add(min_seq) && part_reader::take_number(content, to.min_seq, 0, std::numeric_limits<uint64_t>::max());
+    return seen.add(min_seq) && tape::take_number(content, to.min_seq, 0, std::numeric_limits<uint64_t>::max());
   if (name == "max_rows")
-    return seen.add(max_rows) && part_reader::take_number(content, to.limits.max_rows, 1, 100'000'000);
+    return seen.add(max_rows) && tape::take_number(content, to.limits.max_rows, 1, 100'000'000);
   if (name == "max_bytes")
-    return seen.add(max_bytes)
-           && part_reader::take_number(content, to.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
+    return seen.add(max_bytes) && tape::take_number(content, to.limits.max_bytes, uint64_t{1} << 10, uint64_t{2} << 30);
   if (name == "timeout_ms")
     return seen.add(time_limit) && part_reader::take_time(content, to.limits.timeout);
   return take_common(read, name, content, to, seen);
@@ -279,38 +232,26 @@ std::optional<call_parts> take_apart(const dom::element& document) {
 class typed_reader::buffers {
 public:
   std::optional<typed_request> read(std::string_view document) {
-    // simdjson reads some bytes behind the end.
-    padded_.reserve(document.size() + simdjson::SIMDJSON_PADDING);
-    padded_.assign(document);
     dom::element root;
-    if (parser_.parse(padded_.data(), padded_.size(), false).get(root) != simdjson::SUCCESS)
-      return std::nullopt;
-    auto parts = take_apart(root);
+    auto parts = tape_.parse(document, root) ? take_apart(root) : std::nullopt;
     if (!parts)
       return std::nullopt;
-    part_reader part{document};
+    part_reader part{tape_};
     typed_request result{parts->id, {}};
-    if (parts->method == "write")
-      return take_params(part, parts->params, result.content.emplace<write_request>())
-               ? std::optional{std::move(result)}
-               : std::nullopt;
-    if (parts->method == "read")
-      return take_params(part, parts->params, result.content.emplace<read_request>()) ? std::optional{std::move(result)}
-                                                                                      : std::nullopt;
-    return std::nullopt;
+    auto is_read = parts->method == "write"  ? take_params(part, parts->params, result.content.emplace<write_request>())
+                   : parts->method == "read" ? take_params(part, parts->params, result.content.emplace<read_request>())
+                                             : false;
+    return is_read ? std::optional{std::move(result)} : std::nullopt;
   }
 
 private:
-  dom::parser parser_{most_bytes};
-  std::string padded_;
+  tape tape_;
 };
 
 typed_reader::typed_reader() : buffers_(std::make_unique<buffers>()) {}
 
 typed_reader::~typed_reader() = default;
 
-std::optional<typed_request> typed_reader::read(std::string_view document) {
-  return document.size() <= most_bytes ? buffers_->read(document) : std::nullopt;
-}
+std::optional<typed_request> typed_reader::read(std::string_view document) { return buffers_->read(document); }
 
 } // namespace sluice::rpc

@@ -1,6 +1,8 @@
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/params_text.hpp"
 #include "runtime/server/rpc/strict_json.hpp"
+#include "runtime/server/rpc/typed_answer.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -25,6 +27,8 @@ json over_the_wire(const json& document) {
   REQUIRE(back);
   return *back;
 }
+
+std::string answer_line(const std::string& result) { return R"({"id":7,"jsonrpc":"2.0","result":)" + result + "}"; }
 
 // Arbitrary requests and answers, the same in every run.
 class generator {
@@ -250,6 +254,87 @@ TEST_CASE("any answer is read as it was given") {
     REQUIRE(s);
     REQUIRE(same(*r.rows, *s->rows));
     REQUIRE(std::tie(r.truncated, r.source, r.as_of_seq) == std::tie(s->truncated, s->source, s->as_of_seq));
+  }
+}
+
+TEST_CASE("parameters that are written without a tree are those of the tree") {
+  generator make{5};
+  auto count = 0;
+  auto compare = [&](const auto& request) {
+    auto text = rpc::text_of_params(request);
+    count += text ? 1 : 0;
+    if (text)
+      REQUIRE(*text == dump(rpc::params_of(request)));
+  };
+  for (int i = 0; i < 2'000; ++i) {
+    compare(make.write());
+    compare(make.read());
+  }
+  CHECK(count > 500);
+}
+
+TEST_CASE("parameters with names, or text that cannot be sent, are left to the tree") {
+  read_request request;
+  request.query = {"S", {}};
+  request.query.params.named.push_back({"a", 1});
+  CHECK_FALSE(rpc::text_of_params(request));
+  request.query = {"S", {1}};
+  CHECK(rpc::text_of_params(request));
+  request.agent = "\xff";
+  CHECK_FALSE(rpc::text_of_params(request));
+  request.agent = "";
+  request.query.sql = sql_text{"\xff"};
+  CHECK_FALSE(rpc::text_of_params(request));
+}
+
+TEST_CASE("an answer that is read without a tree is what the tree says") {
+  generator make{6};
+  auto writes = 0;
+  auto reads = 0;
+  for (int i = 0; i < 3'000; ++i) {
+    auto written = render(make.written(), integer_form::number);
+    INFO(written);
+    if (auto typed = rpc::read_answer<write_result>(answer_line(written))) {
+      ++writes;
+      auto tree = rpc::write_result_from_json(json::parse(written));
+      REQUIRE(tree);
+      REQUIRE(render(*typed, integer_form::number) == render(*tree, integer_form::number));
+    }
+    auto answer = render(make.answer(), integer_form::number);
+    INFO(answer);
+    if (auto typed = rpc::read_answer<read_result>(answer_line(answer))) {
+      ++reads;
+      auto tree = rpc::read_result_from_json(json::parse(answer));
+      REQUIRE(tree);
+      REQUIRE(render(*typed, integer_form::number) == render(*tree, integer_form::number));
+    }
+  }
+  CHECK(writes > 300);
+  CHECK(reads > 300);
+}
+
+TEST_CASE("any other line is left to the tree") {
+  auto good = std::string{R"({"as_of_seq":1,"columns":["a"],"rows":[[1]],"source":"cache","truncated":false})"};
+  REQUIRE(rpc::read_answer<read_result>(answer_line(good)));
+  CHECK_FALSE(rpc::read_answer<write_result>(answer_line(good)));
+  for (
+    const auto* line : {
+      "",
+      "x",
+      "[]",
+      R"({"id":7,"jsonrpc":"2.0"})",
+      R"({"error":{"code":1,"message":"m"},"id":7,"jsonrpc":"2.0"})",
+      R"({"id":7,"jsonrpc":"2.0","result":{}})",
+      R"({"id":7,"jsonrpc":"2.0","result":{"as_of_seq":1,"columns":["a"],"rows":[[1,2]],"source":"cache","truncated":false}})",
+      R"({"id":7,"jsonrpc":"2.0","result":{"as_of_seq":1,"columns":[],"rows":[[]],"source":"cache","truncated":false}})",
+      R"({"id":7,"jsonrpc":"2.0","result":{"as_of_seq":1,"columns":["a"],"rows":[[{"$blob":""}]],"source":"cache","truncated":false}})",
+      R"({"id":7,"jsonrpc":"2.0","result":{"as_of_seq":1,"columns":["a"],"rows":[[1]],"source":"other","truncated":false}})",
+      R"({"id":7,"jsonrpc":"2.0","result":{"as_of_seq":1,"columns":["a"],"rows":[[1]],"source":"cache","truncated":false,"more":1}})",
+      R"({"id":7,"jsonrpc":"2.0","result":{"as_of_seq":1,"as_of_seq":1,"columns":["a"],"rows":[[1]],"source":"cache","truncated":false}})",
+    }) {
+    CAPTURE(line);
+    CHECK_FALSE(rpc::read_answer<read_result>(line));
+    CHECK_FALSE(rpc::read_answer<write_result>(line));
   }
 }
 

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "actors/base/utf8_text.hpp"
+#include "messages/value.hpp"
+
+#include <simdjson.h>
+
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+/// Reading what simdjson has parsed, for documents in forms that are known. Each function is false for anything that is
+/// not certain.
+namespace sluice::rpc {
+
+/// Longer documents take their time anyway, and would keep memory.
+constexpr size_t most_typed_bytes = 64 * 1024;
+
+/// Each member once: simdjson does not look, and a second one would be read differently by others.
+class seen_members {
+public:
+  bool add(unsigned member) { return (std::exchange(mask_, mask_ | 1U << member) & 1U << member) == 0; }
+  bool has(unsigned member) const noexcept { return (mask_ & 1U << member) != 0; }
+  unsigned count() const noexcept { return static_cast<unsigned>(std::popcount(mask_)); }
+
+private:
+  uint32_t mask_ = 0;
+};
+
+/// A document that is parsed; the buffers are used again for the next one. Used by one thread.
+class tape {
+public:
+  bool parse(std::string_view document, simdjson::dom::element& root) {
+    if (document.size() > most_typed_bytes)
+      return false;
+    // simdjson reads some bytes behind the end.
+    padded_.reserve(document.size() + simdjson::SIMDJSON_PADDING);
+    padded_.assign(document);
+    // An escape can stand for half a character, which simdjson lets pass.
+    has_escapes_ = document.find("\\u") != std::string_view::npos;
+    return parser_.parse(padded_.data(), padded_.size(), false).get(root) == simdjson::SUCCESS;
+  }
+
+  bool is_text(std::string_view text) const { return !has_escapes_ || is_utf8(text); }
+
+  bool take(const simdjson::dom::element& from, std::string& to) const {
+    std::string_view text;
+    if (from.get(text) != simdjson::SUCCESS || !is_text(text))
+      return false;
+    to = text;
+    return true;
+  }
+
+  template <class Int>
+  static bool take_number(const simdjson::dom::element& from, Int& to, uint64_t min, uint64_t max) {
+    uint64_t number = 0;
+    if (from.get(number) != simdjson::SUCCESS || number < min || number > max)
+      return false;
+    to = static_cast<Int>(number);
+    return true;
+  }
+
+  /// Not one with a tag.
+  bool take(const simdjson::dom::element& from, value& to) const {
+    using simdjson::dom::element_type;
+    switch (from.type()) {
+    case element_type::NULL_VALUE: to = value{}; return true;
+    case element_type::INT64: to = value{int64_t{from}}; return true;
+    case element_type::DOUBLE: to = value{double{from}}; return true;
+    case element_type::STRING: {
+      std::string text;
+      if (!take(from, text))
+        return false;
+      to = value{std::move(text)};
+      return true;
+    }
+    default: return false;
+    }
+  }
+
+private:
+  simdjson::dom::parser parser_{most_typed_bytes};
+  std::string padded_;
+  bool has_escapes_ = false;
+};
+
+} // namespace sluice::rpc
