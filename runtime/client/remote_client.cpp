@@ -291,7 +291,8 @@ private:
   template <class Result, class Ask> caf::expected<Result> ask_quickly_for(retrying_call& op, Ask ask_local_leader) {
     std::optional<Result> result;
     auto end = run(op, [&](std::string_view line) {
-      result = rpc::read_answer<Result>(line);
+      if (!rpc::read_answer(line, result.emplace()))
+        result.reset();
       return result.has_value();
     });
     if (result)

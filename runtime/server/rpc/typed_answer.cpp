@@ -146,14 +146,14 @@ bool take(const tape& from, const dom::object& members, read_result& to) {
   return seen.count() == all;
 }
 
-template <class Result> std::optional<Result> read(std::string_view line) {
+template <class Result> bool read(std::string_view line, Result& to) {
   // Never destroyed: a client that is a static object uses it until its end.
   static thread_local auto& buffers = *new tape;
   dom::element root;
   dom::object result;
   dom::object members;
   if (!buffers.parse(line, root) || root.get(members) != simdjson::SUCCESS)
-    return std::nullopt;
+    return false;
   enum : unsigned { id, version, content_of_result, all };
   seen_members seen;
   for (auto [name, content] : members) {
@@ -163,15 +163,14 @@ template <class Result> std::optional<Result> read(std::string_view line) {
                  : name == "result"  ? seen.add(content_of_result) && content.get(result) == simdjson::SUCCESS
                                      : false;
     if (!known)
-      return std::nullopt;
+      return false;
   }
-  Result answer;
-  return seen.count() == all && take(buffers, result, answer) ? std::optional{std::move(answer)} : std::nullopt;
+  return seen.count() == all && take(buffers, result, to);
 }
 
 } // namespace
 
-template <> std::optional<write_result> read_answer(std::string_view line) { return read<write_result>(line); }
-template <> std::optional<read_result> read_answer(std::string_view line) { return read<read_result>(line); }
+bool read_answer(std::string_view line, write_result& to) { return read(line, to); }
+bool read_answer(std::string_view line, read_result& to) { return read(line, to); }
 
 } // namespace sluice::rpc
