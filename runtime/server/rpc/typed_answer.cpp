@@ -90,7 +90,7 @@ bool take_part(const tape& from, const dom::element& source, statement_result& t
   return seen.count() == all;
 }
 
-bool take(const tape& from, const dom::object& members, write_result& to) {
+bool take_result(const tape& from, const dom::object& members, write_result& to) {
   enum : unsigned { commit_seq, outcome, replayed, request_id, results, all };
   seen_members seen;
   for (auto [name, content] : members) {
@@ -128,7 +128,7 @@ bool take_source(const dom::element& from, read_source& to) {
   return false;
 }
 
-bool take(const tape& from, const dom::object& members, read_result& to) {
+bool take_result(const tape& from, const dom::object& members, read_result& to) {
   enum : unsigned { as_of_seq, columns, rows, source, truncated, all };
   seen_members seen;
   rows_reader reader{from};
@@ -165,7 +165,7 @@ template <class Result> bool read(std::string_view line, Result& to) {
     if (!known)
       return false;
   }
-  return seen.count() == all && take(buffers, result, to);
+  return seen.count() == all && take_result(buffers, result, to);
 }
 
 } // namespace

@@ -93,7 +93,7 @@ private:
   const tape& tape_;
 };
 
-enum member : unsigned {
+enum request_member : unsigned {
   db,
   agent,
   request_id,
@@ -142,7 +142,7 @@ bool take_common(const part_reader& read, std::string_view name, const dom::elem
   return name == "integers" && seen.add(integers) && take_integers(content, to.integers);
 }
 
-bool take_member(const part_reader& read, std::string_view name, const dom::element& content, write_request& to,
+bool take_one(const part_reader& read, std::string_view name, const dom::element& content, write_request& to,
                  seen_members& seen) {
   auto single = [&]() -> statement& {
     if (to.statements.empty())
@@ -164,7 +164,7 @@ bool take_member(const part_reader& read, std::string_view name, const dom::elem
   return take_common(read, name, content, to, seen);
 }
 
-bool take_member(const part_reader& read, std::string_view name, const dom::element& content, read_request& to,
+bool take_one(const part_reader& read, std::string_view name, const dom::element& content, read_request& to,
                  seen_members& seen) {
   if (name == "sql")
     return seen.add(sql) && read.take(content, to.query.sql);
@@ -194,7 +194,7 @@ bool is_whole(const read_request&, const seen_members& seen) { return seen.has(s
 template <class Request> bool take_params(const part_reader& read, const dom::object& from, Request& to) {
   seen_members seen;
   for (auto [name, content] : from)
-    if (!take_member(read, name, content, to, seen))
+    if (!take_one(read, name, content, to, seen))
       return false;
   return seen.has(db) && is_whole(to, seen);
 }
