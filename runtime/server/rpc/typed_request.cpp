@@ -143,7 +143,7 @@ bool take_common(const part_reader& read, std::string_view name, const dom::elem
 }
 
 bool take_one(const part_reader& read, std::string_view name, const dom::element& content, write_request& to,
-                 seen_members& seen) {
+              seen_members& seen) {
   auto single = [&]() -> statement& {
     if (to.statements.empty())
       to.statements.emplace_back();
@@ -165,7 +165,7 @@ bool take_one(const part_reader& read, std::string_view name, const dom::element
 }
 
 bool take_one(const part_reader& read, std::string_view name, const dom::element& content, read_request& to,
-                 seen_members& seen) {
+              seen_members& seen) {
   if (name == "sql")
     return seen.add(sql) && read.take(content, to.query.sql);
   if (name == "params")
