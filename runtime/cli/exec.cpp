@@ -1,5 +1,6 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/remarks.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/rowset_text.hpp"
 #include "runtime/cli/write_text.hpp"
@@ -16,8 +17,8 @@ namespace {
 
 struct exec_options : request_options {
   std::optional<std::string> key;
-  // Of a write that the launcher has sent; nobody else gives it.
-  std::string generated_key;
+  // The generated key of a write that the launcher has sent; nobody else gives it.
+  std::string sent_key;
   int64_t deadline_ms = 0;
   std::string foreign_keys = "on";
 };
@@ -50,21 +51,26 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   write_request request;
   request.db = db;
   request.agent = agent_name(options.agent);
-  request.idempotency_key = options.key.value_or(options.generated_key);
-  request.deadline = std::chrono::milliseconds{options.deadline_ms};
+  request.idempotency_key = options.key.value_or(options.sent_key);
+  request.deadline = time_left(options, options.deadline_ms);
   request.enforce_foreign_keys = options.foreign_keys == "on";
   for (auto each : statements)
     request.statements.push_back({each, *params});
   return request;
 }
 
+// It was refused before it was sent again.
+caf::error with_unknown_outcome(const caf::error& error) {
+  auto reason = describe(error);
+  reason.outcome = outcome::unknown;
+  return make_error(std::move(reason));
+}
+
 int fail_of_write(const caf::error& error, const exec_options& options) {
   auto reason = describe(error);
   auto status = fail(reason, options.json);
   if (reason.outcome == outcome::unknown)
-    note(!options.key ? "the write may have been applied, or may be yet: look before you repeat it; under a --key "
-                        "of your own a repetition is safe"
-                      : "the write may have been applied, or may be yet: repeat it under the same --key");
+    note(remark_on_unknown_write(options.key.has_value()));
   return status;
 }
 
@@ -77,7 +83,7 @@ int run(const exec_options& options) {
     return usage_error(describe(request.error()).message, options.json);
   auto store = open_store(options, place->root);
   if (!store)
-    return fail(store.error(), options.json);
+    return fail_of_write(options.was_sent() ? with_unknown_outcome(store.error()) : store.error(), options);
   auto result = (*store)->write(std::move(*request));
   if (!result)
     return fail_of_write(result.error(), options);
@@ -90,7 +96,7 @@ void declare_exec(CLI::App& command, action& chosen) {
   auto options = std::make_shared<exec_options>();
   declare(command, *options);
   command.add_option("--key", options->key, "Idempotency key: the same request under the same key is applied once");
-  command.add_option("--generated-key", options->generated_key)->group("");
+  command.add_option("--sent-key", options->sent_key)->group("");
   command.add_option("--deadline", options->deadline_ms, "Milliseconds within which the write must be done [30000]")
     ->type_name("MS")
     ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}));

@@ -12,7 +12,8 @@ namespace sluice::cli {
 namespace {
 
 int complain(const failure& error, bool json, int status) {
-  fmt::print(stderr, "sluice: {}: {}\n", to_string(error.code), printable(error.message));
+  // As far as stderr takes it.
+  std::fputs(fmt::format("sluice: {}: {}\n", to_string(error.code), printable(error.message)).c_str(), stderr);
   if (json)
     print_json(dump(error_document(error)) + "\n");
   return status;

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fmt/format.h>
+#include <string>
 #include <unistd.h>
 
 namespace sluice::cli {
@@ -29,8 +29,8 @@ delivery print_raw(std::string_view text) {
   auto reason = errno;
   if (reason == EPIPE)
     return delivery::reader_gone;
-  fmt::print(stderr, "sluice: io_error: cannot write the output: {}\n",
-             reason == EBADF ? "standard output is closed" : std::strerror(reason));
+  std::fprintf(stderr, "sluice: io_error: cannot write the output: %s\n",
+               reason == EBADF ? "standard output is closed" : std::strerror(reason));
   return delivery::failed;
 }
 
@@ -43,6 +43,7 @@ int finish_cut(int status, std::string_view cut) {
   return status == done ? incomplete : status;
 }
 
-void note(std::string_view text) { fmt::print(stderr, "sluice: {}\n", printable(text)); }
+// As far as stderr takes it.
+void note(std::string_view text) { std::fputs(("sluice: " + printable(text) + '\n').c_str(), stderr); }
 
 } // namespace sluice::cli

@@ -2,6 +2,7 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/remarks.hpp"
 #include "runtime/cli/request_options.hpp"
 #include "runtime/cli/row_stream.hpp"
 #include "runtime/cli/rowset_text.hpp"
@@ -9,7 +10,6 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -47,7 +47,7 @@ caf::expected<read_request> as_request(const query_options& options, const std::
   request.min_seq = options.min_seq;
   request.limits.max_rows = options.max_rows;
   request.limits.max_bytes = options.max_bytes;
-  request.limits.timeout = std::chrono::milliseconds{options.timeout_ms};
+  request.limits.timeout = time_left(options, options.timeout_ms);
   if (options.all)
     // A pager may be looked at for as long as the cursor lives.
     request.limits.timeout = request.limits.idle = most_time;
@@ -60,16 +60,14 @@ int show(const read_result& result, const query_options& options) {
                   : finish(options.csv ? as_csv(*result.rows, is_read_by_terminal()) : as_table(*result.rows));
   if (!result.truncated)
     return status;
-  return finish_cut(status, fmt::format("truncated: the output ends after {}; for the rest use --all, raise --max-rows "
-                                        "or --max-bytes, or read in parts with LIMIT",
-                                        counted(result.rows->size(), "row")));
+  return finish_cut(status, remark_on_cut_rows(result.rows->size()));
 }
 
 int fail_of_read(const caf::error& error, const query_options& options) {
   auto reason = describe(error);
   auto status = fail(reason, options.json);
   if (reason.code == errc::deadline_exceeded && options.timeout_ms == 0)
-    note("a read has read_timeout_ms (5 s by default), and more with --timeout MS");
+    note(remark_on_late_read);
   return status;
 }
 

@@ -44,10 +44,15 @@ void declare(CLI::App& command, request_options& to) {
                  "blob:BASE64 a blob, anything else text")
     ->type_name("VALUE");
   declare_way(command, to);
+  command.add_option("--sent-ms", to.sent_ms)->group("");
   command.add_option("--integers", to.integers, "Integers beyond 2^53 as number, text or tagged [number]")
     ->type_name("FORM")
     ->check(CLI::IsMember({"number", "text", "tagged"}))
     ->needs("--json");
+}
+
+std::chrono::milliseconds time_left(const request_options& options, int64_t time_ms) noexcept {
+  return std::chrono::milliseconds{time_ms == 0 ? 0 : std::max(int64_t{1}, time_ms - options.sent_ms)};
 }
 
 integer_form wanted_integers(const request_options& options) noexcept {
@@ -79,6 +84,7 @@ caf::expected<std::unique_ptr<client>> open_store(const request_options& options
   way.endpoint = options.endpoint;
   way.require_broker = options.require_broker;
   way.warn = note;
+  way.continues_write = options.was_sent();
   return open_client(root, std::move(way));
 }
 

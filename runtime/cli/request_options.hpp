@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <caf/expected.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -22,7 +24,14 @@ struct request_options {
   bool require_broker = false;
   bool json = false;
   std::string integers;
+  // How long the launcher has waited for an answer to this request, which it has sent; nobody else gives it.
+  int64_t sent_ms = 0;
+
+  bool was_sent() const noexcept { return sent_ms > 0; }
 };
+
+/// The rest of the time that the request may take; zero, which means that of the settings, for zero.
+std::chrono::milliseconds time_left(const request_options& options, int64_t time_ms) noexcept;
 
 /// How `--json` is to write large integers.
 integer_form wanted_integers(const request_options& options) noexcept;

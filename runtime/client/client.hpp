@@ -73,6 +73,9 @@ struct client_options {
   bool require_broker = false;
   /// Adds a key to writes without one. Without it, a write whose answer was lost has the outcome `unknown`.
   bool add_keys = true;
+  /// Whether another process may have sent a write before, under the key that it has here: then a refusal from before
+  /// the ledger was looked into leaves its outcome unknown.
+  bool continues_write = false;
   /// Whether a call ends with `errc::unavailable` when the broker is connected and has sent nothing for two seconds,
   /// not even the answer to a `ping`. If not, `warn` is called, and the call waits until its deadline.
   bool fail_on_silence = false;

@@ -59,6 +59,7 @@ milliseconds longest(const broker_config& config, milliseconds database_config::
 remote_settings settings_of(const broker_config& config, const client_options& options) {
   remote_settings settings;
   settings.add_keys = options.add_keys;
+  settings.continues_write = options.continues_write;
   settings.write_deadline = longest(config, &database_config::write_deadline);
   settings.read_timeout = longest(config, &database_config::read_timeout);
   settings.silence.ends_calls = options.fail_on_silence;

@@ -266,7 +266,10 @@ private:
 
   retrying_call operation_of(const write_request& request) const {
     auto time = limit_of("deadline_ms", request.deadline, settings_.write_deadline);
-    return operation_of("write", request, time, true, !request.idempotency_key.empty());
+    auto op = operation_of("write", request, time, true, !request.idempotency_key.empty());
+    if (settings_.continues_write)
+      op.continue_from_elsewhere();
+    return op;
   }
 
   retrying_call operation_of(const read_request& request) const {

@@ -10,6 +10,8 @@ namespace sluice {
 
 struct remote_settings {
   bool add_keys = true;
+  /// As in `client_options`.
+  bool continues_write = false;
   /// For requests that set no time of their own.
   std::chrono::milliseconds write_deadline{30'000};
   std::chrono::milliseconds read_timeout{5'000};

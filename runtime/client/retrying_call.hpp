@@ -31,6 +31,9 @@ public:
   /// The same, for parameters that are text already, with the time limit among them if that is given.
   retrying_call(std::string method, std::string params, time_limit time, bool changes, bool repeatable);
 
+  /// An earlier try, by someone else, may have been executed.
+  void continue_from_elsewhere() noexcept { maybe_done_ = true; }
+
   const std::string& method() const noexcept { return method_; }
 
   /// When to give up: a second after the deadline of the call, so that the leader's answer arrives.

@@ -31,8 +31,17 @@ finding judge_pages(const std::string& db, const sqlite::inspection& found) {
   return {severity::ok, "integrity", db, "its pages are in order"};
 }
 
+std::string extent_of(const audit_verdict& ledger) {
+  auto kept = counted(ledger.records, "commit");
+  return ledger.pruned == 0 ? kept
+                            : fmt::format("{}; {} before were removed", kept, counted(ledger.pruned, "older one"));
+}
+
 finding judge_ledger(const std::string& db, const sqlite::inspection& found) {
   constexpr const char* compare = "compare with a backup; a program with write access changed it without the broker";
+  if (found.ledger && found.ledger->broken == 0 && !found.ledger->problems.empty())
+    return {severity::problem, "ledger", db, found.ledger->problems.front(),
+            std::string{compare} + "; sluice doctor ROOT --repair accepts where it begins"};
   if (found.ledger && !found.ledger->intact())
     return {severity::problem, "ledger", db,
             fmt::format("commit {} in its ledger is broken: {} ({} of {} are)", found.ledger->first_broken,
@@ -52,10 +61,9 @@ finding judge_ledger(const std::string& db, const sqlite::inspection& found) {
     return {severity::note, "ledger", db,
             fmt::format("the chain of its ledger ({}) is whole; a new epoch began with commit {}, because the file or "
                         "its ledger had been replaced, cut or lost: what was acknowledged before may be missing in it",
-                        counted(found.ledger->records, "commit"), found.epoch_begins),
+                        extent_of(*found.ledger), found.epoch_begins),
             fmt::format("sluice audit list --db {} shows every acknowledged write, and when the epoch began", db)};
-  return {severity::ok, "ledger", db,
-          fmt::format("the chain of its ledger ({}) is whole", counted(found.ledger->records, "commit"))};
+  return {severity::ok, "ledger", db, fmt::format("the chain of its ledger ({}) is whole", extent_of(*found.ledger))};
 }
 
 findings judge_keys_and_triggers(const std::string& db, const sqlite::inspection& found) {

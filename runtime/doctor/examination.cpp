@@ -11,6 +11,7 @@
 #include "runtime/doctor/permissions.hpp"
 #include "runtime/doctor/processes.hpp"
 #include "runtime/doctor/wal_view.hpp"
+#include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_store.hpp"
 #include "runtime/sqlite/files/journal_recovery.hpp"
 #include "runtime/sqlite/files/left_log.hpp"
@@ -179,7 +180,8 @@ private:
   fs::path root_;
   const examination_options& options_;
   sqlite::inspection_options how_{options_.deep,
-                                  options_.deep ? std::chrono::milliseconds{0} : sqlite::inspection_options{}.budget};
+                                  options_.deep ? std::chrono::milliseconds{0} : sqlite::inspection_options{}.budget,
+                                  sqlite::anchor_key_path(root_ / ".sluice" / "audit.db")};
   std::vector<std::string> databases_;
   // At their paths lie other files than those that the broker works with.
   std::set<std::string> exchanged_;

@@ -2,6 +2,7 @@
 
 #include "runtime/broker/store_status.hpp"
 #include "runtime/os/user_name.hpp"
+#include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_end.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
@@ -163,7 +164,8 @@ private:
     // Records the events caused by other programs here; the next broker must not attribute our own writes to them.
     auto files = files_of(name);
     auto is_noted = registry_->find(name) && files->before_open();
-    auto done = sqlite::repair_ledger(path, judged.comparison.standing, judged.judgement.fault, time_);
+    auto done = sqlite::repair_ledger(path, judged.comparison.standing, judged.judgement.fault, time_,
+                                      sqlite::anchor_key_path(root_.audit_path()));
     // The repair skips a database that was never used through sluice.
     if (!done && (is_ours || code_of(done.error()) == errc::ledger_damaged))
       report_failure(name, "its ledger cannot be repaired", done.error());

@@ -5,8 +5,10 @@
 #include "runtime/launcher/whole_program.hpp"
 #include "runtime/os/user_name.hpp"
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <fcntl.h>
 #include <optional>
 #include <span>
@@ -22,21 +24,33 @@ bool has_standard_descriptors() {
   return fcntl(STDIN_FILENO, F_GETFD) >= 0 && fcntl(STDOUT_FILENO, F_GETFD) >= 0 && fcntl(STDERR_FILENO, F_GETFD) >= 0;
 }
 
-// The exit status; nothing when the whole program has to go on, under the key if there is one.
-std::optional<int> answer_quickly(quick_command& command, std::string& key) {
+// The exit status; nothing when the whole program has to go on, with the request if that was sent.
+std::optional<int> answer_quickly(quick_command& command, std::optional<sent_request>& sent) {
   if (command.agent.empty())
     command.agent = user_name() + '@' + std::to_string(getpid());
-  auto generated = command.is_write && command.key.empty();
-  auto used = generated ? key_maker{}.next() : command.key;
-  auto answered = call_broker(command, used);
-  if (generated && answered.sent)
-    key = used;
+  auto generates = command.is_write && command.key.empty();
+  auto key = generates ? key_maker{}.next() : command.key;
+  auto begin = std::chrono::steady_clock::now();
+  auto answered = call_broker(command, key);
+  if (answered.sent) {
+    auto waited = std::chrono::steady_clock::now() - begin;
+    sent = {generates ? key : std::string{}, std::chrono::duration_cast<std::chrono::milliseconds>(waited)};
+  }
   auto output = output_for(command, answered.line, cli::is_read_by_terminal());
   if (!output)
     return std::nullopt;
-  std::fputs(output->err.c_str(), stderr);
   auto printed = command.json ? cli::print_json(output->out) : cli::print(output->out);
-  return output->status == cli::done ? cli::status_of(printed) : output->status;
+  std::fputs(output->err.c_str(), stderr);
+  return printed == cli::delivery::failed && output->status != cli::failed ? cli::failed : output->status;
+}
+
+// Without memory for its answer, a write may have been applied.
+std::optional<int> answer_quickly_if_possible(quick_command& command, std::optional<sent_request>& sent) {
+  try {
+    return answer_quickly(command, sent);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
 }
 
 } // namespace
@@ -45,14 +59,14 @@ int main(int argc, char** argv) {
   std::span<char*> words{argv, static_cast<size_t>(argc)};
   auto command =
     argc > 1 && has_standard_descriptors() ? read_quick_command(words.subspan(1)) : std::optional<quick_command>{};
-  std::string key;
+  std::optional<sent_request> sent;
   if (command) {
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
-    if (auto status = answer_quickly(*command, key))
+    if (auto status = answer_quickly_if_possible(*command, sent))
       return *status;
     std::signal(SIGPIPE, SIG_DFL);
     std::signal(SIGXFSZ, SIG_DFL);
   }
-  return run_whole_program(words, key);
+  return run_whole_program(words, sent);
 }

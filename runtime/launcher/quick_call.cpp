@@ -4,6 +4,7 @@
 #include "runtime/os/descriptor.hpp"
 #include "runtime/os/unix_socket.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -94,14 +95,14 @@ bool is_answer_to(std::string_view line, char id) {
              && line.ends_with(std::string{R"(,"id":)"} + id + R"(,"jsonrpc":"2.0"})"));
 }
 
-// The line with the answer to request 1; empty when there is none.
-std::string await_answer(int socket) {
+// The line with the answer to request 1; empty when there is none by `end`.
+std::string await_answer(int socket, steady_clock::time_point end) {
   line_reader lines{socket};
-  auto limit = steady_clock::now() + ping_after;
+  auto limit = std::min(end, steady_clock::now() + ping_after);
   auto asked = false;
   for (;;) {
     auto line = lines.next(limit);
-    if (!line && (lines.has_ended() || asked || !send_all(socket, ping, limit)))
+    if (!line && (lines.has_ended() || asked || limit == end || !send_all(socket, ping, limit)))
       return {};
     if (line && is_answer_to(*line, '1'))
       return std::move(*line);
@@ -109,7 +110,7 @@ std::string await_answer(int socket) {
     if (line && line->starts_with(R"({"error":)"))
       return {};
     asked = !line;
-    limit = steady_clock::now() + (asked ? longest_silence : ping_after);
+    limit = std::min(end, steady_clock::now() + (asked ? longest_silence : ping_after));
   }
 }
 
@@ -169,7 +170,11 @@ quick_answer call_broker(const quick_command& command, const std::string& key) {
   auto socket = connected.socket.get();
   if (!send_all(socket, greeting(identity) + request_line(command, key), steady_clock::now() + longest_silence))
     return {true, {}};
-  return {true, await_answer(socket)};
+  // The broker answers at the deadline; one that does not has a second more, as the whole program gives it.
+  constexpr milliseconds grace{1'000};
+  auto end =
+    command.time_ms > 0 ? steady_clock::now() + milliseconds{command.time_ms} + grace : steady_clock::time_point::max();
+  return {true, await_answer(socket, end)};
 }
 
 } // namespace sluice::launcher

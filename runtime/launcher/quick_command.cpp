@@ -40,10 +40,13 @@ bool is_plain(std::string_view text) { return !text.empty() && is_utf8(text); }
 // The only statement in `sql`, as the whole program sends it: an idempotency key is bound to its text.
 std::optional<std::string_view> only_statement(std::string_view sql) {
   auto text = skip_to_statement(sql);
-  auto end = text.find(';');
-  if (text.empty() || (end != std::string_view::npos && !skip_to_statement(text.substr(end + 1)).empty()))
+  if (text.empty())
     return std::nullopt;
-  return text.substr(0, end == std::string_view::npos ? end : end + 1);
+  auto rest = text;
+  for (auto token = take_token(rest); token.kind != sql_token_kind::end; token = take_token(rest))
+    if (token.is(';'))
+      return skip_to_statement(rest).empty() ? std::optional{text.substr(0, text.size() - rest.size())} : std::nullopt;
+  return text;
 }
 
 class reader {

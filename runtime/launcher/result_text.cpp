@@ -2,6 +2,7 @@
 
 #include "messages/rowset.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/remarks.hpp"
 #include "runtime/cli/rowset_text.hpp"
 #include "runtime/cli/terminal_text.hpp"
 #include "runtime/cli/write_text.hpp"
@@ -9,8 +10,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
-#include <array>
 #include <memory>
 #include <utility>
 
@@ -65,34 +64,45 @@ std::optional<std::string> text_of_read(const quick_command& command, const json
   return command.csv ? cli::as_csv(*rows, for_terminal) : cli::as_table(*rows);
 }
 
-// Whatever else a broker refuses may pass by itself, or takes a remark.
-bool is_final(std::string_view code) {
-  constexpr std::array<std::string_view, 7> final_codes{
-    "invalid_request", "unknown_database", "sql_error", "constraint", "payload_mismatch", "too_large", "read_only"};
-  return std::find(final_codes.begin(), final_codes.end(), code) != final_codes.end();
+// A broker that is ending, or does not lead this store: the whole program looks for another one.
+bool passes_to_another_broker(std::string_view code, const json& data) {
+  return code == "protocol_mismatch" || code == "wrong_store" || data.contains("draining")
+         || data.contains("hands_over");
 }
 
 std::optional<command_output> output_of_failure(const quick_command& command, json& error) {
   auto& data = error.at("data");
   auto code = data.at("code").get<std::string>();
-  if (!is_final(code) || data.at("outcome") != "not_committed" || data.contains("draining"))
+  if (passes_to_another_broker(code, data))
     return std::nullopt;
   auto err = "sluice: " + code + ": " + cli::printable(data.at("message").get<std::string>()) + '\n';
+  if (command.is_write && data.at("outcome") == "unknown")
+    err += "sluice: " + std::string{cli::remark_on_unknown_write(!command.key.empty())} + '\n';
+  if (!command.is_write && code == "deadline_exceeded" && command.time_ms == 0)
+    err += "sluice: " + std::string{cli::remark_on_late_read} + '\n';
   data.erase("field");
   return command_output{command.json ? json{{"error", data}}.dump() + '\n' : std::string{}, std::move(err),
                         cli::failed};
 }
 
+std::optional<std::string> text_of(const quick_command& command, std::string_view line, const json& result,
+                                   bool for_terminal) {
+  if (command.json)
+    return std::string{line.substr(before_result.size(), line.size() - before_result.size() - 1)} + '\n';
+  return command.is_write ? text_of_write(result) : text_of_read(command, result, for_terminal);
+}
+
 std::optional<command_output> output_of_result(const quick_command& command, std::string_view line, const json& result,
                                                bool for_terminal) {
-  if (!command.is_write && result.at("truncated").get<bool>())
+  auto text = text_of(command, line, result, for_terminal);
+  if (!text)
     return std::nullopt;
-  if (command.json) {
-    auto text = line.substr(before_result.size(), line.size() - before_result.size() - 1);
-    return command_output{std::string{text} + '\n', {}, cli::done};
+  command_output output{std::move(*text), {}, cli::done};
+  if (!command.is_write && result.at("truncated").get<bool>()) {
+    output.err = "sluice: " + cli::remark_on_cut_rows(result.at("rows").size()) + '\n';
+    output.status = cli::incomplete;
   }
-  auto text = command.is_write ? text_of_write(result) : text_of_read(command, result, for_terminal);
-  return text ? std::optional{command_output{std::move(*text), {}, cli::done}} : std::nullopt;
+  return output;
 }
 
 } // namespace

@@ -15,8 +15,8 @@ struct command_output {
   int status = 0;
 };
 
-/// The output for the answer `line`, as of the whole program. Nothing when that has more to say or to do: the answer is
-/// incomplete or in another form, or the request may be repeated.
+/// The output for the answer `line`, as of the whole program. Nothing when that has more to do: the answer is in
+/// another form, or another broker is to be asked.
 std::optional<command_output> output_for(const quick_command& command, std::string_view line, bool for_terminal);
 
 } // namespace sluice::launcher

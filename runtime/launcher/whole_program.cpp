@@ -1,6 +1,9 @@
 #include "runtime/launcher/whole_program.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -14,27 +17,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Beside this program, as it is built, or where it is installed.
+// Beside this program, as it is built, or where it is installed. Empty when this program's own place is not known.
 fs::path find_program() {
   std::error_code failed;
-  auto folder = fs::read_symlink("/proc/self/exe", failed).parent_path();
-  auto beside = folder / "sluice-main";
-  return access(beside.c_str(), X_OK) == 0 ? beside : folder.parent_path() / "libexec" / "sluice" / "sluice-main";
+  auto self = fs::read_symlink("/proc/self/exe", failed);
+  if (failed || !self.is_absolute())
+    return {};
+  auto beside = self.parent_path() / "sluice-main";
+  return access(beside.c_str(), X_OK) == 0 ? beside
+                                           : self.parent_path().parent_path() / "libexec" / "sluice" / "sluice-main";
 }
 
 } // namespace
 
-int run_whole_program(std::span<char*> words, const std::string& key) {
-  std::string option = "--generated-key";
-  auto content = key;
+int run_whole_program(std::span<char*> words, const std::optional<sent_request>& sent) {
+  std::vector<std::string> more;
+  if (sent)
+    more = {"--sent-ms", std::to_string(std::max<int64_t>(1, sent->waited.count()))};
+  if (sent && !sent->key.empty())
+    more.insert(more.end(), {"--sent-key", sent->key});
   std::vector<char*> arguments{words.begin(), words.end()};
-  if (!key.empty())
-    arguments.insert(arguments.begin() + 2, {option.data(), content.data()});
+  for (size_t i = 0; i < more.size(); ++i)
+    arguments.insert(arguments.begin() + 2 + static_cast<std::ptrdiff_t>(i), more[i].data());
   arguments.push_back(nullptr);
   auto program = find_program();
-  execv(program.c_str(), arguments.data());
-  std::fprintf(stderr, "sluice: internal: the rest of the program cannot be run (%s): %s\n", program.filename().c_str(),
-               std::strerror(errno));
+  if (!program.empty())
+    execv(program.c_str(), arguments.data());
+  std::fprintf(stderr, "sluice: internal: the rest of the program cannot be run (sluice-main): %s\n",
+               program.empty() ? "its place is not known without /proc" : std::strerror(errno));
+  if (sent)
+    std::fprintf(stderr, "sluice: the request was sent, and a write may have been applied, or may be yet\n");
   return 1;
 }
 

@@ -68,6 +68,13 @@ test_the_launcher_prints_what_the_whole_program_prints() {
   both_say_the_same exec app.db "SELECT 1" --no-such-option
   both_say_the_same query app.db "SELECT 1" --json --csv
   both_say_the_same query app.db "SELECT id FROM t" --max-rows 2
+  both_say_the_same query app.db "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c"
+  both_say_the_same query app.db "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c" --csv
+  local endless="WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c"
+  both_say_the_same query app.db "$endless" --timeout 300 --json
+  both_say_the_same exec app.db "UPDATE t SET a = ($endless)" --deadline 300
+  both_say_the_same exec app.db "UPDATE t SET a = 1 /* ; -- */ WHERE id = 1"
+  both_say_the_same exec app.db "UPDATE t SET a = '; -- ' WHERE id = 2"
   both_say_the_same help exec
   both_say_the_same --version
 }
@@ -86,8 +93,12 @@ test_with_a_broker_the_launcher_needs_nothing_of_the_whole_program() {
 test_a_failed_request_of_the_launcher_is_on_record_once() {
   create
   exits 1 sluice exec app.db "INSERT INTO t VALUES (1, 'x')" --agent alice
+  exits 4 sluice query app.db "SELECT * FROM t WHERE id < 99" --agent alice --fresh --max-rows 1
+  local endless="WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c"
+  exits 1 sluice query app.db "$endless" --agent alice --timeout 100
   exits 0 sluice audit . list --agent alice --json
-  is "$(json '$.records[0].status') $(json '$.records[1].status')" "constraint "
+  is "$(json '$.records[0].status') $(json '$.records[1].status')" "constraint ok"
+  is "$(json '$.records[2].status') $(json '$.records[3].status')" "deadline_exceeded "
 }
 
 test_a_longer_request_is_awaited() {

@@ -37,6 +37,37 @@ def test_a_write_whose_broker_is_killed_is_applied_once(scene):
     is_equal(rows(scene), 1)
 
 
+def test_a_cancelled_request_is_not_repeated(scene):
+    server, link = serve(scene)
+    endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c"
+    write = scene.start("exec", "app.db", f"INSERT INTO t {endless}")
+
+    def running():
+        return [x["request_id"] for x in link.call("status")["running"] if x["state"] == "running"]
+
+    wait_until(running, "it runs")
+    scene.run("cancel", ".", running()[0]).good()
+    write.end().failed_with("cancelled")
+    is_equal(link.call("status")["running"], [])
+    is_equal(rows(scene), 0)
+
+
+def test_a_write_that_was_sent_has_no_certain_outcome_before_the_ledger_was_asked(scene):
+    server, link = serve(scene)
+    link.close()
+    server.signal(signal.SIGSTOP)
+    write = scene.start("exec", "app.db", "INSERT INTO t VALUES (1)", "--json")
+    wait_until(lambda: "sluice" in os.readlink(f"/proc/{write.pid}/exe"), "it has begun")
+    with open(scene.path("sluice.toml"), "w") as x:
+        x.write('readers = "x"\n')
+    end = write.end()
+    is_equal(end.status, 1)
+    is_equal(end.json()["error"]["outcome"], "unknown")
+    is_true("may have been applied" in end.err, end.err)
+    server.signal(signal.SIGCONT)
+    wait_until(lambda: rows(scene) == 1, "it is applied all the same")
+
+
 def test_the_socket_of_another_store_is_not_written_to(scene):
     server, link = serve(scene)
     other = scene.path("other")

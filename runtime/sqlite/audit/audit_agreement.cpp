@@ -1,6 +1,8 @@
 #include "runtime/sqlite/audit/audit_agreement.hpp"
 
+#include "messages/error.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
+#include "runtime/sqlite/audit/audit_reader.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 
 #include <algorithm>
@@ -37,6 +39,32 @@ caf::expected<agreement> read_agreement(const connection& audit, const std::stri
                  static_cast<uint64_t>(stmt->integer(4)), std::string{stmt->text(5)}};
   last.issued = std::max(last.issued, last.seq);
   return last;
+}
+
+caf::expected<bool> has_record(const connection& audit, const std::function<bool(const audit_row&)>& is_it) {
+  auto reader = audit_reader::on(audit);
+  if (!reader)
+    return std::move(reader.error());
+  auto found = false;
+  auto look = [&](const audit_row& record) {
+    found = is_it(record);
+    return !found;
+  };
+  if (auto done = reader->forward({0}, look); !done)
+    return std::move(done.error());
+  return found;
+}
+
+audit_record gap_before(const chain_anchor& anchor, const std::string& db, uint64_t count) {
+  audit_record record;
+  record.ts_us = anchor.pruned_us;
+  record.db = db;
+  record.type = request_type::audit_gap;
+  record.status = to_string(errc::unavailable);
+  record.commit_seq = static_cast<uint64_t>(anchor.seq);
+  record.count = static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX));
+  record.recovered = true;
+  return record;
 }
 
 caf::expected<void> keep_agreement(const connection& audit, const std::string& db, const agreement& agreed) {

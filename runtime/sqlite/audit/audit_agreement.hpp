@@ -1,10 +1,13 @@
 #pragma once
 
+#include "runtime/sqlite/audit/audit_row.hpp"
 #include "runtime/sqlite/core/connection.hpp"
+#include "runtime/sqlite/ledger/chain_anchor.hpp"
 
 #include <caf/expected.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 /// What the audit keeps of the ledger of each database: rows of its table `databases`.
@@ -26,6 +29,12 @@ caf::expected<void> note_database(const connection& audit, const std::string& db
 
 /// All zero when there is no row.
 caf::expected<agreement> read_agreement(const connection& audit, const std::string& db);
+
+/// Whether the audit has such a record.
+caf::expected<bool> has_record(const connection& audit, const std::function<bool(const audit_row&)>& is_it);
+
+/// The record of `count` commits that were removed from the ledger of `db` behind `anchor`, and are in no audit.
+audit_record gap_before(const chain_anchor& anchor, const std::string& db, uint64_t count);
 
 /// Changes the row; nothing without one.
 caf::expected<void> keep_agreement(const connection& audit, const std::string& db, const agreement& agreed);

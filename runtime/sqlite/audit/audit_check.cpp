@@ -4,7 +4,6 @@
 #include "runtime/sqlite/audit/audit_reconciler.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/core/text_column.hpp"
-#include "runtime/sqlite/ledger/ledger_meta.hpp"
 
 namespace sluice::sqlite {
 
@@ -19,8 +18,8 @@ caf::expected<std::string> find_break(const std::string& db, const ledger_source
     if (!page)
       return std::move(page.error());
     if (last == 0 && page->anchor) {
-      if (auto doubt = doubt_about_ledger(*page->anchor, {}); !doubt.empty())
-        return "it begins behind commit " + std::to_string(page->anchor->seq) + ", and the anchor there " + doubt;
+      if (!page->doubt.empty())
+        return "it begins behind commit " + std::to_string(page->anchor->seq) + ", and the anchor there " + page->doubt;
       last = static_cast<uint64_t>(page->anchor->seq);
       hash = page->anchor->hash;
     }

@@ -46,6 +46,7 @@ private:
   caf::expected<void> compare_all(ledger_page page, audited_requests& audited, agreement& reached);
   void compare(const ledger_commit& commit, audited_requests& audited, const ledger_epoch& epoch);
   caf::expected<void> note_epoch(const ledger_epoch& epoch, const agreement& from);
+  caf::expected<void> note_removed(const std::optional<chain_anchor>& anchor, const agreement& from);
   caf::expected<void> drop_recorded();
   caf::expected<bool> has_epoch(const ledger_epoch& epoch);
   caf::expected<void> judge(const ledger_epoch& epoch, const std::optional<std::string>& agreed,
@@ -208,14 +209,9 @@ caf::expected<void> reconciler::compare_all(ledger_page page, audited_requests& 
 }
 
 caf::expected<bool> reconciler::has_epoch(const ledger_epoch& epoch) {
-  auto found = false;
-  auto look = [&](const audit_row& record) {
-    found = record.db == db_ && record.request_type == to_string(request_type::ledger_epoch) && record.key == epoch.id;
-    return !found;
-  };
-  if (auto done = read_after(0, look); !done)
-    return std::move(done.error());
-  return found;
+  return has_record(audit_, [&](const audit_row& record) {
+    return record.db == db_ && record.request_type == to_string(request_type::ledger_epoch) && record.key == epoch.id;
+  });
 }
 
 // An epoch unknown to the audit: its writer ended before the record was written, or the file comes from elsewhere.
@@ -239,6 +235,21 @@ caf::expected<void> reconciler::note_epoch(const ledger_epoch& epoch, const agre
   return caf::unit;
 }
 
+// Only what the audit has is removed from a ledger; so this audit is an earlier one, or another.
+caf::expected<void> reconciler::note_removed(const std::optional<chain_anchor>& anchor, const agreement& from) {
+  auto removed = anchor ? static_cast<uint64_t>(anchor->seq) : 0;
+  if (removed <= from.seq)
+    return caf::unit;
+  auto known = has_record(audit_, [&](const audit_row& record) {
+    return record.db == db_ && record.request_type == to_string(request_type::audit_gap)
+           && static_cast<uint64_t>(record.commit_seq) == removed;
+  });
+  if (!known || *known)
+    return known ? caf::expected<void>{caf::unit} : std::move(known.error());
+  result_.comparison.missing.push_back(gap_before(*anchor, db_, removed - from.seq));
+  return caf::unit;
+}
+
 caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   if (auto noted = read_only_ ? caf::unit : note_database(audit_, db_); !noted)
     return std::move(noted.error());
@@ -256,6 +267,8 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   if (!found)
     return std::move(found.error());
   auto epoch = found->page.epoch;
+  if (auto done = note_removed(found->page.anchor, *from); !done)
+    return std::move(done.error());
   auto audited =
     found->page.commits.empty() ? caf::expected<audited_requests>{audited_requests{}} : audited_after(from->audit_seq);
   if (!audited)

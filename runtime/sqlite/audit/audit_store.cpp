@@ -1,5 +1,6 @@
 #include "runtime/sqlite/audit/audit_store.hpp"
 
+#include "runtime/sqlite/audit/audit_anchor.hpp"
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_file.hpp"
 #include "runtime/sqlite/audit/audit_pruning.hpp"
@@ -10,6 +11,7 @@
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/core/statement.hpp"
 #include "runtime/sqlite/files/damaged_files.hpp"
+#include "runtime/sqlite/ledger/ledger_meta.hpp"
 
 #include <sqlite3.h>
 
@@ -338,7 +340,8 @@ caf::expected<audit_page> audit_file_store::select(const audit_query& query) {
   return result;
 }
 
-caf::expected<ledger_page> read_page(caf::expected<ledger_reader> reader, uint64_t seq) {
+caf::expected<ledger_page> read_page(caf::expected<ledger_reader> reader, uint64_t seq,
+                                     const std::filesystem::path& key_file) {
   constexpr uint64_t at_a_time = 10'000;
   if (!reader)
     return std::move(reader.error());
@@ -349,13 +352,15 @@ caf::expected<ledger_page> read_page(caf::expected<ledger_reader> reader, uint64
     return std::move(commits.error());
   if (auto looked = reader->find_missing_keys(*commits); !looked)
     return std::move(looked.error());
-  return ledger_page{std::move(*commits), reader->epoch(), reader->anchor()};
+  const auto& anchor = reader->anchor();
+  return ledger_page{std::move(*commits), reader->epoch(), anchor,
+                     anchor ? doubt_about_ledger(*anchor, key_file) : std::string{}};
 }
 
 } // namespace
 
 caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, uint64_t seq, bool immutable) {
-  return read_page(ledger_reader::open(path, immutable), seq);
+  return read_page(ledger_reader::open(path, immutable), seq, {});
 }
 
 ledger_source ledgers_of(const store_root& root) {
@@ -367,7 +372,7 @@ ledger_source ledgers_of(const store_root& root) {
     auto file = connection::open(root.path_of(db), options);
     if (!file)
       return std::move(file.error());
-    return read_page(ledger_reader::on(std::move(*file)), seq);
+    return read_page(ledger_reader::on(std::move(*file)), seq, anchor_key_path(root.audit_path()));
   };
 }
 

@@ -24,6 +24,8 @@ struct ledger_page {
   ledger_epoch epoch;
   /// Where the ledger begins since its oldest records were removed.
   std::optional<chain_anchor> anchor{};
+  /// Why that is not to be relied on, as the end of a sentence; empty if it is.
+  std::string doubt{};
 };
 
 /// Answers with the commits of the database `db` after the number `seq`, in order, all of them or only the first few;

@@ -97,8 +97,8 @@ void check_ledger(connection db, const inspection_options& options, inspection& 
     out.ledger_error = describe(sound.error());
   time_limit limit{handle, options.budget};
   out.epoch_begins = ledger->epoch().first;
-  auto verdict = ledger->verify();
-  if (verdict && verdict->records > 0)
+  auto verdict = ledger->verify(options.key_file);
+  if (verdict && (verdict->records > 0 || !verdict->intact()))
     out.ledger = std::move(*verdict);
   else if (!verdict && was_interrupted(verdict.error()))
     out.ledger_checked = false;

@@ -21,6 +21,8 @@ struct inspection_options {
   bool deep = false;
   /// How long each part of the inspection may take; zero means as long as it needs.
   std::chrono::milliseconds budget{5'000};
+  /// The store's key, with which the anchor of a ledger has to be signed; empty for any.
+  std::filesystem::path key_file{};
 };
 
 /// The result of inspecting a database.

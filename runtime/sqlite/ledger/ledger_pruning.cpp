@@ -60,6 +60,9 @@ caf::expected<ledger_pruning::oldest_records> ledger_pruning::find(const ledger_
   if (!anchor)
     return std::move(anchor.error());
   found.anchor = std::move(*anchor);
+  // To sign it anew would hide what was done to it.
+  if (auto doubt = found.anchor ? doubt_about_ledger(*found.anchor, settings_.key_file) : std::string{}; !doubt.empty())
+    return ledger_damaged("the anchor behind which it begins " + doubt);
   auto before_us = settings_.age.count() > 0 ? wall_us(time_) - settings_.age.count() : 0;
   auto excess = settings_.max_bytes > 0 && measured_bytes_ > settings_.max_bytes ? measured_bytes_ - settings_.max_bytes
                                                                                  : uint64_t{0};

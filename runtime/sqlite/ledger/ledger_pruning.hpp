@@ -47,8 +47,8 @@ public:
   };
 
   /// Removes a bounded number, in the open transaction. Adapts `epoch`, and keeps it if that has changed it.
-  /// `errc::ledger_damaged` when a record that is to be removed is broken, which removing it would hide; errors as
-  /// `signing_key::open_or_make`.
+  /// `errc::ledger_damaged` when a record that is to be removed is broken, or the last anchor is not signed with the
+  /// key, which this would hide; errors as `signing_key::open_or_make`.
   caf::expected<pruned_records> remove(ledger_epoch& epoch, const limits& keep);
 
   /// The transaction was rolled back, or another program has written.

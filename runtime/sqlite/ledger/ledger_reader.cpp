@@ -128,16 +128,17 @@ caf::expected<void> ledger_reader::find_missing_keys(std::vector<ledger_commit>&
   return caf::unit;
 }
 
-caf::expected<audit_verdict> ledger_reader::verify() {
+caf::expected<audit_verdict> ledger_reader::verify(const std::filesystem::path& key_file) {
   if (empty_)
     return audit_verdict{};
-  auto found = verify_chain(db_, epoch_);
+  auto found = verify_chain(db_, epoch_, key_file);
   if (!found)
     return std::move(found.error());
   return std::move(found->verdict);
 }
 
-caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch) {
+caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch,
+                                          const std::filesystem::path& key_file) {
   auto keys = read_key_time(db);
   if (!keys)
     return std::move(keys.error());
@@ -151,7 +152,7 @@ caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epo
   stmt->bind(2, int64_t{-1});
   ledger_chain_check check{epoch, *anchor};
   if (*anchor)
-    if (auto doubt = doubt_about_ledger(**anchor, {}); !doubt.empty())
+    if (auto doubt = doubt_about_ledger(**anchor, key_file); !doubt.empty())
       check.note("the ledger begins behind commit " + std::to_string((*anchor)->seq) + ", and the anchor there "
                  + doubt);
   for (;;) {

@@ -53,7 +53,8 @@ public:
 
   /// Recomputes the whole chain; `records` are commits. A broken record does not stop it. Those that were broken when
   /// the epoch began are not counted again.
-  caf::expected<audit_verdict> verify();
+  /// @param key_file as of `doubt_about`
+  caf::expected<audit_verdict> verify(const std::filesystem::path& key_file = {});
 
   /// The epoch that the ledger is in.
   const ledger_epoch& epoch() const noexcept { return epoch_; }
@@ -73,8 +74,10 @@ private:
 };
 
 /// Recomputes the whole chain of the ledger in `db`, and looks whether the keys of its commits are there as long as
-/// they are to be kept. The signature of an anchor is checked, but not whose it is. @pre `db` has one
-caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch);
+/// they are to be kept. @pre `db` has one
+/// @param key_file as of `doubt_about`
+caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch,
+                                          const std::filesystem::path& key_file = {});
 
 /// The tables that the commits after `seq` changed, in order, at most `limit` of them: the notifications of
 /// `database::listen`, from the ledger of the file at `path`. `db` of each is `name`. `everything` is set where a

@@ -1,8 +1,8 @@
 #include "runtime/sqlite/ledger/ledger_repair.hpp"
 
 #include "runtime/sqlite/core/statement.hpp"
-#include "runtime/sqlite/files/file_permissions.hpp"
 #include "runtime/sqlite/ledger/key_clock.hpp"
+#include "runtime/sqlite/ledger/ledger_meta.hpp"
 #include "runtime/sqlite/ledger/ledger_reader.hpp"
 #include "runtime/sqlite/ledger/ledger_schema.hpp"
 
@@ -13,7 +13,8 @@ namespace sluice::sqlite {
 namespace {
 
 // The damage that makes a repair necessary; empty if there is none.
-caf::expected<std::string> find_damage(const connection& db, ledger_fault fault) {
+caf::expected<std::string> find_damage(const connection& db, ledger_fault fault,
+                                       const std::filesystem::path& key_file) {
   const std::string contradiction = fault == ledger_fault::none ? "" : "it contradicts the audit";
   auto as_damage = [](const caf::error& why) -> caf::expected<std::string> {
     if (code_of(why) == errc::ledger_damaged)
@@ -30,10 +31,10 @@ caf::expected<std::string> find_damage(const connection& db, ledger_fault fault)
     return as_damage(state.error());
   if (!contradiction.empty())
     return contradiction;
-  auto chain = verify_chain(db, state->epoch);
+  auto chain = verify_chain(db, state->epoch, key_file);
   if (!chain)
     return as_damage(chain.error());
-  return chain->verdict.intact() ? std::string{} : chain->verdict.reason;
+  return chain->verdict.problems.empty() ? chain->verdict.reason : chain->verdict.problems.front();
 }
 
 std::string identifier(std::string_view name) {
@@ -45,11 +46,12 @@ std::string identifier(std::string_view name) {
 
 class repair {
 public:
-  repair(connection& db, const ledger_standing& known, const clock& time) : db_(db), known_(known), time_(time) {}
+  repair(connection& db, const ledger_standing& known, const clock& time, const std::filesystem::path& key_file)
+    : db_(db), known_(known), time_(time), key_file_(key_file) {}
 
   caf::expected<ledger_repair> run() {
-    for (auto step :
-         {&repair::clear_names, &repair::make_tables, &repair::remove_impossible_rows, &repair::begin_epoch})
+    for (auto step : {&repair::clear_names, &repair::make_tables, &repair::remove_impossible_rows,
+                      &repair::accept_anchor, &repair::begin_epoch})
       if (auto done = (this->*step)(); !done)
         return std::move(done.error());
     return std::move(out_);
@@ -136,6 +138,26 @@ private:
     return caf::unit;
   }
 
+  // A person has decided that the commits may begin where they do. One that says nothing is removed: the gap before the
+  // first record is known by the new epoch then.
+  caf::expected<void> accept_anchor() {
+    auto anchor = read_ledger_anchor(db_);
+    auto removed = !anchor;
+    if (anchor && *anchor && !doubt_about_ledger(**anchor, key_file_).empty()) {
+      auto last = find_commit(db_, static_cast<uint64_t>((*anchor)->seq) + 1);
+      auto key = key_file_.empty() ? caf::expected<signing_key>{caf::error{}} : signing_key::open_or_make(key_file_);
+      removed = !last || !*last || !key;
+      if (!removed) {
+        out_.actions.push_back("signed the anchor behind commit " + std::to_string((*anchor)->seq) + " anew");
+        return write_ledger_anchor(db_, std::move(**anchor), *key);
+      }
+    }
+    if (!removed)
+      return caf::unit;
+    out_.actions.push_back("removed the anchor of its commits, which cannot be relied on");
+    return exec("DELETE FROM _sluice_meta WHERE name = 'anchor'");
+  }
+
   caf::expected<void> begin_epoch() {
     auto head = read_number(db_, "SELECT coalesce(max(commit_seq), 0) FROM _sluice_commits");
     auto key_seq = read_number(db_, "SELECT coalesce(max(commit_seq), 0) FROM _sluice_keys");
@@ -181,19 +203,21 @@ private:
   connection& db_;
   const ledger_standing& known_;
   const clock& time_;
+  const std::filesystem::path& key_file_;
   ledger_repair out_;
 };
 
 } // namespace
 
 caf::expected<ledger_repair> repair_ledger(const std::filesystem::path& path, const ledger_standing& known,
-                                           ledger_fault fault, const clock& time) {
+                                           ledger_fault fault, const clock& time,
+                                           const std::filesystem::path& key_file) {
   {
     // Looking changes nothing, not even the journal mode of a file that never was ours.
     auto db = connection::open(path, {});
     if (!db)
       return std::move(db.error());
-    auto damage = find_damage(*db, fault);
+    auto damage = find_damage(*db, fault, key_file);
     if (!damage)
       return std::move(damage.error());
     if (damage->empty())
@@ -207,7 +231,7 @@ caf::expected<ledger_repair> repair_ledger(const std::filesystem::path& path, co
   // Else a view somewhere that does not work any more would keep tables from being renamed.
   if (auto begun = db->exec("PRAGMA legacy_alter_table = ON; BEGIN IMMEDIATE"); !begun)
     return std::move(begun.error());
-  auto done = repair{*db, known, time}.run();
+  auto done = repair{*db, known, time, key_file}.run();
   auto ended = done ? db->exec("COMMIT") : db->exec("ROLLBACK");
   if (done && !ended)
     return std::move(ended.error());

@@ -26,8 +26,10 @@ struct ledger_repair {
 /// Drops triggers, views and indexes that are not its own, renames tables that bear its names (`set_aside` comes in
 /// front), makes missing tables, removes rows whose numbers were never issued, and begins a new epoch behind every
 /// number that the ledger or `known` has. All of it is one transaction; doing it twice changes nothing more. Errors as
-/// `connection::open`; `protocol_mismatch` for a ledger of another format. @pre the caller leads the store
+/// `connection::open`; `protocol_mismatch` for a ledger of another format. An anchor that is in doubt is signed anew
+/// with the key in `key_file`, or removed if its records do not begin there. @pre the caller leads the store
 caf::expected<ledger_repair> repair_ledger(const std::filesystem::path& path, const ledger_standing& known,
-                                           ledger_fault fault, const clock& time);
+                                           ledger_fault fault, const clock& time,
+                                           const std::filesystem::path& key_file = {});
 
 } // namespace sluice::sqlite

@@ -165,6 +165,10 @@ caf::expected<ledger_state> read_ledger_state(const connection& db) {
   if (!boots)
     return std::move(boots.error());
   state.boots = std::move(*boots);
+  auto anchor = read_ledger_anchor(db);
+  if (!anchor)
+    return std::move(anchor.error());
+  state.anchor = std::move(*anchor);
   auto format = read_number(db, "SELECT value FROM _sluice_meta WHERE name = 'format'");
   if (!format)
     return std::move(format.error());
@@ -277,12 +281,8 @@ caf::expected<ledger_judgement> judge_ledger(const connection& db, const ledger_
   auto agreed = find_commit(db, known.agreed_seq);
   if (!agreed)
     return std::move(agreed.error());
-  if (!*agreed) {
-    auto anchor = read_ledger_anchor(db);
-    if (!anchor)
-      return std::move(anchor.error());
-    *agreed = removed_hash(*anchor, known.agreed_seq, known.agreed_hash);
-  }
+  if (!*agreed)
+    *agreed = removed_hash(state.anchor, known.agreed_seq, known.agreed_hash);
   return judge_ledger(state.epoch, state.head_seq, *agreed, known);
 }
 

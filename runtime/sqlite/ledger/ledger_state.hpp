@@ -51,6 +51,8 @@ struct ledger_state {
   /// Nothing when the ledger has no such row yet.
   std::optional<key_time> keys;
   boot_ranges boots;
+  /// Where its commits begin since the oldest were removed.
+  std::optional<chain_anchor> anchor{};
   /// The newest row of a key; 0 when there is none.
   int64_t newest_key_id = 0;
   int64_t newest_key_us = 0;

@@ -3,6 +3,7 @@
 #include "runtime/launcher/quick_call.hpp"
 #include "runtime/launcher/result_text.hpp"
 #include "runtime/server/rpc/codec.hpp"
+#include "runtime/sqlite/core/split_statements.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -49,6 +50,24 @@ TEST_CASE("the launcher sends what the whole program sends") {
   CHECK(params_in(request_line(*query, {})) == rpc::params_of(asked));
 }
 
+TEST_CASE("a semicolon in a text or a comment ends no statement") {
+  auto sql = GENERATE(values<std::string>({
+    "SELECT ';'",
+    "DELETE FROM t /* ; -- */ WHERE id=1",
+    "UPDATE t SET x=99 --; /*\n WHERE id=2 /* */",
+    "insert into t(x) values (1) /*;--*/, (2)",
+    "INSERT INTO t(x) VALUES('; -- ')",
+    "INSERT INTO t(x) VALUES('; /* ')",
+    "SELECT [a;--] FROM t",
+    "SELECT `a;--`, \";--\" FROM t",
+  }));
+  CAPTURE(sql);
+  REQUIRE(read({"exec", "app.db", sql}));
+  CHECK(read({"exec", "app.db", sql})->sql == sql);
+  CHECK(sqlite::split_statements(sql) == std::vector<std::string_view>{sql});
+  CHECK(read({"exec", "app.db", " " + sql + "\n; -- end"})->sql == sql + "\n;");
+}
+
 TEST_CASE("what the launcher does not know for certain is for the whole program") {
   auto words = GENERATE(values<std::vector<std::string>>({
     {},
@@ -60,7 +79,7 @@ TEST_CASE("what the launcher does not know for certain is for the whole program"
     {"exec", "app.db", " -- nothing"},
     {"exec", "app.db", "A; B"},
     {"exec", "app.db", "CREATE TRIGGER x BEGIN A; B; END"},
-    {"exec", "app.db", "SELECT ';'"},
+    {"exec", "app.db", "DELETE FROM t WHERE a = 1; /* ; */ x"},
     {"exec", "app.db", "A", "B"},
     {"exec", "app.db", "A", "--help"},
     {"exec", "app.db", "A", "--csv"},
@@ -100,7 +119,7 @@ TEST_CASE("the environment names the agent, and an endpoint is for the whole pro
   unsetenv("SLUICE_ENDPOINT");
 }
 
-TEST_CASE("an answer in another form, or that needs a remark, is for the whole program") {
+TEST_CASE("an answer in another form, or of a broker that is not the right one any more, is for the whole program") {
   auto line = GENERATE(values<std::string>({
     "",
     "x",
@@ -110,9 +129,8 @@ TEST_CASE("an answer in another form, or that needs a remark, is for the whole p
     R"({"id":1,"jsonrpc":"2.0","result":{"columns":["a"],"rows":[[1,2]],"truncated":false}})",
     R"({"id":1,"jsonrpc":"2.0","result":{"columns":["a"],"rows":[[true]],"truncated":false}})",
     R"({"id":1,"jsonrpc":"2.0","result":{"columns":[{"$text":"/w=="}],"rows":[],"truncated":false}})",
-    R"({"id":1,"jsonrpc":"2.0","result":{"columns":["a"],"rows":[[1]],"truncated":true}})",
-    R"({"error":{"code":-32000,"message":"m","data":{"code":"unavailable","message":"m","outcome":"not_committed"}},"id":1})",
-    R"({"error":{"code":-32000,"message":"m","data":{"code":"constraint","message":"m","outcome":"unknown"}},"id":1})",
+    R"({"error":{"code":-32000,"message":"m","data":{"code":"unavailable","draining":true,"message":"m","outcome":"not_committed"}},"id":1})",
+    R"({"error":{"code":-32000,"message":"m","data":{"code":"wrong_store","message":"m","outcome":"not_committed"}},"id":1})",
     R"({"error":{"code":-32000,"message":"m"},"id":1})",
   }));
   CAPTURE(line);

@@ -274,4 +274,30 @@ TEST_CASE("a ledger whose oldest commits were removed goes on where the audit kn
   }
 }
 
+TEST_CASE("commits that were removed from a ledger and are not in the audit are recorded as a gap, once") {
+  audit_fixture r;
+  r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"}), commit(4, {"d"}), commit(5, {"e"})};
+  auto agreed = GENERATE(0U, 2U);
+  if (agreed > 0) {
+    auto& commits = r.ledgers["a.db"];
+    auto later = std::vector(commits.begin() + 2, commits.end());
+    commits.resize(2);
+    r.append(r.missing());
+    CHECK(r.missing().empty());
+    commits.insert(commits.end(), later.begin(), later.end());
+  }
+  // An audit of before the removal was put back.
+  r.anchors["a.db"] = {4, "hash 4", 4, 0, {}, {}};
+  r.ledgers["a.db"] = {commit(5, {"e"})};
+  auto missing = r.missing();
+  REQUIRE(missing.size() == 2);
+  CHECK(missing[0].type == request_type::audit_gap);
+  CHECK(missing[0].count == 4 - agreed);
+  CHECK(missing[0].commit_seq == 4);
+  CHECK(missing[1].commit_seq == 5);
+  r.append(missing);
+  r.store = r.reopened();
+  CHECK(r.missing().empty());
+}
+
 } // namespace sluice::test::audit_reconciler_test

@@ -34,6 +34,13 @@ struct retention_fixture : store_fixture {
     store = sqlite::make_write_store(file, config, time, std::move(known), {}, {}, folder / "audit.key");
   }
 
+  sqlite::ledger_repair repair() {
+    store.reset();
+    auto done = must(sqlite::repair_ledger(file, {}, sqlite::ledger_fault::none, time, folder / "audit.key"));
+    reopen(done.standing);
+    return done;
+  }
+
   uint64_t put(const std::string& sql = "INSERT INTO t(a) VALUES (1)", const std::string& key = {}) {
     commit_us = wall_us(time);
     return write(request_of({{sql, {}}}, key)).commit_seq;
@@ -207,9 +214,7 @@ TEST_CASE("a broken commit record is not removed, which would hide it") {
   CHECK(fixture.seqs().front() == 1);
   // Once a person has decided that it may be, it goes like others.
   fixture.store.reset();
-  auto repaired = must(sqlite::repair_ledger(fixture.file, {}, sqlite::ledger_fault::none, fixture.time));
-  CHECK(repaired.epoch.broken_before > 0);
-  fixture.reopen(repaired.standing);
+  CHECK(fixture.repair().epoch.broken_before > 0);
   fixture.put();
   fixture.time.advance(2h);
   fixture.put();
@@ -239,11 +244,43 @@ TEST_CASE("an anchor that was changed is noticed") {
     CHECK_FALSE(verdict.intact());
     REQUIRE(verdict.problems.size() == 1);
     CHECK_THAT(verdict.problems[0], Contains("the anchor there does not match its signature"));
+    // The next one would hide that.
+    fixture.reopen();
+    fixture.put();
+    fixture.time.advance(2h);
+    fixture.put();
+    auto error = failure_of(fixture.store->prune_commits(any_commit));
+    CHECK(error.code == errc::ledger_damaged);
+    CHECK_THAT(error.message, Contains("does not match its signature"));
+    CHECK_THAT(fixture.repair().actions.at(0), Contains("signed the anchor behind commit 5 anew"));
+    CHECK(fixture.verdict().intact());
+    fixture.put();
+    CHECK(fixture.prune() > 0);
+  }
+  SECTION("by whom it is signed, too") {
+    std::filesystem::remove(fixture.folder / "audit.key");
+    static_cast<void>(must(signing_key::open_or_make(fixture.folder / "audit.key")));
+    CHECK(must(must(sqlite::ledger_reader::open(fixture.file)).verify()).intact());
+    auto verdict = must(must(sqlite::ledger_reader::open(fixture.file)).verify(fixture.folder / "audit.key"));
+    REQUIRE(verdict.problems.size() == 1);
+    CHECK_THAT(verdict.problems[0], Contains("signed with another key than the store's"));
+    fixture.reopen();
+    fixture.put();
+    fixture.time.advance(2h);
+    fixture.put();
+    CHECK(failure_of(fixture.store->prune_commits(any_commit)).code == errc::ledger_damaged);
+    fixture.repair();
+    fixture.put();
+    CHECK(fixture.prune() > 0);
   }
   SECTION("so that it cannot be read") {
     must(sqlite::write_meta(db, "anchor", "5 xyz"));
     fixture.reopen();
     CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
+    auto done = fixture.repair();
+    CHECK_THAT(done.actions.at(0), Contains("removed the anchor"));
+    CHECK(fixture.put() > 6);
+    CHECK(fixture.verdict().intact());
   }
   SECTION("by removing it") {
     must(db.exec("DELETE FROM _sluice_meta WHERE name = 'anchor'"));
