@@ -96,6 +96,8 @@ test_a_failed_request_of_the_launcher_is_on_record_once() {
   exits 4 sluice query app.db "SELECT * FROM t WHERE id < 99" --agent alice --fresh --max-rows 1
   local endless="WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c"
   exits 1 sluice query app.db "$endless" --agent alice --timeout 100
+  # Everything is on record then.
+  exits 0 sluice stop .
   exits 0 sluice audit . list --agent alice --json
   is "$(json '$.records[0].status') $(json '$.records[1].status')" "constraint ok"
   is "$(json '$.records[2].status') $(json '$.records[3].status')" "deadline_exceeded "
