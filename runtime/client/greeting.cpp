@@ -3,6 +3,7 @@
 #include "messages/error.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/os/silent_process.hpp"
+#include "runtime/os/unix_socket.hpp"
 #include "runtime/server/endpoint.hpp"
 #include "runtime/server/rpc/codec.hpp"
 
@@ -23,33 +24,10 @@ using std::chrono::steady_clock;
 
 constexpr size_t max_answer_bytes = size_t{64} << 10;
 
-bool wait_for(int socket, short events, steady_clock::time_point limit) {
-  for (;;) {
-    auto left = std::chrono::duration_cast<milliseconds>(limit - steady_clock::now()).count();
-    pollfd watched{socket, events, 0};
-    auto ready = poll(&watched, 1, left > 0 ? static_cast<int>(left) : 0);
-    if (ready > 0 || (ready == 0 && left <= 0))
-      return ready > 0;
-    if (ready < 0 && errno != EINTR)
-      return false;
-  }
-}
-
-bool send_all(int socket, std::string_view text, steady_clock::time_point limit) {
-  while (!text.empty()) {
-    auto count = send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count >= 0)
-      text.remove_prefix(static_cast<size_t>(count));
-    else if (errno != EINTR && (errno != EAGAIN || !wait_for(socket, POLLOUT, limit)))
-      return false;
-  }
-  return true;
-}
-
 // A line; nothing when the connection or the time has ended. Nothing else was asked for, so nothing is behind it.
 std::optional<std::string> receive_line(int socket, steady_clock::time_point limit) {
   std::string line;
-  while (line.size() <= max_answer_bytes && wait_for(socket, POLLIN, limit)) {
+  while (line.size() <= max_answer_bytes && await_socket(socket, POLLIN, limit)) {
     std::array<char, 4'096> bytes{};
     auto count = recv(socket, bytes.data(), bytes.size(), MSG_DONTWAIT);
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
@@ -89,7 +67,7 @@ std::string greeting(const std::optional<file_identity>& root) {
 
 caf::expected<void> confirm_root(int socket, const file_identity& root, bool trust_silence,
                                  steady_clock::time_point limit) {
-  auto line = send_all(socket, greeting(root), limit) ? receive_line(socket, limit) : std::nullopt;
+  auto line = send_to_socket(socket, greeting(root), limit) ? receive_line(socket, limit) : std::nullopt;
   // To the millisecond, as it is waited.
   if (!line && limit - steady_clock::now() < milliseconds{1})
     return make_error(errc::deadline_exceeded, silence_of(peer_of(socket)));

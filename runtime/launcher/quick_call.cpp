@@ -30,27 +30,6 @@ constexpr milliseconds longest_silence{2'000};
 constexpr std::string_view ping = R"({"jsonrpc":"2.0","id":2,"method":"ping"})"
                                   "\n";
 
-bool wait_for(int socket, short events, steady_clock::time_point limit) {
-  for (;;) {
-    auto left = std::chrono::duration_cast<milliseconds>(limit - steady_clock::now()).count();
-    pollfd watched{socket, events, 0};
-    auto ready = left > 0 ? poll(&watched, 1, static_cast<int>(left) + 1) : 0;
-    if (ready >= 0 || errno != EINTR)
-      return ready > 0;
-  }
-}
-
-bool send_all(int socket, std::string_view text, steady_clock::time_point limit) {
-  while (!text.empty()) {
-    auto count = send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count >= 0)
-      text.remove_prefix(static_cast<size_t>(count));
-    else if (errno != EINTR && (errno != EAGAIN || !wait_for(socket, POLLOUT, limit)))
-      return false;
-  }
-  return true;
-}
-
 // The lines that come from a socket.
 class line_reader {
 public:
@@ -67,7 +46,7 @@ public:
         return line;
       }
       searched_ = received_.size();
-      if (!wait_for(socket_, POLLIN, limit))
+      if (!await_socket(socket_, POLLIN, limit))
         return std::nullopt;
       auto count = recv(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT);
       if (count > 0)
@@ -102,7 +81,7 @@ std::string await_answer(int socket, steady_clock::time_point end) {
   auto asked = false;
   for (;;) {
     auto line = lines.next(limit);
-    if (!line && (lines.has_ended() || asked || limit == end || !send_all(socket, ping, limit)))
+    if (!line && (lines.has_ended() || asked || limit == end || !send_to_socket(socket, ping, limit)))
       return {};
     if (line && is_answer_to(*line, '1'))
       return std::move(*line);
@@ -168,7 +147,7 @@ quick_answer call_broker(const quick_command& command, const std::string& key) {
   if (!connected.socket || !connected.is_own)
     return {};
   auto socket = connected.socket.get();
-  if (!send_all(socket, greeting(identity) + request_line(command, key), steady_clock::now() + longest_silence))
+  if (!send_to_socket(socket, greeting(identity) + request_line(command, key), steady_clock::now() + longest_silence))
     return {true, {}};
   // The broker answers at the deadline; one that does not has a second more, as the whole program gives it.
   constexpr milliseconds grace{1'000};

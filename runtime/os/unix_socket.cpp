@@ -1,7 +1,9 @@
 #include "runtime/os/unix_socket.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -9,6 +11,9 @@
 namespace sluice {
 
 namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 
 bool means_nobody(int error) noexcept {
   switch (error) {
@@ -42,6 +47,32 @@ unix_connection connect_unix_socket(const std::string& path) {
   if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
     return {{}, errno, false};
   return {std::move(socket), 0, peer.uid == geteuid()};
+}
+
+bool await_socket(int socket, short events, steady_clock::time_point limit) {
+  for (;;) {
+    // Longer waits are waited for in parts.
+    constexpr std::chrono::hours longest{1};
+    auto now = steady_clock::now();
+    auto left = std::chrono::ceil<milliseconds>(std::min<steady_clock::duration>(limit - now, longest)).count();
+    pollfd watched{socket, events, 0};
+    auto ready = poll(&watched, 1, left > 0 ? static_cast<int>(left) : 0);
+    if (ready > 0 || (ready == 0 && left <= 0))
+      return ready > 0;
+    if (ready < 0 && errno != EINTR)
+      return false;
+  }
+}
+
+bool send_to_socket(int socket, std::string_view text, steady_clock::time_point limit) {
+  while (!text.empty()) {
+    auto count = send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0)
+      text.remove_prefix(static_cast<size_t>(count));
+    else if (errno != EINTR && (errno != EAGAIN || !await_socket(socket, POLLOUT, limit)))
+      return false;
+  }
+  return true;
 }
 
 } // namespace sluice

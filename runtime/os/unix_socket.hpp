@@ -2,7 +2,9 @@
 
 #include "runtime/os/descriptor.hpp"
 
+#include <chrono>
 #include <string>
+#include <string_view>
 
 namespace sluice {
 
@@ -18,5 +20,11 @@ struct unix_connection {
 
 /// Connects to the Unix socket at `path`. The socket does not block.
 unix_connection connect_unix_socket(const std::string& path);
+
+/// Waits for `events` of `poll`, at most until `limit`; false when none has come by then, or the descriptor is none.
+bool await_socket(int socket, short events, std::chrono::steady_clock::time_point limit);
+
+/// Sends the whole text, in the same time. False when the connection has ended, or the time.
+bool send_to_socket(int socket, std::string_view text, std::chrono::steady_clock::time_point limit);
 
 } // namespace sluice
