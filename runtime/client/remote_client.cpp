@@ -294,7 +294,7 @@ private:
   template <class Result, class Ask> caf::expected<Result> ask_quickly_for(retrying_call& op, Ask ask_local_leader) {
     std::optional<Result> result;
     auto end = run(op, [&](std::string_view line) {
-      if (!rpc::read_answer(line, result.emplace()))
+      if (!answers_.read(line, result.emplace()))
         result.reset();
       return result.has_value();
     });
@@ -369,6 +369,7 @@ private:
 
   remote_settings settings_;
   key_maker keys_;
+  rpc::answer_reader answers_;
   leader_link link_;
   async_calls calls_;
   // Threads that wait for an answer.

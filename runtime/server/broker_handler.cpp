@@ -93,6 +93,8 @@ void broker_handler::call(const std::string& name, json params, rpc::answer_to d
   call->params = nullptr;
 }
 
+rpc::typed_reader* broker_handler::reader() { return &service_.reader_; }
+
 // What may be refused at once is refused with a document, which the audit takes names from.
 bool broker_handler::takes(const rpc::typed_request& request) const {
   auto is_named_well = [](const auto& content) { return content.agent.empty() || !why_no_agent(content.agent); };

@@ -28,6 +28,7 @@ public:
 
   void set_request_id(const nlohmann::json* id) override { is_notification_ = id == nullptr; }
   void call(const std::string& method, nlohmann::json params, rpc::answer_to done) override;
+  rpc::typed_reader* reader() override;
   bool takes(const rpc::typed_request& request) const override;
   void call_typed(rpc::typed_request&& request, rpc::answer_to done) override;
   void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& reason) override;

@@ -9,6 +9,7 @@
 #include "runtime/server/opened_databases.hpp"
 #include "runtime/server/requests_under_way.hpp"
 #include "runtime/server/rpc/handler.hpp"
+#include "runtime/server/rpc/typed_request.hpp"
 #include "runtime/server/subscriptions.hpp"
 #include "runtime/server/traffic.hpp"
 #include "runtime/server/turns.hpp"
@@ -116,6 +117,8 @@ private:
   boost::asio::thread_pool files_{1};
   boost::asio::thread_pool rendering_{1};
   opened_databases databases_;
+  // For the thread of the loop.
+  rpc::typed_reader reader_;
   std::map<opening, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
   // Requests for the status that wait for the next collection; those of the current one are not among them.

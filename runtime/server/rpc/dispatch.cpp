@@ -162,9 +162,8 @@ void run(json document, handler& to, const std::shared_ptr<reply>& answers) {
 
 // False when the document is to be parsed.
 bool run_typed(std::string_view document, handler& to, std::function<void(std::string)>& done) {
-  // Never destroyed: brokers that are static objects use it until their end.
-  static thread_local auto& reader = *new typed_reader;
-  auto request = reader.read(document);
+  auto* reader = to.reader();
+  auto request = reader ? reader->read(document) : std::nullopt;
   if (!request || !to.takes(*request))
     return false;
   auto answers = std::make_shared<reply>(std::move(done), false);

@@ -13,6 +13,7 @@
 namespace sluice::rpc {
 
 struct typed_request;
+class typed_reader;
 
 /// The codes of JSON-RPC itself, and the one of all other failures, which `data.code` distinguishes.
 enum error_code : int {
@@ -58,7 +59,10 @@ public:
   /// array or null.
   virtual void call(const std::string& method, nlohmann::json params, answer_to done) = 0;
 
-  /// Whether `call` may have this request, whose parameters have been read; otherwise it comes as a document.
+  /// Reads requests for `call_typed`; null for a handler that takes none.
+  virtual typed_reader* reader() { return nullptr; }
+
+  /// Whether `call_typed` may have this request, whose parameters have been read; otherwise it comes as a document.
   virtual bool takes([[maybe_unused]] const typed_request& request) const { return false; }
 
   /// The same for a request that it takes.

@@ -146,9 +146,7 @@ bool take_result(const tape& from, const dom::object& members, read_result& to) 
   return seen.count() == all;
 }
 
-template <class Result> bool read(std::string_view line, Result& to) {
-  // Never destroyed: a client that is a static object uses it until its end.
-  static thread_local auto& buffers = *new tape;
+template <class Result> bool read_line(tape& buffers, std::string_view line, Result& to) {
   dom::element root;
   dom::object result;
   dom::object members;
@@ -170,7 +168,29 @@ template <class Result> bool read(std::string_view line, Result& to) {
 
 } // namespace
 
-bool read_answer(std::string_view line, write_result& to) { return read(line, to); }
-bool read_answer(std::string_view line, read_result& to) { return read(line, to); }
+answer_reader::answer_reader() = default;
+
+answer_reader::~answer_reader() = default;
+
+template <class Result> bool answer_reader::read_with_tape(std::string_view line, Result& to) {
+  std::unique_ptr<tape> own;
+  {
+    std::lock_guard held{mutex_};
+    if (!spare_.empty()) {
+      own = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  if (!own)
+    own = std::make_unique<tape>();
+  auto is_read = read_line(*own, line, to);
+  std::lock_guard held{mutex_};
+  spare_.push_back(std::move(own));
+  return is_read;
+}
+
+bool answer_reader::read(std::string_view line, write_result& to) { return read_with_tape(line, to); }
+
+bool answer_reader::read(std::string_view line, read_result& to) { return read_with_tape(line, to); }
 
 } // namespace sluice::rpc

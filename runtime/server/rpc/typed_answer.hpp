@@ -3,14 +3,32 @@
 #include "messages/read.hpp"
 #include "messages/write.hpp"
 
+#include <memory>
+#include <mutex>
 #include <string_view>
+#include <vector>
 
 namespace sluice::rpc {
 
-/// Reads the line of an answer to `write` or `read` without a tree of it: one of moderate size, with a result that has
-/// every member, and no others, and no tagged values. False for any other line; `to` may be changed all the same.
-/// Thread-safe.
-bool read_answer(std::string_view line, write_result& to);
-bool read_answer(std::string_view line, read_result& to);
+class tape;
+
+/// Reads answers to `write` and `read` without a tree of them: lines of moderate size, with a result that has every
+/// member, and no others, and no tagged values. Thread-safe.
+class answer_reader {
+public:
+  answer_reader();
+  ~answer_reader();
+
+  /// False for any other line; `to` may be changed all the same.
+  bool read(std::string_view line, write_result& to);
+  bool read(std::string_view line, read_result& to);
+
+private:
+  template <class Result> bool read_with_tape(std::string_view line, Result& to);
+
+  std::mutex mutex_;
+  // Not in use; as many as threads have read at the same time.
+  std::vector<std::unique_ptr<tape>> spare_;
+};
 
 } // namespace sluice::rpc

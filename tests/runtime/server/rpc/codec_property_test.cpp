@@ -288,13 +288,14 @@ TEST_CASE("parameters with names, or text that cannot be sent, are left to the t
 }
 
 TEST_CASE("an answer that is read without a tree is what the tree says") {
+  rpc::answer_reader reader;
   generator make{6};
   auto writes = 0;
   auto reads = 0;
   for (int i = 0; i < 3'000; ++i) {
     auto written = render(make.written(), integer_form::number);
     INFO(written);
-    if (write_result typed; rpc::read_answer(answer_line(written), typed)) {
+    if (write_result typed; reader.read(answer_line(written), typed)) {
       ++writes;
       auto tree = rpc::write_result_from_json(json::parse(written));
       REQUIRE(tree);
@@ -302,7 +303,7 @@ TEST_CASE("an answer that is read without a tree is what the tree says") {
     }
     auto answer = render(make.answer(), integer_form::number);
     INFO(answer);
-    if (read_result typed; rpc::read_answer(answer_line(answer), typed)) {
+    if (read_result typed; reader.read(answer_line(answer), typed)) {
       ++reads;
       auto tree = rpc::read_result_from_json(json::parse(answer));
       REQUIRE(tree);
@@ -314,11 +315,12 @@ TEST_CASE("an answer that is read without a tree is what the tree says") {
 }
 
 TEST_CASE("any other line is left to the tree") {
+  rpc::answer_reader reader;
   auto good = std::string{R"({"as_of_seq":1,"columns":["a"],"rows":[[1]],"source":"cache","truncated":false})"};
   write_result written;
   read_result read;
-  REQUIRE(rpc::read_answer(answer_line(good), read));
-  CHECK_FALSE(rpc::read_answer(answer_line(good), written));
+  REQUIRE(reader.read(answer_line(good), read));
+  CHECK_FALSE(reader.read(answer_line(good), written));
   for (
     const auto* line : {
       "",
@@ -335,8 +337,8 @@ TEST_CASE("any other line is left to the tree") {
       R"({"id":7,"jsonrpc":"2.0","result":{"as_of_seq":1,"as_of_seq":1,"columns":["a"],"rows":[[1]],"source":"cache","truncated":false}})",
     }) {
     CAPTURE(line);
-    CHECK_FALSE(rpc::read_answer(line, read));
-    CHECK_FALSE(rpc::read_answer(line, written));
+    CHECK_FALSE(reader.read(line, read));
+    CHECK_FALSE(reader.read(line, written));
   }
 }
 
