@@ -26,7 +26,7 @@ constexpr std::array catalogue{
   known_defect{defect::acknowledge_failed_commit, "acknowledge_failed_commit", "a COMMIT that failed is acknowledged"},
   known_defect{defect::deny_unknown, "deny_unknown", "a COMMIT of unknown outcome is answered as refused"},
   known_defect{defect::leave_lost_commit, "leave_lost_commit",
-               "frames of a failed COMMIT are not overwritten in the WAL"},
+               "frames of a failed COMMIT are not overwritten in the WAL", 2'500},
   known_defect{defect::forget_stamps, "forget_stamps", "the last table that a commit changed keeps its stamp"},
   known_defect{defect::forget_schema_change, "forget_schema_change", "a schema change invalidates nothing"},
   known_defect{defect::reverse_ledger, "reverse_ledger", "a commit record lists its requests backwards"},

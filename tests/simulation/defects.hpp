@@ -2,6 +2,7 @@
 
 #include "tests/simulation/defect.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -13,6 +14,8 @@ struct known_defect {
   defect which;
   std::string_view name;
   std::string_view effect;
+  /// Where a test begins to look for it: near the first seed that finds it, if that comes late.
+  uint64_t search_from = 1;
 };
 
 /// Empty in a build without the sources of defects.patch (with sanitizers).

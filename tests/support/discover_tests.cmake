@@ -23,6 +23,6 @@ while(NOT names STREQUAL "")
   # A name that the runner cannot find again must not pass as "no test failed".
   string(APPEND script
     "add_test([==[${FOLDER}: ${name}]==] [==[${PROGRAM}]==] [==[${pattern}]==] --warn NoTests)\n"
-    "set_tests_properties([==[${FOLDER}: ${name}]==] PROPERTIES TIMEOUT 1800 COST ${COST})\n")
+    "set_tests_properties([==[${FOLDER}: ${name}]==] PROPERTIES TIMEOUT 900 COST ${COST})\n")
 endwhile()
 file(WRITE "${OUTPUT}" "${script}")

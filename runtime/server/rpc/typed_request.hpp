@@ -25,8 +25,8 @@ public:
   typed_reader();
   ~typed_reader();
 
-  /// Nothing for any other document, whatever it is: `parse_strictly` and the codec know. What is read is what these
-  /// would read.
+  /// Nothing for any other document, which `parse_strictly` and the codec judge. The result is the one that they would
+  /// return.
   std::optional<typed_request> read(std::string_view document);
 
 private:

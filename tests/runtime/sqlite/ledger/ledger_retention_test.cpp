@@ -288,7 +288,7 @@ TEST_CASE("an anchor that was changed is noticed") {
   }
 }
 
-TEST_CASE("listeners who ask for commits whose records were removed are told that everything may have changed") {
+TEST_CASE("commits whose records were removed are one notification that everything may have changed") {
   retention_fixture fixture{2h};
   fixture.put_hourly(6);
   REQUIRE(fixture.prune() == 4);
