@@ -45,6 +45,7 @@ void declare(CLI::App& command, request_options& to) {
     ->type_name("VALUE");
   declare_way(command, to);
   command.add_option("--sent-ms", to.sent_ms)->group("");
+  command.add_flag("--sent-in-silence", to.sent_in_silence)->group("");
   command.add_option("--integers", to.integers, "Integers beyond 2^53 as number, text or tagged [number]")
     ->type_name("FORM")
     ->check(CLI::IsMember({"number", "text", "tagged"}))
@@ -85,6 +86,9 @@ caf::expected<std::unique_ptr<client>> open_store(const request_options& options
   way.require_broker = options.require_broker;
   way.warn = note;
   way.continues_write = options.was_sent();
+  // The launcher has waited for the rest.
+  if (options.sent_in_silence)
+    way.silence_after = std::chrono::milliseconds{200};
   return open_client(root, std::move(way));
 }
 

@@ -26,6 +26,7 @@ struct request_options {
   std::string integers;
   // How long the launcher has waited for an answer to this request, which it has sent; nobody else gives it.
   int64_t sent_ms = 0;
+  bool sent_in_silence = false;
 
   bool was_sent() const noexcept { return sent_ms > 0; }
 };

@@ -76,8 +76,11 @@ struct client_options {
   /// Whether another process may have sent a write before, under the key that it has here: then a refusal from before
   /// the ledger was looked into leaves its outcome unknown.
   bool continues_write = false;
-  /// Whether a call ends with `errc::unavailable` when the broker is connected and has sent nothing for two seconds,
-  /// not even the answer to a `ping`. If not, `warn` is called, and the call waits until its deadline.
+  /// A broker that is connected and has sent nothing for so long, not even the answer to a `ping`, is silent. At least
+  /// 2 ms.
+  std::chrono::milliseconds silence_after{2'000};
+  /// Whether a call ends with `errc::unavailable` when the broker is silent. If not, `warn` is called, and the call
+  /// waits until its deadline.
   bool fail_on_silence = false;
   /// Called with a message for people when the client has to work in this process, or without the endpoint given, or
   /// when the broker is silent. Called by the thread that opens the client, or that looks for a leader or waits for an

@@ -62,6 +62,7 @@ remote_settings settings_of(const broker_config& config, const client_options& o
   settings.continues_write = options.continues_write;
   settings.write_deadline = longest(config, &database_config::write_deadline);
   settings.read_timeout = longest(config, &database_config::read_timeout);
+  settings.silence.after = std::max(options.silence_after, milliseconds{2});
   settings.silence.ends_calls = options.fail_on_silence;
   if (!options.fail_on_silence)
     settings.silence.warn = options.warn;

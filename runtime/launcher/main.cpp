@@ -34,7 +34,8 @@ std::optional<int> answer_quickly(quick_command& command, std::optional<sent_req
   auto answered = call_broker(command, key);
   if (answered.sent) {
     auto waited = std::chrono::steady_clock::now() - begin;
-    sent = {generates ? key : std::string{}, std::chrono::duration_cast<std::chrono::milliseconds>(waited)};
+    sent = {generates ? key : std::string{}, std::chrono::duration_cast<std::chrono::milliseconds>(waited),
+            answered.silent};
   }
   auto output = output_for(command, answered.line, cli::is_read_by_terminal());
   if (!output)

@@ -23,9 +23,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// A broker that is silent for so long is asked whether it lives, and given up after this time more.
+// A broker that is silent for so long is asked whether it lives, and after as long again it is silent, as the whole
+// program judges too.
 constexpr milliseconds ping_after{1'000};
-constexpr milliseconds longest_silence{2'000};
+constexpr milliseconds silent_after{2'000};
 
 constexpr std::string_view ping = R"({"jsonrpc":"2.0","id":2,"method":"ping"})"
                                   "\n";
@@ -74,22 +75,23 @@ bool is_answer_to(std::string_view line, char id) {
              && line.ends_with(std::string{R"(,"id":)"} + id + R"(,"jsonrpc":"2.0"})"));
 }
 
-// The line with the answer to request 1; empty when there is none by `end`.
-std::string await_answer(int socket, steady_clock::time_point end) {
+// The answer to request 1, or none by `end`.
+quick_answer await_answer(int socket, steady_clock::time_point end) {
   line_reader lines{socket};
   auto limit = std::min(end, steady_clock::now() + ping_after);
   auto asked = false;
   for (;;) {
     auto line = lines.next(limit);
-    if (!line && (lines.has_ended() || asked || limit == end || !send_to_socket(socket, ping, limit)))
-      return {};
+    auto is_last = lines.has_ended() || asked || limit == end;
+    if (!line && (is_last || !send_to_socket(socket, ping, limit)))
+      return {.sent = true, .silent = asked && !lines.has_ended()};
     if (line && is_answer_to(*line, '1'))
-      return std::move(*line);
+      return {.sent = true, .line = std::move(*line)};
     // A greeting that was refused: so is the request.
     if (line && line->starts_with(R"({"error":)"))
-      return {};
+      return {.sent = true};
     asked = !line;
-    limit = std::min(end, steady_clock::now() + (asked ? longest_silence : ping_after));
+    limit = std::min(end, steady_clock::now() + (asked ? silent_after - ping_after : ping_after));
   }
 }
 
@@ -147,13 +149,14 @@ quick_answer call_broker(const quick_command& command, const std::string& key) {
   if (!connected.socket || !connected.is_own)
     return {};
   auto socket = connected.socket.get();
-  if (!send_to_socket(socket, greeting(identity) + request_line(command, key), steady_clock::now() + longest_silence))
-    return {true, {}};
+  auto limit = steady_clock::now() + silent_after;
+  if (!send_to_socket(socket, greeting(identity) + request_line(command, key), limit))
+    return {.sent = true, .silent = steady_clock::now() >= limit};
   // The broker answers at the deadline; one that does not has a second more, as the whole program gives it.
   constexpr milliseconds grace{1'000};
   auto end =
     command.time_ms > 0 ? steady_clock::now() + milliseconds{command.time_ms} + grace : steady_clock::time_point::max();
-  return {true, await_answer(socket, end)};
+  return await_answer(socket, end);
 }
 
 } // namespace sluice::launcher

@@ -10,8 +10,10 @@ namespace sluice::launcher {
 struct quick_answer {
   /// Whether something of the request may have reached a broker.
   bool sent = false;
+  /// Whether the broker sent nothing for two seconds, though it was asked whether it lives.
+  bool silent = false;
   /// The line of the answer, without its line feed; empty without one.
-  std::string line;
+  std::string line{};
 };
 
 /// The request as a line of JSON-RPC. @param key the idempotency key of a write

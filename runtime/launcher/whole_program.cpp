@@ -34,6 +34,8 @@ int run_whole_program(std::span<char*> words, const std::optional<sent_request>&
   std::vector<std::string> more;
   if (sent)
     more = {"--sent-ms", std::to_string(std::max<int64_t>(1, sent->waited.count()))};
+  if (sent && sent->silent)
+    more.emplace_back("--sent-in-silence");
   if (sent && !sent->key.empty())
     more.insert(more.end(), {"--sent-key", sent->key});
   std::vector<char*> arguments{words.begin(), words.end()};

@@ -12,6 +12,8 @@ struct sent_request {
   /// The generated key of a write; empty where the words have one.
   std::string key;
   std::chrono::milliseconds waited{0};
+  /// Whether the broker was silent until then.
+  bool silent = false;
 };
 
 /// Runs the whole program in the place of this process, with these words, the program's name included, in which the

@@ -263,7 +263,7 @@ test_the_status_shows_the_slowest_requests() {
 
 test_requests_beyond_the_limits_are_warned_about() {
   # Warnings are at most one a second, so nothing else may be as slow.
-  printf "%s\n" "slow_execution_ms = 100" "read_timeout_ms = 60000" >sluice.toml
+  printf "%s\n" "slow_execution_ms = 100" >sluice.toml
   prepare
   exits 0 sluice query app.db --agent slow "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000)
     SELECT count(*) FROM c"

@@ -4,8 +4,8 @@
 
 : "${SLUICE:?names the program to test}"
 : "${FILTER:=}"
-# A long wait for locks, because sanitizers are slow and machines busy.
-export SLUICE_LOCK_WAIT_MS=${SLUICE_LOCK_WAIT_MS:-60000}
+# Long times, because sanitizers are slow and machines busy.
+export SLUICE_LOCK_WAIT_MS=${SLUICE_LOCK_WAIT_MS:-60000} SLUICE_READ_TIMEOUT_MS=60000 SLUICE_WRITE_DEADLINE_MS=60000
 unset SLUICE_AGENT
 
 sluice() { "$SLUICE" "$@"; }

@@ -54,9 +54,9 @@ def test_a_broker_with_its_socket_elsewhere_is_named_too(scene):
 
 def test_a_request_to_a_frozen_broker_says_so_and_waits_until_its_deadline(scene):
     server, _ = freeze(scene)
-    for words, outcome in ((["exec", "app.db", "INSERT INTO t VALUES (1)", "--deadline", "3000"], "unknown"),
+    for words, outcome in ((["exec", "app.db", "INSERT INTO t VALUES (1)", "--deadline", "8000"], "unknown"),
                            (["query", "app.db", "SELECT 1"], "not_committed")):
-        end = scene.run(*words, "--json")
+        end = scene.run(*words, "--json", env={"SLUICE_READ_TIMEOUT_MS": "8000"})
         is_equal(end.status, 1, str(end))
         is_equal((end.json()["error"]["code"], end.json()["error"]["outcome"]), ("deadline_exceeded", outcome))
         # Once as soon as it is noticed, and once as the reason of the failure.

@@ -140,8 +140,9 @@ class Scene:
         self.env = dict(os.environ)
         for name in ("SLUICE_AGENT", "SLUICE_ENDPOINT", "XDG_RUNTIME_DIR"):
             self.env.pop(name, None)
-        # A long wait for the lock, for slow machines.
-        self.env.update(SLUICE_LOCK_WAIT_MS="60000", SLUICE_PROGRAM=self.program)
+        # Slow machines need more time than people wait.
+        self.env.update(SLUICE_LOCK_WAIT_MS="60000", SLUICE_READ_TIMEOUT_MS="60000", SLUICE_WRITE_DEADLINE_MS="60000",
+                        SLUICE_PROGRAM=self.program)
         os.mkdir(self.store)
 
     def path(self, *names):
