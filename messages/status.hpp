@@ -72,6 +72,9 @@ struct database_status {
   /// How often another program replaced, overwrote or removed files of the database.
   uint64_t file_events = 0;
   uint64_t restarts = 0;
+  /// Checkpoints of its writer that ended without an error, whether or not somebody kept a part of the log from being
+  /// moved.
+  uint64_t checkpoints = 0;
   /// Part of the write-ahead log that is not in the database file yet.
   uint64_t unmoved_wal_bytes = 0;
   retry_status retry;
@@ -106,6 +109,9 @@ inline constexpr auto fields_of<database_status> = list_fields(
                          "Times that other programs replaced, overwrote or removed files of the database.")},
   named_field{"restarts", &database_status::restarts,
               as_counter("sluice_database_restarts_total", "Restarts of the database's actors.")},
+  named_field{
+    "checkpoints", &database_status::checkpoints,
+    as_counter("sluice_database_checkpoints_total", "Checkpoints of the writer that ended without an error.")},
   named_field{
     "unmoved_wal_bytes", &database_status::unmoved_wal_bytes,
     as_gauge("sluice_database_wal_unmoved_bytes", "Part of the write-ahead log that is not in the database file yet.")},

@@ -49,6 +49,7 @@ database_status database_context::status(const clock& time) const {
   result.foreign_commits = counters_.foreign_commits;
   result.file_events = counters_.file_events;
   result.restarts = counters_.restarts;
+  result.checkpoints = counters_.checkpoints;
   result.unmoved_wal_bytes = counters_.wal_bytes;
   result.retry = retries_.snapshot(time);
   std::lock_guard guard{mutex_};

@@ -36,6 +36,7 @@ struct database_counters {
   std::atomic<uint64_t> foreign_commits{0};
   std::atomic<uint64_t> file_events{0};
   std::atomic<uint64_t> restarts{0};
+  std::atomic<uint64_t> checkpoints{0};
   std::atomic<uint64_t> wal_bytes{0};
 };
 

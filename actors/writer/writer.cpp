@@ -161,7 +161,7 @@ void writer_state::checkpoint() {
   if (has_large_log && parts.store->log_bytes() < parts.settings.max_log_bytes / 2)
     truncate_wal();
   else
-    static_cast<void>(parts.store->checkpoint(checkpoint_mode::passive));
+    checkpoint_counted(checkpoint_mode::passive);
 }
 
 void writer_state::checkpoint_late() {
@@ -170,6 +170,12 @@ void writer_state::checkpoint_late() {
     checkpoint_is_late = true;
   else if (checkpoint_is_due)
     checkpoint();
+}
+
+// After an error the log stays as it is until the next time. A store whose file is closed has nothing to move.
+void writer_state::checkpoint_counted(checkpoint_mode mode) {
+  if (parts.store->checkpoint(mode) && parts.store->is_open())
+    parts.context->counters().checkpoints.fetch_add(1, std::memory_order_relaxed);
 }
 
 // At half of the bound, for the log grows while the reads under way end. Who passes the bound itself has no time to
@@ -304,7 +310,7 @@ void writer_state::truncate_wal() {
   assert(!parts.store->in_transaction());
   // Readers see a truncated WAL as a change; the window tells them that it is one of ours.
   commit_window window{parts.context->versions(), {}, false};
-  static_cast<void>(parts.store->checkpoint(checkpoint_mode::truncate));
+  checkpoint_counted(checkpoint_mode::truncate);
   if (parts.store->log_bytes() == 0)
     has_large_log = false;
 }

@@ -63,6 +63,7 @@ struct fake_disk {
   /// Taken one by one, each by the next call; none means that the call works.
   std::deque<failed_commit> commit_fates;
   std::deque<errc> begin_errors;
+  std::deque<errc> checkpoint_errors;
   errc commit_error = errc::io_error;
   /// Consulted once `begin_errors` is empty.
   std::function<std::optional<errc>()> on_begin = [] { return std::nullopt; };
@@ -232,6 +233,11 @@ public:
     must(!pending_, "no checkpoint inside a transaction");
     if (disk_.checkpoint_throws)
       throw std::runtime_error("checkpoint threw");
+    if (!disk_.checkpoint_errors.empty()) {
+      auto error = disk_.checkpoint_errors.front();
+      disk_.checkpoint_errors.pop_front();
+      return make_error(error, "checkpoint refused");
+    }
     disk_.checkpoints.push_back(mode);
     disk_.wal_bytes = 0;
     if (mode == checkpoint_mode::truncate && !disk_.is_read)

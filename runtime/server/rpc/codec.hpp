@@ -37,9 +37,11 @@ nlohmann::json params_of_open_cursor(const read_request& request);
 /// `params` of `read`.
 nlohmann::json params_of(const read_request& request);
 
+/// `params` of `audit.prune`.
+caf::expected<audit_prune> audit_prune_from_json(const nlohmann::json& params);
+
 /// `params` of `audit.list`: {"agent", "db", "status", "since_us", "after_seq", "limit" (1 to 10,000), "newest"}, all
 /// optional.
-caf::expected<audit_prune> audit_prune_from_json(const nlohmann::json& params);
 caf::expected<audit_query> audit_query_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const audit_query& query);
 

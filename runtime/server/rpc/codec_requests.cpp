@@ -115,14 +115,14 @@ caf::error take_of_read(const std::string& name, const json& content, read_reque
   return unknown_member(name);
 }
 
-// A write names its statements, or one statement beside `db`, as a read does.
-// Not taken for none: a client that fills it in from an unset variable would lose the protection without a word.
+// An empty key is not taken for none: a client that fills it in from an unset variable would lose the protection without a word.
 caf::error take_key(const json& content, std::string_view name, std::string& to) {
   if (auto error = rpc::take(content, name, to))
     return error;
   return to.empty() ? invalid(name, "is empty; an idempotency key must not be empty; leave it out") : caf::error{};
 }
 
+// A write names its statements, or one statement beside `db`, as a read does.
 caf::error check_form(const json& params) {
   auto has = [&](const char* name) { return params.contains(name); };
   if (has("statements")) {

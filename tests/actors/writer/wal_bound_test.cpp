@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace sluice::test::log_bound_test {
+namespace sluice::test::wal_bound_test {
 
 using namespace std::chrono_literals;
 
@@ -180,4 +180,4 @@ TEST_CASE("reads that take too long are not asked to end again at once", "[log]"
   CHECK(f.log.quiesces == 2);
 }
 
-} // namespace sluice::test::log_bound_test
+} // namespace sluice::test::wal_bound_test

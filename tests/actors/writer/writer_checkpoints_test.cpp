@@ -1,0 +1,58 @@
+#include "tests/support/writer_fixture.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace sluice::test::writer_checkpoints_test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fixture : writer_fixture {
+  using writer_fixture::writer_fixture;
+
+  void write_with_log_of(uint64_t bytes) {
+    disk.wal_bytes = bytes;
+    write("a", "put t 1 x");
+    run();
+  }
+
+  uint64_t counted() const { return context.status(time).checkpoints; }
+};
+
+} // namespace
+
+TEST_CASE("checkpoints are counted, of a log that has grown and of an idle database") {
+  fixture f;
+  f.write_with_log_of(f.settings.checkpoint_wal_bytes - 1);
+  CHECK(f.counted() == 0);
+  f.write_with_log_of(f.settings.checkpoint_wal_bytes);
+  CHECK(f.counted() == 1);
+  // The first look finds another group than the one that it was meant for.
+  f.advance(1s);
+  f.advance(1s);
+  CHECK(f.counted() == 2);
+  CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::passive, checkpoint_mode::truncate});
+}
+
+TEST_CASE("a checkpoint that fails is not counted, and the next one is") {
+  fixture f;
+  f.disk.checkpoint_errors = {errc::io_error, errc::disk_full};
+  f.write_with_log_of(f.settings.checkpoint_wal_bytes);
+  CHECK(f.counted() == 0);
+  f.advance(1s);
+  CHECK(f.disk.checkpoint_errors.empty());
+  CHECK(f.counted() == 0);
+  f.write_with_log_of(f.settings.checkpoint_wal_bytes);
+  CHECK(f.counted() == 1);
+}
+
+TEST_CASE("no checkpoint is counted of a database whose file is not open") {
+  fixture f;
+  auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);
+  f.run();
+  CHECK(closed->has_value());
+  CHECK(f.counted() == 0);
+}
+
+} // namespace sluice::test::writer_checkpoints_test
