@@ -64,6 +64,9 @@ private:
 
 } // namespace
 
+// The client that started a transient broker needs time to connect, though `linger` may be shorter.
+constexpr std::chrono::milliseconds first_client_wait{2'000};
+
 // The thread that calls `stop_wanted`; it may be the one that destroys this.
 struct front_door::teller {
   teller() = default;
@@ -119,6 +122,8 @@ struct front_door::parts {
   std::unique_ptr<socket_server> socket;
   std::unique_ptr<http::server> web;
   std::optional<folder_watch> watch;
+  std::chrono::steady_clock::time_point opened_at{};
+  bool had_clients = false;
   bool stop_was_wanted = false;
   std::thread thread;
 };
@@ -140,6 +145,7 @@ caf::expected<void> front_door::parts::listen() {
       return good;
   methods.count_connections = [this] { return connections(); };
   watch.emplace(loop, leader.root().folder(), [this] { look_around(); });
+  opened_at = last_active();
   if (options.transient)
     linger();
   return publish(leader.root(), info);
@@ -181,7 +187,9 @@ void front_door::parts::want_stop(std::string_view reason) {
 void front_door::parts::linger() {
   // Checked again as soon as it could be true, and not more often.
   auto needed = connections() > 0 ? std::chrono::steady_clock::now() : last_active();
-  auto at = needed + leader.config().linger;
+  had_clients = had_clients || needed != opened_at;
+  std::chrono::milliseconds stays = leader.config().linger;
+  auto at = needed + (had_clients ? stays : std::max(stays, first_client_wait));
   if (std::chrono::steady_clock::now() >= at)
     return want_stop("it is idle");
   idle.expires_at(at);
