@@ -39,6 +39,7 @@ enum class errc : uint8_t {
   wrong_store,
   file_replaced,
   ledger_damaged,
+  conflict,
   internal,
 };
 
@@ -74,6 +75,7 @@ inline constexpr std::array errc_names{
   errc_name{errc::wrong_store, "wrong_store"},
   errc_name{errc::file_replaced, "file_replaced"},
   errc_name{errc::ledger_damaged, "ledger_damaged"},
+  errc_name{errc::conflict, "conflict"},
   errc_name{errc::internal, "internal"},
 };
 

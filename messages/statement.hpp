@@ -3,8 +3,10 @@
 #include "messages/inspection.hpp"
 #include "messages/value.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace sluice {
@@ -92,10 +94,18 @@ struct statement {
   sql_text sql;
   // With an initializer `{"SELECT 1"}` is a statement, without a warning of -Wextra in hosts.
   parameters params{};
+  /// In a write: the request is refused as a whole (`errc::conflict`) when the statement changes another number of rows.
+  std::optional<uint64_t> expected_changes{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement& x) {
-  return f(caf::meta::type_name("statement"), x.sql, x.params);
+  auto expects = x.expected_changes.has_value();
+  auto changes = x.expected_changes.value_or(0);
+  auto load = [&]() -> caf::error {
+    x.expected_changes = expects ? std::optional{changes} : std::nullopt;
+    return caf::none;
+  };
+  return f(caf::meta::type_name("statement"), x.sql, x.params, expects, changes, caf::meta::load_callback(load));
 }
 SLUICE_DECLARE_INSPECT(statement)
 

@@ -28,7 +28,8 @@ bool is_draining(const nlohmann::json& error, const failure& reason) {
 
 // A refusal from before the leader has looked into its ledger does not tell the outcome of an earlier try.
 bool looked_into_ledger(errc code) {
-  return code == errc::sql_error || code == errc::constraint || code == errc::payload_mismatch;
+  return code == errc::sql_error || code == errc::constraint || code == errc::conflict
+         || code == errc::payload_mismatch;
 }
 
 bool passes_by_itself(errc code) { return code == errc::overloaded || code == errc::unavailable || code == errc::busy; }

@@ -14,7 +14,8 @@ TEST_CASE("error codes have the names of the contract, each its own") {
     "invalid_request",   "unknown_database", "unknown_operation", "sql_error",     "constraint",     "busy",
     "deadline_exceeded", "cancelled",        "overloaded",        "too_large",     "not_authorized", "capsule_invalid",
     "payload_mismatch",  "unavailable",      "disk_full",         "io_error",      "corrupt",        "read_only",
-    "protocol_mismatch", "route_required",   "wrong_store",       "file_replaced", "ledger_damaged", "internal"};
+    "protocol_mismatch", "route_required",   "wrong_store",       "file_replaced", "ledger_damaged", "conflict",
+    "internal"};
   std::vector<std::string_view> ours;
   for (auto i = 1; i <= static_cast<int>(errc::internal); ++i)
     ours.push_back(to_string(static_cast<errc>(i)));

@@ -35,14 +35,21 @@ void check_parameters(const node& node) {
 }
 
 void check_statement(const node& node) {
-  static const std::vector<field> fields{{"sql", field_type::text, "", true}, {"params", field_type::parameters, ""}};
+  static const std::vector<field> fields{
+    {"sql", field_type::text, "", true}, {"params", field_type::parameters, ""}, {"expect", field_type::columns, ""}};
+  static const std::vector<field> expectations{{"changes", field_type::whole, "", true}};
   if (!node.is(node_kind::map))
-    throw mistake{node.at,
-                  fmt::format("a statement must be a map with sql and params, and is {}", to_string(node.kind))};
+    throw mistake{
+      node.at, fmt::format("a statement must be a map with sql, params and expect, and is {}", to_string(node.kind))};
   check_members(node, names_of(fields), "a statement");
   require(node, "sql", node_kind::text, "a statement");
   if (const auto* params = node.find("params"))
     check_field(*params, fields[1]);
+  const auto* expect = node.find("expect");
+  if (!expect)
+    return;
+  check_members(*expect, names_of(expectations), "expect");
+  check_field(require(*expect, "changes", node_kind::integer, "expect"), expectations[0]);
 }
 
 bool fits(const node& content, const field& field) {
@@ -94,7 +101,7 @@ std::string requirement_of(const field& field) {
   case field_type::texts: return "a list of texts";
   case field_type::parameters: return "a list of values, or a map of them";
   case field_type::columns: return "a map of columns and values";
-  case field_type::statements: return "a list of statements, each with sql and params";
+  case field_type::statements: return "a list of statements, each with sql, params and expect";
   case field_type::one_step: return "a step";
   case field_type::step_list: return "a list of steps";
   }

@@ -21,7 +21,7 @@ enum class field_type : uint8_t {
   parameters,
   /// A map of columns and values.
   columns,
-  /// A list of maps with `sql` and `params`.
+  /// A list of maps with `sql`, `params` and `expect`.
   statements,
   one_step,
   step_list,

@@ -59,7 +59,7 @@ step_kind make_write() {
                       {db_field,
                        {"sql", text, "The statement, if it is one"},
                        {"params", parameters, "Its parameters, by position or by name"},
-                       {"statements", statements, "Several statements: each has sql and params"},
+                       {"statements", statements, "Several statements: each has sql, params and expect"},
                        {"idempotency_key", text, "The same key and statements are applied once"},
                        {"deadline_ms", whole, "When to give it up", false, 1, day_ms},
                        {"foreign_keys", choice, "off: checked before the commit only", false, 0, 0, {"on", "off"}},

@@ -157,7 +157,8 @@ report run(const definition& definition, backend& on, const run_options& options
   if (auto wrong = on.prepare(definition.backend)) {
     auto error = describe(wrong->error);
     auto is_wrong =
-      error.code == errc::invalid_request || error.code == errc::sql_error || error.code == errc::constraint;
+      error.code == errc::invalid_request || error.code == errc::sql_error || error.code == errc::constraint
+      || error.code == errc::conflict;
     result.status = is_wrong ? report::end::unusable : report::end::failed;
     result.complaints.push_back({wrong->at, fmt::format("{}: {}", to_string(error.code), error.message)});
     return result;

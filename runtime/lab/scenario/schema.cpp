@@ -168,7 +168,10 @@ json schema() {
   };
   auto result = object(std::move(properties), json::array({"name", "steps"}));
   json values{{"type", "object"}, {"additionalProperties", reference_to("value")}};
-  auto statement = object({{"sql", {{"type", "string"}}}, {"params", type_of({"", field_type::parameters, ""})}},
+  auto expect = object({{"changes", {{"type", "integer"}, {"minimum", 0}}}}, json::array({"changes"}));
+  auto statement = object({{"sql", {{"type", "string"}}},
+                           {"params", type_of({"", field_type::parameters, ""})},
+                           {"expect", std::move(expect)}},
                           json::array({"sql"}));
   json definitions{
     {"reference", {{"type", "string"}, {"pattern", R"(\$\([^)]*\))"}}},

@@ -27,6 +27,8 @@ json as_statement(const statement& query) {
   json result{{"sql", query.sql.str()}};
   if (query.params != parameters{})
     result["params"] = as_params(query.params);
+  if (query.expected_changes)
+    result["expect"] = {{"changes", *query.expected_changes}};
   return result;
 }
 

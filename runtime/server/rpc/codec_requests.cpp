@@ -15,6 +15,9 @@ using std::chrono::milliseconds;
 // The name of the object with a request's fields in errors.
 constexpr std::string_view whole_request = "params";
 
+// Integers beyond are not the same number in every language.
+constexpr uint64_t max_expected_changes = uint64_t{1} << 53;
+
 caf::error read_part(const json& content, std::string_view field, milliseconds& to) {
   int64_t ms = 0;
   if (auto error = rpc::take(content, field, ms, int64_t{1}, day_ms))
@@ -56,6 +59,14 @@ caf::error take_sql(const json& content, std::string_view field, sql_text& to) {
   return caf::none;
 }
 
+caf::error take_expectation(const json& content, const std::string& field, std::optional<uint64_t>& to) {
+  return read_object(content, field, {"changes"}, [&](const std::string& name, const json& number) {
+    if (name != "changes")
+      return unknown_member(fmt::format("{}.{}", field, name));
+    return rpc::take(number, field + ".changes", to.emplace(), uint64_t{0}, max_expected_changes);
+  });
+}
+
 caf::error read_part(const json& source, const std::string& field, statement& to) {
   if (!source.is_object())
     return invalid(field, R"(must be an object: {"sql":"...", "params":...})");
@@ -66,6 +77,8 @@ caf::error read_part(const json& source, const std::string& field, statement& to
       return take_sql(content, field + ".sql", to.sql);
     if (name == "params")
       return read_part(content, field + ".params", to.params);
+    if (name == "expect")
+      return take_expectation(content, field + ".expect", to.expected_changes);
     return unknown_member(fmt::format("{}.{}", field, name));
   });
 }
@@ -115,7 +128,8 @@ caf::error take_of_read(const std::string& name, const json& content, read_reque
   return unknown_member(name);
 }
 
-// An empty key is not taken for none: a client that fills it in from an unset variable would lose the protection without a word.
+// An empty key is not taken for none: a client that fills it in from an unset variable would lose the protection
+// without a word.
 caf::error take_key(const json& content, std::string_view name, std::string& to) {
   if (auto error = rpc::take(content, name, to))
     return error;
@@ -130,6 +144,8 @@ caf::error check_form(const json& params) {
       return invalid("sql", "cannot stand beside statements; put it into the list");
     if (has("params"))
       return invalid("params", "cannot stand beside statements; each statement has its own");
+    if (has("expect"))
+      return invalid("expect", "cannot stand beside statements; each statement has its own");
     return caf::none;
   }
   return has("sql") ? caf::error{} : invalid("statements", "is missing; for a single statement, sql is enough");
@@ -154,6 +170,8 @@ caf::expected<write_request> write_from_json(const json& params) {
       return take_sql(content, name, result.statements.front().sql);
     if (name == "params")
       return read_part(content, name, result.statements.front().params);
+    if (name == "expect")
+      return take_expectation(content, name, result.statements.front().expected_changes);
     if (name == "idempotency_key")
       return take_key(content, name, result.idempotency_key);
     if (name == "deadline_ms")

@@ -34,6 +34,13 @@ constexpr std::string_view write_tool = R"json({
             "params": {
               "anyOf": [{"type": "array", "items": {}}, {"type": "object"}],
               "description": "The values, as an array for ? or as an object for :name (without the colon): null, numbers, texts, {\"$blob\":\"BASE64\"}, {\"$text\":\"BASE64\"} for text that is not UTF-8, or {\"$integer\":\"9007199254740993\"} for an integer beyond 2^53. Booleans do not exist; use 1 and 0."
+            },
+            "expect": {
+              "type": "object",
+              "properties": {"changes": {"type": "integer", "minimum": 0, "description": "How many rows the statement has to change. With any other number nothing of the call is applied."}},
+              "required": ["changes"],
+              "additionalProperties": false,
+              "description": "A condition, such as {\"changes\":1} for an UPDATE that has to find its row."
             }
           },
           "required": ["sql"],
@@ -228,6 +235,7 @@ std::string_view what_to_do(const failure& failed) {
   case errc::invalid_request:
   case errc::sql_error:
   case errc::constraint:
+  case errc::conflict:
   case errc::too_large:
   case errc::unknown_operation:
   case errc::capsule_invalid: return "correct the call; unchanged it fails again.";

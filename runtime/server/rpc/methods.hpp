@@ -60,7 +60,7 @@ struct method {
 inline constexpr std::array all_methods{
   method{"write", request_type::write, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "deadline_ms", false,
          "sluice_write",
-         "db statements sql params agent idempotency_key deadline_ms request_id correlation_id integers foreign_keys",
+         "db statements sql params expect agent idempotency_key deadline_ms request_id correlation_id integers foreign_keys",
          "Applies statements in one transaction, all or none"},
   method{"read", request_type::read, method_effect::none, method_audit::until_handed_on, method_wait::read_timeout, "timeout_ms", false,
          "sluice_read",

@@ -49,6 +49,8 @@ public:
     to_.key(name).begin_array();
     for (const auto& each : statements) {
       to_.begin_object();
+      if (each.expected_changes)
+        to_.key("expect").begin_object().key("changes").number(*each.expected_changes).end_object();
       say("params", each.params).always_say("sql", each.sql.str());
       to_.end_object();
     }

@@ -63,15 +63,24 @@ public:
     return std::adjacent_find(to.named.begin(), to.named.end(), same_name) == to.named.end();
   }
 
+  static bool take(const dom::element& from, std::optional<uint64_t>& expected_changes) {
+    dom::object members;
+    if (from.get(members) != simdjson::SUCCESS || members.size() != 1)
+      return false;
+    auto [name, content] = *members.begin();
+    return name == "changes" && tape::take_number(content, expected_changes.emplace(), 0, uint64_t{1} << 53);
+  }
+
   bool take(const dom::element& from, statement& to) const {
     dom::object members;
     if (from.get(members) != simdjson::SUCCESS)
       return false;
-    enum : unsigned { sql, params };
+    enum : unsigned { sql, params, expect };
     seen_members seen;
     for (auto [name, content] : members) {
       auto known = name == "sql"      ? seen.add(sql) && take(content, to.sql)
                    : name == "params" ? seen.add(params) && take(content, to.params)
+                   : name == "expect" ? seen.add(expect) && take(content, to.expected_changes)
                                       : false;
       if (!known)
         return false;
@@ -100,6 +109,7 @@ enum request_member : unsigned {
   correlation_id,
   sql,
   params,
+  expect,
   integers,
   time_limit,
   statements,
@@ -150,11 +160,14 @@ bool take_one(const part_reader& read, std::string_view name, const dom::element
     return to.statements.front();
   };
   if (name == "statements")
-    return !seen.has(sql) && !seen.has(params) && seen.add(statements) && read.take(content, to.statements);
+    return !seen.has(sql) && !seen.has(params) && !seen.has(expect) && seen.add(statements)
+           && read.take(content, to.statements);
   if (name == "sql")
     return !seen.has(statements) && seen.add(sql) && read.take(content, single().sql);
   if (name == "params")
     return !seen.has(statements) && seen.add(params) && read.take(content, single().params);
+  if (name == "expect")
+    return !seen.has(statements) && seen.add(expect) && part_reader::take(content, single().expected_changes);
   if (name == "idempotency_key")
     return seen.add(idempotency_key) && read.take(content, to.idempotency_key) && !to.idempotency_key.empty();
   if (name == "deadline_ms")

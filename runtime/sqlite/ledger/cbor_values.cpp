@@ -19,7 +19,7 @@ void encode(cbor_writer& to, const value& content) {
 }
 
 void encode(cbor_writer& to, const statement& query) {
-  to.array(3);
+  to.array(query.expected_changes ? 4 : 3);
   to.text(query.sql.str());
   to.array(query.params.positional.size());
   for (const auto& content : query.params.positional)
@@ -33,6 +33,8 @@ void encode(cbor_writer& to, const statement& query) {
     to.text(content->name);
     encode(to, content->content);
   }
+  if (query.expected_changes)
+    to.integer(static_cast<int64_t>(*query.expected_changes));
 }
 
 json parse_cbor(std::string_view bytes) { return json::from_cbor(bytes.begin(), bytes.end(), true, false); }
@@ -59,6 +61,8 @@ statement decode_statement(const json& item) {
   const auto& named = item.at(2);
   for (size_t i = 0; i < named.size(); i += 2)
     result.params.named.push_back({named.at(i).get<std::string>(), decode_value(named.at(i + 1))});
+  if (item.size() > 3)
+    result.expected_changes = static_cast<uint64_t>(decode_integer(item.at(3)));
   return result;
 }
 

@@ -14,8 +14,8 @@ namespace sluice::sqlite {
 
 void encode(cbor_writer& to, const value& content);
 
-/// An array of the SQL, [positional values] and [name, value, ...]. The order in which names are given says nothing, so
-/// they are sorted.
+/// An array of the SQL, [positional values], [name, value, ...] and, if there is one, the expected number of changes. The
+/// order in which names are given says nothing, so they are sorted.
 void encode(cbor_writer& to, const statement& query);
 
 /// One item with nothing behind it; discarded (`is_discarded`) when `bytes` is something else.

@@ -1,5 +1,7 @@
 #include "runtime/sqlite/writer/request_runner.hpp"
 
+#include "actors/base/counted.hpp"
+
 #include "runtime/sqlite/core/allocation_bound.hpp"
 #include "runtime/sqlite/core/binding.hpp"
 #include "runtime/sqlite/core/bounded_program.hpp"
@@ -196,8 +198,8 @@ caf::error request_runner::run_one(const statement& statement, attempt& now) {
   now.result.is_bounded = now.result.is_bounded && is_bounded(prepared);
   if (!now.several) {
     now.single = &prepared;
-    auto needs_savepoint =
-      prepared.needs_savepoint || !prepared.facts.dropped_table.empty() || !prepared.facts.created.empty();
+    auto needs_savepoint = prepared.needs_savepoint || statement.expected_changes
+                           || !prepared.facts.dropped_table.empty() || !prepared.facts.created.empty();
     if (needs_savepoint && !now.in_savepoint && !(now.in_savepoint = command(savepoint_)))
       return failed(sqlite3_extended_errcode(db_.handle()));
   }
@@ -209,6 +211,8 @@ caf::error request_runner::run_one(const statement& statement, attempt& now) {
   auto reason = bind_parameters(prepared, statement.params);
   if (!reason)
     reason = prepared.facts.dropped_table.empty() ? execute(prepared, now, out) : execute_drop(prepared, now, out);
+  if (!reason)
+    reason = check_changes(statement, out);
   prepared.stmt.reset();
   if (prepared.facts.single_use)
     now.single = nullptr;
@@ -232,6 +236,14 @@ caf::error request_runner::run_one(const statement& statement, attempt& now) {
     statements_.erase(statement.sql);
   }
   return {};
+}
+
+caf::error request_runner::check_changes(const statement& statement, const statement_result& out) {
+  if (!statement.expected_changes || *statement.expected_changes == static_cast<uint64_t>(out.changes))
+    return {};
+  return make_error(errc::conflict, "changed " + counted(static_cast<size_t>(out.changes), "row") + ", expected "
+                                      + std::to_string(*statement.expected_changes)
+                                      + "; nothing of the request is applied");
 }
 
 // What a view or trigger selects is looked up when it is used; a request is refused text in double quotes all the same.

@@ -70,6 +70,7 @@ private:
   caf::error execute(cached_statement& prepared, attempt& now, statement_result& out);
   caf::error collect_row(cached_statement& prepared, attempt& now, statement_result& out);
   caf::error execute_drop(cached_statement& prepared, attempt& now, statement_result& out);
+  static caf::error check_changes(const statement& statement, const statement_result& out);
   caf::error check_created(const std::string& object);
   caf::error finish(attempt& now);
   void enforce_keys(bool enforces) noexcept;

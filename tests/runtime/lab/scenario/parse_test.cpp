@@ -98,7 +98,7 @@ TEST_CASE("errors in a step are reported with their position", "[scenario]") {
   step_is_refused("write: {db: a, sql: x, params: [[1]]}", 37, "must be a value");
   step_is_refused("write: {db: a, sql: x, statements: [{sql: y}]}", 25, "either sql or statements");
   step_is_refused("write: {db: a, statements: []}", 32,
-                  "a list of statements, each with sql and params, and is an empty");
+                  "a list of statements, each with sql, params and expect, and is an empty");
   step_is_refused("write: {db: a, statements: [{sq: y}]}", 34, "did you mean sql?");
   step_is_refused("read: {db: a, sql: x, freshness: frish}", 38, "did you mean fresh?");
   step_is_refused("kill: wrter", 11, "what must be one of process, writer");

@@ -98,7 +98,7 @@ public:
     write_request result;
     result.db = text();
     for (auto n = 1 + below(3); n > 0; --n)
-      result.statements.push_back({text(), params()});
+      result.statements.push_back({text(), params(), below(3) == 0 ? std::optional<uint64_t>{below(3)} : std::nullopt});
     result.agent = text();
     result.request_id = text();
     result.idempotency_key = text();
@@ -190,7 +190,9 @@ bool same(const parameters& a, const parameters& b) {
          && std::equal(p.named.begin(), p.named.end(), q.named.begin(), q.named.end(), names);
 }
 
-bool same(const statement& a, const statement& b) { return a.sql == b.sql && same(a.params, b.params); }
+bool same(const statement& a, const statement& b) {
+  return a.sql == b.sql && same(a.params, b.params) && a.expected_changes == b.expected_changes;
+}
 
 bool same(const rowset& a, const rowset& b) {
   auto rows_are_same = a.columns() == b.columns() && a.size() == b.size() && a.footprint() == b.footprint();

@@ -155,6 +155,25 @@ TEST_CASE("the short form of a write is refused beside a list, and where it is m
   bad(R"({"db":"a","sql":"x","parms":[]})", "parms");
 }
 
+TEST_CASE("a statement may expect a number of changes") {
+  auto taken = rpc::write_from_json(parsed(
+    R"({"db":"a","statements":[{"sql":"x","expect":{"changes":1}},{"sql":"y","expect":{"changes":0}},{"sql":"z"}]})"));
+  REQUIRE(taken);
+  CHECK(taken->statements[0].expected_changes == 1);
+  CHECK(taken->statements[1].expected_changes == 0);
+  CHECK_FALSE(taken->statements[2].expected_changes);
+  CHECK(rpc::write_from_json(parsed(R"({"db":"a","sql":"x","expect":{"changes":2}})"))->statements[0].expected_changes
+        == 2);
+  auto refuses_expectation = [](const std::string& expect) {
+    refuses(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x","expect":)" + expect + "}]}",
+            "statements[0].expect");
+  };
+  for (const auto* bad : {"1", "null", "[]", "{}", R"({"change":1})", R"({"changes":-1})", R"({"changes":1.5})",
+                          R"({"changes":"1"})", R"({"changes":null})", R"({"changes":9007199254740993})"})
+    refuses_expectation(bad);
+  refuses(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"expect":{"changes":1}})", "expect");
+}
+
 TEST_CASE("foreign keys are on or off, and nothing else") {
   auto write = [](const std::string& keys) {
     return R"({"db":"a","statements":[{"sql":"x"}],"foreign_keys":)" + keys + "}";

@@ -56,6 +56,8 @@ TEST_CASE("requests as clients send them are read without a tree, and are the sa
   CHECK(reads_write(R"({"statements":[{"sql":"S"},{"sql":"T","params":{"b":1,"a":"x"}}],"db":"a.db","deadline_ms":5,
                         "foreign_keys":"off","integers":"text","request_id":"r","correlation_id":"c"})"));
   CHECK(reads_write(R"({"params":[],"sql":"S","db":"a.db","foreign_keys":"on","integers":"tagged"})"));
+  CHECK(reads_write(R"({"db":"a.db","sql":"S","expect":{"changes":1}})"));
+  CHECK(reads_write(R"({"db":"a.db","statements":[{"expect":{"changes":0},"sql":"S"},{"sql":"T"}]})"));
   CHECK(
     reads_write(R"({"db":"a.db","sql":"S","params":[9223372036854775807,-9223372036854775808,1e300,0.1,-0,-0.0]})"));
   CHECK(reads_write("{\"db\":\"a.db\",\"sql\":\"\\u0000\\u00e9\\ud83d\\ude00\\n\\\"\"}"));

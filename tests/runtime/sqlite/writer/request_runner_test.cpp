@@ -35,6 +35,30 @@ TEST_CASE("a write returns its changes, its row id and its rows") {
   CHECK((select.changes == 0 && select.rows.at(0, 0) == value{2}));
 }
 
+TEST_CASE("a statement that changes another number of rows than expected undoes its request alone") {
+  table_fixture fixture;
+  fixture.write("INSERT INTO t(id, a) VALUES (1, 'x'), (2, 'y')");
+  auto expecting = [](const char* sql, uint64_t changes) { return statement{sql_text{sql}, {}, changes}; };
+  const statement payment{"UPDATE t SET a = 'paid' WHERE id = 2", {}};
+  auto& store = *fixture.store;
+  auto begun = must(store.begin());
+  auto conflicts = [&](std::vector<statement> statements) {
+    auto error = failure_of(store.execute(request_of(std::move(statements)), no_deadline));
+    return error.code == errc::conflict && store.in_transaction();
+  };
+  auto good = request_of({expecting("UPDATE t SET a = 'z' WHERE id = 1", 1), expecting("SELECT * FROM t", 0)});
+  write_result result;
+  result.commit_seq = begun.next_seq;
+  result.results = must(store.execute(good, no_deadline)).results;
+  CHECK(conflicts({expecting("UPDATE t SET a = 'w' WHERE id = 1", 2)}));
+  CHECK(conflicts({expecting("UPDATE t SET a = a || 'w'", 0)}));
+  CHECK(conflicts({expecting("DELETE FROM t WHERE id = 9", 1), payment}));
+  CHECK(conflicts({payment, expecting("DELETE FROM t WHERE id = 9", 1)}));
+  ledger_entry entry{&good, &result, nullptr};
+  must(store.commit(begun.next_seq, 1'000, std::span{&entry, 1}));
+  CHECK(fixture.read_one("SELECT group_concat(id || a) FROM t") == value{"1z,2y"});
+}
+
 TEST_CASE("the last row id is this statement's own, or none") {
   table_fixture fixture;
   fixture.write("CREATE TABLE child(id INTEGER PRIMARY KEY, parent)");
