@@ -47,7 +47,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(read_limits)
 
-/// One read-only statement.
+/// One read-only statement, or several on one snapshot.
 struct read_request {
   /// File name relative to the store root.
   std::string db;
@@ -65,13 +65,32 @@ struct read_request {
   integer_form integers = integer_form::number;
   /// As in `write_request`.
   std::chrono::steady_clock::time_point received{};
+  /// Statements after `query`. All see the same snapshot, and `limits` hold for all together. The cache does not keep
+  /// such a read.
+  std::vector<statement> more{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_request& x) {
   return f(caf::meta::type_name("read_request"), x.db, x.query, x.agent, x.request_id, x.correlation_id, x.freshness,
-           x.min_seq, x.limits, x.peer);
+           x.min_seq, x.limits, x.peer, x.more);
 }
 SLUICE_DECLARE_INSPECT(read_request)
+
+/// The rows of one statement of a read that has several.
+struct statement_rows {
+  std::shared_ptr<const rowset> rows;
+  bool truncated = false;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement_rows& x) {
+  auto rows = x.rows ? *x.rows : rowset{};
+  auto load = [&]() -> caf::error {
+    x.rows = std::make_shared<const rowset>(std::move(rows));
+    return caf::none;
+  };
+  return f(caf::meta::type_name("statement_rows"), rows, x.truncated, caf::meta::load_callback(load));
+}
+SLUICE_DECLARE_INSPECT(statement_rows)
 
 /// The answer to a read. Rows are shared and immutable, so an answer is cheap to copy and safe to pass on.
 struct read_result {
@@ -81,7 +100,19 @@ struct read_result {
   read_source source = read_source::database;
   /// A commit that the rows include, together with all before it; they may include later ones.
   uint64_t as_of_seq = 0;
+  /// Of `read_request::more`, in its order. `truncated` is true when any statement was cut.
+  std::vector<statement_rows> more{};
+  /// Of a read with several statements: whether `rows` were cut.
+  bool first_truncated = false;
 };
+
+/// Bytes of its rows.
+inline size_t footprint(const read_result& result) noexcept {
+  auto total = result.rows ? result.rows->footprint() : 0;
+  for (const auto& each : result.more)
+    total += each.rows ? each.rows->footprint() : 0;
+  return total;
+}
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, read_result& x) {
   auto rows = x.rows ? *x.rows : rowset{};
@@ -89,7 +120,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
     x.rows = std::make_shared<const rowset>(std::move(rows));
     return caf::none;
   };
-  return f(caf::meta::type_name("read_result"), rows, x.truncated, x.source, x.as_of_seq,
+  return f(caf::meta::type_name("read_result"), rows, x.truncated, x.source, x.as_of_seq, x.more, x.first_truncated,
            caf::meta::load_callback(load));
 }
 SLUICE_DECLARE_INSPECT(read_result)

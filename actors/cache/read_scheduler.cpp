@@ -41,7 +41,7 @@ void read_scheduler::submit(database_context& context, read_request request, rep
                                                       + " yet; the newest is " + std::to_string(waiter.newest_seq)),
                 out);
   auto& own = queue_of(context);
-  auto joinable = waiter.request.freshness == freshness::cached;
+  auto joinable = waiter.request.freshness == freshness::cached && waiter.request.more.empty();
   expire_at(end_of(waiter.request), out);
   auto hash = statement_hash(context, waiter.request.query.sql);
   if (joinable)
@@ -204,6 +204,12 @@ void read_scheduler::answer(flight& flight, executed_read& result, effects& out)
   auto& rows = result.result;
   rows.as_of_seq = flight.as_of_seq;
   rows.source = read_source::database;
+  // What is known of a statement says nothing of several.
+  if (!flight.request().more.empty()) {
+    for (auto& w : flight.waiters)
+      deliver(w, rows, out);
+    return;
+  }
   const auto& info = statements_.learn(*flight.context, flight.request().query.sql, result);
   auto deterministic = info.reads->deterministic;
   if (deterministic && flight.joinable && !flight.in_doubt)
@@ -305,7 +311,7 @@ void read_scheduler::deliver(waiter& waiter, caf::expected<read_result> result, 
   r.agent = std::move(waiter.request.agent);
   r.db = std::move(waiter.request.db);
   r.type = request_type::read;
-  r.key = read_fingerprint(waiter.request.query);
+  r.key = read_fingerprint(waiter.request.query, waiter.request.more);
   r.status = result ? "ok" : to_string(code_of(result.error()));
   r.commit_seq = result ? result->as_of_seq : 0;
   auto latency = std::chrono::duration_cast<std::chrono::microseconds>(time_.now() - waiter.request.received);

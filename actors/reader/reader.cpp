@@ -109,7 +109,9 @@ void reader_state::note_slow(const run_read& message, const read_done& done) {
   r.agent = message.request.agent;
   r.db = message.request.db;
   r.operation = "read";
-  r.sql = shown_sql({&message.request.query, 1});
+  std::vector<statement> statements{message.request.query};
+  statements.insert(statements.end(), message.request.more.begin(), message.request.more.end());
+  r.sql = shown_sql(statements);
   r.status = done.error ? to_string(code_of(done.error)) : "ok";
   r.queue_us = us(message.request.received, began);
   r.execute_us = us(began, ended);

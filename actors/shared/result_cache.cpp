@@ -203,15 +203,21 @@ void result_cache::report_hits(const key& k, entry& e, std::vector<audit_record>
   e.hits.clear();
 }
 
-std::string read_fingerprint(const statement& query) {
+std::string read_fingerprint(const statement& query, const std::vector<statement>& more) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string text(33, '-');
   auto put = [&](size_t at, size_t bytes) {
     for (auto i = at + 16; i-- > at; bytes >>= 4)
       text[i] = digits[bytes & 15];
   };
-  put(0, query.sql.hash());
-  put(17, hash_of(query));
+  auto texts = query.sql.hash();
+  auto whole = hash_of(query);
+  for (const auto& next : more) {
+    texts = mix(texts, next.sql.hash());
+    whole = mix(whole, hash_of(next));
+  }
+  put(0, texts);
+  put(17, whole);
   return text;
 }
 

@@ -133,6 +133,6 @@ private:
 };
 
 /// The audit's name for a read: a digest of its statement and parameters.
-std::string read_fingerprint(const statement& query);
+std::string read_fingerprint(const statement& query, const std::vector<statement>& more = {});
 
 } // namespace sluice

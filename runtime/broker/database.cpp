@@ -108,7 +108,7 @@ template <class Request> caf::error database::refuse(const Request& request, req
 const refusal_actor& database::refusals() const { return core_->refusals; }
 
 std::optional<read_result> database::cached(read_request& request) const {
-  if (request.freshness != freshness::cached || !context_->serving() || core_->in_child())
+  if (request.freshness != freshness::cached || !request.more.empty() || !context_->serving() || core_->in_child())
     return std::nullopt;
   // `admit` looks at other names, and refuses those of other databases.
   if (!request.db.empty() && request.db != context_->name())

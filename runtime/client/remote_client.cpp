@@ -114,7 +114,12 @@ std::optional<failure> check_parameters(const write_request& request) {
 }
 
 std::optional<failure> check_parameters(const read_request& request) {
-  return check_as_json(request.query.params, "params");
+  if (auto error = check_as_json(request.query.params, "params"))
+    return error;
+  for (const auto& next : request.more)
+    if (auto error = check_as_json(next.params, "params"))
+      return error;
+  return std::nullopt;
 }
 
 class remote_client final : public client {

@@ -83,7 +83,33 @@ std::string render(const write_result& result, integer_form integers) {
   return text;
 }
 
+namespace {
+
+std::string render_several(const read_result& result, integer_form integers) {
+  std::string text;
+  text.reserve(footprint(result) + envelope_bytes);
+  json_writer to{text};
+  auto append = [&](const std::shared_ptr<const rowset>& rows, bool truncated) {
+    to.begin_object();
+    append_columns(to, rows_of(rows));
+    append_rows(to, rows_of(rows), integers);
+    to.key("truncated").boolean(truncated).end_object();
+  };
+  to.begin_object().key("as_of_seq").number(result.as_of_seq);
+  append_form(to, integers);
+  to.key("results").begin_array();
+  append(result.rows, result.first_truncated);
+  for (const auto& next : result.more)
+    append(next.rows, next.truncated);
+  to.end_array().key("source").text(to_string(result.source)).key("truncated").boolean(result.truncated).end_object();
+  return text;
+}
+
+} // namespace
+
 std::string render(const read_result& result, integer_form integers) {
+  if (!result.more.empty())
+    return render_several(result, integers);
   const auto& rows = rows_of(result.rows);
   std::string text;
   text.reserve(rows.footprint() + envelope_bytes);

@@ -30,7 +30,7 @@ inline std::string_view code_name_of(const rpc::answer& response) {
 }
 
 /// About as many bytes as the result takes in JSON.
-inline size_t size_of(const read_result& result) { return result.rows ? result.rows->footprint() : 0; }
+inline size_t size_of(const read_result& result) { return footprint(result); }
 
 inline size_t size_of(const cursor_page& page) { return page.rows ? page.rows->footprint() : 0; }
 

@@ -141,7 +141,7 @@ class Scene:
         for name in ("SLUICE_AGENT", "SLUICE_ENDPOINT", "XDG_RUNTIME_DIR"):
             self.env.pop(name, None)
         # Slow machines need more time than people wait.
-        self.env.update(SLUICE_LOCK_WAIT_MS="60000", SLUICE_READ_TIMEOUT_MS="60000", SLUICE_WRITE_DEADLINE_MS="60000",
+        self.env.update(SLUICE_LOCK_WAIT_MS="60000", SLUICE_READ_TIMEOUT_MS="600000", SLUICE_WRITE_DEADLINE_MS="600000",
                         SLUICE_PROGRAM=self.program)
         os.mkdir(self.store)
 

@@ -61,7 +61,12 @@ json params_of(const write_request& request) {
 }
 
 json params_of(const read_request& request) {
-  auto result = as_statement(request.query);
+  auto result = request.more.empty() ? as_statement(request.query) : json::object();
+  if (!request.more.empty()) {
+    auto& statements = result["statements"] = json::array({as_statement(request.query)});
+    for (const auto& next : request.more)
+      statements.push_back(as_statement(next));
+  }
   result["db"] = request.db;
   say(result, "agent", request.agent);
   say(result, "request_id", request.request_id);

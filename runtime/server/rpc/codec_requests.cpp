@@ -136,7 +136,7 @@ caf::error take_key(const json& content, std::string_view name, std::string& to)
   return to.empty() ? invalid(name, "is empty; an idempotency key must not be empty; leave it out") : caf::error{};
 }
 
-// A write names its statements, or one statement beside `db`, as a read does.
+// A write or a read names its statements, or one statement beside `db`.
 caf::error check_form(const json& params) {
   auto has = [&](const char* name) { return params.contains(name); };
   if (has("statements")) {
@@ -149,6 +149,18 @@ caf::error check_form(const json& params) {
     return caf::none;
   }
   return has("sql") ? caf::error{} : invalid("statements", "is missing; for a single statement, sql is enough");
+}
+
+caf::error take_statements(const json& content, const std::string& name, read_request& to) {
+  std::vector<statement> statements;
+  if (auto error = read_part(content, name, statements))
+    return error;
+  for (size_t i = 0; i < statements.size(); ++i)
+    if (statements[i].expected_changes)
+      return invalid(fmt::format("{}[{}].expect", name, i), "belongs to a write; a read changes nothing");
+  to.query = std::move(statements.front());
+  to.more.assign(std::make_move_iterator(statements.begin() + 1), std::make_move_iterator(statements.end()));
+  return caf::none;
 }
 
 } // namespace
@@ -188,9 +200,13 @@ caf::expected<write_request> write_from_json(const json& params) {
 }
 
 caf::expected<read_request> read_from_json(const json& params) {
+  if (auto error = check_object(params, whole_request, {"db"}))
+    return error;
+  if (auto error = check_form(params))
+    return error;
   read_request result;
-  auto error = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {
-    return take_of_read(name, content, result);
+  auto error = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) {
+    return name == "statements" ? take_statements(content, name, result) : take_of_read(name, content, result);
   });
   return result_or(std::move(error), result);
 }

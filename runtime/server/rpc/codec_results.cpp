@@ -176,10 +176,38 @@ caf::expected<write_result> write_result_from_json(const json& result) {
   return result_or_mismatch(error, to);
 }
 
+namespace {
+
+caf::error take_statement_rows(const json& content, read_result& to) {
+  if (!content.is_array() || content.empty())
+    return invalid("results", "must be an array with an entry for each statement");
+  for (const auto& each : content) {
+    rowset rows;
+    auto truncated = false;
+    if (auto error = take_rows(each, rows))
+      return error;
+    if (!each.contains("truncated"))
+      return invalid("results", "has an entry without truncated");
+    if (auto error = rpc::take(each["truncated"], "results.truncated", truncated))
+      return error;
+    auto shared = std::make_shared<const rowset>(std::move(rows));
+    if (to.rows) {
+      to.more.push_back({std::move(shared), truncated});
+    } else {
+      to.rows = std::move(shared);
+      to.first_truncated = truncated;
+    }
+  }
+  return caf::none;
+}
+
+} // namespace
+
 caf::expected<read_result> read_result_from_json(const json& result) {
   read_result to;
   rowset rows;
-  auto error = take_rows(result, rows);
+  auto has_several = result.is_object() && result.contains("results");
+  auto error = has_several ? take_statement_rows(result["results"], to) : take_rows(result, rows);
   if (!error)
     error = read_object(result, whole_result, {"truncated", "source", "as_of_seq"},
                         [&](const std::string& name, const json& content) {
@@ -191,7 +219,8 @@ caf::expected<read_result> read_result_from_json(const json& result) {
                             return rpc::take(content, name, to.as_of_seq);
                           return pass_over();
                         });
-  to.rows = std::make_shared<const rowset>(std::move(rows));
+  if (!has_several)
+    to.rows = std::make_shared<const rowset>(std::move(rows));
   return result_or_mismatch(error, to);
 }
 

@@ -85,6 +85,8 @@ std::optional<std::string> text_of_params(const write_request& request) {
 }
 
 std::optional<std::string> text_of_params(const read_request& request) {
+  if (!request.more.empty())
+    return std::nullopt;
   auto is_fresh = request.freshness == freshness::fresh;
   return params_writer{}
     .say("agent", request.agent)

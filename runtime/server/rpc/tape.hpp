@@ -33,7 +33,7 @@ private:
 class tape {
 public:
   bool parse(std::string_view document, simdjson::dom::element& root) {
-    if (document.size() > most_typed_bytes)
+    if (document.size() > most_typed_bytes || !(has_parser_ = has_parser_ || make_parser()))
       return false;
     // simdjson reads some bytes behind the end.
     padded_.reserve(document.size() + simdjson::SIMDJSON_PADDING);
@@ -81,7 +81,11 @@ public:
   }
 
 private:
+  /// False without memory, and when the program exits.
+  bool make_parser();
+
   simdjson::dom::parser parser_{most_typed_bytes};
+  bool has_parser_ = false;
   std::string padded_;
   bool has_escapes_ = false;
 };

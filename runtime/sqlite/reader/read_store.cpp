@@ -41,6 +41,9 @@ private:
     read.external_commit = connection_.sees_external_commit() || read.files_replaced;
   }
   caf::expected<executed_read> attempt(const read_request& request, const read_limits& limits);
+  caf::expected<executed_read> attempt_several(const read_request& request, const read_limits& limits);
+  caf::expected<std::optional<executed_read>> read_snapshot(const read_request& request, const read_limits& limits);
+  caf::expected<cached_statement*> find_in_snapshot(const sql_text& sql);
   caf::expected<cached_statement*> find(const sql_text& sql);
   caf::error collect(cached_statement& prepared, const read_limits& limits, read_result& result);
   caf::expected<bool> still_valid(cached_statement& prepared);
@@ -115,14 +118,14 @@ caf::expected<executed_read> sqlite_read_store::run_with_memory(const read_reque
 caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& request, const read_limits& limits) {
   if (auto opened = connection_.open(limits.timeout); !opened)
     return std::move(opened.error());
-  auto result = attempt(request, limits);
+  auto result = request.more.empty() ? attempt(request, limits) : attempt_several(request, limits);
   if (auto* used = connection_.session())
     used->statements.drop_if_large();
   if (!result)
     return result;
   tell_changes(*result);
   // The next read will hardly need the pages of a large answer, and they may take as much memory again.
-  if (result->result.rows->footprint() >= large_answer)
+  if (footprint(result->result) >= large_answer)
     sqlite3_db_release_memory(session().db.handle());
   return result;
 }
@@ -159,6 +162,77 @@ caf::expected<executed_read> sqlite_read_store::attempt(const read_request& requ
     return result;
   }
   return make_error(errc::busy, "the schema of this database keeps changing");
+}
+
+caf::expected<executed_read> sqlite_read_store::attempt_several(const read_request& request,
+                                                                const read_limits& limits) {
+  for (auto i = 0; i < max_prepare_attempts; ++i) {
+    if (auto begun = session().begin.run(); !begun)
+      return std::move(begun.error());
+    auto result = read_snapshot(request, limits);
+    auto ended = session().commit.run();
+    if (!result)
+      return std::move(result.error());
+    if (!ended)
+      return std::move(ended.error());
+    if (*result)
+      return std::move(**result);
+  }
+  return make_error(errc::busy, "the schema of this database keeps changing");
+}
+
+// Nothing when the analysis of a statement was of another schema than the snapshot's; it is forgotten then.
+caf::expected<std::optional<executed_read>> sqlite_read_store::read_snapshot(const read_request& request,
+                                                                             const read_limits& limits) {
+  executed_read done;
+  auto left = limits;
+  auto read_one = [&](const statement& query) -> caf::expected<bool> {
+    auto found = find_in_snapshot(query.sql);
+    if (!found)
+      return std::move(found.error());
+    auto& prepared = **found;
+    if (!prepared.facts.read_only)
+      return make_error(errc::invalid_request, "this statement writes; send it as a write");
+    read_result rows;
+    {
+      execution running{prepared.stmt};
+      auto error = bind_parameters(prepared, query.params);
+      if (!error)
+        error = collect(prepared, left, rows);
+      if (error && needs_prepare(error)) {
+        session().statements.erase(query.sql);
+        return false;
+      }
+      if (error)
+        return error;
+    }
+    auto& result = done.result;
+    result.truncated = result.truncated || rows.truncated;
+    left.max_rows -= std::min<uint64_t>(left.max_rows, rows.rows->size());
+    left.max_bytes -= std::min<uint64_t>(left.max_bytes, rows.rows->footprint());
+    if (!result.rows) {
+      result.rows = std::move(rows.rows);
+      result.first_truncated = rows.truncated;
+      done.reads = prepared.facts.reads;
+    } else {
+      result.more.push_back({std::move(rows.rows), rows.truncated});
+    }
+    return still_valid(prepared);
+  };
+  auto number = 1;
+  auto read = read_one(request.query);
+  for (auto next = request.more.begin(); read && *read && next != request.more.end(); ++next, ++number)
+    read = read_one(*next);
+  if (read)
+    return *read ? std::optional{std::move(done)} : std::nullopt;
+  auto reason = describe(read.error());
+  reason.message = "statement " + std::to_string(number) + ": " + reason.message;
+  return make_error(std::move(reason));
+}
+
+caf::expected<cached_statement*> sqlite_read_store::find_in_snapshot(const sql_text& sql) {
+  auto* found = session().statements.find(sql);
+  return found ? caf::expected<cached_statement*>{found} : connection_.prepare(sql);
 }
 
 caf::expected<cached_statement*> sqlite_read_store::find(const sql_text& sql) {
