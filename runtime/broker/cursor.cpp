@@ -80,6 +80,10 @@ caf::expected<cursors_actor> database::admit(sluice::open_cursor& message) const
   message.as_of_seq = context_->versions().last_commit();
   if (auto error = check(request))
     return refuse(request, request_type::cursor_open, std::move(*error));
+  if (!request.more.empty())
+    return refuse(
+      request, request_type::cursor_open,
+      describe(make_error(errc::invalid_request, "a cursor has one statement; several on one snapshot are a read")));
   if (request.query.sql.str().size() > max_cursor_sql_bytes)
     return refuse(request, request_type::cursor_open,
                   describe(make_error(errc::too_large, "the statement of a cursor may have at most "

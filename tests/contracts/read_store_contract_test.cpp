@@ -70,6 +70,23 @@ TEMPLATE_TEST_CASE("a read answers with its rows and columns, and with the table
   CHECK(answer.reads->deterministic);
 }
 
+TEMPLATE_TEST_CASE("several statements are all answered, and one that fails fails the read", "[contract]", fake_reads,
+                   sqlite_reads) {
+  TestType subject;
+  auto aut = subject.open();
+  auto request = request_for(subject.query());
+  request.more = {subject.query(), subject.query()};
+  auto answer = must(aut->run(request, store_fixture::generous())).result;
+  REQUIRE(answer.rows);
+  REQUIRE(answer.more.size() == 2);
+  for (const auto& rows : {answer.rows, answer.more[0].rows, answer.more[1].rows})
+    CHECK((rows->size() == 1 && rows->at(0, 0) == value{"t"}));
+  CHECK_FALSE(answer.truncated);
+  request.more = {subject.query(), subject.wrong_query()};
+  CHECK(failure_of(aut->run(request, store_fixture::generous())).code == errc::sql_error);
+  CHECK(run(*aut, subject.query()));
+}
+
 TEMPLATE_TEST_CASE("one read says that it may show an external commit, and the next one does not", "[contract]",
                    fake_reads, sqlite_reads) {
   TestType subject;

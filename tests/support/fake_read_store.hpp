@@ -47,6 +47,12 @@ public:
     if (auto error = view_.errors.find(sql); error != view_.errors.end())
       return make_error(error->second, "the query failed");
     executed_read result;
+    for (const auto& next : request.more) {
+      const auto& other = next.sql.str();
+      if (auto error = view_.errors.find(other); error != view_.errors.end())
+        return make_error(error->second, "the query failed");
+      result.result.more.push_back({one_cell(view_.cell_of(other)), false});
+    }
     result.result.rows = one_cell(view_.cell_of(sql));
     result.reads = std::make_shared<const read_set>(view_.reads_of(sql));
     result.external_commit = std::exchange(view_.external_commit, false);

@@ -202,6 +202,8 @@ caf::expected<write_request> write_from_json(const json& params) {
 caf::expected<read_request> read_from_json(const json& params) {
   if (auto error = check_object(params, whole_request, {"db"}))
     return error;
+  if (!params.contains("sql") && !params.contains("statements"))
+    return invalid("sql", "is missing; for several statements on one snapshot, give statements");
   if (auto error = check_form(params))
     return error;
   read_request result;

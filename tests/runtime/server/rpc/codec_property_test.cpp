@@ -112,6 +112,8 @@ public:
     read_request result;
     result.db = text();
     result.query = {text(), params()};
+    for (auto n = below(6); n > 3; --n)
+      result.more.push_back({text(), params()});
     result.agent = text();
     result.request_id = text();
     result.correlation_id = text();
@@ -233,6 +235,9 @@ TEST_CASE("any read is understood as it was meant") {
       std::tie(result.db, result.agent, result.request_id, result.correlation_id, result.freshness, result.min_seq)
       == std::tie(y->db, y->agent, y->request_id, y->correlation_id, y->freshness, y->min_seq));
     REQUIRE(result.limits == y->limits);
+    REQUIRE(result.more.size() == y->more.size());
+    for (size_t n = 0; n < result.more.size(); ++n)
+      REQUIRE(same(result.more[n], y->more[n]));
   }
 }
 

@@ -7,6 +7,9 @@
 
 #include <fstream>
 
+#include <atomic>
+#include <thread>
+
 namespace sluice::test::read_store_test {
 
 using names = std::vector<std::string>;
@@ -85,6 +88,75 @@ TEST_CASE("rows within the bounds are returned, and a cut says so") {
   limits.max_bytes = 10;
   cut = fixture.read("SELECT 1, zeroblob(10000000)", {}, limits).result;
   CHECK((cut.truncated && cut.rows->empty() && cut.rows->columns().size() == 2));
+}
+
+TEST_CASE("the bounds of a read with several statements hold for all of them together") {
+  ten_rows fixture;
+  read_request request;
+  request.query = {"SELECT id FROM t WHERE id <= 4", {}};
+  request.more = {{"SELECT id FROM t", {}}, {"SELECT id FROM t", {}}, {"SELECT 1 WHERE 0", {}}};
+  auto limits = fixture.generous();
+  limits.max_rows = 11;
+  auto result = must(fixture.reader->run(request, limits)).result;
+  CHECK((result.truncated && !result.first_truncated && result.rows->size() == 4));
+  REQUIRE(result.more.size() == 3);
+  CHECK((result.more[0].truncated && result.more[0].rows->size() == 7));
+  CHECK((result.more[1].truncated && result.more[1].rows->empty()));
+  CHECK((!result.more[2].truncated && result.more[2].rows->empty()));
+  limits = fixture.generous();
+  limits.max_bytes = 2 * fixture.read("SELECT id FROM t WHERE id <= 4").result.rows->footprint();
+  result = must(fixture.reader->run(request, limits)).result;
+  CHECK((result.truncated && result.rows->size() == 4 && result.more[0].rows->size() < 10));
+  CHECK(footprint(result) <= limits.max_bytes);
+}
+
+TEST_CASE("the statements of a read see one snapshot, whatever is committed meanwhile") {
+  ten_rows fixture;
+  read_request request;
+  request.query = {"SELECT count(*) FROM t", {}};
+  request.more = {{"SELECT sum(length(body)) / 100 FROM t", {}}, {"SELECT count(*) FROM t", {}}};
+  must(fixture.reader->run(request, fixture.generous()));
+  std::atomic<bool> has_ended = false;
+  std::thread writer{[&] {
+    auto db = fixture.external_process();
+    for (auto i = 0; i < 300; ++i)
+      must(db.exec("INSERT INTO t(body) SELECT body FROM t WHERE id = 1"));
+    has_ended = true;
+  }};
+  auto reads = 0;
+  auto agree = true;
+  for (; !has_ended || reads < 2; ++reads) {
+    auto result = must(fixture.reader->run(request, fixture.generous())).result;
+    auto count = result.rows->at(0, 0);
+    agree = agree && result.more[0].rows->at(0, 0) == count && result.more[1].rows->at(0, 0) == count;
+  }
+  writer.join();
+  CHECK(agree);
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{310});
+}
+
+TEST_CASE("the statements of a read are analysed again when the schema has changed") {
+  ten_rows fixture;
+  read_request request;
+  request.query = {"SELECT count(*) FROM t", {}};
+  request.more = {{"SELECT * FROM t LIMIT 1", {}}};
+  for (auto i = 0; i < 3; ++i) {
+    auto result = must(fixture.reader->run(request, fixture.generous())).result;
+    CHECK(result.rows->at(0, 0) == value{10 + i});
+    CHECK(result.more[0].rows->columns().size() == static_cast<size_t>(2 + i));
+    fixture.write(("ALTER TABLE t ADD COLUMN c" + std::to_string(i)).c_str());
+    fixture.write("INSERT INTO t(body) VALUES ('more')");
+  }
+}
+
+TEST_CASE("a statement that writes is refused beside others, with its number") {
+  ten_rows fixture;
+  read_request request;
+  request.query = {"SELECT 1", {}};
+  request.more = {{"DELETE FROM t", {}}};
+  auto error = failure_of(fixture.reader->run(request, fixture.generous()));
+  CHECK((error.code == errc::invalid_request && error.message.starts_with("statement 2: ")));
+  CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
 }
 
 TEST_CASE("a read past its time is interrupted, and the next one works") {
