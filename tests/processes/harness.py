@@ -1,9 +1,9 @@
 """Tests of the program from the outside, with real processes; the standard library only.
 
-A test is a function whose name begins with test_ and goes on as a sentence; it is given a `Scene`: a fresh folder, ways
-to start processes in it, and connections. It fails with the first exception. Each runs in a process of its own, to
-which whatever it started is left when its parents end, so that nothing outlives it. Nothing sleeps to be in time: a
-test waits for the event, with a deadline.
+A test is a function whose name begins with test_ and continues as a sentence. Its parameter is a `Fixture`: a fresh
+folder, ways to start processes in it, and connections. It fails with the first exception. Each test runs in a process
+of its own, which is the subreaper of the processes that the test starts, so that none of them outlives the test. No
+test sleeps to meet a moment: it waits for the event, with a deadline.
 """
 
 import ctypes
@@ -129,8 +129,8 @@ class Process:
         self.popen.send_signal(which)
 
 
-class Scene:
-    """The folder of one test, and what it starts there."""
+class Fixture:
+    """The folder of one test, and the processes that it starts there."""
 
     def __init__(self, scratch):
         self.scratch = scratch
@@ -263,7 +263,7 @@ def reap():
 def run_one(test, scratch, report):
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        test(Scene(scratch))
+        test(Fixture(scratch))
         word = "ok"
     except Skipped as x:
         word = "skipped"

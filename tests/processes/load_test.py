@@ -196,23 +196,23 @@ MISBEHAVIOURS = [
 class Misbehaving:
     """A process of its own, so that it has its own share of what a process may have."""
 
-    def __init__(self, scene, how):
+    def __init__(self, fixture, how):
         started, report = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             os.close(started)
-            self.go_on(scene, how, report)
+            self.go_on(fixture, how, report)
         os.close(report)
         is_equal(os.read(started, 1), b"x", f"the process that {how.__name__} has begun")
         os.close(started)
 
     @staticmethod
-    def go_on(scene, how, report):
+    def go_on(fixture, how, report):
         try:
             while True:
                 try:
-                    with scene.connect() as link:
-                        link.again = scene.connect
+                    with fixture.connect() as link:
+                        link.again = fixture.connect
                         how(link, lambda: os.write(report, b"x"))
                 except OSError:
                     # The broker may close a connection that asks for too much.
@@ -231,9 +231,9 @@ class Misbehaving:
 class Agent:
     """One request under way at a time: a write, then a read that has to see it."""
 
-    def __init__(self, scene, number):
+    def __init__(self, fixture, number):
         self.name = f"good-{number}"
-        self.link = scene.connect()
+        self.link = fixture.connect()
         self.link.socket.setblocking(False)
         self.mine = 0
         self.left = 0
@@ -282,8 +282,8 @@ class Agent:
 class Crowd:
     """The well-behaved agents."""
 
-    def __init__(self, scene):
-        self.agents = [Agent(scene, i) for i in range(AGENTS)]
+    def __init__(self, fixture):
+        self.agents = [Agent(fixture, i) for i in range(AGENTS)]
         self.newest = 0
         self.worst = 0.0
         self.most_between = 0
@@ -315,8 +315,8 @@ class Crowd:
 class Bounds:
     """What the broker may take, and the most that it took."""
 
-    def __init__(self, scene, pid):
-        self.scene, self.pid = scene, pid
+    def __init__(self, fixture, pid):
+        self.fixture, self.pid = fixture, pid
         self.threads = self.descriptors = self.resident = self.wal = 0
         self.look()
         self.first_threads, self.first_descriptors = self.threads, self.descriptors
@@ -325,7 +325,7 @@ class Bounds:
         with open(f"/proc/{self.pid}/status") as x:
             threads = int(next(line for line in x if line.startswith("Threads:")).split()[1])
         try:
-            wal = os.stat(self.scene.path("app.db-wal")).st_size
+            wal = os.stat(self.fixture.path("app.db-wal")).st_size
         except FileNotFoundError:
             wal = 0
         now = threads, len(os.listdir(f"/proc/{self.pid}/fd")), resident_bytes(self.pid), wal
@@ -338,7 +338,7 @@ class Bounds:
         is_true(self.threads <= most, f"{self.threads} threads; at most {most} are due")
         most = self.first_descriptors + CONNECTIONS + AGENTS + DESCRIPTORS
         is_true(self.descriptors <= most, f"{self.descriptors} descriptors; at most {most} are due")
-        if not is_sanitized(self.scene):
+        if not is_sanitized(self.fixture):
             is_true(self.resident <= RESIDENT, f"{self.resident // MIB} MiB of memory")
         if WAL_IS_BOUNDED:
             is_true(self.wal <= WAL_BYTES, f"the log has {self.wal} bytes")
@@ -348,33 +348,33 @@ class Bounds:
                 f"log {self.wal / MIB:.1f} MiB")
 
 
-def fill(scene, good):
+def fill(fixture, client):
     """The databases; all but the ones in use are closed when this returns."""
-    good.write("app.db", "CREATE TABLE good (name TEXT)")
-    good.write("app.db", "CREATE INDEX by_name ON good(name)")
-    good.write("app.db", "CREATE TABLE bad (a)")
-    good.write("app.db", "CREATE TABLE filler (b BLOB)")
-    good.write("app.db", NUMBERS.format(20) + "INSERT INTO filler SELECT randomblob(3000) FROM n")
-    good.write("big.db", "CREATE TABLE t (k TEXT)")
-    good.write("big.db", NUMBERS.format(20_000) + "INSERT INTO t SELECT printf('%01000d', x) FROM n", deadline_ms=DAY_MS)
+    client.write("app.db", "CREATE TABLE good (name TEXT)")
+    client.write("app.db", "CREATE INDEX by_name ON good(name)")
+    client.write("app.db", "CREATE TABLE bad (a)")
+    client.write("app.db", "CREATE TABLE filler (b BLOB)")
+    client.write("app.db", NUMBERS.format(20) + "INSERT INTO filler SELECT randomblob(3000) FROM n")
+    client.write("big.db", "CREATE TABLE t (k TEXT)")
+    client.write("big.db", NUMBERS.format(20_000) + "INSERT INTO t SELECT printf('%01000d', x) FROM n", deadline_ms=DAY_MS)
     for i in range(DATABASES):
-        good.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
-    wait_until(lambda: not [x for x in scene.leader_files() if x.startswith("d")], "the databases are closed")
+        client.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
+    wait_until(lambda: not [x for x in fixture.leader_files() if x.startswith("d")], "the databases are closed")
 
 
-def test_nothing_that_one_process_does_keeps_others_from_being_served_in_time_and_nothing_grows_without_end(scene):
-    server, good = serve(scene, env={
+def test_nothing_that_one_process_does_keeps_others_from_being_served_in_time_and_nothing_grows_without_end(fixture):
+    server, client = serve(fixture, env={
         "SLUICE_BLOCKING_THREADS": str(THREADS), "SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT),
         "SLUICE_CLOSE_IDLE_AFTER_MS": "1500", "SLUICE_IDLE_AFTER_MS": "200"})
-    bounds = Bounds(scene, server.pid)
-    fill(scene, good)
-    idle = [scene.connect() for _ in range(CONNECTIONS)]
+    bounds = Bounds(fixture, server.pid)
+    fill(fixture, client)
+    idle = [fixture.connect() for _ in range(CONNECTIONS)]
     is_equal({x.call("ping")["pid"] for x in idle}, {server.pid})
-    crowd = Crowd(scene)
+    crowd = Crowd(fixture)
     crowd.work(ROUNDS)
     worst = {"nothing": crowd.worst}
     for how in MISBEHAVIOURS:
-        with Misbehaving(scene, how):
+        with Misbehaving(fixture, how):
             last = crowd.newest + PINNED_COMMITS if how is reads_without_a_pause else 0
             for rounds in itertools.count(1):
                 crowd.work(1)
@@ -391,22 +391,22 @@ def test_nothing_that_one_process_does_keeps_others_from_being_served_in_time_an
             raise AssertionError(f"{x}, when a process {how.__name__}") from None
     # All that were open before still are.
     is_equal({x.call("ping")["pid"] for x in idle}, {server.pid})
-    still_serves(scene, server, good)
+    still_serves(fixture, server, client)
     if FULL:
         print(bounds)
         print("worst wait: " + ", ".join(f"{name} {time_:.3f} s" for name, time_ in worst.items()))
-    stops_in_time(scene, server)
+    stops_in_time(fixture, server)
 
 
-def stops_in_time(scene, server):
-    with Misbehaving(scene, queues_slow_writes), Misbehaving(scene, reads_for_long):
+def stops_in_time(fixture, server):
+    with Misbehaving(fixture, queues_slow_writes), Misbehaving(fixture, reads_for_long):
         begin = time.monotonic()
-        scene.run("stop").good()
+        fixture.run("stop").good()
         server.end().good()
         took = time.monotonic() - begin
     if FULL:
         print(f"stopped in {took:.3f} s")
-    is_true(took < STOP_S * (4 if is_sanitized(scene) else 1), f"it took {took:.3f} s to stop")
+    is_true(took < STOP_S * (4 if is_sanitized(fixture) else 1), f"it took {took:.3f} s to stop")
 
 
 if __name__ == "__main__":

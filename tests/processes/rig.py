@@ -10,14 +10,14 @@ from link import PATIENCE
 TABLE = "CREATE TABLE t (a INTEGER)"
 
 
-def make_table(scene):
+def make_table(fixture):
     """A database with the table t; no process leads when this returns."""
-    scene.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "200"}).good()
-    nobody_is_left(scene)
+    fixture.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "200"}).good()
+    nobody_is_left(fixture)
 
 
-def count(scene):
-    return scene.sql("app.db", "SELECT count(*) FROM t")[0][0]
+def count(fixture):
+    return fixture.sql("app.db", "SELECT count(*) FROM t")[0][0]
 
 
 def claims(folder):
@@ -30,10 +30,10 @@ def claims(folder):
     return [x[7] for x in lines if len(x) > 7 and x[7].startswith(name) and x[6] != "0"]
 
 
-def brokers(scene):
+def brokers(fixture):
     """Those that serve, or are about to."""
     result = []
-    for pid in scene.processes():
+    for pid in fixture.processes():
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as x:
                 if x.read().split(b"\0")[1:2] == [b"serve"]:
@@ -43,17 +43,17 @@ def brokers(scene):
     return result
 
 
-def nobody_is_left(scene):
-    wait_until(lambda: not scene.processes(), "every process has gone")
-    is_equal(scene.leader_files(), [], "files that are left")
+def nobody_is_left(fixture):
+    wait_until(lambda: not fixture.processes(), "every process has gone")
+    is_equal(fixture.leader_files(), [], "files that are left")
 
 
-def under_way(scene, link, rows=300_000):
+def under_way(fixture, link, rows=300_000):
     """Begins a write of so many rows, and returns when the broker is at work with it; gives its id."""
-    before = cpu_ticks(scene.leader())
+    before = cpu_ticks(fixture.leader())
     numbers = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows})"
     which = link.post("write", db="app.db", statements=[{"sql": numbers + " INSERT INTO t SELECT x FROM n"}])
-    wait_until(lambda: cpu_ticks(scene.leader()) >= before + 5, "the write is under way")
+    wait_until(lambda: cpu_ticks(fixture.leader()) >= before + 5, "the write is under way")
     return which
 
 
@@ -74,10 +74,11 @@ until [ -e "$1/enough" ]; do
 done
 """
 
-    def __init__(self, scene):
-        self.scratch = scene.scratch
-        self.loops = [subprocess.Popen(["sh", "-c", self.LOOP, scene.program, scene.scratch, str(i)], cwd=scene.store,
-                                       env=scene.env, stderr=subprocess.PIPE, text=True) for i in range(4)]
+    def __init__(self, fixture):
+        self.scratch = fixture.scratch
+        self.loops = [subprocess.Popen(["sh", "-c", self.LOOP, fixture.program, fixture.scratch, str(i)],
+                                       cwd=fixture.store, env=fixture.env, stderr=subprocess.PIPE, text=True)
+                      for i in range(4)]
 
     def stop(self):
         """How many rows they have written; none of them may have failed, or have had to say anything."""
@@ -89,25 +90,25 @@ done
         return sum(read_file(os.path.join(self.scratch, f"out.{i}")).count("1 row changed") for i in range(4))
 
 
-def is_sanitized(scene):
+def is_sanitized(fixture):
     """Such a build takes several times the memory, and time."""
-    with open(scene.program, "rb") as x:
+    with open(fixture.program, "rb") as x:
         return b"__asan_init" in x.read()
 
 
-def serve(scene, **more):
+def serve(fixture, **more):
     """A broker with the table t, and a well-behaved client of it."""
-    server = scene.serve(**more)
-    good = scene.connect()
-    good.write("app.db", TABLE)
-    return server, good
+    server = fixture.serve(**more)
+    client = fixture.connect()
+    client.write("app.db", TABLE)
+    return server, client
 
 
-def still_serves(scene, server, good):
+def still_serves(fixture, server, client):
     """The good client has not noticed anything, and newcomers are welcome."""
-    is_equal(good.call("ping")["pid"], server.pid)
-    is_equal(good.write("app.db", "INSERT INTO t VALUES (1)")["outcome"], "committed")
-    with scene.connect() as link:
+    is_equal(client.call("ping")["pid"], server.pid)
+    is_equal(client.write("app.db", "INSERT INTO t VALUES (1)")["outcome"], "committed")
+    with fixture.connect() as link:
         is_equal(link.call("ping")["pid"], server.pid)
 
 

@@ -20,7 +20,7 @@ def make_text(link):
     link.write("app.db", "INSERT INTO f SELECT replace(hex(zeroblob(1000000)), '0', 'a ')")
 
 
-def post_stuck(scene, link, method, deadline, **params):
+def post_stuck(fixture, link, method, deadline, **params):
     """Sends it, and returns when its deadline has passed and the broker is at work with it all the same. `deadline` is
     the name of the parameter."""
     for deadline_ms in DEADLINES_MS:
@@ -29,38 +29,38 @@ def post_stuck(scene, link, method, deadline, **params):
             raise AssertionError(f"it was answered: {link.answer(which)}")
         except Refused as x:
             is_equal(x.code, "deadline_exceeded")
-        before = cpu_ticks(scene.leader())
+        before = cpu_ticks(fixture.leader())
         try:
-            return wait_until(lambda: cpu_ticks(scene.leader()) >= before + 20, "the statement goes on", 20)
+            return wait_until(lambda: cpu_ticks(fixture.leader()) >= before + 20, "the statement goes on", 20)
         except AssertionError:
             if deadline_ms == DEADLINES_MS[-1]:
                 raise
     return None
 
 
-def stop_while_it_runs(scene, method, way, **params):
+def stop_while_it_runs(fixture, method, way, **params):
     if os.environ.get("SLUICE_SANITIZED"):
         raise Skipped("the sanitizer's own functions take so long that SQLite is interrupted before the one in question")
-    server = scene.serve()
-    with scene.connect() as link:
+    server = fixture.serve()
+    with fixture.connect() as link:
         make_text(link)
         link.write("app.db", "INSERT INTO t VALUES (1)")
-        post_stuck(scene, link, method, **params)
+        post_stuck(fixture, link, method, **params)
         way(server)
         # Far longer than the broker takes, and far shorter than the statement.
         end = server.end(40)
     is_equal(end.status, 1, str(end))
     is_true(f"a {method}" in end.err and "app.db does not end" in end.err, str(end))
-    is_equal(scene.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "1"])
+    is_equal(fixture.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "1"])
 
 
-def test_a_stuck_write_does_not_keep_a_stopped_broker(scene):
-    stop_while_it_runs(scene, "write", lambda x: x.signal(signal.SIGTERM), sql=f"INSERT INTO t {STUCK}",
+def test_a_stuck_write_does_not_keep_a_stopped_broker(fixture):
+    stop_while_it_runs(fixture, "write", lambda x: x.signal(signal.SIGTERM), sql=f"INSERT INTO t {STUCK}",
                        deadline="deadline_ms")
 
 
-def test_a_stuck_read_does_not_keep_a_broker_that_a_client_stops(scene):
-    stop_while_it_runs(scene, "read", lambda _: scene.run("stop").good(), sql=STUCK, deadline="timeout_ms")
+def test_a_stuck_read_does_not_keep_a_broker_that_a_client_stops(fixture):
+    stop_while_it_runs(fixture, "read", lambda _: fixture.run("stop").good(), sql=STUCK, deadline="timeout_ms")
 
 
 if __name__ == "__main__":
