@@ -15,14 +15,14 @@ TEST_CASE("error codes have the names of the contract, each its own") {
     "deadline_exceeded", "cancelled",        "overloaded",        "too_large",     "not_authorized", "capsule_invalid",
     "payload_mismatch",  "unavailable",      "disk_full",         "io_error",      "corrupt",        "read_only",
     "protocol_mismatch", "route_required",   "wrong_store",       "file_replaced", "ledger_damaged", "internal"};
-  std::vector<std::string_view> ours;
+  std::vector<std::string_view> code_names;
   for (auto i = 1; i <= static_cast<int>(errc::internal); ++i)
-    ours.push_back(to_string(static_cast<errc>(i)));
-  CHECK(ours == contract);
+    code_names.push_back(to_string(static_cast<errc>(i)));
+  CHECK(code_names == contract);
   for (auto word : contract)
     CHECK(to_string(*errc_of(word)) == word);
   CHECK_FALSE(errc_of("a word of later"));
-  CHECK(std::set<std::string_view>(ours.begin(), ours.end()).size() == contract.size());
+  CHECK(std::set<std::string_view>(code_names.begin(), code_names.end()).size() == contract.size());
   CHECK(to_string(outcome::not_committed) == "not_committed");
   CHECK(to_string(outcome::committed) == "committed");
   CHECK(to_string(outcome::unknown) == "unknown");

@@ -1,4 +1,4 @@
-"""Reads take turns of processes: names of agents, of which a client may make up any number, gain it nothing."""
+"""Readers are shared fairly between processes: a client gains nothing by using many agent names."""
 
 import os
 import threading
@@ -9,16 +9,16 @@ from link import Refused
 from rig import serve
 
 DAY_MS = 86_400_000
-# Less than a turn of each name of the other process would take, and many times what its own turn takes.
+# Less than one turn for each of the 160 names, and many times one turn of the process.
 IN_TIME_MS = 15_000
 NAMES = 160
-# Reads of one connection that the broker takes at a time.
+# The reads of one connection that the broker takes at a time.
 AT_ONCE = 8
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n WHERE x <> -{}"
 
 
 class Flood:
-    """A process that has one endless read under way for each of many names, none like another, until it is killed."""
+    """A process that keeps a distinct endless read under way for each of many agent names, until it is killed."""
 
     def __init__(self, fixture):
         self.pid = os.fork()
@@ -49,7 +49,7 @@ class Flood:
             while True:
                 answer = link.pump()
                 if "error" in answer:
-                    # As the refusal asks for; answers do not come in order.
+                    # The refusal asks for this pause. Answers do not come in order.
                     time.sleep(answer["error"]["data"].get("retry_after_ms", 0) / 1_000)
                 post(link, names.pop(answer["id"]))
 
@@ -69,7 +69,7 @@ def is_flooded(client, flood):
     return len(states(client, flood.pid)) == NAMES
 
 
-def test_a_process_with_many_names_and_endless_reads_leaves_the_others_their_turns(fixture):
+def test_a_process_with_many_agent_names_and_endless_reads_does_not_delay_reads_of_others(fixture):
     _, client = serve(fixture)
     client.write("app.db", "INSERT INTO t VALUES (7)")
     with Flood(fixture) as flood:
@@ -80,13 +80,13 @@ def test_a_process_with_many_names_and_endless_reads_leaves_the_others_their_tur
         is_true(is_flooded(client, flood), "the endless reads go on")
 
 
-def test_a_process_with_many_names_leaves_a_reader_to_long_reads_of_another_one(fixture):
+def test_a_process_with_many_agent_names_leaves_a_reader_for_long_reads_of_another_process(fixture):
     _, client = serve(fixture)
     with Flood(fixture) as flood:
         wait_until(lambda: states(client, flood.pid).count("running") == 2, "it has its share of the readers")
         mine = client.post("read", db="app.db", sql=ENDLESS.format(0), freshness="fresh", timeout_ms=DAY_MS, request_id="mine")
         other = fixture.connect()
-        # For longer than a read of unknown length is given.
+        # For longer than the time slice of a read of unknown length.
         for number in range(8):
             other.read("app.db", f"SELECT {number}", freshness="fresh", timeout_ms=IN_TIME_MS)
         wait_until(lambda: "running" in states(other, os.getpid()), "the long read of this process runs")
@@ -98,7 +98,7 @@ def test_a_process_with_many_names_leaves_a_reader_to_long_reads_of_another_one(
             is_equal(refusal.code, "cancelled")
 
 
-def test_one_process_does_not_take_all_places_to_wait_for_a_reader(fixture):
+def test_one_process_cannot_fill_the_queue_for_readers(fixture):
     _, client = serve(fixture, env={"SLUICE_QUEUE_MAX_REQUESTS": "100"})
     with Flood(fixture) as flood:
         refused = lambda: client.call("audit.list", status="overloaded", limit=1)["records"]

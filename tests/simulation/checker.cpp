@@ -180,20 +180,20 @@ maybe replay::check_answers() const {
   for (const auto& write : seen_.writes) {
     if (write.planned.db != db_ || write.fate != fate::done || write.lost || went_with_restore(write))
       continue;
-    auto own = places_.find(write.request_id);
+    auto place = places_.find(write.request_id);
     if (!write.result.replayed) {
-      if (own == places_.end())
+      if (place == places_.end())
         return violation{"every acknowledged write is there",
                          write.request_id + " was acknowledged as commit " + std::to_string(write.result.commit_seq)};
-      if (own->second != write.result.commit_seq)
+      if (place->second != write.result.commit_seq)
         return violation{"every acknowledged write is there", write.request_id + " was acknowledged as commit "
                                                                 + std::to_string(write.result.commit_seq)
-                                                                + " and is in commit " + std::to_string(own->second)};
+                                                                + " and is in commit " + std::to_string(place->second)};
       if (auto wrong = check_effects(write, effects_.at(write.request_id)))
         return wrong;
       continue;
     }
-    if (own != places_.end())
+    if (place != places_.end())
       return violation{"a replay changes nothing", write.request_id + " was told that it is a replay, and was applied"};
     auto first = by_key_.find(write.key);
     if (first == by_key_.end())

@@ -36,8 +36,8 @@ void add(std::vector<row>& to, const row& row) {
 
 // Whether a flush that began after this operation was taken, and before it could be lost, has saved it.
 bool was_saved(const history& seen, const put_attempt& attempt, uint64_t loss) {
-  return std::any_of(seen.flushes.begin(), seen.flushes.end(), [&](const flush_attempt& y) {
-    return y.fate == fate::done && y.report.kept == 0 && y.began > attempt.ended && y.ended < loss;
+  return std::any_of(seen.flushes.begin(), seen.flushes.end(), [&](const flush_attempt& flush) {
+    return flush.fate == fate::done && flush.report.kept == 0 && flush.began > attempt.ended && flush.ended < loss;
   });
 }
 

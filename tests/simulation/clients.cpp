@@ -36,17 +36,17 @@ write_request request_of(const operation& planned, const std::string& id, const 
 peer_identity peer_of(size_t who) { return {1'000, static_cast<uint32_t>(1'000 + who)}; }
 
 std::string name_of(size_t who, const operation& planned) {
-  auto own = "client-" + std::to_string(who + 1);
-  return planned.alias > 0 ? own + "-as-" + std::to_string(planned.alias) : own;
+  auto client_name = "client-" + std::to_string(who + 1);
+  return planned.alias > 0 ? client_name + "-as-" + std::to_string(planned.alias) : client_name;
 }
 
 void set_lane(operation& op, uint64_t client) {
-  lane own{client, op.db, op.type == operation::kind::write};
+  lane client_lane{client, op.db, op.type == operation::kind::write};
   for (auto& one : op.steps)
     if (one.action == verb::work)
-      one.key = own.number();
+      one.key = client_lane.number();
   if (op.asked == question::slow_sum)
-    op.argument = own.number();
+    op.argument = client_lane.number();
 }
 
 buffer_put put_of(const operation& planned, const std::string& agent) {
@@ -213,7 +213,8 @@ void clients::write(size_t who, const operation& planned) {
         check_wait(found);
       };
       db.write(self, request)
-        .then([answer](write_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });
+        .then([answer](write_result& result) { answer(std::move(result)); },
+              [answer](caf::error& error) { answer(std::move(error)); });
     });
 }
 
@@ -279,7 +280,8 @@ void clients::read(size_t who, const operation& planned) {
       check_wait(found);
     };
     door.read(self, request)
-      .then([answer](read_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });
+      .then([answer](read_result& result) { answer(std::move(result)); },
+            [answer](caf::error& error) { answer(std::move(error)); });
   });
 }
 
@@ -327,7 +329,8 @@ void clients::put(size_t who, const operation& planned) {
         tell(found, "is buffered");
       };
       buffer.put(self, request)
-        .then([answer](const buffer_receipt& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
+        .then([answer](const buffer_receipt& result) { answer(result); },
+              [answer](caf::error& error) { answer(std::move(error)); });
     });
 }
 
@@ -350,7 +353,8 @@ void clients::get(size_t who, const operation& planned) {
         tell(found, result->found ? "finds a row" : "finds no row");
       };
       buffer.get(self, request)
-        .then([answer](const buffered_row& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
+        .then([answer](const buffered_row& result) { answer(result); },
+              [answer](caf::error& error) { answer(std::move(error)); });
     });
 }
 
@@ -369,7 +373,8 @@ void clients::flush(size_t who, const operation& planned) {
       tell(found, "is done: ", std::to_string(result->flushed) + " written, " + std::to_string(result->kept) + " kept");
     };
     buffer.flush(self, flush_request{})
-      .then([answer](const flush_report& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
+      .then([answer](const flush_report& result) { answer(result); },
+            [answer](caf::error& error) { answer(std::move(error)); });
   });
 }
 

@@ -17,8 +17,8 @@ namespace {
 bool same(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
 
 bool is_placeholder(const disk_file& file, const struct stat& there) {
-  struct stat own {};
-  return fstat(file.placeholder.get(), &own) == 0 && same(own, there);
+  struct stat placeholder_stat {};
+  return fstat(file.placeholder.get(), &placeholder_stat) == 0 && same(placeholder_stat, there);
 }
 
 descriptor open_placeholder(const std::string& path) {

@@ -6,15 +6,15 @@ namespace sluice::simulation {
 namespace {
 
 operation slow_one(uint64_t client, uint32_t db, bool writes, std::chrono::milliseconds work) {
-  lane own{client, db, writes};
+  lane client_lane{client, db, writes};
   operation result;
   result.type = writes ? operation::kind::write : operation::kind::read;
   result.db = db;
   result.work = work;
   if (writes)
-    result.steps = {{verb::work, own.number(), work.count()}};
+    result.steps = {{verb::work, client_lane.number(), work.count()}};
   result.asked = question::slow_sum;
-  result.argument = own.number();
+  result.argument = client_lane.number();
   result.freshness = freshness::fresh;
   return result;
 }

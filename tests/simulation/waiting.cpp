@@ -89,10 +89,11 @@ std::optional<violation> waiting_rules::check_deadline(const attempt& attempt) c
 // Either: as much as the client itself has had last, for which the others are compensated.
 std::chrono::milliseconds waiting_rules::bound(const attempt& attempt, const lane& other) const {
   auto longest = longest_of(other);
-  auto own = longest_of(lane_of(attempt, attempt.client));
+  auto client_longest = longest_of(lane_of(attempt, attempt.client));
   if (!other.writes)
-    return own + static_cast<int64_t>(std::max<uint64_t>(2, plan_.set.readers) + 2) * longest;
-  return own + defaults_.group_max_time + 3 * longest + repetitions(attempt) * (defaults_.group_max_time + longest);
+    return client_longest + static_cast<int64_t>(std::max<uint64_t>(2, plan_.set.readers) + 2) * longest;
+  return client_longest + defaults_.group_max_time + 3 * longest
+         + repetitions(attempt) * (defaults_.group_max_time + longest);
 }
 
 std::chrono::milliseconds waiting_rules::longest_of(const lane& lane) const {
@@ -102,14 +103,15 @@ std::chrono::milliseconds waiting_rules::longest_of(const lane& lane) const {
 
 // How many writes may have cost their group its transaction while this one waited, itself included.
 int64_t waiting_rules::repetitions(const attempt& attempt) const {
-  auto is_fatal = [](const write_attempt& y) {
-    auto is_ended = y.is_cancelled || (y.planned.work.count() > 0 && y.planned.deadline.count() > 0);
-    return is_ended || std::any_of(y.planned.steps.begin(), y.planned.steps.end(), [](const step& each) {
+  auto is_fatal = [](const write_attempt& write) {
+    auto is_ended = write.is_cancelled || (write.planned.work.count() > 0 && write.planned.deadline.count() > 0);
+    return is_ended || std::any_of(write.planned.steps.begin(), write.planned.steps.end(), [](const step& each) {
              return each.action == verb::veto;
            });
   };
-  return std::count_if(seen_.writes.begin(), seen_.writes.end(), [&](const write_attempt& y) {
-    return y.planned.db == attempt.planned.db && (y.ended == 0 || y.ended > attempt.began) && is_fatal(y);
+  return std::count_if(seen_.writes.begin(), seen_.writes.end(), [&](const write_attempt& write) {
+    return write.planned.db == attempt.planned.db && (write.ended == 0 || write.ended > attempt.began)
+           && is_fatal(write);
   });
 }
 

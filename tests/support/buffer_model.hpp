@@ -140,11 +140,11 @@ inline std::string text_of(const value& cell) {
 
 inline std::string text_of(const buffer_put& put) {
   std::string result = std::string{to_string(put.operation)} + " " + put.row.table + " [";
-  for (const auto& y : put.row.columns)
-    result += " " + y.name + "=" + text_of(y.content);
+  for (const auto& column : put.row.columns)
+    result += " " + column.name + "=" + text_of(column.content);
   result += " ] {";
-  for (const auto& y : put.values)
-    result += " " + y.name + "=" + text_of(y.content);
+  for (const auto& assigned : put.values)
+    result += " " + assigned.name + "=" + text_of(assigned.content);
   return result + " }";
 }
 

@@ -121,20 +121,20 @@ TEST_CASE("requests that fail in a group fail alone, and their neighbours commit
   std::map<std::string, std::string> statuses;
   for (int n = 1; n <= count; ++n) {
     INFO(n);
-    const auto& own = kinds[static_cast<size_t>(n) % kinds.size()];
+    const auto& request_kind = kinds[static_cast<size_t>(n) % kinds.size()];
     auto answer = answer_of(answers[static_cast<size_t>(n - 1)]);
     auto id = "request-" + std::to_string(n);
-    if (!own.fails_with) {
+    if (!request_kind.fails_with) {
       CHECK(must(answer).request_id == id);
       expected.emplace_back(n);
       statuses[id] = "committed";
       continue;
     }
     auto error = refused(answer);
-    CHECK(error.code == *own.fails_with);
+    CHECK(error.code == *request_kind.fails_with);
     CHECK(error.outcome == outcome::not_committed);
     CHECK(error.request_id == id);
-    statuses[id] = to_string(*own.fails_with);
+    statuses[id] = to_string(*request_kind.fails_with);
   }
   CHECK(column_of(database.file(), "SELECT n FROM log ORDER BY n") == expected);
   CHECK(integer_of(database.file(), "SELECT count(*) FROM parent") == count / 11);

@@ -120,8 +120,8 @@ void fork_orphan() {
   auto pipes = make_pipe();
   auto host = fork();
   if (host == 0) {
-    auto own = need(broker::open(config_of(folder)));
-    auto db = open_app(own);
+    auto host_broker = need(broker::open(config_of(folder)));
+    auto db = open_app(host_broker);
     need(db.write(insert(1)));
     auto worker = fork();
     if (worker == 0)
@@ -161,8 +161,8 @@ void fork_while_writing() {
     });
   for (uint64_t i = 0; i < std::max<uint64_t>(number, 10); ++i)
     fork_once([&] {
-      auto own = need(broker::open(config_of(folder / ("child" + std::to_string(i)))));
-      need(open_app(own).write(insert(1)));
+      auto child_broker = need(broker::open(config_of(folder / ("child" + std::to_string(i)))));
+      need(open_app(child_broker).write(insert(1)));
       client_options options;
       options.require_broker = true;
       auto guest = need(open_client(folder / "host", options));
@@ -179,8 +179,8 @@ void fork_heir() {
   auto tried = make_pipe();
   auto host = fork();
   if (host == 0) {
-    auto own = need(broker::open(config_of(folder)));
-    auto db = open_app(own);
+    auto host_broker = need(broker::open(config_of(folder)));
+    auto db = open_app(host_broker);
     std::thread writer{[&] { write_until_refused(db); }};
     while (*need(db.read(count_rows())).rows->at(0, 0).integer() < 20)
       std::this_thread::yield();

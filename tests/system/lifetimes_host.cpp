@@ -233,7 +233,7 @@ const std::map<std::string, std::function<void()>> cases{
   {"exit_in_thread", exit_in_thread},
   {"exit_in_thread_under_way", exit_in_thread_under_way},
   {"exit_quickly", exit_quickly},
-  {"exit_own_system", [] { static_situation.begin(home::own); }},
+  {"exit_own_system", [] { static_situation.begin(home::broker_system); }},
   {"exit_one_thread", [] { static_situation.begin(home::one_thread); }},
   {"exit_eight_threads", [] { static_situation.begin(home::eight_threads); }},
 };

@@ -18,7 +18,7 @@
 /// A host with everything that sluice gives it, and requests under way; it is destroyed piece by piece, in any order.
 namespace sluice::test::lifetimes {
 
-enum class home : uint8_t { own, one_thread, eight_threads };
+enum class home : uint8_t { broker_system, one_thread, eight_threads };
 
 inline std::string name_of(home home) {
   return std::array{"own system", "host's system of 1 thread", "host's system of 8 threads"}[static_cast<size_t>(home)];
@@ -76,7 +76,7 @@ public:
   situation(home where, const std::filesystem::path& folder) : root_(folder / "store"), own_root_(folder / "client") {
     std::filesystem::create_directories(root_);
     std::filesystem::create_directories(own_root_);
-    if (where != home::own)
+    if (where != home::broker_system)
       system_ = std::make_unique<host_system>(where == home::one_thread ? 1 : 8);
     elsewhere_ = std::make_unique<host_system>(1);
     open();

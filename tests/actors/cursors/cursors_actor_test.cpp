@@ -24,9 +24,9 @@ struct cursors_fixture : actor_fixture {
     parts.spawn_reader = [this](const std::string&, const statement&) {
       if (spawning_fails)
         throw std::runtime_error("no memory");
-      auto own = std::make_shared<cursor_reader_dependencies>();
-      own->store = std::make_unique<fake_cursor_store>(pages);
-      return readers.emplace_back(sys.spawn(cursor_reader, std::move(own)));
+      auto dependencies = std::make_shared<cursor_reader_dependencies>();
+      dependencies->store = std::make_unique<fake_cursor_store>(pages);
+      return readers.emplace_back(sys.spawn(cursor_reader, std::move(dependencies)));
     };
     parts.actors = actors;
     parts.time = &time;

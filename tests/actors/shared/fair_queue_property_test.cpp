@@ -70,13 +70,13 @@ private:
   }
 
   void begin_to_wait(const party& who) {
-    auto& own = accounts_[who];
-    if (own.waiting++ > 0)
+    auto& account_of_party = accounts_[who];
+    if (account_of_party.waiting++ > 0)
       return;
-    for (auto& [other, theirs] : accounts_)
+    for (auto& [other, rival] : accounts_)
       if (are_rivals(who, other)) {
-        own.ahead[other] = theirs.served - own.served;
-        theirs.ahead[who] = own.served - theirs.served;
+        account_of_party.ahead[other] = rival.served - account_of_party.served;
+        rival.ahead[who] = account_of_party.served - rival.served;
       }
   }
 
@@ -89,20 +89,20 @@ private:
     nanoseconds time{1 + pick(one_in(10) ? 10'000 : 100)};
     turns_.charge(result->who, time);
     for (const auto& who : {process_party(result->who), agent_party(result->who)}) {
-      auto& own = accounts_[who];
-      own.served += time;
-      own.longest = std::max(own.longest, time);
-      check(who, own);
-      --own.waiting;
+      auto& account_of_party = accounts_[who];
+      account_of_party.served += time;
+      account_of_party.longest = std::max(account_of_party.longest, time);
+      check(who, account_of_party);
+      --account_of_party.waiting;
     }
   }
 
-  void check(const party& who, const account& own) {
-    for (const auto& [other, theirs] : accounts_)
-      if (theirs.waiting > 0 && are_rivals(who, other)) {
-        auto gained = own.served - theirs.served + own.ahead.at(other);
+  void check(const party& who, const account& account_of_party) {
+    for (const auto& [other, rival] : accounts_)
+      if (rival.waiting > 0 && are_rivals(who, other)) {
+        auto gained = account_of_party.served - rival.served + account_of_party.ahead.at(other);
         INFO("process " << std::get<0>(who) << ' ' << std::get<1>(who) << " beside " << std::get<1>(other));
-        CHECK(gained <= own.longest + theirs.longest);
+        CHECK(gained <= account_of_party.longest + rival.longest);
       }
   }
 

@@ -34,9 +34,9 @@ struct fixture {
   }
 
   void release(const std::string& agent) {
-    auto& own = tickets.at(agent);
-    queue.release(*own.back());
-    own.pop_back();
+    auto& agent_tickets = tickets.at(agent);
+    queue.release(*agent_tickets.back());
+    agent_tickets.pop_back();
   }
 
   write_quota queue;

@@ -142,13 +142,13 @@ TEST_CASE("an answer whose integers are texts says so, and its other numbers sta
     "rows":[["9223372036854775807",5]],"truncated":false,"source":"database","as_of_seq":3,"integer_text":true})"));
   CHECK_FALSE(as_json(result).contains("integer_text"));
   CHECK_FALSE(as_json(result, integer_form::tagged).contains("integer_text"));
-  write_result y;
-  y.results.push_back({1, largest, rows});
-  auto written = as_json(y, integer_form::text);
+  write_result write_answer;
+  write_answer.results.push_back({1, largest, rows});
+  auto written = as_json(write_answer, integer_form::text);
   CHECK(written["integer_text"] == true);
   CHECK(written["results"][0]["last_insert_rowid"] == "9223372036854775807");
   CHECK(written["results"][0]["changes"] == 1);
-  CHECK(as_json(y, integer_form::tagged)["results"][0]["rows"][0][0]
+  CHECK(as_json(write_answer, integer_form::tagged)["results"][0]["rows"][0][0]
         == json::parse(R"({"$integer":"9223372036854775807"})"));
 }
 

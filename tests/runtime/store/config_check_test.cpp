@@ -53,9 +53,9 @@ TEST_CASE("the defaults can be used, and so can both ends of each range") {
   CHECK_FALSE(check_for_locked(config));
   for (const auto& s : all_settings())
     for (auto end : {s.min, s.max}) {
-      broker_config y;
-      if (assign(y, s, static_cast<int64_t>(end)))
-        CHECK_FALSE(check(y));
+      broker_config bounded_config;
+      if (assign(bounded_config, s, static_cast<int64_t>(end)))
+        CHECK_FALSE(check(bounded_config));
     }
 }
 

@@ -78,7 +78,7 @@ TEST_CASE("a file of ours that others could open is replaced by a private copy w
   r.make("audit.db", 0644, large);
   r.make("audit.db-wal", 0660, "log");
   r.make("audit.db-shm", 0644);
-  descriptor theirs{open(r.at("audit.db").c_str(), O_RDONLY | O_CLOEXEC)};
+  descriptor foreign_descriptor{open(r.at("audit.db").c_str(), O_RDONLY | O_CLOEXEC)};
   auto notices = secure_own_files(r.root);
   CHECK(notices.size() == 2);
   CHECK(r.names() == std::vector<std::string>{"audit.db", "audit.db-wal"});
@@ -86,7 +86,7 @@ TEST_CASE("a file of ours that others could open is replaced by a private copy w
   CHECK(r.text_of("audit.db-wal") == "log");
   CHECK(r.mode_of("audit.db") == 0600);
   CHECK(r.mode_of("audit.db-wal") == 0600);
-  CHECK(identity_of(theirs.get()) != identity_of(r.at("audit.db")));
+  CHECK(identity_of(foreign_descriptor.get()) != identity_of(r.at("audit.db")));
 }
 
 TEST_CASE("a file of ours with another hard link is replaced by a copy, which the link does not lead to",

@@ -374,8 +374,8 @@ TEST_CASE("a lock file that others could open is renamed, even if it is locked")
   REQUIRE(r.root.make_folder());
   std::ofstream{r.root.lock_path()} << "planted";
   fs::permissions(r.root.lock_path(), fs::perms{0644});
-  descriptor theirs{open(r.root.lock_path().c_str(), O_RDONLY | O_CLOEXEC)};
-  REQUIRE(flock(theirs.get(), LOCK_EX | LOCK_NB) == 0);
+  descriptor planted_lock{open(r.root.lock_path().c_str(), O_RDONLY | O_CLOEXEC)};
+  REQUIRE(flock(planted_lock.get(), LOCK_EX | LOCK_NB) == 0);
   auto lock = r.lock();
   CHECK(lock.still_ours());
   CHECK(fs::status(r.root.lock_path()).permissions() == fs::perms{0600});

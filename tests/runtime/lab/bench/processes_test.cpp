@@ -82,7 +82,7 @@ TEST_CASE("processes that have a database open are found by the file, with their
   }};
   child of_log{[&] { open((root / "b.db-wal").c_str(), O_RDWR); }};
   // This process does not count.
-  descriptor own{open((root / "a.db").c_str(), O_RDWR | O_CLOEXEC)};
+  descriptor opened_here{open((root / "a.db").c_str(), O_RDWR | O_CLOEXEC)};
   auto found = find_openers(root.path(), {"a.db", "b.db", "none.db"});
   REQUIRE(found.openers.size() == 3);
   CHECK(found.openers[0] == opener{reader.pid(), command_of(reader.pid()), "a.db", false});

@@ -87,10 +87,10 @@ report run_steps(const std::string& steps, std::deque<json> answers, scripted_ba
   auto result = parse_scenario("name: x\nsteps:\n" + steps);
   if (auto* wrong = std::get_if<wrong_file>(&result))
     FAIL(wrong->text);
-  scripted_backend own;
-  auto& on = backend ? *backend : own;
-  on.answers = std::move(answers);
-  return run(std::get<definition>(result), on);
+  scripted_backend default_backend;
+  auto& used_backend = backend ? *backend : default_backend;
+  used_backend.answers = std::move(answers);
+  return run(std::get<definition>(result), used_backend);
 }
 
 struct expectation_case {

@@ -65,7 +65,7 @@ public:
   explicit running_server(http::settings settings = {}) {
     settings.token = token;
     settings.version = "1.2.3";
-    auto result = http::server::listen(loop, std::move(settings), behind);
+    auto result = http::server::listen(loop, std::move(settings), backend);
     if (!result)
       throw std::runtime_error(describe(result.error()).message);
     server = std::move(*result);
@@ -106,14 +106,14 @@ public:
   /// Answers the call that was held first.
   void release(const nlohmann::json& result) {
     run([&] {
-      auto done = std::move(behind.held.front());
-      behind.held.erase(behind.held.begin());
+      auto done = std::move(backend.held.front());
+      backend.held.erase(backend.held.begin());
       done({result, {}});
     });
   }
 
   boost::asio::io_context loop{1};
-  fake_backend behind;
+  fake_backend backend;
   std::unique_ptr<http::server> server;
   uint16_t port = 0;
 

@@ -48,7 +48,7 @@ TEST_CASE("health needs no token and says why it is bad", "[http]") {
   auto good = ask(s.port, request);
   CHECK(good.status == 200);
   CHECK(nlohmann::json::parse(good.body) == nlohmann::json{{"status", "ready"}});
-  s.run([&] { s.behind.state = {false, "the disk is full"}; });
+  s.run([&] { s.backend.state = {false, "the disk is full"}; });
   auto bad = ask(s.port, request);
   CHECK(bad.status == 503);
   CHECK(nlohmann::json::parse(bad.body)["reason"] == "the disk is full");
@@ -123,7 +123,7 @@ TEST_CASE("a connection serves many requests, in the order in which they came", 
   std::string ahead;
   for (int i = 1; i <= 50; ++i)
     ahead += request::post("/rpc", call("echo", {i}, i), s.port).text();
-  s.await(s.behind.on_held, [&] { client.send(request::post("/rpc", call("hold", {}, 0), s.port).text()); });
+  s.await(s.backend.on_held, [&] { client.send(request::post("/rpc", call("hold", {}, 0), s.port).text()); });
   client.send(ahead);
   s.release("first");
   for (int i = 0; i <= 50; ++i)

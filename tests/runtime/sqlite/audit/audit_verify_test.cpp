@@ -146,10 +146,10 @@ TEST_CASE("an inserted record is found, and the chain goes on behind it") {
   const std::string columns = "store, newest_us, prev_hash, hash, records";
   CHECK(r.meddle("INSERT INTO segments SELECT 3, 3, " + columns + " FROM segments WHERE first_seq = 2") == "");
   // The store learns of it when it starts anew; before, its own record number 3 is refused, not lost.
-  std::vector<audit_record> own{record("a", 3)};
-  REQUIRE_FALSE(r.store->append(own));
+  std::vector<audit_record> colliding_record{record("a", 3)};
+  REQUIRE_FALSE(r.store->append(colliding_record));
   r.store = r.reopened();
-  r.append(own);
+  r.append(colliding_record);
   auto verdict = r.verdict();
   CHECK(verdict.broken == 1);
   CHECK(verdict.first_broken == 3);

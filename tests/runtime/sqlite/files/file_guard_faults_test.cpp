@@ -195,8 +195,9 @@ TEST_CASE("one file has one writer, whatever names lead to it") {
   }
   SECTION("another broker is refused until the first has closed it") {
     fs::rename(file, other);
-    auto theirs = std::make_shared<sqlite::file_claims>();
-    auto second = sqlite::make_write_store(other, impatient(), machine_time(), {}, guard_of(other, "other.db", theirs));
+    auto other_claims = std::make_shared<sqlite::file_claims>();
+    auto second =
+      sqlite::make_write_store(other, impatient(), machine_time(), {}, guard_of(other, "other.db", other_claims));
     CHECK(failure_of(second->begin()).code == errc::busy);
     must(store->begin());
     store->rollback();

@@ -78,15 +78,15 @@ struct automatic_fixture : store_fixture {
         to.integer(request.peer.uid);
         to.integer(request.peer.pid);
       }
-      auto own = sqlite::commit_hash(hash, head, commit.seq, commit.ts_us, requests);
+      auto record_hash = sqlite::commit_hash(hash, head, commit.seq, commit.ts_us, requests);
       auto update = must(sqlite::prepared_statement::prepare(
         db, "UPDATE _sluice_commits SET prev_hash = ?1, hash = ?2, requests = ?3 WHERE commit_seq = ?4"));
       update.bind_blob(1, head);
-      update.bind_blob(2, sqlite::bytes_of(own));
+      update.bind_blob(2, sqlite::bytes_of(record_hash));
       update.bind_blob(3, requests);
       update.bind(4, static_cast<int64_t>(commit.seq));
       must(update.run());
-      head = sqlite::bytes_of(own);
+      head = sqlite::bytes_of(record_hash);
     }
     must(db.exec(("UPDATE _sluice_meta SET value = 1 WHERE name = 'format'; "
                   "DELETE FROM _sluice_meta WHERE name = 'boots'; UPDATE _sluice_keys SET key = '"

@@ -200,13 +200,13 @@ TEST_CASE("a forged record that matches its own hash is found by its place in th
   auto commits = must(must(ledger_reader::open(fixture.file)).after(0, 10));
   auto forge = [&](uint64_t seq, const std::string& previous) {
     sqlite::chain_hash hash;
-    auto own = sqlite::commit_hash(hash, previous, seq, 5, "\x80");
+    auto forged_hash = sqlite::commit_hash(hash, previous, seq, 5, "\x80");
     auto db = fixture.external_process();
     auto stmt =
       must(sqlite::prepared_statement::prepare(db, "INSERT INTO _sluice_commits VALUES (?1, 5, ?2, ?3, x'80')"));
     stmt.bind(1, static_cast<int64_t>(seq));
     stmt.bind_blob(2, previous);
-    stmt.bind_blob(3, sqlite::bytes_of(own));
+    stmt.bind_blob(3, sqlite::bytes_of(forged_hash));
     must(stmt.run());
   };
   SECTION("one that leaves a gap") {
