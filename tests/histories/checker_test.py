@@ -1,4 +1,4 @@
-"""The checker finds each kind of violation in histories made by hand, and is content with those that keep the rules."""
+"""The checker finds each kind of violation in histories made by hand, and accepts valid histories."""
 
 import collections
 import json
@@ -204,7 +204,7 @@ def any_operation(source):
 
 
 def in_some_order(operations, state, done):
-    """Yields something true for each order that explains all that ended."""
+    """Yields True for each order that explains all calls that ended."""
     if all(i in done or x.end == NEVER for i, x in enumerate(operations)):
         yield True
         return
@@ -305,7 +305,7 @@ def test_commits_that_go_back_are_found_across_objects(_):
 
 
 def test_unknown_outcomes_are_not_taken_for_checked(_):
-    is_wrong("nobody knows", op((0, 1), "p", "queue:q", "push", 1))
+    is_wrong("there is no rule for", op((0, 1), "p", "queue:q", "push", 1))
     is_wrong("does not", op((0, 1), "p", "register:a", "increment", 1))
     is_wrong("does not", op((0, 1), "p", "list:l", "remove", 1))
     is_wrong("does not", op((0, 1), "p", "bank:b", "rob", 1))
@@ -357,7 +357,7 @@ def test_the_command_tells_by_its_exit_status(fixture):
     bad = run(write_one, ({"do": "read", "start": 2}, {"end": 3, "result": 2}))
     is_equal(bad.returncode, 1)
     is_true("not linearizable" in bad.stdout, bad.stdout)
-    # Nothing recorded is nothing checked.
+    # An empty history is not a valid one.
     is_equal(run().returncode, 1)
 
 

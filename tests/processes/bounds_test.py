@@ -1,4 +1,4 @@
-"""Bounds: of a line, of a connection and of all of them; clients that take no answers; descriptors."""
+"""Bounds of a line, of a connection and of all connections; clients that read no answers; descriptors."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from rig import TABLE, is_sanitized, resident_bytes, serve, still_serves
 
 MANY = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {}) "
 
-# A few megabytes.
+# The answer has a few megabytes.
 LARGE = MANY.format(7_000) + "SELECT hex(randomblob(500)) FROM n"
 
 
@@ -23,7 +23,7 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def test_a_line_of_a_hundred_megabytes_is_refused_by_name_and_not_kept(fixture):
+def test_a_line_of_a_hundred_megabytes_is_refused_as_too_large_and_not_kept_in_memory(fixture):
     server, client = serve(fixture)
     before = resident_bytes(server.pid)
     with fixture.connect() as link:
@@ -41,13 +41,13 @@ def test_a_line_of_a_hundred_megabytes_is_refused_by_name_and_not_kept(fixture):
         is_true(grown < 64 << 20, f"it grew by {grown >> 20} MiB")
 
 
-def test_unfinished_lines_of_many_connections_have_a_bound_together(fixture):
+def test_unfinished_lines_of_all_connections_together_are_bounded(fixture):
     server, client = serve(fixture, env={"SLUICE_MAX_INFLIGHT_BYTES": str(32 << 20)})
     before = resident_bytes(server.pid)
     links = [fixture.connect() for _ in range(40)]
     chunk = b"x" * (1 << 20)
     refused = 0
-    # Ten megabytes each, which is no more than a line may have; four hundred together.
+    # Each line has ten megabytes, which is within the bound of a line; together they have four hundred.
     for link in links:
         try:
             for _ in range(10):
@@ -82,11 +82,11 @@ def test_a_thousand_connections_at_once_are_served(fixture):
     is_equal(client.read("app.db", "SELECT count(*), count(DISTINCT a) FROM t"), [[1000, 1000]])
     for x in links:
         x.close()
-    wait_until(lambda: client.call("status")["front_door"]["connections"] == 1, "they have been let go")
+    wait_until(lambda: client.call("status")["front_door"]["connections"] == 1, "their connections are closed")
     still_serves(fixture, server, client)
 
 
-def test_more_connections_than_allowed_are_refused_by_name_and_the_others_stay(fixture):
+def test_connections_beyond_the_limit_are_refused_as_overloaded_and_the_others_stay(fixture):
     server, client = serve(fixture, env={"SLUICE_MAX_CONNECTIONS": "10"})
     links = [fixture.connect() for _ in range(9)]
     for x in links:
@@ -100,7 +100,7 @@ def test_more_connections_than_allowed_are_refused_by_name_and_the_others_stay(f
     still_serves(fixture, server, client)
 
 
-def test_more_requests_than_may_be_under_way_wait_for_their_turn(fixture):
+def test_requests_beyond_max_pipelined_wait(fixture):
     server, client = serve(fixture, env={"SLUICE_MAX_PIPELINED": "4"})
     with fixture.connect() as link:
         link.send_bytes(b"".join(request(i, "read", db="app.db", sql=f"SELECT {i}") for i in range(200)))
@@ -108,11 +108,11 @@ def test_more_requests_than_may_be_under_way_wait_for_their_turn(fixture):
     still_serves(fixture, server, client)
 
 
-def test_a_client_that_never_reads_its_answers_costs_only_itself(fixture):
+def test_a_client_that_never_reads_its_answers_affects_no_other(fixture):
     server, client = serve(fixture, env={"SLUICE_SEND_TIMEOUT_MS": "2000"})
     before = resident_bytes(server.pid)
     greedy = [fixture.connect() for _ in range(4)]
-    # Half a gigabyte of answers for each; sanitizers take minutes for that.
+    # Each client asks for half a gigabyte of answers, which takes minutes with sanitizers.
     answers = 15 if is_sanitized(fixture) else 70
     for link in greedy:
         link.send_bytes(b"".join(request(i, "read", db="app.db", sql=LARGE, freshness="fresh", timeout_ms=600_000)
@@ -139,7 +139,7 @@ def test_a_client_that_is_stopped_in_the_middle_of_an_answer_delays_no_other_and
     server, client = serve(fixture)
     command = fixture.start("query", "app.db", LARGE, "--csv")
     os.set_blocking(command.popen.stdout.fileno(), False)
-    # Its output is not taken, so it stops at the latest when the pipe is full: with the answer half printed.
+    # Nothing reads its output, so it stops in the middle of the answer, when the pipe is full at the latest.
     wait_until(lambda: select.select([command.popen.stdout], [], [], 0)[0], "it has begun to print")
     command.signal(signal.SIGSTOP)
     still_serves(fixture, server, client)
@@ -147,7 +147,7 @@ def test_a_client_that_is_stopped_in_the_middle_of_an_answer_delays_no_other_and
     os.set_blocking(command.popen.stdout.fileno(), True)
     is_equal(len(command.end().good().out.splitlines()), 7_001)
 
-    # Stopped while the answer is still in the broker: it has taken the first bytes only.
+    # The client is stopped while most of the answer is still in the broker.
     with fixture.connect() as link:
         reader = subprocess.Popen([sys.executable, "-c", READER], stdin=link.socket, stdout=subprocess.PIPE, text=True)
         which = link.post("read", db="app.db", sql=LARGE, max_bytes=100_000_000)
@@ -173,7 +173,7 @@ print(json.dumps({"id": answer["id"], "rows": len(answer["result"]["rows"])}), f
 """
 
 
-def test_when_descriptors_run_out_those_connected_are_served_and_others_are_once_there_is_room(fixture):
+def test_without_free_descriptors_connected_clients_are_served_and_new_ones_once_there_is_room(fixture):
     server, client = serve(fixture, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
     links = []
     turned_away = 0
@@ -206,19 +206,19 @@ def test_when_descriptors_run_out_those_connected_are_served_and_others_are_once
     client.write("other.db", TABLE)
 
 
-def test_a_request_that_needs_descriptors_has_idle_databases_closed_and_fails_by_name_when_there_are_none(fixture):
+def test_a_request_that_needs_descriptors_closes_idle_databases_and_is_busy_when_there_are_none(fixture):
     server, client = serve(fixture, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
     links = []
 
     def take_all():
-        # One after the other, so that none is left that takes what is closed.
+        # Opens one after the other, so that no later one takes the descriptors that are closed.
         while descriptors(server.pid) < 63:
             links.append(fixture.connect())
             links[-1].call("ping")
 
     take_all()
     is_equal(client.write("other.db", TABLE)["outcome"], "committed")
-    # A database that a cursor reads is not idle. It takes two descriptors, which the closed database has left.
+    # A database that a cursor reads is not idle. The cursor takes two descriptors, which the closed database has freed.
     numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000) SELECT x FROM n, sqlite_schema"
     links.pop().close()
     links.pop().close()

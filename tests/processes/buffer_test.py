@@ -1,4 +1,4 @@
-"""The write-behind buffer from the outside: what a kill may lose, and what nothing loses."""
+"""The write-behind buffer from the outside: possible losses by kills, locks and full disks."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import time
 from harness import SOAK, is_equal, is_true, run_tests, wait_until
 from link import Refused
 from machine_test import fill, put_on_small_disk
-from rig import nobody_is_left
+from rig import await_no_process
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, a)"
 HOUR = {"SLUICE_BUFFER_INTERVAL_MS": "3600000"}
@@ -31,7 +31,7 @@ def put_params(row, wait_ms=0, table="t", operation="upsert", **values):
 
 
 def serve(fixture, *settings, table=TABLE):
-    """A broker with a table."""
+    """Starts a broker with a table."""
     env = {}
     for x in settings:
         env.update(x)
@@ -61,9 +61,9 @@ def is_all(report, **wanted):
 
 
 def waiting_put(link, row):
-    """The id of a put that waits for room; None if it was refused at once."""
+    """Sends a put that waits for room; returns its id, or None if it was refused at once."""
     which = link.post("buffer.put", **put_params(row, wait_ms=60000))
-    # Answered behind it.
+    # A put that is refused at once is answered before this request.
     link.call("buffer.get", db="app.db", table="t", key={"id": 0})
     if which not in link.answers:
         return which
@@ -72,7 +72,7 @@ def waiting_put(link, row):
 
 
 class Lock:
-    """An external process's transaction on the database."""
+    """Opens a transaction of an external process on the database."""
 
     def __init__(self, fixture):
         self.db = sqlite3.connect(fixture.path("app.db"), isolation_level=None)
@@ -85,7 +85,7 @@ class Lock:
 
 def test_a_kill_without_a_journal_loses_no_more_than_one_interval(fixture):
     interval = 0.3
-    # What a flush takes on a busy machine.
+    # The time that a flush takes on a busy machine.
     slack = 0.7
     lost = 0
     for attempt in range(5 * SOAK):
@@ -96,7 +96,7 @@ def test_a_kill_without_a_journal_loses_no_more_than_one_interval(fixture):
         while time.monotonic() < ends:
             put(link, base + len(taken), n=len(taken))
             taken.append(time.monotonic())
-            # Slow enough for the interval alone to flush.
+            # The puts are so slow that only the interval flushes.
             threading.Event().wait(0.004)
         killed = time.monotonic()
         kill(server)
@@ -104,14 +104,14 @@ def test_a_kill_without_a_journal_loses_no_more_than_one_interval(fixture):
         due = [i for i, when in enumerate(taken) if when < killed - interval - slack]
         is_true(len(due) > 10, f"only {len(due)} rows were due")
         is_equal([i for i in due if i not in set(there)], [], "rows older than an interval that are lost")
-        # One after the other: what is there is a beginning of what was put.
+        # The puts are sequential, so the rows in the file are a prefix of them.
         is_equal(there, list(range(len(there))))
         lost += len(taken) - len(there)
-    is_true(lost > 0, "no kill hit pending rows: the test shows nothing")
+    is_true(lost > 0, "no kill hit pending rows, so the test proves nothing")
 
 
 class Putter(threading.Thread):
-    """Puts numbers into a row of its own, one after the other, until the broker is gone."""
+    """Puts ascending numbers into a row of its own until the broker has ended."""
 
     def __init__(self, fixture, row, first):
         super().__init__(daemon=True)
@@ -142,7 +142,7 @@ def kill_with_journal(fixture, table, rounds, check):
         for x in putters:
             x.start()
         enough = random.randrange(1, 300)
-        wait_until(lambda: server.ended() or sum(len(x.done) for x in putters) >= enough, "they put")
+        wait_until(lambda: server.ended() or sum(len(x.done) for x in putters) >= enough, "the putters are at work")
         kill(server)
         for x in putters:
             x.join()
@@ -154,7 +154,7 @@ def kill_with_journal(fixture, table, rounds, check):
     report = link.call("flush")
     is_all(report, set_aside=0, kept=0)
     check(acknowledged)
-    # All of it is done with.
+    # No row was rejected, and the journal is empty.
     is_equal(link.call("buffer.rejected")["rows"], [])
     stop(server)
     db = sqlite3.connect(fixture.path(".sluice", "buffer.db"))
@@ -164,7 +164,7 @@ def kill_with_journal(fixture, table, rounds, check):
 
 
 def test_with_the_journal_kills_lose_nothing_and_every_operation_is_applied_once(fixture):
-    # The trigger sees every operation on its own.
+    # The trigger records each operation.
     table = (TABLE + "; CREATE TABLE applied (place INTEGER PRIMARY KEY, id, n);"
              "CREATE TRIGGER i AFTER INSERT ON t BEGIN INSERT INTO applied (id, n) VALUES (NEW.id, NEW.n); END;"
              "CREATE TRIGGER u AFTER UPDATE ON t BEGIN INSERT INTO applied (id, n) VALUES (NEW.id, NEW.n); END")
@@ -180,17 +180,17 @@ def test_with_the_journal_kills_lose_nothing_and_every_operation_is_applied_once
     kill_with_journal(fixture, table, 15 * SOAK, check)
 
 
-def test_with_the_journal_kills_lose_nothing_of_rows_whose_operations_are_merged(fixture):
+def test_with_the_journal_kills_lose_no_merged_operation(fixture):
     def check(acknowledged):
         for row, numbers in enumerate(acknowledged):
             (n,), = fixture.sql("app.db", "SELECT n FROM t WHERE id = ?", row)
-            # The one that was never answered may have been taken.
+            # The broker may have accepted the put that it did not answer.
             is_true(max(numbers) <= n <= max(numbers) + 1, f"{n} after {max(numbers)}")
 
     kill_with_journal(fixture, TABLE, 15 * SOAK, check)
 
 
-def test_a_broker_that_is_stopped_writes_all_that_is_pending(fixture):
+def test_a_broker_that_is_stopped_writes_all_pending_rows(fixture):
     server, link = serve(fixture, HOUR, {"SLUICE_BUFFER_BATCH": "1000"})
     for i in range(700):
         put(link, i, n=i)
@@ -200,17 +200,17 @@ def test_a_broker_that_is_stopped_writes_all_that_is_pending(fixture):
     is_equal(fixture.leader_files(), [])
 
 
-def test_a_transient_broker_writes_all_that_is_pending_before_it_goes(fixture):
+def test_a_transient_broker_writes_all_pending_rows_before_it_ends(fixture):
     env = {**HOUR, "SLUICE_LINGER_MS": "200"}
     fixture.run("exec", "app.db", TABLE, env=env).good()
     fixture.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5", env=env).good()
-    nobody_is_left(fixture)
+    await_no_process(fixture)
     is_equal(rows(fixture, "n"), [5])
 
 
 def test_a_command_without_a_broker_writes_its_rows(fixture):
     fixture.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "0"}).good()
-    nobody_is_left(fixture)
+    await_no_process(fixture)
     end = fixture.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5",
                       env={**HOUR, "SLUICE_PROGRAM": "/nonexistent"}).good()
     is_true("this process leads the store itself" in end.err, str(end))
@@ -240,12 +240,12 @@ def test_an_external_lock_delays_rows_and_they_are_written_later(fixture):
     is_true(report["reason"], "a reason")
     is_equal(link.call("buffer.get", db="app.db", table="t", key={"id": 3})["row"]["n"], 3)
     lock.end()
-    # They may have been tried again by themselves meanwhile.
+    # The buffer may have retried them meanwhile.
     is_all(link.call("flush"), set_aside=0, kept=0)
     is_equal(rows(fixture), list(range(5)))
 
 
-def test_rows_that_a_lock_kept_are_tried_again_without_being_asked_for(fixture):
+def test_a_flush_that_a_lock_prevented_is_retried_without_a_request(fixture):
     server, link = serve(fixture, {"SLUICE_BUFFER_INTERVAL_MS": "50"}, IMPATIENT)
     lock = Lock(fixture)
     put(link, 1, n=1)
@@ -265,11 +265,11 @@ def test_a_rejected_row_is_kept_and_delays_no_other(fixture):
     is_all(row, code="constraint", db="app.db", table="t", operation="upsert", key={"id": 40},
            values={"a": "same", "n": 40})
     is_true("UNIQUE" in row["message"], str(row))
-    # It outlives the broker.
+    # The rejected row outlives the broker.
     link.close()
     kill(server)
     server, link = serve(fixture, HOUR)
-    wait_until(lambda: link.call("status")["buffer"]["set_aside"] == 1, "the new broker has looked what there is")
+    wait_until(lambda: link.call("status")["buffer"]["set_aside"] == 1, "the new broker has loaded the rejected rows")
     link.write("app.db", "DROP INDEX once")
     is_equal(link.call("buffer.requeue", ids=[row["id"]]), {"requeued": 1})
     is_all(link.call("flush"), flushed=1, set_aside=0, kept=0)
@@ -277,7 +277,7 @@ def test_a_rejected_row_is_kept_and_delays_no_other(fixture):
     is_equal(link.call("buffer.rejected")["rows"], [])
 
 
-def test_callers_are_held_back_when_the_buffer_is_nearly_full_and_get_through_later(fixture):
+def test_callers_wait_when_the_buffer_is_nearly_full_and_are_served_later(fixture):
     server, link = serve(fixture, HOUR, IMPATIENT, {"SLUICE_BUFFER_MAX_PENDING": "50"})
     lock = Lock(fixture)
     taken = 0
@@ -308,10 +308,10 @@ def test_puts_that_wait_for_room_end_with_their_clients(fixture):
     for i in range(50):
         gone.post("buffer.put", **put_params(1000 + i, wait_ms=60000))
     gone.call("buffer.get", db="app.db", table="t", key={"id": 0})
-    # As many wait as may.
+    # The maximum number of puts waits.
     is_equal(waiting_put(link, 2000), None)
     gone.close()
-    patient = wait_until(lambda: waiting_put(link, 2000), "their places are free")
+    patient = wait_until(lambda: waiting_put(link, 2000), "the waiting puts have ended")
     lock.end()
     link.answer(patient)
     link.call("flush")
@@ -353,7 +353,7 @@ def test_many_clients_put_at_once_beside_others_that_write(fixture):
     fixture.audit_is_whole()
 
 
-def test_pending_values_are_seen_by_buffer_get_and_after_a_flush_by_all_reads(fixture):
+def test_buffer_get_sees_pending_values_and_all_reads_see_flushed_ones(fixture):
     server, link = serve(fixture, HOUR)
     link.write("app.db", "INSERT INTO t VALUES (1, 1, 'old')")
     link.read("app.db", "SELECT n FROM t WHERE id = 1")
@@ -385,7 +385,7 @@ def test_a_full_disk_keeps_rows_until_there_is_room(fixture):
     is_equal(fixture.sql("app.db", "PRAGMA integrity_check"), [("ok",)])
 
 
-def test_on_a_full_disk_the_journal_takes_nothing_it_cannot_keep(fixture):
+def test_on_a_full_disk_puts_that_the_journal_cannot_store_are_refused(fixture):
     put_on_small_disk(fixture, "6m")
     server, link = serve(fixture, HOUR, JOURNAL)
     put(link, 0)
@@ -406,7 +406,7 @@ def test_on_a_full_disk_the_journal_takes_nothing_it_cannot_keep(fixture):
     is_equal(rows(fixture), [*range(taken + 1), 1000])
 
 
-def test_a_damaged_journal_is_not_thrown_away_and_nothing_is_taken_without_it(fixture):
+def test_a_damaged_journal_is_kept_and_puts_are_refused_without_it(fixture):
     server, link = serve(fixture, HOUR, JOURNAL)
     put(link, 1)
     kill(server)

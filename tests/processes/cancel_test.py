@@ -1,4 +1,4 @@
-"""Requests end when their client goes away or says so; those of others do not."""
+"""Requests end when their client leaves or cancels them; those of other clients do not."""
 
 import http.client
 import json
@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 
 
 def endless(number):
-    """A read that no other read can share."""
+    """The SQL of an endless read that cannot join another one."""
     return f"{ENDLESS} WHERE x <> -{number}"
 
 
@@ -33,12 +33,12 @@ def await_connections(client, number):
 
 
 def await_running(client):
-    """Those that were cancelled before are not listed any more."""
+    """Waits for a running read. Cancelled ones are no longer listed."""
     running = lambda: [x for x in client.call("status")["running"] if x["state"] == "running" and x["sql"].startswith(ENDLESS)]
     wait_until(running, "the read runs")
 
 
-def test_a_read_ends_with_its_client_whatever_the_way_in(fixture):
+def test_a_read_ends_with_its_client_over_the_socket_and_the_command_line(fixture):
     server, client = serve(fixture, env={"SLUICE_READERS": "16"}, stdin=subprocess.DEVNULL)
     ended = 0
 
@@ -53,7 +53,7 @@ def test_a_read_ends_with_its_client_whatever_the_way_in(fixture):
         link.post("read", db="app.db", sql=endless(ended), timeout_ms=DAY_MS, **more)
         link.call("ping")
         ends(link.close)
-    # One whose program is ended by Ctrl-C, and one that is killed.
+    # One program gets Ctrl-C, the other is killed.
     for word in (signal.SIGINT, signal.SIGKILL):
         before = client.call("status")["front_door"]["connections"]
         command = fixture.start("query", "app.db", endless(ended), env={"SLUICE_READ_TIMEOUT_MS": str(DAY_MS)})
@@ -65,7 +65,7 @@ def test_a_read_ends_with_its_client_whatever_the_way_in(fixture):
 
 
 def over_http(fixture, path, method, params):
-    """Sends a request, and gives the connection."""
+    """Sends a request, and returns the connection."""
     web = http.client.HTTPConnection(fixture.info()["http"])
     with open(fixture.path(".sluice", "token")) as token:
         web.request("POST", path, json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}),
@@ -108,14 +108,14 @@ def test_a_read_over_stdio_ends_with_its_host(fixture):
     killed.signal(signal.SIGKILL)
     ended += 1
     await_cancelled(client, ended)
-    # The host has died, and the answer has no receiver.
+    # The host has died, so the answer has no receiver.
     orphan = fixture.start("serve", "--stdio", stdin=subprocess.PIPE, env=env)
     start_read(orphan)
     orphan.popen.stdin.close()
     orphan.popen.stdout.close()
     ended += 1
     await_cancelled(client, ended)
-    wait_until(lambda: not is_running(orphan.pid), "it has ended, too")
+    wait_until(lambda: not is_running(orphan.pid), "the bridge has ended as well")
     still_serves(fixture, server, client)
 
 
@@ -132,11 +132,11 @@ def test_a_queued_write_ends_with_its_client_and_one_that_runs_goes_on(fixture):
     is_equal(client.read("app.db", "SELECT count(*) FROM t WHERE a = -1"), [[0]])
     with fixture.connect() as gone:
         under_way(fixture, gone)
-    wait_until(lambda: client.read("app.db", "SELECT count(*) FROM t") == [[600_000]], "the running one is committed")
+    wait_until(lambda: client.read("app.db", "SELECT count(*) FROM t") == [[600_000]], "the running write is committed")
     still_serves(fixture, server, client)
 
 
-def test_a_flood_of_clients_that_leave_does_not_keep_the_broker(fixture):
+def test_a_flood_of_clients_that_leave_does_not_keep_the_broker_from_ending(fixture):
     server, client = serve(fixture)
     with fixture.connect() as busy:
         running = under_way(fixture, busy)
@@ -156,14 +156,14 @@ def test_a_flood_of_clients_that_leave_does_not_keep_the_broker(fixture):
     is_true(count(fixture) <= 100 * 300_000, f"{count(fixture)} rows")
 
 
-def test_notifications_of_a_client_that_has_gone_are_carried_out(fixture):
+def test_notifications_of_a_client_that_has_left_are_executed(fixture):
     server, client = serve(fixture)
     with fixture.connect() as gone:
         for n in range(100):
             document = {"jsonrpc": "2.0", "method": "write",
                         "params": {"db": "app.db", "statements": [{"sql": f"INSERT INTO t VALUES ({n})"}]}}
             gone.send_bytes(json.dumps(document).encode() + b"\n")
-    wait_until(lambda: client.read("app.db", "SELECT count(*) FROM t") == [[100]], "all of them are done")
+    wait_until(lambda: client.read("app.db", "SELECT count(*) FROM t") == [[100]], "all notifications are executed")
     still_serves(fixture, server, client)
 
 
@@ -177,13 +177,13 @@ print(x.makefile().readline())
 
 
 def cancel_elsewhere(fixture, **params):
-    """Asks from another process; gives whether something was cancelled."""
+    """Sends cancel from another process; returns whether it cancelled a request."""
     end = subprocess.run(["python3", "-c", CANCEL, fixture.info()["socket"], json.dumps(params)], capture_output=True,
                          text=True)
     return json.loads(end.stdout)["result"]["cancelled"]
 
 
-def test_cancel_reaches_requests_of_the_same_agent_process_or_connection_and_an_operator_all(fixture):
+def test_cancel_works_for_the_same_agent_process_or_connection_and_for_an_operator(fixture):
     server, client = serve(fixture)
     with fixture.connect() as link:
         def begin(n):

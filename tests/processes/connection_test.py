@@ -1,4 +1,4 @@
-"""What clients may do to a broker, and to each other: nothing, whatever they send or leave out."""
+"""Clients harm neither the broker nor each other, whatever they send or omit."""
 
 import json
 import os
@@ -13,17 +13,17 @@ from rig import TABLE, serve, still_serves
 
 MANY = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {}) "
 
-# Takes many times longer than a request, and answers one row.
+# A read that takes many times longer than an ordinary request, and returns one row.
 SLOW = MANY.format(2_000_000) + "SELECT count(*) FROM n"
 
-# Does not end by itself while a test runs.
+# A read that does not end by itself while a test runs.
 ENDLESS = MANY.format(100_000_000_000) + "SELECT count(*) FROM n"
 
-# A few megabytes.
+# The answer has a few megabytes.
 LARGE = MANY.format(7_000) + "SELECT hex(randomblob(500)) FROM n"
 
 
-def test_garbage_is_answered_as_such_and_the_connection_goes_on(fixture):
+def test_garbage_is_answered_with_an_error_and_the_connection_stays(fixture):
     server, client = serve(fixture)
     wanted = {
         b"garbage": -32700,
@@ -46,13 +46,13 @@ def test_garbage_is_answered_as_such_and_the_connection_goes_on(fixture):
         for line, code in wanted.items():
             link.send_bytes(line + b"\n")
             is_equal(link.receive()["error"]["code"], code, repr(line[:60]))
-        # Blank lines are nothing.
+        # The broker ignores blank lines.
         link.send_bytes(b"\n \t\r\n")
         is_equal(link.call("ping")["pong"], True)
     still_serves(fixture, server, client)
 
 
-def test_random_bytes_cost_only_the_connection_that_sends_them(fixture):
+def test_random_bytes_affect_only_the_connection_that_sends_them(fixture):
     server, client = serve(fixture)
     for _ in range(20):
         with fixture.connect() as link:
@@ -66,7 +66,7 @@ def test_random_bytes_cost_only_the_connection_that_sends_them(fixture):
     still_serves(fixture, server, client)
 
 
-def test_half_a_message_and_then_the_end_does_nothing(fixture):
+def test_a_partial_message_before_the_end_of_a_connection_is_not_executed(fixture):
     server, client = serve(fixture)
     whole = request(1, "write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (666)"}])
     for size in (1, 10, len(whole) // 2, len(whole) - 3):
@@ -80,14 +80,14 @@ def test_half_a_message_and_then_the_end_does_nothing(fixture):
     is_equal(client.read("app.db", "SELECT count(*) FROM t WHERE a = 666"), [[0]])
 
 
-def test_a_partial_message_and_then_silence_delays_no_other_client(fixture):
+def test_a_partial_message_followed_by_silence_delays_no_other_client(fixture):
     server, client = serve(fixture)
     links = [fixture.connect() for _ in range(20)]
     for x in links:
         x.send_bytes(b'{"jsonrpc":"2.0","id":1,"method":"wri')
     still_serves(fixture, server, client)
     server.signal(signal.SIGTERM)
-    # Nor does it keep the broker from leaving.
+    # The silent connection does not keep the broker from ending either.
     server.end(20).good()
 
 
@@ -113,13 +113,13 @@ def test_five_hundred_requests_in_one_write_are_all_answered(fixture):
         link.send_bytes(b"".join(
             request(i, "write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({i})"}]) for i in range(500)))
         seqs = [link.answer(i)["commit_seq"] for i in range(500)]
-    # Of one connection, writes are done in the order in which they came.
+    # The writes of one connection are executed in the order sent.
     is_equal(sorted(seqs), seqs)
     is_equal(client.read("app.db", "SELECT a FROM t ORDER BY rowid"), [[i] for i in range(500)])
     still_serves(fixture, server, client)
 
 
-def test_writes_to_a_database_that_is_only_being_opened_are_done_in_the_order_in_which_they_came(fixture):
+def test_writes_to_a_database_that_is_being_opened_are_executed_in_the_order_sent(fixture):
     server, client = serve(fixture)
     for round in range(5):
         name = f"new-{round}.db"
@@ -127,7 +127,7 @@ def test_writes_to_a_database_that_is_only_being_opened_are_done_in_the_order_in
         lines += [request(i, "write", db=name, statements=[{"sql": f"INSERT INTO t VALUES ({i})"}])
                   for i in range(1, 300)]
         with fixture.connect() as link:
-            # In pieces, so that some come while the file is opened, and some later.
+            # Sends in pieces, so that some requests arrive while the file is being opened, and some later.
             for i in range(0, 300, 20):
                 link.send_bytes(b"".join(lines[i:i + 20]))
             is_equal([link.answer(i)["outcome"] for i in range(300)], ["committed"] * 300)
@@ -135,7 +135,7 @@ def test_writes_to_a_database_that_is_only_being_opened_are_done_in_the_order_in
     still_serves(fixture, server, client)
 
 
-def test_a_batch_is_answered_as_one(fixture):
+def test_a_batch_has_one_answer(fixture):
     server, client = serve(fixture)
     with fixture.connect() as link:
         batch = [json.loads(request(i, "write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({i})"}]))
@@ -145,14 +145,14 @@ def test_a_batch_is_answered_as_one(fixture):
         answers = link.receive()
         is_equal(sorted(str(x["id"]) for x in answers), ["0", "1", "2", "None", "x"])
         is_equal(sorted(x["error"]["code"] for x in answers if "error" in x), [-32601, -32600])
-        # Nothing but notifications is answered by nothing.
+        # A batch of notifications has no answer.
         link.send_bytes(b'[{"jsonrpc":"2.0","method":"ping"}]\n')
         is_equal(link.call("ping")["pong"], True)
     is_equal(client.read("app.db", "SELECT count(*) FROM t"), [[3]])
     still_serves(fixture, server, client)
 
 
-def test_a_slow_read_holds_up_no_answer_behind_it(fixture):
+def test_a_slow_read_delays_no_later_answer(fixture):
     _, client = serve(fixture)
     with fixture.connect() as link:
         slow = link.post("read", db="app.db", sql=SLOW, timeout_ms=60_000)
@@ -170,7 +170,7 @@ def test_a_client_that_closes_its_sending_side_still_gets_its_answers(fixture):
     with fixture.connect() as link:
         slow = link.post("read", db="app.db", sql=SLOW, timeout_ms=60_000)
         large = link.post("read", db="app.db", sql=LARGE)
-        # The last line without its end.
+        # The last line has no newline.
         link.send_bytes(request(99, "write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (5)"}])[:-1])
         link.socket.shutdown(socket.SHUT_WR)
         is_equal(link.answer(slow)["rows"], [[2_000_000]])
@@ -208,12 +208,12 @@ def ask_as(fixture, user):
     return json.loads(end.stdout)
 
 
-def test_another_user_does_not_get_in(fixture):
+def test_another_user_is_refused(fixture):
     if os.geteuid() != 0:
         raise Skipped("only root can become another user")
     server, client = serve(fixture)
     is_equal(ask_as(fixture, NOBODY), {"refused": 13})
-    # Even if the folder and the socket are opened to others.
+    # The broker refuses other users even if the modes of folder and socket allow them.
     os.chmod(fixture.scratch, 0o711)
     os.chmod(fixture.path(".sluice"), 0o711)
     os.chmod(fixture.path(".sluice", "broker.sock"), 0o666)
@@ -222,17 +222,17 @@ def test_another_user_does_not_get_in(fixture):
     still_serves(fixture, server, client)
 
 
-def test_root_is_another_user_to_the_broker_of_an_ordinary_one(fixture):
+def test_the_broker_of_an_ordinary_user_refuses_root(fixture):
     fixture.as_nobody()
     server, = [fixture.serve()]
     is_equal(ask_as(fixture, 0)["error"]["data"]["code"], "not_authorized")
-    is_true(ask_as(fixture, NOBODY)["result"]["pong"], "its own user gets in")
-    # The program does not use a socket of another user, either, nor write without its broker.
+    is_true(ask_as(fixture, NOBODY)["result"]["pong"], "the user of the broker is accepted")
+    # The program neither uses a socket of another user nor writes without its broker.
     end = fixture.run("exec", "app.db", TABLE, prefix=[], env={"SLUICE_LOCK_WAIT_MS": "200"})
     is_equal(end.status, 1, str(end))
     is_true("not_authorized" in end.err, str(end))
-    is_true(not os.path.exists(fixture.path("app.db")), "it wrote all the same")
-    is_true(is_running(server.pid), "the broker is still there")
+    is_true(not os.path.exists(fixture.path("app.db")), "the program wrote without the broker")
+    is_true(is_running(server.pid), "the broker is still running")
 
 
 def test_a_running_read_can_be_cancelled_by_its_request_id(fixture):
@@ -250,19 +250,19 @@ def test_a_running_read_can_be_cancelled_by_its_request_id(fixture):
     is_equal(client.call("cancel", request_id="never was")["cancelled"], False)
 
 
-def test_reads_of_a_client_that_has_gone_end(fixture):
+def test_reads_end_when_their_client_has_left(fixture):
     server, client = serve(fixture, env={"SLUICE_READERS": "2"})
     for _ in range(4):
         with fixture.connect() as link:
             link.post("read", db="app.db", sql=ENDLESS, timeout_ms=600_000)
             link.post("ping")
             link.pump()
-    # With both readers at work this would wait for ever.
+    # If both readers still ran their reads, this one would wait for ever.
     is_equal(client.read("app.db", "SELECT 1", freshness="fresh", timeout_ms=60_000), [[1]])
     still_serves(fixture, server, client)
 
 
-def test_the_audit_names_the_process_at_the_other_end_whatever_the_agent_says(fixture):
+def test_the_audit_names_the_peer_process_whatever_agent_it_claims(fixture):
     _, client = serve(fixture)
     end = fixture.start("exec", "app.db", "INSERT INTO t VALUES (1)", "--agent", "alice")
     end.end().good()

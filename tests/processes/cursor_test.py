@@ -7,10 +7,10 @@ import signal
 
 from harness import is_equal, is_true, run_tests, wait_until
 from link import Refused
-from rig import is_sanitized, nobody_is_left, resident_bytes, serve, still_serves
+from rig import is_sanitized, await_no_process, resident_bytes, serve, still_serves
 
 MIB = 1 << 20
-# So that nothing but what a test does ends a cursor.
+# Time-outs so long that only the test ends a cursor.
 PATIENT = {"SLUICE_CURSOR_IDLE_MS": "86400000", "SLUICE_CURSOR_LIFETIME_MS": "86400000"}
 MANY = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {})"
 
@@ -52,7 +52,7 @@ def descriptors(pid, name):
 def test_an_answer_of_any_size_takes_bounded_memory(fixture):
     server, client = serve(fixture)
     make_rows(client, 1)
-    # A row of 1 MiB each: 300 MiB in all, of which nothing is in the file.
+    # The query generates 300 rows of 1 MiB each; the file has none of them.
     sql = MANY.format(300) + " SELECT x, hex(zeroblob(524288)) FROM n"
     client.read("app.db", "SELECT 1")
     before = resident_bytes(server.pid)
@@ -74,7 +74,7 @@ def test_an_answer_of_any_size_takes_bounded_memory(fixture):
     still_serves(fixture, server, client)
 
 
-def test_pages_over_the_socket_are_of_one_snapshot_whatever_is_written(fixture):
+def test_all_pages_of_a_cursor_show_one_snapshot_while_others_write(fixture):
     server, client = serve(fixture)
     make_rows(client, 95)
     with fixture.connect() as link:
@@ -93,7 +93,7 @@ def test_pages_over_the_socket_are_of_one_snapshot_whatever_is_written(fixture):
     still_serves(fixture, server, client)
 
 
-def test_a_cursor_is_shown_and_closed(fixture):
+def test_a_cursor_is_in_the_status_until_it_is_closed(fixture):
     server, client = serve(fixture)
     make_rows(client, 100)
     page = open_rows(client, agent="reader", request_id="r1")
@@ -108,7 +108,7 @@ def test_a_cursor_is_shown_and_closed(fixture):
     still_serves(fixture, server, client)
 
 
-def test_cursors_are_their_connections_own_and_end_with_it(fixture):
+def test_cursors_belong_to_their_connection_and_end_with_it(fixture):
     server, client = serve(fixture, env=PATIENT)
     make_rows(client, 100)
     link = fixture.connect()
@@ -125,7 +125,7 @@ def test_a_killed_client_frees_its_connection(fixture):
     make_rows(client, 200_000, 100)
     without = descriptors(server.pid, "/app.db-wal")
     command = fixture.start("query", "app.db", "SELECT * FROM rows", "--all", "--csv")
-    # Its output is not read, so it stops when the pipe is full.
+    # Nothing reads its output, so it stops when the pipe is full.
     wait_until(lambda: cursors_in(client), "its cursor is open")
     is_true(descriptors(server.pid, "/app.db-wal") > without, "the cursor has a connection of its own")
     os.kill(command.pid, signal.SIGKILL)
@@ -134,8 +134,8 @@ def test_a_killed_client_frees_its_connection(fixture):
     still_serves(fixture, server, client)
 
 
-def test_output_that_is_not_read_for_a_while_is_complete_in_the_end(fixture):
-    """A pager is looked at for longer than cursor_idle_ms."""
+def test_output_that_is_not_read_for_a_while_is_still_complete(fixture):
+    """The output is not read for longer than cursor_idle_ms, as in a pager."""
     server, client = serve(fixture, env={"SLUICE_CURSOR_IDLE_MS": "100", "SLUICE_CURSOR_LIFETIME_MS": "86400000"})
     make_rows(client, 200_000, 100)
     command = fixture.start("query", "app.db", "SELECT * FROM rows", "--all", "--json")
@@ -144,7 +144,7 @@ def test_output_that_is_not_read_for_a_while_is_complete_in_the_end(fixture):
     is_equal((command.popen.returncode, err), (0, ""))
     is_equal(len(json.loads(out)["rows"]), 200_000)
     page = open_rows(client, idle_ms=1)
-    wait_until(lambda: not cursors_in(client), "the time that a client asks for may be shorter, too")
+    wait_until(lambda: not cursors_in(client), "a client may ask for a shorter time")
     is_true("idle_ms" in str(client.refusal("cursor.next", cursor=page["cursor"])), "the error names it")
     for wrong in (0, -1, "1", 86_400_001):
         is_equal(client.refusal("cursor.open", db="app.db", sql="SELECT 1", idle_ms=wrong).error["code"], -32602)
@@ -152,7 +152,7 @@ def test_output_that_is_not_read_for_a_while_is_complete_in_the_end(fixture):
     still_serves(fixture, server, client)
 
 
-def test_status_shows_open_cursors_and_the_memory_that_answers_take(fixture):
+def test_status_shows_open_cursors_and_the_memory_of_answers(fixture):
     server, client = serve(fixture, env={**PATIENT, "SLUICE_MAX_CURSORS": "7", "SLUICE_CACHE": "off"})
     make_rows(client, 100)
     is_equal(client.call("status")["cursors"], {"open": 0, "max": 7})
@@ -160,19 +160,19 @@ def test_status_shows_open_cursors_and_the_memory_that_answers_take(fixture):
     status = client.call("status")
     is_equal(status["cursors"], {"open": 3, "max": 7})
     is_equal(status["answers"]["max_bytes"], 256 * MIB)
-    is_true("of 7 cursors open" in fixture.run("status").good().out, "the command says it, too")
+    is_true("of 7 cursors open" in fixture.run("status").good().out, "the command shows it as well")
     with fixture.connect() as link:
         link.post("read", db="app.db", sql=MANY.format(16) + " SELECT hex(zeroblob(1000000)) FROM n",
                   max_bytes=64 * MIB)
-        wait_until(lambda: client.call("status")["answers"]["bytes"] > MIB, "an answer that nobody takes is counted")
-    wait_until(lambda: client.call("status")["answers"]["bytes"] < MIB, "it goes with its client")
+        wait_until(lambda: client.call("status")["answers"]["bytes"] > MIB, "an answer that no client reads is counted")
+    wait_until(lambda: client.call("status")["answers"]["bytes"] < MIB, "its memory is released with its client")
     for page in pages:
         client.call("cursor.close", cursor=page["cursor"])
     is_equal(client.call("status")["cursors"]["open"], 0)
     still_serves(fixture, server, client)
 
 
-def test_an_agent_with_endless_pages_leaves_a_thread_to_the_cursors_of_others(fixture):
+def test_an_agent_with_endless_pages_leaves_a_thread_for_the_cursors_of_others(fixture):
     server, client = serve(fixture, env=PATIENT)
     greedy = fixture.connect()
     for number in range(8):
@@ -212,7 +212,7 @@ def test_a_client_that_reads_nothing_for_the_life_of_its_cursor_gets_the_reason(
     still_serves(fixture, server, client)
 
 
-def test_a_cursor_has_an_age(fixture):
+def test_a_cursor_ends_at_its_maximum_age(fixture):
     server, client = serve(fixture, env={"SLUICE_CURSOR_LIFETIME_MS": "300"})
     make_rows(client, 100)
     page = open_rows(client)
@@ -223,7 +223,7 @@ def test_a_cursor_has_an_age(fixture):
     still_serves(fixture, server, client)
 
 
-def test_an_agent_and_all_of_them_have_a_bounded_number_of_cursors(fixture):
+def test_the_cursors_of_one_agent_and_of_all_agents_are_bounded(fixture):
     server, client = serve(fixture, env={"SLUICE_MAX_CURSORS": "5", "SLUICE_MAX_AGENT_CURSORS": "3"})
     make_rows(client, 100)
     pages = [open_rows(client, agent="greedy") for _ in range(3)]
@@ -236,7 +236,7 @@ def test_an_agent_and_all_of_them_have_a_bounded_number_of_cursors(fixture):
     is_equal(refusal.code, "overloaded")
     is_true("max_cursors" in str(refusal), refusal)
     client.call("cursor.close", cursor=pages[0]["cursor"])
-    # Its connection is closed by another thread.
+    # Another thread closes the cursor's connection.
     wait_until(lambda: opens(client, agent="c"), "there is room again")
     still_serves(fixture, server, client)
 
@@ -251,7 +251,7 @@ def test_a_cursor_can_be_cancelled_by_the_id_of_its_request(fixture):
         is_equal(link.refusal("cursor.next", cursor=page["cursor"]).code, "cancelled")
         endless = MANY.format(1 << 60) + " SELECT count(*) FROM n"
         opening = link.post("cursor.open", db="app.db", sql=endless, request_id="long", timeout_ms=80_000, agent="a")
-        wait_until(lambda: cursors_in(client), "its first page is looked for")
+        wait_until(lambda: cursors_in(client), "its first page is being computed")
         client.call("cancel", request_id="long", agent="a")
         try:
             link.answer(opening)
@@ -261,7 +261,7 @@ def test_a_cursor_can_be_cancelled_by_the_id_of_its_request(fixture):
     still_serves(fixture, server, client)
 
 
-def test_a_page_has_a_time_out_as_a_read_has(fixture):
+def test_a_page_has_a_time_out(fixture):
     server, client = serve(fixture)
     endless = MANY.format(1 << 60) + " SELECT count(*) FROM n"
     refusal = client.refusal("cursor.open", db="app.db", sql=endless, timeout_ms=200)
@@ -270,7 +270,7 @@ def test_a_page_has_a_time_out_as_a_read_has(fixture):
     still_serves(fixture, server, client)
 
 
-def test_a_cursor_past_a_replaced_file_is_an_error(fixture):
+def test_a_cursor_fails_after_its_file_was_replaced(fixture):
     server, client = serve(fixture)
     make_rows(client, 100)
     page = open_rows(client)
@@ -291,10 +291,10 @@ def test_a_stopping_broker_ends_its_cursors(fixture):
     out, err = command.popen.communicate()
     is_equal(command.popen.returncode, 1)
     is_true("the output is incomplete and ends after" in err, err)
-    nobody_is_left(fixture)
+    await_no_process(fixture)
 
 
-def test_a_row_larger_than_a_page_is_a_page_and_beyond_the_bound_an_error(fixture):
+def test_a_row_larger_than_a_page_is_a_page_of_its_own_and_beyond_max_answer_bytes_too_large(fixture):
     server, client = serve(fixture, env={"SLUICE_MAX_ANSWER_BYTES": str(4 * MIB)})
     client.write("app.db", "CREATE TABLE rows (i INTEGER)")
     page = client.call("cursor.open", db="app.db", sql="SELECT hex(zeroblob(1000000)) UNION ALL SELECT 'a'")
@@ -308,7 +308,7 @@ def test_a_row_larger_than_a_page_is_a_page_and_beyond_the_bound_an_error(fixtur
 
 
 def test_pages_that_are_not_read_are_not_made(fixture):
-    """A client that asks for more and takes nothing."""
+    """The client asks for pages and reads none."""
     server, client = serve(fixture, env=PATIENT)
     make_rows(client, 20_000, 1_000)
     with fixture.connect() as link:
@@ -319,7 +319,7 @@ def test_pages_that_are_not_read_are_not_made(fixture):
             for i in range(900):
                 link.post("cursor.next", cursor=pages[i % 16]["cursor"])
         except BlockingIOError:
-            # The broker does not read what it cannot answer.
+            # The broker stops reading requests that it cannot answer.
             pass
         still_serves(fixture, server, client)
         bound = (300 if is_sanitized(fixture) else 80) * MIB
@@ -328,7 +328,7 @@ def test_pages_that_are_not_read_are_not_made(fixture):
     still_serves(fixture, server, client)
 
 
-def test_a_write_or_a_bad_statement_is_no_cursor(fixture):
+def test_a_cursor_of_a_write_or_an_invalid_statement_is_refused(fixture):
     server, client = serve(fixture)
     for sql, code in (("INSERT INTO t VALUES (1)", "invalid_request"), ("SELECT * FROM nothing", "sql_error")):
         is_equal(client.refusal("cursor.open", db="app.db", sql=sql).code, code)

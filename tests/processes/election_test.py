@@ -11,9 +11,9 @@ import sys
 import time
 
 from harness import LOCK_TEXTS, is_equal, is_running, is_true, run_tests, wait_until
-from rig import TABLE, Writers, claims, count, make_table, nobody_is_left
+from rig import TABLE, Writers, claims, count, make_table, await_no_process
 
-# Takes the lock as a leader would, says so, and waits to be killed.
+# Takes the lock as a leader does, reports this, and waits to be killed.
 LOCK_HOLDER = """
 import fcntl, os, socket, sys, time
 os.makedirs(sys.argv[1] + "/.sluice", 0o700, exist_ok=True)
@@ -68,7 +68,7 @@ def test_twenty_processes_that_start_together_on_a_fresh_folder_all_succeed(fixt
     by_agent = {x["agent"]: (x["idempotency_key"], x["peer_uid"], x["peer_pid"], x["status"]) for x in records}
     is_equal(len(records), 20)
     is_equal(by_agent, {f"agent-{i}": (f"key-{i}", os.getuid(), x.pid, "committed") for i, x in enumerate(started)})
-    nobody_is_left(fixture)
+    await_no_process(fixture)
     is_true(not is_locked(fixture), "the lock is still held")
     is_equal(fixture.sql("app.db", "SELECT a FROM t ORDER BY a"), [(i,) for i in range(20)])
 
@@ -78,15 +78,15 @@ def test_a_lone_command_does_not_wait_for_the_idle_time(fixture):
     fixture.run("exec", "app.db", TABLE, env=idle).good()
     is_true(fixture.leader(), "the broker is still there")
     start = time.monotonic()
-    # All its descriptors are closed, too: a reader of its output does not wait.
+    # The broker has closed all descriptors of the command, so a reader of its output does not wait.
     fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)", env=idle).good()
-    is_true(time.monotonic() - start < 20, "it took long")
+    is_true(time.monotonic() - start < 20, "the command waited for the broker")
 
 
 def test_a_broker_that_a_command_started_is_in_a_session_of_its_own(fixture):
     fixture.run("exec", "app.db", TABLE).good()
     pid = fixture.leader()
-    is_true(os.getsid(pid) != os.getsid(0) and os.getpgid(pid) != os.getpgrp(), "it shares ours")
+    is_true(os.getsid(pid) != os.getsid(0) and os.getpgid(pid) != os.getpgrp(), "it is in the session of the test")
     is_true(all(os.readlink(f"/proc/{pid}/fd/{i}") == "/dev/null" for i in (0, 1)), "it has a terminal")
     is_equal(os.readlink(f"/proc/{pid}/fd/2"), fixture.path(".sluice", "broker.log"))
     is_equal(os.readlink(f"/proc/{pid}/cwd"), "/")
@@ -101,7 +101,7 @@ def test_a_silent_connection_keeps_the_broker_but_delays_no_other(fixture):
         for i in range(5):
             fixture.run("exec", "app.db", f"INSERT INTO t VALUES ({i})").good()
         is_equal(fixture.leader(), first)
-    nobody_is_left(fixture)
+    await_no_process(fixture)
     is_equal(count(fixture), 5)
 
 
@@ -123,7 +123,7 @@ def test_a_file_in_the_place_of_the_socket_is_replaced(fixture):
     is_true(fixture.leader(), "a broker leads")
 
 
-def test_a_recycled_pid_decides_nothing(fixture):
+def test_a_recycled_pid_in_broker_json_is_not_taken_for_the_leader(fixture):
     make_table(fixture)
     for pid in (1, os.getpid()):
         with open(fixture.path(".sluice", "broker.json"), "w") as x:
@@ -133,27 +133,27 @@ def test_a_recycled_pid_decides_nothing(fixture):
             x.write(f"{pid}\n")
         idle = {"SLUICE_LINGER_MS": "2000"}
         is_equal(fixture.run("exec", "app.db", f"INSERT INTO t VALUES ({pid})", env=idle).good().err, "")
-        is_true(fixture.info()["pid"] != pid, "the leader has not said who it is")
-        nobody_is_left(fixture)
+        is_true(fixture.info()["pid"] != pid, "broker.json has another pid")
+        await_no_process(fixture)
     is_equal(count(fixture), 2)
 
 
-def test_garbage_in_the_published_file_is_overwritten(fixture):
+def test_garbage_in_broker_json_is_overwritten(fixture):
     make_table(fixture)
     for text in ("", "{", "[]", '{"pid":-1}', "\0" * 100_000):
         with open(fixture.path(".sluice", "broker.json"), "w") as x:
             x.write(text)
         fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)", env={"SLUICE_LINGER_MS": "200"}).good()
-        nobody_is_left(fixture)
+        await_no_process(fixture)
     is_equal(count(fixture), 5)
 
 
-def test_clients_outlast_a_leader_that_dies_between_lock_and_socket(fixture):
+def test_clients_survive_a_leader_that_dies_between_lock_and_socket(fixture):
     make_table(fixture)
     holder = hold_lock(fixture)
     waiting = [fixture.start("exec", "app.db", f"INSERT INTO t VALUES ({i})") for i in range(4)]
     waiting.append(fixture.start("query", "app.db", "SELECT 1"))
-    # A client that has looked at the lock has the program's library and the store open; none may give up or lead.
+    # Each client has tried the lock and sleeps before it tries again. None may give up or lead.
     wait_until(lambda: all(is_asleep(x.pid) for x in waiting), "every client waits")
     is_true(not any(x.ended() for x in waiting), "a client did not wait")
     is_equal(fixture.leader(), None)
@@ -165,7 +165,7 @@ def test_clients_outlast_a_leader_that_dies_between_lock_and_socket(fixture):
 
 
 def is_asleep(pid):
-    """Whether it is between two looks at the lock."""
+    """Whether the client sleeps between two attempts to take the lock."""
     try:
         with open(f"/proc/{pid}/wchan") as x:
             return "nanosleep" in x.read()
@@ -204,7 +204,7 @@ def test_a_second_broker_is_refused_and_the_first_one_is_not_disturbed(fixture):
     is_equal(fixture.leader(), first.pid)
 
 
-def test_a_broker_that_stays_takes_over_from_a_transient_one_while_clients_write(fixture):
+def test_a_permanent_broker_takes_over_from_a_transient_one_while_clients_write(fixture):
     make_table(fixture)
     fixture.run("exec", "app.db", "INSERT INTO t VALUES (0)").good()
     transient = fixture.leader()
@@ -220,7 +220,7 @@ def test_a_broker_that_stays_takes_over_from_a_transient_one_while_clients_write
     fixture.audit_is_whole()
 
 
-def test_clients_that_do_not_wait_for_their_answers_do_not_matter_to_it(fixture):
+def test_a_broker_survives_clients_that_do_not_wait_for_their_answers(fixture):
     server = fixture.serve()
     for _ in range(50):
         with fixture.connect() as link:
@@ -229,7 +229,7 @@ def test_clients_that_do_not_wait_for_their_answers_do_not_matter_to_it(fixture)
         is_equal(link.call("ping")["pid"], server.pid)
 
 
-def test_a_command_that_needs_a_broker_says_so_when_there_can_be_none(fixture):
+def test_a_command_that_requires_a_broker_fails_when_none_can_start(fixture):
     make_table(fixture)
     missing = {"SLUICE_PROGRAM": fixture.path("no-such-program")}
     end = fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)", "--require-broker", env=missing)
@@ -240,14 +240,14 @@ def test_a_command_that_needs_a_broker_says_so_when_there_can_be_none(fixture):
     is_equal(fixture.leader_files(), [])
 
 
-def test_the_output_of_a_command_without_standard_descriptors_goes_nowhere_else(fixture):
+def test_a_command_without_standard_descriptors_writes_its_output_to_no_other_file(fixture):
     make_table(fixture)
     for program in (fixture.program, fixture.path("no-such-program")):
         for closed in ("<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"):
             text = f'exec "$0" exec app.db "INSERT INTO t VALUES (1)" --key "{program}{closed}" {closed}'
             end = subprocess.run(["sh", "-c", text, fixture.program], cwd=fixture.store,
                                  env={**fixture.env, "SLUICE_PROGRAM": program}, capture_output=True, text=True)
-            # What cannot be printed may be a failure, but no more than that.
+            # Output that cannot be printed may be a failure of the command, with status 1.
             is_true(end.returncode in (0, 1), f"{text}: {end.returncode}: {end.stderr}")
             is_true(end.returncode == 0 or ">&-" in closed, f"{text}: {end.stderr}")
         fixture.run("stop").good()
@@ -255,24 +255,24 @@ def test_the_output_of_a_command_without_standard_descriptors_goes_nowhere_else(
     is_equal(fixture.leader_files(), [])
 
 
-def test_a_client_that_is_killed_while_it_starts_a_broker_leaves_nothing_in_the_way(fixture):
+def test_a_client_that_is_killed_while_it_starts_a_broker_blocks_no_later_one(fixture):
     make_table(fixture)
     for i in range(40):
         client = fixture.start("exec", "app.db", f"INSERT INTO t VALUES ({i})", "--key", f"key-{i}",
                                env={"SLUICE_LINGER_MS": "20"})
         until = time.monotonic() + random.uniform(0, 0.03)
-        wait_until(lambda: time.monotonic() >= until, "its time has come")
+        wait_until(lambda: time.monotonic() >= until, "the random time has passed")
         client.signal(signal.SIGKILL)
         client.end()
     for i in range(40):
         fixture.run("exec", "app.db", f"INSERT INTO t VALUES ({i})", "--key", f"key-{i}",
                     env={"SLUICE_LINGER_MS": "20"}).good()
-    nobody_is_left(fixture)
+    await_no_process(fixture)
     is_equal(fixture.sql("app.db", "SELECT a FROM t ORDER BY a"), [(i,) for i in range(40)])
     fixture.audit_is_whole()
 
 
-def test_without_a_broker_a_command_leads_by_itself_and_says_so(fixture):
+def test_without_a_broker_a_command_leads_the_store_with_a_warning(fixture):
     make_table(fixture)
     missing = {"SLUICE_PROGRAM": fixture.path("no-such-program")}
     end = fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)", env=missing).good()

@@ -19,7 +19,7 @@ def freeze(fixture, **more):
     return server, client
 
 
-def test_commands_that_look_at_a_frozen_broker_name_it_and_end(fixture):
+def test_commands_that_inspect_a_frozen_broker_name_it_and_end(fixture):
     server, client = freeze(fixture)
     commands = [fixture.start(*words) for words in (
         ["status"], ["status", "--json"], ["doctor"], ["stop"], ["logs"], ["audit", ".", "list"], ["flush"],
@@ -30,13 +30,13 @@ def test_commands_that_look_at_a_frozen_broker_name_it_and_end(fixture):
         is_true(f"process {server.pid}" in end.out + end.err, str(end))
         is_true("stopped" in end.out + end.err, str(end))
         is_true("and answers" not in end.out and "no broker is running" not in end.out, str(end))
-    # None of them waited for it until it went on.
+    # No command waited until the broker continued.
     server.signal(signal.SIGCONT)
     still_serves(fixture, server, client)
 
 
 def test_a_broker_with_its_socket_elsewhere_is_named_too(fixture):
-    # A long path: its socket is in the user's folder.
+    # The socket of a store on a long path is in the user's folder.
     fixture.store = os.path.join(fixture.store, "a" * 100)
     os.mkdir(fixture.store)
     runtime = os.path.join(fixture.scratch, "run")
@@ -52,37 +52,37 @@ def test_a_broker_with_its_socket_elsewhere_is_named_too(fixture):
     still_serves(fixture, server, client)
 
 
-def test_a_request_to_a_frozen_broker_says_so_and_waits_until_its_deadline(fixture):
+def test_a_request_to_a_frozen_broker_warns_and_waits_until_its_deadline(fixture):
     server, _ = freeze(fixture)
     for words, outcome in ((["exec", "app.db", "INSERT INTO t VALUES (1)", "--deadline", "8000"], "unknown"),
                            (["query", "app.db", "SELECT 1"], "not_committed")):
         end = fixture.run(*words, "--json", env={"SLUICE_READ_TIMEOUT_MS": "8000"})
         is_equal(end.status, 1, str(end))
         is_equal((end.json()["error"]["code"], end.json()["error"]["outcome"]), ("deadline_exceeded", outcome))
-        # Once as soon as it is noticed, and once as the reason of the failure.
+        # The message appears as soon as the silence is noticed, and again as the reason of the failure.
         is_true(end.err.count(f"process {server.pid}") == 2, str(end))
-        # The text suffices without knowing the outcomes.
+        # The text alone tells what to do.
         is_equal("look before you repeat it" in end.err, outcome == "unknown", str(end))
     end = fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)", "--deadline", "3000", "--key", "k")
     is_true("repeat it under the same --key" in end.err, str(end))
 
 
-def test_a_request_goes_on_when_the_broker_does(fixture):
+def test_a_request_continues_when_the_broker_continues(fixture):
     server, _ = freeze(fixture)
     command = fixture.start("exec", "app.db", "INSERT INTO t VALUES (1)")
-    is_true("does not answer" in command.popen.stderr.readline(), "it says so")
+    is_true("does not answer" in command.popen.stderr.readline(), "it warns")
     server.signal(signal.SIGCONT)
     command.end().good()
 
 
-def test_the_endpoint_of_a_frozen_broker_is_not_passed_over(fixture):
+def test_a_frozen_broker_at_the_endpoint_is_not_ignored(fixture):
     server, _ = freeze(fixture)
     end = fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)", "--endpoint", fixture.info()["socket"])
     end.failed_with("unavailable")
     is_true(f"process {server.pid}" in end.err, str(end))
 
 
-def test_the_python_client_says_so_and_ends_with_its_patience(fixture):
+def test_the_python_client_warns_and_ends_at_its_time_out(fixture):
     server, _ = serve(fixture)
     with Store(fixture.store, fixture.program, patience=4) as store:
         is_equal(store.read("app.db", "SELECT 1")["rows"], [[1]])
@@ -97,7 +97,7 @@ def test_the_python_client_says_so_and_ends_with_its_patience(fixture):
                     is_equal((late.code, late.data["outcome"]), ("deadline_exceeded", "unknown"))
             is_true(any("does not answer" in str(x.message) for x in heard), "it is reported")
         server.signal(signal.SIGCONT)
-        # No answer to an earlier request is taken for this one's, and the key keeps the write from being done twice.
+        # The client ignores answers to earlier requests, and the key keeps the write from being applied twice.
         store.write("app.db", "INSERT INTO t VALUES (1)", key="once")
         is_equal(store.read("app.db", "SELECT count(*) FROM t", freshness="fresh")["rows"], [[1]])
 
@@ -142,7 +142,7 @@ def test_the_python_client_refuses_unsolicited_answers(fixture):
                                          link.flush())
             say(hello["id"], {"root": store.identity})
             asked = json.loads(link.readline())
-            # First an answer to another request, and on the next connection the right one.
+            # The first connection gets an answer to another request, the next one the right answer.
             say(asked["id"] + (7 if n == 0 else 0), {"pong": n})
 
     helper = threading.Thread(target=answer)

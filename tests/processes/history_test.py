@@ -1,6 +1,6 @@
-"""What many processes saw while they worked on the same things is recorded, and some order explains all of it.
+"""Many processes record their calls and answers on the same objects, and the histories are checked for linearizability.
 
-The leader is killed again and again meanwhile, and so are clients. See tests/histories/ for what is checked.
+Meanwhile the test kills leaders and clients again and again. tests/histories/ has the checker.
 """
 
 import json
@@ -41,7 +41,7 @@ class Lost(Exception):
 
 
 class Patient:
-    """Asks again, with the same key, when its leader has gone: knows every outcome."""
+    """Repeats its requests with the same key when the leader has ended, so it knows every outcome."""
 
     def __init__(self, fixture):
         os.environ.update(fixture.env)
@@ -58,7 +58,7 @@ class Patient:
 
 
 class Hasty:
-    """Asks once: a call without an answer may have been applied or not."""
+    """Sends each request once: a call without an answer may have been applied or not."""
 
     def __init__(self, fixture):
         self.fixture = fixture
@@ -69,7 +69,7 @@ class Hasty:
             if self.link is None:
                 self.link = self.fixture.connect()
         except OSError:
-            # Nothing has been sent, and the patient ones will start a broker.
+            # This client has sent nothing, and the patient clients will start a broker.
             time.sleep(0.002)
             raise Refused({"message": "there is no broker"}) from None
         try:
@@ -87,7 +87,7 @@ class Hasty:
 
 
 class Command:
-    """The program, once for each request; asks again by itself when a leader has gone."""
+    """Runs the program for each request; the program repeats it when a leader has ended."""
 
     def __init__(self, fixture):
         self.fixture = fixture
@@ -118,7 +118,7 @@ KINDS = [Patient, Patient, Patient, Hasty, Hasty, Hasty, Command, Command]
 
 
 class Worker:
-    """Does one thing after the other, and records it."""
+    """Performs one operation after the other, and records each."""
 
     def __init__(self, name, client, history):
         self.name, self.client = name, client
@@ -196,7 +196,7 @@ class Worker:
         self.read("bank:b", BALANCES, result=lambda rows: [rows[0][0], [x for _, x in rows]])
 
     def last_words(self):
-        """The final state for the checker, once all processes have ended."""
+        """Reads the final state for the checker, after all processes have ended."""
         for key in range(LISTS):
             self.list(str(key))
         self.recorder.begin("bank:b", "order")
@@ -204,7 +204,7 @@ class Worker:
 
 
 class Crowd:
-    """The processes at work."""
+    """The processes that run workers."""
 
     def __init__(self, fixture):
         self.fixture = fixture
@@ -232,7 +232,7 @@ class Crowd:
         os._exit(status)
 
     def kill_one(self, kind):
-        """Another takes its place."""
+        """Kills a process and starts another one in its place."""
         pid = random.choice([pid for pid, x in self.running.items() if x is kind])
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -274,7 +274,7 @@ def end(fixture, founder, crowd):
     return told
 
 
-def test_some_order_explains_the_answers_of_one_broker_to_many_processes(fixture):
+def test_the_history_of_many_processes_and_one_broker_is_linearizable(fixture):
     fixture.serve()
     founder = begin(fixture)
     crowd = Crowd(fixture)
@@ -284,7 +284,7 @@ def test_some_order_explains_the_answers_of_one_broker_to_many_processes(fixture
     print(end(fixture, founder, crowd))
 
 
-def test_some_order_explains_the_answers_while_leaders_and_clients_were_killed(fixture):
+def test_the_history_is_linearizable_while_leaders_and_clients_are_killed(fixture):
     kills = 8 * SOAK
     founder = begin(fixture)
     crowd = Crowd(fixture)

@@ -1,4 +1,4 @@
-"""Which store is meant: copied, moved, replaced and nested folders, endpoints of other stores, and other users' files."""
+"""The identity of a store: copied, moved, replaced and nested folders, endpoints of other stores, other users' files."""
 
 import contextlib
 import fcntl
@@ -57,7 +57,7 @@ def test_a_broker_says_which_folder_it_leads(fixture):
         is_equal(link.call("ping")["pong"], True)
 
 
-def test_a_connection_that_means_another_store_gets_nothing_done(fixture):
+def test_a_connection_that_names_another_store_is_refused(fixture):
     fixture.serve()
     with fixture.connect() as link:
         link.write("app.db", TABLE)
@@ -74,7 +74,7 @@ def test_a_connection_that_means_another_store_gets_nothing_done(fixture):
     is_equal(fixture.sql("app.db", "SELECT count(*) FROM t"), [(0,)])
 
 
-def test_everything_in_a_copied_folder_is_about_the_copy(fixture):
+def test_all_commands_in_a_copied_folder_use_the_copy(fixture):
     with_text(fixture, "of one")
     server = fixture.serve()
     fixture.run("exec", "app.db", "INSERT INTO t VALUES ('again of one')").good()
@@ -92,12 +92,12 @@ def test_everything_in_a_copied_folder_is_about_the_copy(fixture):
     is_equal(texts(fixture, "app.db"), ["of one", "again of one"])
     is_true(not server.ended(), "the broker of the original was stopped")
     is_equal(fixture.leader(), server.pid)
-#Both serve now, each its own.
+    # Both brokers serve now, each its own store.
     fixture.run("stop", two).good()
     is_equal(fixture.leader(), server.pid)
 
 
-def test_a_copy_on_a_long_path_keeps_to_itself_too(fixture):
+def test_a_copy_on_a_long_path_is_a_store_of_its_own(fixture):
     while len(fixture.store) < 200:
         fixture.store = fixture.path("a-folder-with-a-long-name")
     os.makedirs(fixture.store)
@@ -110,7 +110,7 @@ def test_a_copy_on_a_long_path_keeps_to_itself_too(fixture):
     fixture.run("stop", two).good()
 
 
-def test_the_broker_of_a_folder_that_was_moved_ends_and_the_folder_has_one_of_its_own(fixture):
+def test_the_broker_of_a_moved_folder_ends_and_the_folder_gets_a_new_one(fixture):
     with_text(fixture, "before")
     server = fixture.serve()
     three = other(fixture, "three")
@@ -118,7 +118,7 @@ def test_the_broker_of_a_folder_that_was_moved_ends_and_the_folder_has_one_of_it
     fixture.run("exec", os.path.join(three, "app.db"), "INSERT INTO t VALUES ('after')", cwd=fixture.scratch).good()
     server.end().good()
     is_equal(texts(fixture, os.path.join(three, "app.db")), ["before", "after"])
-#A folder made anew in the old place is another store.
+    # A new folder at the old path is another store.
     os.mkdir(fixture.store)
     with_text(fixture, "anew")
     is_equal(texts(fixture, os.path.join(three, "app.db")), ["before", "after"])
@@ -126,7 +126,7 @@ def test_the_broker_of_a_folder_that_was_moved_ends_and_the_folder_has_one_of_it
     fixture.run("stop", three, cwd=fixture.scratch).good()
 
 
-def test_a_broker_whose_folder_is_moved_with_one_above_it_ends_as_well(fixture):
+def test_a_broker_ends_when_a_parent_of_its_folder_is_moved(fixture):
     fixture.store = other(fixture, "above/store")
     os.makedirs(fixture.store)
     with_text(fixture, "before")
@@ -189,7 +189,7 @@ def test_the_endpoint_of_another_store_is_refused_by_every_command(fixture):
         "wrong_store")
     is_equal(texts(fixture, "app.db"), ["of one"])
     is_equal(texts(fixture, os.path.join(b, "app.db")), ["of b"])
-#The store's own socket by another way is no other store.
+    # The store's own socket by another path is not another store.
     fixture.serve()
     fixture.run("exec", "app.db", "INSERT INTO t VALUES ('z')", "--endpoint", fixture.info()["socket"]).good()
     is_equal(texts(fixture, "app.db"), ["of one", "z"])
@@ -212,7 +212,7 @@ def test_a_folder_in_which_a_broker_has_databases_cannot_become_a_store_meanwhil
     is_equal(fixture.sql("sub/app.db", "SELECT a FROM t"), [(2,), (3,)])
 
 
-def test_a_database_in_an_inner_store_is_refused_by_every_entrance(fixture):
+def test_a_database_in_a_nested_store_is_refused_by_every_method(fixture):
     os.mkdir(fixture.path("sub"))
     fixture.run("exec", "sub/app.db", "CREATE TABLE t (v)").good()
     fixture.serve()
@@ -224,7 +224,7 @@ def test_a_database_in_an_inner_store_is_refused_by_every_entrance(fixture):
         is_equal(link.refusal("subscribe", db="sub/app.db").code, "wrong_store")
         is_equal(link.refusal("buffer.put", db="sub/app.db", table="t", operation="upsert", key={"v": 1}).code,
                  "wrong_store")
-#A link does not lead around it, nor does a name that was good before.
+        # Neither a link nor a name that was valid before gets around the check.
         os.symlink("sub", fixture.path("alias"))
         is_equal(link.refusal("read", db="alias/app.db", sql="SELECT * FROM t").code, "wrong_store")
         os.mkdir(fixture.path("later"))
@@ -256,7 +256,7 @@ def test_two_mounts_of_a_folder_are_one_store(fixture):
     is_equal(fixture.leader(), server.pid)
 
 
-def test_a_lock_on_the_root_folder_excludes_no_broker(fixture):
+def test_a_lock_on_the_root_folder_blocks_no_broker(fixture):
     with_text(fixture, "before")
     fixture.run("stop")
     os.chmod(fixture.store, 0o755)
@@ -288,7 +288,7 @@ time.sleep(600)
 """
 
 
-def test_another_user_who_takes_the_names_of_claims_excludes_no_broker_and_is_named(fixture):
+def test_another_user_who_holds_the_names_of_claims_blocks_no_broker_and_doctor_names_it(fixture):
     with_text(fixture, "before")
     fixture.run("stop")
     root = identity(fixture.store)
@@ -316,8 +316,8 @@ def test_files_of_others_in_a_folder_that_was_open_are_renamed_and_nothing_is_lo
     folder = fixture.path(".sluice")
     os.chmod(folder, 0o777)
     os.chmod(fixture.path(".sluice", "audit.db"), 0o666)
-#Opened while it was possible : by whom does not matter to the kernel.
-    theirs = os.open(fixture.path(".sluice", "audit.db"), os.O_RDWR)
+    # This descriptor stands for that of another user who opened the file while its mode allowed it.
+    foreign_descriptor = os.open(fixture.path(".sluice", "audit.db"), os.O_RDWR)
     for name in ("logs.db", "buffer.db", "broker.log", "token", "broker.lock", "audit.db-journal"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, name))
@@ -335,9 +335,9 @@ def test_files_of_others_in_a_folder_that_was_open_are_renamed_and_nothing_is_lo
         if ".untrusted-" not in name:
             info = os.stat(os.path.join(folder, name))
             is_equal((name, info.st_uid, info.st_mode & 0o077, info.st_nlink), (name, os.geteuid(), 0, 1))
-#What they have open is not what the broker writes; what the audit held is still in it.
-    os.pwrite(theirs, b"\0" * 4096, 0)
-    os.close(theirs)
+    # The open descriptor is not of the file that the broker writes, and the audit has kept its records.
+    os.pwrite(foreign_descriptor, b"\0" * 4096, 0)
+    os.close(foreign_descriptor)
     is_equal([x["status"] for x in fixture.audit() if x["request_type"] == "write"], ["committed"] * 2)
     fixture.audit_is_whole()
     end = fixture.run("logs")

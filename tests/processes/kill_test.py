@@ -1,4 +1,4 @@
-"""The leader is killed again and again while clients write: nothing is lost, and nothing is done twice."""
+"""The leader is killed again and again while clients write: no write is lost or applied twice."""
 
 import collections
 import json
@@ -19,7 +19,7 @@ from sluice_client import Store
 TABLE = "CREATE TABLE t (worker INTEGER NOT NULL, i INTEGER NOT NULL)"
 INSERT = "INSERT INTO t VALUES (?, ?)"
 
-# The goal is 2 s; what is asserted leaves room for slow machines. With sanitizers, starting a process takes so long that
+# The goal is 2 s; the assertion leaves room for slow machines. With sanitizers, starting a process takes so long that
 # only the deadlines of the writes themselves count.
 LONGEST_WAIT = 60.0 if "SLUICE_SANITIZED" in os.environ else 20.0
 
@@ -51,7 +51,7 @@ def write_with_command(fixture):
 
 
 class Workers:
-    """Processes that write one row after the other, each a line in its report once it is acknowledged."""
+    """Processes that write one row after the other, and report a line for each acknowledged one."""
 
     def __init__(self, fixture, kinds):
         self.enough = os.path.join(fixture.scratch, "enough")
@@ -82,12 +82,12 @@ class Workers:
         return sum(os.path.getsize(x) for x in self.reports if os.path.exists(x))
 
     def wait_for_progress(self):
-        """A dozen more acknowledged writes, of whichever worker."""
+        """Waits for a dozen more acknowledged writes, of any worker."""
         seen = self.bytes()
         wait_until(lambda: self.bytes() > seen + 12 * 40, "the workers go on")
 
     def stop(self):
-        """What each has seen."""
+        """Ends the workers, and returns the report of each."""
         with open(self.enough, "w"):
             pass
         left = set(self.pids)
@@ -108,7 +108,7 @@ class Workers:
 
 def kill_at_random(fixture, workers, kills):
     for kill in range(kills):
-        # Every third one may hit a broker that has not come as far as its socket.
+        # Every third kill may hit a broker that has no socket yet.
         if kill % 3:
             workers.wait_for_progress()
         until = time.monotonic() + random.uniform(0, 0.1)
@@ -118,7 +118,7 @@ def kill_at_random(fixture, workers, kills):
 
 
 def check(fixture, seen):
-    """Every acknowledged write is there, everything at most once, and the audit agrees."""
+    """Checks that every acknowledged write is there, no write twice, and that the audit agrees."""
     is_equal([x for worker in seen for x in worker if "failed" in x], [])
     acknowledged = {(worker, x["i"]) for worker, lines in enumerate(seen) for x in lines}
     wait_until(lambda: not fixture.processes(), "the last broker has gone")
@@ -152,13 +152,13 @@ def test_no_kill_of_the_leader_loses_a_write_or_applies_one_twice(fixture):
     is_true(max(waits) < LONGEST_WAIT, f"a client waited {max(waits):.1f} s")
 
 
-def test_nor_does_one_while_old_commit_records_are_removed(fixture):
+def test_no_kill_of_the_leader_loses_a_write_while_old_commit_records_are_removed(fixture):
     kept_bytes = 4_000
     fixture.env["SLUICE_LEDGER_MAX_BYTES"] = str(kept_bytes)
-    # Under a key of its own: a record with a generated one stays, and so do those behind it.
+    # Each write has a key of its own: records with generated keys are kept, and so are those after them.
     fixture.run("exec", "app.db", TABLE, "--key", "table").good()
     workers = Workers(fixture, [write_with_python] * 4 + [write_with_command] * 2)
-    # A broker looks for old records with its first write.
+    # A broker removes old records with its first write.
     for _ in range(8 * SOAK):
         kill_at_random(fixture, workers, 1)
         workers.wait_for_progress()

@@ -1,4 +1,4 @@
-"""What the launcher does when a broker does not answer as it should."""
+"""The launcher and brokers that do not answer, are killed, or belong to another store."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ def rows(fixture):
     return fixture.sql("app.db", "SELECT count(*) FROM t")[0][0]
 
 
-def test_a_write_that_a_silent_broker_has_taken_is_applied_once(fixture):
+def test_a_write_that_a_silent_broker_has_received_is_applied_once(fixture):
     server, link = serve(fixture)
     link.close()
     server.signal(signal.SIGSTOP)
     writes = [fixture.start("exec", "app.db", f"INSERT INTO t VALUES ({i})") for i in range(3)]
-    # The launcher gives it up, and the whole program goes on.
+    # The launcher gives up, and the whole program continues.
     wait_until(lambda: all("sluice-main" in os.readlink(f"/proc/{x.pid}/exe") for x in writes), "the whole program runs")
     server.signal(signal.SIGCONT)
     for x in writes:
@@ -52,7 +52,7 @@ def test_a_cancelled_request_is_not_repeated(fixture):
     is_equal(rows(fixture), 0)
 
 
-def test_a_write_that_was_sent_has_no_certain_outcome_before_the_ledger_was_asked(fixture):
+def test_a_write_that_was_sent_has_the_outcome_unknown_until_the_ledger_is_read(fixture):
     server, link = serve(fixture)
     link.close()
     server.signal(signal.SIGSTOP)
@@ -64,7 +64,7 @@ def test_a_write_that_was_sent_has_no_certain_outcome_before_the_ledger_was_aske
     is_equal(end.status, 1)
     is_equal(end.json()["error"]["outcome"], "unknown")
     is_true("may have been applied" in end.err, end.err)
-    # It may be applied now, or given up with its client.
+    # The broker may apply the write now, or drop it because its client has ended.
     server.signal(signal.SIGCONT)
     os.remove(fixture.path("sluice.toml"))
     is_true(rows(fixture) in (0, 1), "once at most")

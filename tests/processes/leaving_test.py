@@ -1,4 +1,4 @@
-"""How a broker leaves: for a signal, for a request, or to make room for a newer version."""
+"""The end of a broker: by a signal, by a request, or for a client of a newer version."""
 
 import os
 import random
@@ -11,13 +11,13 @@ from link import Refused, request
 from rig import TABLE, Writers, count, make_table, under_way
 
 
-def test_a_transient_broker_makes_room_for_a_newer_client(fixture):
+def test_a_transient_broker_ends_for_a_newer_client(fixture):
     make_table(fixture)
     fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
     first = fixture.leader()
     with fixture.connect() as newer, fixture.connect() as other:
         under = under_way(fixture, other)
-        # The client has sent a write behind its greeting, without waiting: it was meant for another protocol.
+        # The client has sent a write right after its hello. The write belongs to another protocol version.
         newer.send_bytes(request(1, "hello", protocol=2, client="newer")
                          + request(2, "write", db="app.db", statements=[{"sql": "DELETE FROM t"}]))
         newer.last_id = 2
@@ -42,7 +42,7 @@ def refusal_of(link, which):
     raise AssertionError(f"not refused: {result}")
 
 
-def test_a_broker_that_stays_refuses_a_newer_client_by_name(fixture):
+def test_a_permanent_broker_refuses_a_newer_client_with_both_versions(fixture):
     server = fixture.serve()
     with fixture.connect() as newer, fixture.connect() as same:
         same.write("app.db", TABLE)
@@ -60,7 +60,7 @@ def test_a_broker_that_stays_refuses_a_newer_client_by_name(fixture):
              ["committed"] * 2 + ["protocol_mismatch"] * 2)
 
 
-def test_an_older_client_does_not_send_a_transient_broker_away(fixture):
+def test_an_older_client_does_not_end_a_transient_broker(fixture):
     fixture.run("exec", "app.db", TABLE).good()
     with fixture.connect() as older, fixture.connect() as same:
         is_equal(older.refusal("hello", protocol=0).error["code"], -32602)
@@ -82,7 +82,7 @@ def test_sigterm_lets_requests_under_way_finish(fixture):
     is_equal(count(fixture), 300_000)
 
 
-def test_a_second_sigterm_ends_it_at_once(fixture):
+def test_a_second_sigterm_ends_the_broker_at_once(fixture):
     server = fixture.serve()
     with fixture.connect() as link:
         link.write("app.db", TABLE)
@@ -100,7 +100,7 @@ def test_a_second_sigterm_ends_it_at_once(fixture):
     is_equal(fixture.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "0"])
 
 
-def test_other_signals_that_ask_to_stop_do_the_same(fixture):
+def test_sigint_and_sighup_stop_the_broker_like_sigterm(fixture):
     for x in (signal.SIGINT, signal.SIGHUP):
         server = fixture.serve()
         server.signal(x)
@@ -115,15 +115,15 @@ def test_a_broker_that_is_stopped_as_soon_as_it_serves_leaves_nothing(fixture):
             root = fixture.path(str(i))
             os.makedirs(root, exist_ok=True)
             servers.append((fixture.start("serve", root), root))
-        # A tenth of a second after its start it looks around.
+        # The broker checks its folder a tenth of a second after its start.
         for server, root in servers:
             info = os.path.join(root, ".sluice", "broker.json")
             wait_until(lambda: server.ended() or os.path.exists(info), "it serves")
-        # Both are due at once when it is late.
+        # If the broker is late, the check and the signal are due at the same time.
         for server, root in servers:
             server.signal(signal.SIGSTOP)
         until = time.monotonic() + random.uniform(0.05, 0.12)
-        wait_until(lambda: time.monotonic() >= until, "its time has come")
+        wait_until(lambda: time.monotonic() >= until, "the random time has passed")
         for server, root in servers:
             server.signal(signal.SIGTERM)
             server.signal(signal.SIGCONT)
@@ -145,7 +145,7 @@ def test_stop_waits_until_the_broker_has_gone(fixture):
     is_equal(fixture.run("stop").good().out, "no broker is running\n")
 
 
-def test_requests_sent_to_a_broker_that_is_leaving_are_made_again_at_the_next(fixture):
+def test_requests_sent_to_an_ending_broker_are_repeated_at_the_next(fixture):
     make_table(fixture)
     writers = Writers(fixture)
     for _ in range(5):

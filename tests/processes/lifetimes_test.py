@@ -1,4 +1,4 @@
-"""How a host of a broker ends: with static objects, from a thread or an actor, at once; and what becomes of its forked
+"""The end of a host of a broker: with static objects, from a thread or an actor, by quick_exit; and its forked
 children. The hosts are tests/system/lifetimes_host.cpp and forking_host.cpp."""
 
 import os
@@ -9,7 +9,7 @@ import sqlite3
 from harness import SLUICE, SOAK, is_equal, is_true, run_tests
 
 IS_SANITIZED = bool(os.environ.get("SLUICE_SANITIZED"))
-# The programs of an optimized build end within 10 s; sanitizers take their time.
+# The programs of an optimized build end within 10 s; builds with sanitizers take longer.
 PATIENCE = 600 if IS_SANITIZED else 60
 # AddressSanitizer's allocator may be locked by another thread at the fork, and the child then waits in it for ever
 # (LLVM 14: operator new, SizeClassAllocator64::GetFromAllocator, Semaphore::Wait). Such a child prints no line, and the
@@ -18,7 +18,7 @@ TRIES = 5 if IS_SANITIZED else 1
 
 
 def run_host(fixture, case, number=0):
-    """Its lines, and its exit status."""
+    """Runs the host; returns its lines and its exit status."""
     program = "forking_host" if case.startswith("fork_") else "lifetimes_host"
     fixture.program = os.path.join(os.path.dirname(SLUICE), program)
     root = fixture.store
@@ -32,7 +32,7 @@ def run_host(fixture, case, number=0):
 
 
 def require_acknowledged(fixture, lines):
-    """What was acknowledged is in the file, which is sound."""
+    """Checks that the acknowledged writes are in the file, and that the file is sound."""
     wanted = {int(x.split()[1]) for x in lines if x.startswith("acknowledged ")}
     db = sqlite3.connect(fixture.path("app.db"))
     try:
@@ -124,7 +124,7 @@ def test_a_forked_child_keeps_no_store_of_a_host_that_was_killed(fixture):
 
 
 def test_forked_children_of_a_host_that_writes_open_brokers_and_clients_of_their_own(fixture):
-    # With so many children one is sure to meet the locked allocator.
+    # With so many children, one of them would find the allocator locked.
     if IS_SANITIZED:
         return
     count = 50 * SOAK
@@ -138,7 +138,7 @@ def test_a_forked_child_does_not_lead_the_store_of_its_parent_whose_locks_sqlite
     lines = ends_with(fixture, "fork_heir")
     is_true(lines[0].startswith("while the parent lives busy: another process leads this store"), lines[0])
     is_true(lines[1].startswith("heir unavailable: the process that this one was forked from had this store open"), lines[1])
-    # Another program may.
+    # Another program may lead the store.
     fixture.program = SLUICE
     fixture.run("exec", "app.db", "INSERT INTO t DEFAULT VALUES").good()
 

@@ -1,4 +1,4 @@
-"""Limits: of what one function, one value and one answer may cost, and that it costs its own request alone."""
+"""Limits of the cost of a function, a value and an answer; exceeding one fails only that request."""
 
 import resource
 
@@ -8,8 +8,8 @@ from rig import is_sanitized, resident_bytes, serve, still_serves
 
 MIB = 1 << 20
 
-# Nothing interrupts SQLite within a function. With SQLite's own functions each of these keeps a thread busy for longer
-# than the tests are waited for: for minutes to years.
+# Nothing interrupts SQLite within a function. With SQLite's built-in functions each of these keeps a thread busy
+# for minutes to years.
 LONG_TEXT = "replace(hex(zeroblob(4000000)), '0', 'a')"
 LONG_PART = "replace(hex(zeroblob(2000000)), '0', 'a') || 'b'"
 NUMBERS = "(WITH RECURSIVE n(x) AS (SELECT 2000 UNION ALL SELECT x + 1 FROM n LIMIT {}) SELECT x FROM n)"
@@ -54,7 +54,7 @@ def count(link, table="t"):
     return link.read("app.db", f"SELECT count(*) FROM {table}", freshness="fresh")[0][0]
 
 
-def test_a_costly_function_ends_soon_and_delays_no_other_for_long(fixture):
+def test_a_costly_function_ends_soon_and_delays_no_other_request_for_long(fixture):
     server, client = serve(fixture)
     for costly in COSTLY:
         code = code_of(client, "read", db="app.db", sql=f"SELECT {costly}", timeout_ms=500)
@@ -85,7 +85,7 @@ def test_one_request_writes_no_larger_value_than_the_setting_allows(fixture):
 
 
 def make_large(fixture, client):
-    """A table of about 150 MB in JSON."""
+    """Creates a table whose rows take about 150 MB as JSON."""
     client.write("big.db", "CREATE TABLE t(k)")
     client.write(
         "big.db",
@@ -95,7 +95,7 @@ def make_large(fixture, client):
     )
 
 
-def test_an_answer_is_cut_where_it_would_take_too_much_memory(fixture):
+def test_an_answer_is_cut_at_max_answer_bytes(fixture):
     limit = 1 << 30
     bound = {} if is_sanitized(fixture) else {
         "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -110,7 +110,7 @@ def test_an_answer_is_cut_where_it_would_take_too_much_memory(fixture):
     still_serves(fixture, server, client)
 
 
-def test_answers_that_would_take_too_much_memory_together_are_refused_one_by_one(fixture):
+def test_answers_beyond_the_memory_for_all_answers_are_refused_one_by_one(fixture):
     server, client = serve(
         fixture, env={"SLUICE_MAX_INFLIGHT_ANSWER_BYTES": str(8 * MIB), "SLUICE_CACHE": "false"}
     )
@@ -122,7 +122,7 @@ def test_answers_that_would_take_too_much_memory_together_are_refused_one_by_one
     still_serves(fixture, server, client)
 
 
-def test_the_memory_of_a_large_answer_goes_back_to_the_system(fixture):
+def test_the_memory_of_a_large_answer_is_returned_to_the_system(fixture):
     if is_sanitized(fixture):
         return
     server, client = serve(fixture, env={"SLUICE_CACHE": "false"})
@@ -135,7 +135,7 @@ def test_the_memory_of_a_large_answer_goes_back_to_the_system(fixture):
 
 def test_a_query_that_expands_without_end_is_refused_for_lack_of_memory(fixture):
     server, client = serve(fixture, env={"SLUICE_MAX_SQLITE_BYTES": str(64 * MIB)})
-    # Each name stands for two copies of the one before; that is done before anything runs.
+    # Each name expands to two copies of the one before, when SQLite prepares the query.
     copies = "".join(f", c{i + 1}(x) AS (SELECT count(*) FROM c{i} a, c{i} b)" for i in range(30))
     sql = f"WITH c0(x) AS (SELECT 1){copies} SELECT x FROM c30"
     is_equal(client.refusal("read", db="app.db", sql=sql).code, "unavailable")
@@ -145,7 +145,7 @@ def test_a_query_that_expands_without_end_is_refused_for_lack_of_memory(fixture)
 
 def test_a_query_that_takes_long_to_be_prepared_ends_at_its_time_out(fixture):
     server, client = serve(fixture)
-    # Without an end to that, it takes all of max_sqlite_bytes, which are a GiB.
+    # Without the time-out the expansion takes all of max_sqlite_bytes, a GiB.
     copies = "".join(f", c{i + 1}(x) AS (SELECT count(*) FROM c{i} a, c{i} b)" for i in range(30))
     sql = f"WITH c0(x) AS (SELECT 1){copies} SELECT x FROM c30"
     is_equal(client.refusal("read", db="app.db", sql=sql, timeout_ms=100).code, "deadline_exceeded")
@@ -156,14 +156,14 @@ def test_a_query_that_takes_long_to_be_prepared_ends_at_its_time_out(fixture):
         is_true(peak_bytes(server.pid) < 600 * MIB, f"{peak_bytes(server.pid)} bytes were taken")
 
 
-def test_large_statements_of_one_agent_leave_memory_to_all(fixture):
+def test_large_statements_of_one_agent_leave_memory_for_others(fixture):
     server, client = serve(fixture, env={"SLUICE_MAX_SQLITE_BYTES": str(96 * MIB)})
     padding = "x" * (2 * MIB)
     for i in range(60):
         client.read("app.db", f"SELECT {i} /* {padding} */", freshness="fresh")
         client.write("app.db", f"INSERT INTO t VALUES ({i}) /* {padding} */")
     is_equal(count(client), 60)
-    # Smaller ones are kept ready, within a bound.
+    # Smaller statements are cached, within a bound.
     padding = "x" * (300 << 10)
     for i in range(200):
         client.read("app.db", f"SELECT {i} /* {padding} */", freshness="fresh")
@@ -172,7 +172,7 @@ def test_large_statements_of_one_agent_leave_memory_to_all(fixture):
     still_serves(fixture, server, client)
 
 
-def test_pages_of_many_connections_have_a_bound_together(fixture):
+def test_database_pages_of_all_connections_together_are_bounded(fixture):
     if is_sanitized(fixture):
         return
     server, client = serve(fixture, env={"SLUICE_PAGE_MEMORY_BYTES": str(8 * MIB), "SLUICE_CACHE": "false"})
@@ -184,7 +184,7 @@ def test_pages_of_many_connections_have_a_bound_together(fixture):
 
 
 def runs_out_of(fixture, memory):
-    """A broker with so much memory is asked for an answer of 150 MB."""
+    """Asks a broker with this much memory for an answer of 150 MB."""
     server, client = serve(
         fixture,
         env={"SLUICE_MAX_ANSWER_BYTES": str(1 << 30), "SLUICE_MAX_INFLIGHT_ANSWER_BYTES": str(2 << 30)},
@@ -204,22 +204,22 @@ def runs_out_of(fixture, memory):
         except Refused as refusal:
             is_equal(refusal.code, "unavailable")
         except ConnectionError:
-            # There was no memory for the text of the answer beside what is sent.
+            # The broker had no memory for the text of the answer beside the bytes to be sent.
             pass
         still_serves(fixture, server, client)
 
 
-def test_a_reader_that_runs_out_of_memory_ends_one_request(fixture):
+def test_a_reader_without_memory_fails_only_its_request(fixture):
     if not is_sanitized(fixture):
         runs_out_of(fixture, 400 * MIB)
 
 
-def test_an_answer_for_whose_text_there_is_no_memory_ends_one_request(fixture):
+def test_without_memory_for_the_text_of_an_answer_only_its_request_fails(fixture):
     if not is_sanitized(fixture):
         runs_out_of(fixture, 680 * MIB)
 
 
-def test_an_answer_that_cannot_be_sent_for_lack_of_memory_ends_one_connection(fixture):
+def test_without_memory_to_send_an_answer_only_its_connection_ends(fixture):
     if not is_sanitized(fixture):
         runs_out_of(fixture, 840 * MIB)
 

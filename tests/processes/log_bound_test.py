@@ -1,4 +1,4 @@
-"""The write-ahead log stays within its bound, whatever reads meanwhile."""
+"""The write-ahead log (WAL) stays within its bound while others read."""
 
 import os
 import threading
@@ -12,12 +12,12 @@ CHECKPOINT = 512 * KIB
 BOUND = 16 * CHECKPOINT
 VALUE = 64 * KIB
 
-# Long enough that two of them overlap.
+# A read that takes so long that two of them overlap.
 READ = "SELECT (SELECT count(*) FROM t), (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000) SELECT count(*) FROM n)"
 
 
 class Reader(threading.Thread):
-    """Reads without a pause until it is stopped."""
+    """A thread that reads without a pause until it is stopped."""
 
     def __init__(self, fixture):
         super().__init__(daemon=True)
@@ -41,17 +41,17 @@ class Reader(threading.Thread):
         is_equal(self.failure, None)
 
 
-def log_size(fixture):
+def wal_size(fixture):
     return os.path.getsize(os.path.join(fixture.store, "app.db-wal"))
 
 
-def test_the_log_stays_within_its_bound_beside_reads_that_overlap(fixture):
+def test_the_wal_stays_within_its_bound_while_reads_overlap(fixture):
     server, client = serve(fixture, env={"SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT)})
     readers = [Reader(fixture), Reader(fixture)]
     written = 0
     largest = 0
     while written < 4 * BOUND:
-        # As fast as the machine reads, so that its speed decides nothing.
+        # Writes at the rate of the reads, so that the speed of the machine does not matter.
         wait_until(
             lambda: any(x.failure for x in readers) or written <= VALUE * 4 * min(x.reads for x in readers), "the reads"
         )
@@ -63,11 +63,11 @@ def test_the_log_stays_within_its_bound_beside_reads_that_overlap(fixture):
             deadline_ms=60_000,
         )
         written += VALUE
-        largest = max(largest, log_size(fixture))
+        largest = max(largest, wal_size(fixture))
     for x in readers:
         x.stop()
     is_true(largest > CHECKPOINT, f"{largest} bytes")
-    is_true(largest <= BOUND, f"the log had {largest} bytes")
+    is_true(largest <= BOUND, f"the WAL had {largest} bytes")
 
 
 def fill(client, bytes_written):
@@ -75,24 +75,24 @@ def fill(client, bytes_written):
         client.write("app.db", "INSERT OR REPLACE INTO t(rowid, a) VALUES (?, randomblob(?))", i % 4, VALUE, deadline_ms=60_000)
 
 
-def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(fixture):
+def test_a_cursor_that_keeps_the_wal_from_restarting_is_ended_at_the_bound(fixture):
     server, client = serve(
         fixture,
         env={"SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT), "SLUICE_READ_TIMEOUT_MS": "200",
              "SLUICE_CURSOR_IDLE_MS": "600000", "SLUICE_CURSOR_LIFETIME_MS": "600000",
-             # A log that was cut before the cursor was opened would not be held by it.
+             # The cursor would not pin a WAL that restarted before the cursor was opened.
              "SLUICE_IDLE_AFTER_MS": "86400000"},
     )
     for i in range(20):
         client.write("app.db", "INSERT INTO t VALUES (?)", i)
     with fixture.connect() as slow:
         cursor = slow.call("cursor.open", db="app.db", sql="SELECT a FROM t", max_rows=1)["cursor"]
-        while log_size(fixture) < BOUND // 2:
+        while wal_size(fixture) < BOUND // 2:
             fill(client, VALUE)
         is_equal(len(slow.call("cursor.next", cursor=cursor)["rows"]), 1)
-        while log_size(fixture) < BOUND:
+        while wal_size(fixture) < BOUND:
             fill(client, VALUE)
-        # It learns of that by a message.
+        # The writer ends the cursor by a message, so this takes a moment.
         wait_until(lambda: not client.call("status")["running"], "the cursor ends")
         refused = slow.refusal("cursor.next", cursor=cursor)
         is_equal(refused.code, "unavailable")
@@ -100,23 +100,23 @@ def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(f
 
     def is_small():
         fill(client, VALUE)
-        return log_size(fixture) <= BOUND // 2
+        return wal_size(fixture) <= BOUND // 2
 
-    wait_until(is_small, "the log begins anew")
+    wait_until(is_small, "the WAL restarts")
 
 
-def test_the_log_is_cut_when_a_large_write_was_undone_though_writes_go_on(fixture):
+def test_the_wal_shrinks_after_a_large_write_was_rolled_back_while_writes_go_on(fixture):
     env = {"SLUICE_CHECKPOINT_WAL_BYTES": str(64 * KIB), "SLUICE_PAGE_CACHE_BYTES": str(64 * KIB),
            "SLUICE_IDLE_AFTER_MS": "86400000"}
     server, client = serve(fixture, env=env)
     client.write("app.db", "CREATE TABLE large (a UNIQUE)")
-    # More than the pages that are kept in memory: they go into the log before the row that cannot be.
+    # The rows exceed the page cache, so their pages go into the WAL before the row that fails.
     undone = ("INSERT INTO large SELECT * FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100)"
               " SELECT CAST(x AS TEXT) || hex(zeroblob(40000)) FROM n UNION ALL SELECT 1 UNION ALL SELECT 1)")
     is_equal(client.refusal("write", db="app.db", statements=[{"sql": undone}]).code, "constraint")
     for number in range(3):
         client.write("app.db", "INSERT INTO t VALUES (?)", number)
-    is_true(log_size(fixture) < MIB, f"the log has {log_size(fixture)} bytes")
+    is_true(wal_size(fixture) < MIB, f"the WAL has {wal_size(fixture)} bytes")
 
 
 if __name__ == "__main__":

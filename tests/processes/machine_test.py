@@ -1,4 +1,4 @@
-"""What may happen to the machine: full disks, clocks that step, no network, processes that are stopped."""
+"""Trouble of the machine: full disks, clocks that step, no network, stopped processes."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ import sys
 
 from harness import Skipped, is_equal, is_running, is_true, run_tests, wait_until
 from link import PATIENCE, Refused
-from rig import TABLE, count, is_sanitized, make_table, nobody_is_left, under_way
+from rig import TABLE, count, is_sanitized, make_table, await_no_process, under_way
 
 CLONE_NEWNS = 0x00020000
 MS_RDONLY = 1
@@ -22,7 +22,7 @@ PYTHON_CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 
 
 def put_on_small_disk(fixture, size):
-    """The store gets a disk of its own, which this test and its children alone see."""
+    """Mounts a small disk for the store, which only this test and its children see."""
     libc = ctypes.CDLL(None, use_errno=True)
     if os.geteuid() != 0 or libc.unshare(CLONE_NEWNS) != 0:
         raise Skipped("a disk of its own needs root")
@@ -32,7 +32,7 @@ def put_on_small_disk(fixture, size):
 
 
 def fill(path):
-    """Takes all the room that is left."""
+    """Fills the disk."""
     with open(path, "wb", buffering=0) as x:
         try:
             while x.write(b"x" * 4096):
@@ -59,7 +59,7 @@ def test_a_full_disk_refuses_writes_without_room_and_loses_nothing(fixture):
         is_true(done > 3, f"{done} rows")
         is_equal(link.read("app.db", "SELECT count(*) FROM t", freshness="fresh"), [[done]])
         os.unlink(fixture.path("ballast"))
-        # The same key: what was refused has left no trace.
+        # The same key works: the refused write has left no trace.
         answer = link.write("app.db", "INSERT INTO t VALUES (zeroblob(100000))", idempotency_key=f"key-{done}")
         is_equal((answer["outcome"], answer["replayed"]), ("committed", False))
     server.signal(signal.SIGTERM)
@@ -71,7 +71,7 @@ def test_a_full_disk_refuses_writes_without_room_and_loses_nothing(fixture):
     is_equal(sorted(x for x in committed if x.startswith("key-")), sorted(f"key-{i}" for i in range(done + 1)))
 
 
-def test_on_a_disk_without_any_room_commands_fail_by_name_and_work_again_later(fixture):
+def test_on_a_full_disk_commands_fail_with_the_reason_and_work_again_later(fixture):
     put_on_small_disk(fixture, "4m")
     make_table(fixture)
     fill(fixture.path("ballast"))
@@ -84,7 +84,7 @@ def test_on_a_disk_without_any_room_commands_fail_by_name_and_work_again_later(f
     fixture.audit_is_whole()
 
 
-def test_a_bound_on_the_size_of_files_is_like_a_full_disk(fixture):
+def test_a_file_size_limit_fails_only_the_write_that_exceeds_it(fixture):
     make_table(fixture)
     bound = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
     server = fixture.serve(preexec_fn=bound)
@@ -93,18 +93,18 @@ def test_a_bound_on_the_size_of_files_is_like_a_full_disk(fixture):
         is_true(refused.code in ("disk_full", "io_error"), str(refused))
         is_equal(refused.outcome, "not_committed")
         is_equal(link.write("app.db", "INSERT INTO t VALUES (1)")["outcome"], "committed")
-    is_true(not server.ended(), "it is still there")
+    is_true(not server.ended(), "the broker is still running")
     is_equal(count(fixture), 1)
 
 
-def test_a_disk_that_cannot_be_written_is_refused_by_name(fixture):
+def test_a_read_only_disk_is_reported_as_read_only(fixture):
     put_on_small_disk(fixture, "4m")
     make_table(fixture)
     make_read_only(fixture, True)
     for words in (["exec", "app.db", "INSERT INTO t VALUES (1)"], ["serve"]):
         end = fixture.run(*words, env={"SLUICE_LOCK_WAIT_MS": "500"})
         end.failed_with("read_only")
-        is_true(fixture.store not in end.err, "it tells the path")
+        is_true(fixture.store not in end.err, "the message has the path")
     make_read_only(fixture, False)
     fixture.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()
     is_equal(count(fixture), 1)
@@ -112,12 +112,12 @@ def test_a_disk_that_cannot_be_written_is_refused_by_name(fixture):
 
 def make_read_only(fixture, wanted):
     flags = MS_REMOUNT | (MS_RDONLY if wanted else 0)
-    # Refused while a process has a file open for writing; a broker may still be ending.
+    # The system refuses this while a process has a file open for writing; a broker may still be ending.
     mount = ctypes.CDLL(None).mount
-    wait_until(lambda: mount(b"tmpfs", fixture.store.encode(), b"tmpfs", flags, None) == 0, "the disk is mounted anew")
+    wait_until(lambda: mount(b"tmpfs", fixture.store.encode(), b"tmpfs", flags, None) == 0, "the disk is mounted again")
 
 
-def test_a_clock_that_a_time_namespace_sets_forward_forgets_no_key(fixture):
+def test_a_time_namespace_that_sets_the_clock_forward_expires_no_key(fixture):
     ahead = ["unshare", "--time", "--boottime", "90000", "--monotonic", "90000"]
     if subprocess.run([*ahead, "true"], stderr=subprocess.DEVNULL).returncode != 0:
         raise Skipped("a time namespace needs root")
@@ -125,7 +125,7 @@ def test_a_clock_that_a_time_namespace_sets_forward_forgets_no_key(fixture):
     for prefix in ([], ahead, [], ahead):
         server = fixture.serve(prefix=prefix)
         with fixture.connect() as link:
-            # More of them than one commit forgets.
+            # Writes more keys than one commit prunes.
             for i in range(20):
                 link.write("app.db", "INSERT INTO t VALUES (1)", idempotency_key=f"key-{i}")
             link.write("app.db", "INSERT INTO t VALUES (2)")
@@ -159,7 +159,7 @@ def works(fixture):
     stdio = fixture.start("serve", "--stdio", stdin=subprocess.PIPE)
     out, err = stdio.popen.communicate(line, timeout=PATIENCE)
     is_true('"rows":[[6]]' in out, out + err)
-    # Where others may not read the project, its example cannot be run by them.
+    # The ordinary user may not be able to read the project, so it runs a copy of the example.
     copied = shutil.copy(PYTHON_CLIENT, os.path.join(fixture.scratch, "client.py"))
     end = subprocess.run([*fixture.prefix, sys.executable, copied], cwd=fixture.store, env=fixture.env,
                          capture_output=True, text=True)
@@ -169,11 +169,11 @@ def works(fixture):
     fixture.run("stop").good()
     server.end().good()
     fixture.audit_is_whole()
-    nobody_is_left(fixture)
+    await_no_process(fixture)
     is_equal(count(fixture), 6)
 
 
-# Adds to the time of day, in the process that it is loaded into, the seconds that a file holds.
+# A preloaded library that adds the number of seconds in a file to the time of day.
 SHIFTED_CLOCK = r"""
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -222,7 +222,7 @@ time_t time(time_t* t) {
 
 
 class Clock:
-    """The time of day as programs of the fixture have it from now on."""
+    """Sets the time of day for programs that the fixture starts."""
 
     def __init__(self, fixture):
         if is_sanitized(fixture):
@@ -239,7 +239,7 @@ class Clock:
         os.pwrite(self.file.fileno(), struct.pack("l", seconds), 0)
 
 
-def test_a_clock_that_steps_decides_nothing(fixture):
+def test_steps_of_the_wall_clock_affect_no_deadline_key_or_cached_answer(fixture):
     clock = Clock(fixture)
     server = fixture.serve()
     with fixture.connect() as link:
@@ -248,7 +248,7 @@ def test_a_clock_that_steps_decides_nothing(fixture):
         for rows, shift in enumerate((36_000, -36_000, 7_200, 0), 1):
             is_equal(link.read("app.db", "SELECT count(*) FROM t"), [[rows]])
             clock.step(shift)
-            # Neither is an answer kept for longer, nor a key forgotten, nor a request late.
+            # No answer is cached for longer, no key is forgotten, and no request is late.
             again = link.write("app.db", "INSERT INTO t VALUES (1)", idempotency_key="k")
             is_equal((again["commit_seq"], again["replayed"]), (first, True))
             is_equal(link.write("app.db", "INSERT INTO t VALUES (2)", deadline_ms=60_000)["outcome"], "committed")
@@ -261,16 +261,16 @@ def test_a_clock_that_steps_decides_nothing(fixture):
     fixture.audit_is_whole()
     server.signal(signal.SIGTERM)
     server.end().good()
-    # Nor does it matter to how long a broker stays.
+    # The clock does not change the idle time of a broker either.
     for shift in (0, -36_000):
         clock.step(36_000)
         fixture.run("exec", "app.db", "INSERT INTO t VALUES (3)", env={"SLUICE_LINGER_MS": "2000"}).good()
         is_true(fixture.leader(), "a broker leads")
         clock.step(shift)
-        nobody_is_left(fixture)
+        await_no_process(fixture)
 
 
-def test_while_the_leader_is_stopped_clients_give_up_in_time_and_do_not_know_the_outcome(fixture):
+def test_while_the_leader_is_stopped_clients_end_at_their_deadline_with_the_outcome_unknown(fixture):
     server = fixture.serve()
     with fixture.connect() as link:
         link.write("app.db", TABLE)
@@ -288,12 +288,12 @@ def test_while_the_leader_is_stopped_clients_give_up_in_time_and_do_not_know_the
         is_true(is_running(server.pid) and not patient.ended(), "it goes on")
         server.signal(signal.SIGCONT)
         patient.end().good()
-        # Asked again under the same key, it is there exactly once.
+        # Repeated under the same key, the write is applied exactly once.
         fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)", "--key", "k").good()
         is_equal(link.read("app.db", "SELECT a FROM t ORDER BY a", freshness="fresh"), [[1], [2]])
 
 
-def test_a_transient_leader_that_is_stopped_is_not_pushed_aside(fixture):
+def test_no_other_process_leads_while_a_transient_leader_is_stopped(fixture):
     make_table(fixture)
     fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
     first = fixture.leader()

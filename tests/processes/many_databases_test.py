@@ -1,6 +1,6 @@
-"""Many databases, names that do not exist, and a machine that has no more threads to give.
+"""Many databases, names that do not exist, and a system that refuses threads.
 
-`SLUICE_SOAK=20` makes it the load test: 1,000 databases and 10,000 names that do not exist.
+`SLUICE_SOAK=20` makes it a soak test: 1,000 databases and 10,000 names that do not exist.
 """
 
 import os
@@ -23,13 +23,13 @@ def descriptors(pid):
 
 
 def make_all(link, count):
-    """Makes the databases d0.db and so on, and reads each of them."""
+    """Creates the databases d0.db and so on, and reads each of them."""
     for i in range(count):
         link.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)", idempotency_key=f"make-{i}")
         is_equal(link.read(f"d{i}.db", "SELECT count(*) FROM t"), [[0]])
 
 
-def test_names_that_do_not_exist_cost_nothing_in_any_method(fixture):
+def test_databases_that_do_not_exist_take_no_threads_descriptors_or_memory(fixture):
     server, client = serve(fixture, env={"SLUICE_BLOCKING_THREADS": "4"})
     asks = [
         lambda name: client.refusal("read", db=name, sql="SELECT 1"),
@@ -65,7 +65,7 @@ def test_a_name_that_was_refused_can_be_written_and_then_read(fixture):
 
 def test_threads_do_not_grow_with_the_databases_and_idle_ones_are_closed(fixture):
     limit = 8
-    # Long enough for all to be open together, short enough to be waited for.
+    # The idle time is long enough for all databases to be open together, and short enough to wait for.
     server, client = serve(fixture, env={"SLUICE_BLOCKING_THREADS": str(limit), "SLUICE_CLOSE_IDLE_AFTER_MS": "1500",
                                          "SLUICE_IDLE_AFTER_MS": "100"})
     before = threads(server.pid), descriptors(server.pid)
@@ -74,7 +74,7 @@ def test_threads_do_not_grow_with_the_databases_and_idle_ones_are_closed(fixture
     if not is_sanitized(fixture):
         per_database = (resident_bytes(server.pid)) // DATABASES
         is_true(per_database < 2 << 20, f"{per_database >> 10} KiB for each database")
-    # The folder's own descriptors may be some more than before.
+    # The broker may have some more descriptors than before for the files of the store itself.
     wait_until(lambda: descriptors(server.pid) <= before[1] + 10, "all databases are closed")
     wait_until(lambda: not [x for x in fixture.leader_files() if x.startswith("d")], "closed databases leave no WAL")
     for i in (0, DATABASES // 2, DATABASES - 1):
@@ -86,7 +86,7 @@ def test_threads_do_not_grow_with_the_databases_and_idle_ones_are_closed(fixture
     still_serves(fixture, server, client)
 
 
-def test_more_databases_than_the_limit_of_descriptors_has_room_for_all_work(fixture):
+def test_more_databases_than_descriptors_allow_all_work(fixture):
     limit = 1_024
     names = 120 if is_sanitized(fixture) else 500
     server, client = serve(fixture, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
@@ -95,7 +95,7 @@ def test_more_databases_than_the_limit_of_descriptors_has_room_for_all_work(fixt
         client.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
         is_equal(client.read(f"d{i}.db", "SELECT count(*) FROM t"), [[0]])
     is_true(descriptors(server.pid) < limit * 5 // 8, f"{descriptors(server.pid)} descriptors")
-    # All at once.
+    # Sends all requests at once.
     insert = [{"sql": "INSERT INTO t VALUES (1)"}]
     asked = [client.post("write", db=f"d{i}.db", statements=insert) for i in range(names)]
     is_equal([client.answer(x)["commit_seq"] for x in asked], [2] * names)
@@ -129,7 +129,7 @@ def answers(connect):
 
 
 def begun(fixture, limit, connect):
-    """A broker under this limit of threads, or nothing where they are too few to begin."""
+    """Starts a broker under this limit of threads; None if it cannot start with so few."""
     server = fixture.start("serve", preexec_fn=limit)
     wait_until(lambda: server.ended() or answers(connect), "the broker serves or ends")
     if not server.ended():
@@ -139,8 +139,8 @@ def begun(fixture, limit, connect):
     return None
 
 
-def test_where_the_system_gives_no_more_threads_every_request_is_answered(fixture):
-    # A user without other processes, since the limit counts all threads of a user.
+def test_every_request_is_answered_when_the_system_refuses_threads(fixture):
+    # The limit counts all threads of a user, so the test needs a user without other processes.
     user = 61_000 + os.getpid() % 4_000
     fixture.as_nobody(user)
     limits = [0]
@@ -149,7 +149,7 @@ def test_where_the_system_gives_no_more_threads_every_request_is_answered(fixtur
         resource.setrlimit(resource.RLIMIT_NPROC, (limits[0], limits[0]))
 
     def connect():
-        # As a client of that user.
+        # Connects as that user.
         os.seteuid(user)
         try:
             return fixture.connect()
@@ -162,8 +162,8 @@ def test_where_the_system_gives_no_more_threads_every_request_is_answered(fixtur
         first = threads(server.pid)
     server.signal(15)
     server.end()
-    # What a broker needs to begin, and no thread for any database. Threads that have ended are counted for a while, so
-    # the least bound with which it begins is not the same each time; below it, it says so.
+    # The limit allows a broker to start, and no thread for any database. The system counts ended threads for a while,
+    # so the least limit varies; below it, the broker reports the reason.
     limits[0] = first
     while not (server := begun(fixture, limit, connect)):
         limits[0] += 1

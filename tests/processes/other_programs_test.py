@@ -1,4 +1,4 @@
-"""Databases that other programs have made, left behind or locked, and places where nothing may be written."""
+"""Databases that other programs created, left in the middle of a write or locked, and read-only folders and media."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def run_sql(path, *statements):
 
 
 def leave_half_written(path):
-    """A program with a rollback journal is killed in the middle of a write."""
+    """Kills a program with a rollback journal in the middle of a write."""
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
     db.executemany("INSERT INTO t (v) VALUES (?)", [("x" * 200,)] * ROWS)
@@ -73,7 +73,7 @@ def test_a_half_written_database_is_readable_in_every_way(fixture):
     is_true(not server.ended(), "the broker is there")
 
 
-def test_a_journal_that_may_not_be_read_is_named(fixture):
+def test_an_error_names_a_journal_without_read_permission(fixture):
     fixture.as_nobody()
     leave_half_written(fixture.path("app.db"))
     os.chown(fixture.path("app.db"), NOBODY, NOBODY)
@@ -87,7 +87,7 @@ def test_a_journal_that_may_not_be_read_is_named(fixture):
 def make_databases(folder):
     run_sql(os.path.join(folder, "plain.db"), "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
     run_sql(os.path.join(folder, "wal.db"), "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)", "INSERT INTO t VALUES (2)")
-    # With a log that has not been moved into the database, as after a crash.
+    # The WAL has not been checkpointed, as after a crash.
     run_sql(os.path.join(folder, "crashed.db"), "PRAGMA journal_mode = WAL", "CREATE TABLE t (a)")
     db = sqlite3.connect(os.path.join(folder, "crashed.db"))
     db.execute("INSERT INTO t VALUES (3)")
@@ -133,7 +133,7 @@ def test_databases_in_a_folder_of_another_user_are_read_without_a_broker(fixture
     reads_where_nothing_may_be_written(fixture)
 
 
-def test_ones_own_databases_in_a_folder_that_may_not_be_written_are_read_and_once_it_may_be_written_again(fixture):
+def test_a_users_databases_in_a_read_only_folder_are_read_and_once_it_is_writable_written_again(fixture):
     fixture.as_nobody()
     end_at_once = {"SLUICE_LINGER_MS": "200"}
     for name in ("app.db", "sub/kept.db"):
@@ -142,7 +142,7 @@ def test_ones_own_databases_in_a_folder_that_may_not_be_written_are_read_and_onc
         fixture.run("exec", name, "CREATE TABLE t (a)", env=end_at_once).good()
         fixture.run("exec", name, "INSERT INTO t VALUES (1)", env=end_at_once).good()
         fixture.run("stop", os.path.dirname(fixture.path(name))).good()
-    # The root and a folder below it, read by the broker of the root.
+    # The broker of the root reads the root and a folder below it.
     shutil.rmtree(fixture.path("sub", ".sluice"))
     for folder in (fixture.path("sub"), fixture.store):
         os.chmod(folder, 0o555)
@@ -152,20 +152,20 @@ def test_ones_own_databases_in_a_folder_that_may_not_be_written_are_read_and_onc
     end = fixture.run("exec", "app.db", "INSERT INTO t VALUES (9)")
     is_equal(end.status, 1, str(end))
     is_equal(count_by_stdio(fixture, "app.db"), [[1]])
-    # Its earlier content is not read any more, once it may be written again.
+    # Once the folder is writable again, the broker does not return the earlier content.
     os.chmod(fixture.store, 0o755)
     fixture.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()
     is_equal(count_by_stdio(fixture, "app.db"), [[2]])
     fixture.run("stop").good()
     is_equal(rows_of(fixture.run("query", "sub/kept.db", "SELECT count(*) FROM t", "--json")), [[1]])
-    # Without a broker.
+    # Reads without a broker.
     shutil.rmtree(fixture.path(".sluice"))
     os.chmod(fixture.store, 0o555)
     is_equal(rows_of(fixture.run("query", "app.db", "SELECT count(*) FROM t", "--json")), [[2]])
 
 
 def count_by_stdio(fixture, db):
-    """Asked by the broker's own user, past the cache."""
+    """Reads over --stdio as the user of the broker, without the cache."""
     line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "read",
                        "params": {"db": db, "sql": "SELECT count(*) FROM t", "freshness": "fresh"}})
     out, err = fixture.start("serve", "--stdio", stdin=subprocess.PIPE).popen.communicate(line + "\n", timeout=60)
@@ -196,7 +196,7 @@ def test_a_wal_database_in_a_subfolder_that_may_not_be_written_is_read_by_the_br
         is_equal([x["foreign_commits"] for x in status["databases"]], [0, 0], "commits that there were not")
 
 
-def test_a_lock_of_another_program_is_waited_for_and_named(fixture):
+def test_requests_wait_for_a_lock_of_another_program_and_name_it(fixture):
     run_sql(fixture.path("app.db"), "CREATE TABLE t (v)")
     fixture.serve()
     other = sqlite3.connect(fixture.path("app.db"), isolation_level=None)
@@ -221,7 +221,7 @@ def test_a_lock_of_another_program_is_waited_for_and_named(fixture):
         is_equal(link.answer(write)["outcome"], "committed")
 
 
-def test_a_schema_with_text_in_double_quotes_works_as_it_did(fixture):
+def test_a_schema_with_text_in_double_quotes_keeps_working(fixture):
     run_sql(fixture.path("old.db"), "CREATE TABLE job (id INTEGER PRIMARY KEY, state TEXT)", "CREATE TABLE log (id, what)",
             'CREATE TRIGGER finished AFTER UPDATE ON job WHEN NEW.state = "done" BEGIN '
             'INSERT INTO log VALUES (NEW.id, "finished"); END',

@@ -1,4 +1,4 @@
-"""Refused requests, and clients that go away: the audit has them, and the broker goes on."""
+"""Refused requests and clients that leave: the audit records them, and the broker keeps running."""
 
 import http.client
 import json
@@ -38,11 +38,11 @@ def all_are_recorded(fixture, agents):
         method, params = REFUSED[agent]
         is_equal(records[0]["request_type"], method if method != "no.such" else "other")
         is_true(records[0]["status"] not in ("ok", "committed"), str(records))
-        # A path that leads out of the store is not one of its databases.
+        # The audit does not record a path out of the store as a database.
         is_equal(records[0]["db"], "" if "outside" in params.get("db", "") else params.get("db", ""))
 
 
-def test_refusals_are_on_record_whichever_way_they_came(fixture):
+def test_refusals_over_the_socket_are_audited(fixture):
     make_table(fixture)
     fixture.serve("--http", "127.0.0.1:0")
     with fixture.connect() as link:
@@ -52,7 +52,7 @@ def test_refusals_are_on_record_whichever_way_they_came(fixture):
     fixture.audit_is_whole()
 
 
-def test_refusals_over_stdio_are_on_record(fixture):
+def test_refusals_over_stdio_are_audited(fixture):
     make_table(fixture)
     fixture.serve()
     pipe = Pipe(fixture)
@@ -69,7 +69,7 @@ def test_refusals_over_stdio_are_on_record(fixture):
     is_true(len(fixture.audit()) >= before + 2, "the garbage is not in the audit")
 
 
-def test_refusals_over_http_are_on_record(fixture):
+def test_refusals_over_http_are_audited(fixture):
     make_table(fixture)
     fixture.serve("--http", "127.0.0.1:0")
     with open(fixture.path(".sluice", "token")) as x:
@@ -83,7 +83,7 @@ def test_refusals_over_http_are_on_record(fixture):
     all_are_recorded(fixture, set(REFUSED))
 
 
-def test_a_client_may_not_use_a_name_of_the_brokers(fixture):
+def test_a_client_may_not_use_an_agent_name_of_the_broker(fixture):
     make_table(fixture)
     for words, env in ((("--agent", "sluice:buffer"), {}), ((), {"SLUICE_AGENT": "SLUICE:x"}), (("--agent", "a\u202eb"), {})):
         end = fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)", *words, env=env)
@@ -94,23 +94,23 @@ def test_a_client_may_not_use_a_name_of_the_brokers(fixture):
     is_true(all("@" in x["agent"] for x in refused), str(refused))
 
 
-def test_clients_that_leave_during_their_first_write_end_nothing(fixture):
+def test_clients_that_leave_during_their_first_write_do_not_end_the_broker(fixture):
     broker = fixture.serve()
     for n in range(60):
-        # Nothing else is asked: an answer that is left unread makes the system drop what was sent.
+        # The client sends nothing else, because an unread answer makes the system drop the bytes that were sent.
         link = fixture.connect()
         link.post("write", db=f"db{n}.db", statements=[{"sql": TABLE}], request_id=f"w{n}")
         link.close()
     written = {f"w{n}" for n in range(60)}
-    # It had begun when its client went, or it is not begun any more.
+    # A write that had begun when its client left is committed; the others are cancelled.
     done = lambda: written <= {x["request_id"] for x in fixture.audit() if x["status"] in ("committed", "cancelled")}
-    wait_until(done, "what was sent has ended")
+    wait_until(done, "all writes have ended")
     is_true(not broker.ended(), "the broker has ended")
     with fixture.connect() as link:
         is_equal(link.write("other.db", TABLE)["outcome"], "committed")
 
 
-def test_rows_that_wait_survive_renames(fixture):
+def test_buffered_rows_are_written_before_renames(fixture):
     make_table(fixture)
     fixture.serve()
     with fixture.connect() as link:
@@ -119,7 +119,7 @@ def test_rows_that_wait_survive_renames(fixture):
         for n in range(5):
             for table in ("a", "b"):
                 link.call("buffer.put", db="app.db", table=table, operation="upsert", key={"id": n}, values={"v": n * 10})
-        # One behind the other, without waiting.
+        # Sends them without waiting for answers.
         posted = [link.post("write", db="app.db", statements=[{"sql": sql}])
                   for sql in ("ALTER TABLE a RENAME COLUMN v TO w", "ALTER TABLE b RENAME TO c",
                               "INSERT INTO c VALUES (100, 1)", "INSERT INTO a(id, w) VALUES (100, 1)")]

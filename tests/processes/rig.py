@@ -1,4 +1,4 @@
-"""What the tests have in common: a database to write to, and others that write to it."""
+"""Helpers that the tests share: a database with the table t, its brokers, and processes that write to it."""
 
 import os
 import resource
@@ -11,9 +11,9 @@ TABLE = "CREATE TABLE t (a INTEGER)"
 
 
 def make_table(fixture):
-    """A database with the table t; no process leads when this returns."""
+    """Creates a database with the table t; no process leads when this returns."""
     fixture.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "200"}).good()
-    nobody_is_left(fixture)
+    await_no_process(fixture)
 
 
 def count(fixture):
@@ -21,17 +21,17 @@ def count(fixture):
 
 
 def claims(folder):
-    """The sockets by which brokers claim the folder, as the kernel has them."""
+    """The sockets by which brokers claim the folder, from /proc/net/unix."""
     info = os.stat(folder)
     name = f"@sluice/{os.geteuid()}/{info.st_dev}/{info.st_ino}/"
-    # One call lists them as they are at one moment. Connections that wait to be accepted have no inode.
+    # One read call lists a consistent state. Connections that wait to be accepted have no inode.
     with open("/proc/net/unix", "rb", buffering=0) as x:
         lines = [line.split() for line in x.read(1 << 22).decode(errors="replace").splitlines()]
     return [x[7] for x in lines if len(x) > 7 and x[7].startswith(name) and x[6] != "0"]
 
 
 def brokers(fixture):
-    """Those that serve, or are about to."""
+    """The pids of the processes that run `sluice serve`."""
     result = []
     for pid in fixture.processes():
         try:
@@ -43,13 +43,13 @@ def brokers(fixture):
     return result
 
 
-def nobody_is_left(fixture):
+def await_no_process(fixture):
     wait_until(lambda: not fixture.processes(), "every process has gone")
     is_equal(fixture.leader_files(), [], "files that are left")
 
 
 def under_way(fixture, link, rows=300_000):
-    """Begins a write of so many rows, and returns when the broker is at work with it; gives its id."""
+    """Sends a write of so many rows, waits until the broker executes it, and returns its id."""
     before = cpu_ticks(fixture.leader())
     numbers = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows})"
     which = link.post("write", db="app.db", statements=[{"sql": numbers + " INSERT INTO t SELECT x FROM n"}])
@@ -64,7 +64,7 @@ def cpu_ticks(pid):
 
 
 class Writers:
-    """Four processes that each add one row after the other to the table t, a command for each."""
+    """Four processes that each add one row after the other to the table t, with a command per row."""
 
     LOOP = """
 i=0
@@ -81,7 +81,7 @@ done
                       for i in range(4)]
 
     def stop(self):
-        """How many rows they have written; none of them may have failed, or have had to say anything."""
+        """Stops the processes; returns the number of rows. No command may have failed or printed a warning."""
         with open(os.path.join(self.scratch, "enough"), "w"):
             pass
         for x in self.loops:
@@ -91,13 +91,13 @@ done
 
 
 def is_sanitized(fixture):
-    """Such a build takes several times the memory, and time."""
+    """Whether the program has sanitizers, which take several times the memory and time."""
     with open(fixture.program, "rb") as x:
         return b"__asan_init" in x.read()
 
 
 def serve(fixture, **more):
-    """A broker with the table t, and a well-behaved client of it."""
+    """Starts a broker with the table t, and connects a well-behaved client."""
     server = fixture.serve(**more)
     client = fixture.connect()
     client.write("app.db", TABLE)
@@ -105,7 +105,7 @@ def serve(fixture, **more):
 
 
 def still_serves(fixture, server, client):
-    """The good client has not noticed anything, and newcomers are welcome."""
+    """Checks that the broker still serves the client and accepts new ones."""
     is_equal(client.call("ping")["pid"], server.pid)
     is_equal(client.write("app.db", "INSERT INTO t VALUES (1)")["outcome"], "committed")
     with fixture.connect() as link:

@@ -1,4 +1,4 @@
-"""`sluice serve --stdio`: JSON-RPC and MCP on stdin and stdout, for one client and for as long as that stays."""
+"""`sluice serve --stdio`: JSON-RPC and MCP on stdin and stdout, for one client, until stdin ends."""
 
 import json
 import os
@@ -7,13 +7,13 @@ import subprocess
 
 from harness import is_equal, is_running, is_true, run_tests, wait_until
 from link import PATIENCE, request
-from rig import TABLE, count, make_table, nobody_is_left
+from rig import TABLE, count, make_table, await_no_process
 
 SLOW = ("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 2000000) SELECT count(*) FROM n")
 
 
 class Pipe:
-    """Speaks with a program over its stdin and stdout."""
+    """A bridge with pipes for its stdin and stdout."""
 
     def __init__(self, fixture, *words, **more):
         self.process = fixture.start("serve", "--stdio", *words, stdin=subprocess.PIPE, **more)
@@ -46,7 +46,7 @@ class Pipe:
         return self.call("write", db="app.db", statements=[{"sql": sql}], **more)
 
     def close(self):
-        """The end of stdin; gives what it still said."""
+        """Closes stdin; returns the remaining output."""
         out, err = self.process.popen.communicate(timeout=PATIENCE)
         is_equal((self.process.popen.returncode, err), (0, ""))
         return [json.loads(x) for x in out.splitlines()]
@@ -59,7 +59,7 @@ def test_requests_are_answered_line_by_line_until_stdin_ends(fixture):
     is_equal(pipe.write("INSERT INTO t VALUES (1)")["commit_seq"], 2)
     is_equal(pipe.call("read", db="app.db", sql="SELECT a FROM t")["rows"], [[1]])
     is_equal(pipe.close(), [])
-    nobody_is_left(fixture)
+    await_no_process(fixture)
     is_equal(count(fixture), 1)
 
 
@@ -68,7 +68,7 @@ def test_requests_under_way_are_answered_after_the_end_of_stdin(fixture):
     pipe = Pipe(fixture)
     lines = [request("slow", "read", db="app.db", sql=SLOW, timeout_ms=60_000)]
     lines += [request(i, "write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({i})"}]) for i in range(100)]
-    # The last one without the end of its line.
+    # The last request has no newline.
     out, err = pipe.process.popen.communicate(b"".join(lines).decode().rstrip("\n"), timeout=PATIENCE)
     is_equal((pipe.process.popen.returncode, err), (0, ""))
     answers = {x["id"]: x["result"] for x in map(json.loads, out.splitlines())}
@@ -77,7 +77,7 @@ def test_requests_under_way_are_answered_after_the_end_of_stdin(fixture):
     is_equal(count(fixture), 100)
 
 
-def test_writes_of_one_client_are_done_in_the_order_in_which_they_came(fixture):
+def test_writes_of_one_client_are_executed_in_the_order_sent(fixture):
     make_table(fixture)
     pipe = Pipe(fixture)
     lines = [request(i, "write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({i})"}]) for i in range(200)]
@@ -85,7 +85,7 @@ def test_writes_of_one_client_are_done_in_the_order_in_which_they_came(fixture):
     is_equal(fixture.sql("app.db", "SELECT a FROM t ORDER BY rowid"), [(i,) for i in range(200)])
 
 
-def test_requests_of_any_size_are_answered_and_those_behind_them_too(fixture):
+def test_requests_of_any_size_and_those_after_them_are_answered(fixture):
     make_table(fixture)
     pipe = Pipe(fixture)
     for size in (600_000, 1_500_000, 3_000_000, 550_000):
@@ -96,7 +96,7 @@ def test_requests_of_any_size_are_answered_and_those_behind_them_too(fixture):
                                                                       f"WHERE length(a) = {size}"})
         is_equal(done["structuredContent"]["rows"], [["x" * size, "\\\n"]])
         is_equal(json.loads(done["content"][0]["text"]), done["structuredContent"])
-    # Small ones that come together are as many bytes.
+    # Many small requests at once have as many bytes.
     lines = [request(f"n{n}", "write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (?)", "params": ["y" * 900]}])
              for n in range(1_000)]
     pipe.send(b"".join(lines).decode())
@@ -120,7 +120,7 @@ def test_cancel_does_not_wait_behind_reads(fixture):
     is_equal(pipe.close(), [])
 
 
-def test_garbage_lines_are_answered_as_such_and_it_goes_on(fixture):
+def test_garbage_lines_are_answered_with_an_error_and_the_bridge_continues(fixture):
     pipe = Pipe(fixture)
     for text, code in {"garbage": -32700, "{": -32700, "[]": -32600, "5": -32600,
                        '{"jsonrpc":"2.0","id":1,"method":"no_such"}': -32601, "\x01\x02": -32700}.items():
@@ -131,7 +131,7 @@ def test_garbage_lines_are_answered_as_such_and_it_goes_on(fixture):
     is_equal(pipe.close(), [])
 
 
-def test_an_agent_that_speaks_mcp_is_understood(fixture):
+def test_an_mcp_client_is_served(fixture):
     make_table(fixture)
     pipe = Pipe(fixture)
     hello = pipe.call("initialize", protocolVersion="2025-03-26", capabilities={},
@@ -156,7 +156,7 @@ def test_an_agent_that_speaks_mcp_is_understood(fixture):
     is_true(any("the-agent" in x for x in agents), f"the audit does not name the client: {agents}")
 
 
-def test_when_the_leader_is_killed_it_finds_the_next_one(fixture):
+def test_when_the_leader_is_killed_the_bridge_finds_the_next_one(fixture):
     make_table(fixture)
     pipe = Pipe(fixture)
     for i in range(10):
@@ -167,7 +167,7 @@ def test_when_the_leader_is_killed_it_finds_the_next_one(fixture):
     fixture.audit_is_whole()
 
 
-def test_several_serve_the_same_store_side_by_side(fixture):
+def test_several_bridges_serve_the_same_store(fixture):
     make_table(fixture)
     pipes = [Pipe(fixture) for _ in range(5)]
     for i in range(10):
@@ -180,7 +180,7 @@ def test_several_serve_the_same_store_side_by_side(fixture):
     is_equal(count(fixture), 50)
 
 
-def test_beside_http_or_an_idle_time_it_leads_and_ends_with_stdin(fixture):
+def test_with_http_or_idle_it_leads_and_ends_with_stdin(fixture):
     pipe = Pipe(fixture, "--http", "127.0.0.1:0")
     wait_until(lambda: (fixture.info() or {}).get("pid") == pipe.pid, "it leads")
     is_equal(pipe.write(TABLE)["outcome"], "committed")
@@ -190,7 +190,7 @@ def test_beside_http_or_an_idle_time_it_leads_and_ends_with_stdin(fixture):
     is_equal(fixture.leader_files(), [])
 
 
-def test_sigterm_ends_it(fixture):
+def test_sigterm_ends_the_bridge(fixture):
     make_table(fixture)
     pipe = Pipe(fixture)
     is_equal(pipe.write("INSERT INTO t VALUES (1)")["outcome"], "committed")
@@ -199,12 +199,12 @@ def test_sigterm_ends_it(fixture):
     is_true(end.status in (0, -signal.SIGTERM), str(end))
 
 
-def test_a_host_that_dies_takes_nothing_with_it(fixture):
+def test_the_bridge_ends_with_its_host_and_the_store_keeps_working(fixture):
     make_table(fixture)
     pipe = Pipe(fixture)
     pipe.send(request(1, "write", db="app.db", statements=[{"sql": "INSERT INTO t VALUES (1)"}]).decode())
     wait_until(lambda: count(fixture) == 1, "it is done")
-    # Its parent has gone, so its answers are not read.
+    # Nothing reads its answers, as after the death of its host.
     pipe.output.close()
     pipe.input.close()
     wait_until(lambda: not is_running(pipe.pid), "it ends")

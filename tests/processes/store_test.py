@@ -1,4 +1,4 @@
-"""What may happen to the folder of a store, and where it may lie."""
+"""The folder of a store: deleted, moved, on a long path, behind a link, without a place for the socket."""
 
 import os
 import shutil
@@ -7,24 +7,24 @@ import subprocess
 
 from harness import NOBODY, is_equal, is_true, run_tests, wait_until
 from link import Refused
-from rig import TABLE, Writers, claims, count, make_table, nobody_is_left, under_way
+from rig import TABLE, Writers, claims, count, make_table, await_no_process, under_way
 
 
 def use_long_root(fixture):
-    """The store moves to a path of more than 200 characters, too long for a socket."""
+    """Moves the store to a path of more than 200 characters, which is too long for a socket."""
     while len(fixture.store) < 200:
         fixture.store = fixture.path("a-folder-with-a-long-name")
     os.makedirs(fixture.store)
 
 
-def test_where_there_can_be_no_socket_a_command_leads_by_itself_and_says_so(fixture):
+def test_where_no_socket_is_possible_a_command_leads_the_store_with_a_warning(fixture):
     make_table(fixture)
-    # Not empty, so it cannot be replaced.
+    # The folder is not empty, so the broker cannot replace it by a socket.
     os.makedirs(fixture.path(".sluice", "broker.sock", "in-the-way"))
     end = fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
     is_true("broker" in end.err, f"no warning: {end.err!r}")
     is_equal(fixture.run("query", "app.db", "SELECT count(*) AS n FROM t", "--csv").good().out.split(), ["n", "1"])
-    # They lead one after the other.
+    # The commands lead one after the other.
     patient = {"SLUICE_LOCK_WAIT_MS": "120000"}
     several = [fixture.start("exec", "app.db", f"INSERT INTO t VALUES ({i})", env=patient) for i in range(8)]
     for x in several:
@@ -36,7 +36,7 @@ def test_where_there_can_be_no_socket_a_command_leads_by_itself_and_says_so(fixt
     is_true("socket" in end.err and fixture.store not in end.err, str(end))
 
 
-def test_a_socket_folder_that_cannot_be_written_is_no_reason_to_fail(fixture):
+def test_a_command_works_without_a_writable_socket_folder(fixture):
     fixture.as_nobody()
     temporary = os.path.join(fixture.scratch, "tmp")
     folder = os.path.join(temporary, f"sluice-{NOBODY}")
@@ -66,7 +66,7 @@ def test_when_the_folder_of_a_broker_is_deleted_it_steps_down_and_the_next_clien
         link.write("app.db", TABLE)
         which = under_way(fixture, link)
         delete(fixture.path(".sluice"))
-        # It may not begin before the old leader has finished.
+        # The new leader may not start before the old one has ended.
         end = fixture.start("exec", "app.db", "INSERT INTO t VALUES (-1)", "--json")
         answer = link.answer(which)
         is_equal(answer["outcome"], "committed")
@@ -78,7 +78,7 @@ def test_when_the_folder_of_a_broker_is_deleted_it_steps_down_and_the_next_clien
 
 
 def delete(path):
-    """A broker may put a file back while it is at it."""
+    """Deletes the folder, again if a broker puts a file back meanwhile."""
     def gone():
         shutil.rmtree(path, ignore_errors=True)
         return not os.path.exists(path)
@@ -142,7 +142,7 @@ def test_deleting_the_folder_again_and_again_under_writers_loses_nothing(fixture
     is_equal([x for x in os.listdir(fixture.store) if x.endswith(("-wal", "-shm"))], [])
 
 
-def test_a_socket_that_is_deleted_comes_back(fixture):
+def test_a_deleted_socket_is_created_again(fixture):
     server = fixture.serve()
     with fixture.connect() as link:
         link.write("app.db", TABLE)
@@ -165,7 +165,7 @@ def test_without_its_lock_file_a_broker_steps_down(fixture):
     fixture.run("exec", "app.db", TABLE).good()
 
 
-def test_a_database_of_a_running_broker_that_is_deleted_or_replaced_is_not_written_to_blindly(fixture):
+def test_a_broker_notices_a_deleted_or_replaced_database_before_it_writes(fixture):
     fixture.serve()
     with fixture.connect() as link:
         link.write("app.db", TABLE)
@@ -196,7 +196,7 @@ def test_a_root_on_a_long_path_works(fixture):
     first = fixture.leader()
     fixture.run("exec", "app.db", "INSERT INTO t VALUES (8)", env={"XDG_RUNTIME_DIR": "/nonexistent"}).good()
     is_equal(fixture.leader(), first)
-    nobody_is_left(fixture)
+    await_no_process(fixture)
     is_true(not os.path.exists(path), "the socket is left")
     is_equal(count(fixture), 9)
 

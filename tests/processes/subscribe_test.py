@@ -6,7 +6,7 @@ from harness import is_equal, is_true, run_tests, wait_until
 from rig import serve, still_serves
 
 
-def test_subscribers_hear_of_commits_in_order_and_of_their_tables_only(fixture):
+def test_subscribers_get_commits_to_their_tables_only_and_in_order(fixture):
     _, client = serve(fixture)
     client.write("app.db", "CREATE TABLE u (a)")
     with fixture.connect() as link:
@@ -29,7 +29,7 @@ def test_subscribers_hear_of_commits_in_order_and_of_their_tables_only(fixture):
         is_equal(link.news, [])
 
 
-def test_a_subscriber_goes_on_from_where_it_was(fixture):
+def test_a_subscriber_resumes_after_its_last_commit(fixture):
     _, client = serve(fixture)
     seqs = [client.write("app.db", f"INSERT INTO t VALUES ({i})")["commit_seq"] for i in range(50)]
     with fixture.connect() as link:
@@ -40,7 +40,7 @@ def test_a_subscriber_goes_on_from_where_it_was(fixture):
         is_equal(refused.code, "invalid_request")
 
 
-def test_subscribers_hear_all_while_many_write_and_they_come_and_go(fixture):
+def test_subscribers_that_come_and_go_miss_no_commit_of_many_writers(fixture):
     _, client = serve(fixture)
     writers = [fixture.connect() for _ in range(8)]
     first = client.call("subscribe", db="app.db", tables=["t"])["as_of_seq"]
@@ -48,7 +48,7 @@ def test_subscribers_hear_all_while_many_write_and_they_come_and_go(fixture):
         for x in writers:
             x.post("write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({i})"}])
     seen = first
-    # Each leaves after a few commits, and the next one resumes there.
+    # Each subscriber leaves after a few commits, and the next one resumes there.
     for _ in range(10):
         with fixture.connect() as link:
             link.call("subscribe", db="app.db", tables=["t"], from_seq=seen)
@@ -86,7 +86,7 @@ def test_a_slow_subscriber_gets_subscription_lost_and_can_resume(fixture):
         is_equal(seqs, list(range(seqs[0], seqs[0] + len(seqs))))
         is_equal(news["params"]["last_seq"], seqs[-1])
         is_true(newest > seqs[-1], "it had not been slow")
-        # It reads now, so it is told all of the rest.
+        # The subscriber reads now, so it gets all remaining notifications.
         link.call("subscribe", db="app.db", tables=[], from_seq=seqs[-1])
         is_equal(link.next_news()["params"]["commit_seq"], seqs[-1] + 1)
     still_serves(fixture, server, client)
@@ -99,9 +99,9 @@ def test_the_subscriptions_of_one_connection_are_bounded_and_end_with_it(fixture
         refused = link.refusal("subscribe", db="app.db", tables=["t"])
         is_equal(refused.code, "overloaded")
         is_true("256 subscriptions" in str(refused), str(refused))
-        # Others are not concerned.
-        own = client.call("subscribe", db="app.db", tables=["t"])["subscription"]
-        is_equal(client.call("unsubscribe", subscription=own)["unsubscribed"], True)
+        # Other connections are not affected.
+        client_subscription = client.call("subscribe", db="app.db", tables=["t"])["subscription"]
+        is_equal(client.call("unsubscribe", subscription=client_subscription)["unsubscribed"], True)
         is_equal(link.call("unsubscribe", subscription=held[0])["unsubscribed"], True)
         link.call("subscribe", db="app.db", tables=["t"])
     wait_until(lambda: client.call("status")["front_door"]["subscriptions"] == 0, "they end with the connection")

@@ -1,4 +1,4 @@
-"""Stores of earlier versions are continued, and no moment at which the broker dies loses anything of them."""
+"""Stores of earlier versions are continued, also when the broker is killed at any moment of the upgrade."""
 
 import os
 import random
@@ -9,8 +9,8 @@ import time
 from harness import SOAK, is_equal, kill_if_there, run_tests, wait_until
 from rig import brokers
 
-# What version 0.1 left of a store in which an agent made a table, and three others inserted six rows under keys and
-# changed one.
+# A store of version 0.1, in which one agent created a table, and three others inserted six rows under keys and changed
+# one.
 FORMAT_1 = os.path.join(os.path.dirname(os.path.abspath(__file__)), "format_1")
 INSERT = "INSERT INTO t(a) VALUES (?) RETURNING id, a"
 
@@ -32,7 +32,7 @@ def formats(fixture):
 
 
 def is_continued(fixture, rows):
-    """Whether the rows are those before and these, each once, and everything about them is as it was."""
+    """Checks that the rows are those from before and these, each once, with unchanged content and records."""
     repeated = fixture.run("exec", "app.db", INSERT, "-p", "old 3", "--key", "key-3", "--json").good().json()
     is_equal(repeated["replayed"], True)
     is_equal(repeated["commit_seq"], 4)
@@ -71,7 +71,7 @@ def test_a_store_of_format_1_is_continued_whenever_its_broker_is_killed(fixture)
         os.mkdir(folder)
         fixture.store = folder
         restore(folder)
-        # A client repeats its write under the key that it made up, with another broker if its own was killed.
+        # A client repeats its write under its generated key, with another broker if the first one was killed.
         writer = fixture.start("exec", "app.db", INSERT, "-p", f"new {attempt}")
         wait_until(lambda: brokers(fixture) or writer.ended(), "a broker is started")
         time.sleep(luck.uniform(0, 0.06))

@@ -1,5 +1,5 @@
-"""Values and names come back byte for byte, by every way in, or with a typed error; a terminal is not given what it
-would act on, and a cut answer has an exit status of its own."""
+"""Every interface returns values and names byte for byte, or a typed error. Output on a terminal has control characters
+escaped, and a cut answer has an exit status of its own."""
 
 import base64
 import csv
@@ -31,7 +31,7 @@ def as_json(x):
 
 
 def sqlite(path, sql):
-    """Another program's SQL, which may hold any bytes."""
+    """Runs SQL of another program, which may hold any bytes."""
     subprocess.run(["sqlite3", path], input=sql, check=True)
 
 
@@ -40,7 +40,7 @@ def literal(x):
 
 
 def text_table(fixture):
-    """A database of another program, with a row for each of BYTES."""
+    """Creates a database as another program would, with a row for each of BYTES."""
     rows = b", ".join(b"(" + literal(x) + b")" for x in BYTES)
     sqlite(fixture.path("app.db"), b"CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t (a) VALUES " + rows)
 
@@ -50,28 +50,28 @@ def stored(fixture, what="hex(a)", table="t"):
 
 
 def run_bytes(fixture, *words, **more):
-    """The program as it is piped: status, and bytes of stdout and stderr."""
+    """Runs the program with pipes; returns its status, and the bytes of stdout and stderr."""
     x = subprocess.run([fixture.program, *words], cwd=fixture.store, env=fixture.env, capture_output=True, **more)
     return x.returncode, x.stdout, x.stderr
 
 
 def on_terminal(fixture, *words):
-    """The program with stdout and stderr on a terminal: status, and what that is given."""
-    ours, theirs = pty.openpty()
+    """Runs the program with stdout and stderr on a terminal; returns its status and the output."""
+    controller, terminal = pty.openpty()
     process = subprocess.Popen([fixture.program, *words], cwd=fixture.store, env=fixture.env, stdin=subprocess.DEVNULL,
-                               stdout=theirs, stderr=theirs)
-    os.close(theirs)
+                               stdout=terminal, stderr=terminal)
+    os.close(terminal)
     seen = b""
     while True:
         try:
-            more = os.read(ours, 1 << 16)
+            more = os.read(controller, 1 << 16)
         except OSError:
             more = b""
         if not more:
             break
         seen += more
-    os.close(ours)
-    # The terminal's own line ends.
+    os.close(controller)
+    # The terminal turns \n into \r\n.
     return process.wait(), seen.replace(b"\r\n", b"\n")
 
 
@@ -99,7 +99,7 @@ def test_text_that_is_not_utf8_is_read_found_and_written_back_as_it_was(fixture)
     is_equal(set(stored(fixture, "typeof(a)")), {"text"})
 
 
-def test_returned_text_is_repeated_exactly_for_a_key(fixture):
+def test_a_replay_returns_the_same_bytes(fixture):
     fixture.serve()
     with fixture.connect() as link:
         link.write("app.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
@@ -117,7 +117,7 @@ def test_returned_text_is_repeated_exactly_for_a_key(fixture):
     is_equal(stored(fixture), [x.hex().upper() for x in BYTES])
 
 
-def test_every_way_in_gives_the_same_text(fixture):
+def test_every_interface_gives_the_same_text(fixture):
     text_table(fixture)
     fixture.serve("--http", "127.0.0.1:0")
     wanted = [[as_json(x)] for x in BYTES]
@@ -144,7 +144,7 @@ def test_every_way_in_gives_the_same_text(fixture):
             is_equal((status, json.loads(out)["rows"]), (0, [[i]]), str(x[:20]))
 
 
-def test_csv_has_the_bytes_and_tells_null_empty_text_and_blobs_apart(fixture):
+def test_csv_has_the_bytes_and_distinguishes_null_empty_text_and_blobs(fixture):
     values = [b"NULL", b"''", b"x'00ff'", b"'x''00ff'''", b"' a '", b"'a,\"b\"'", b"'l' || char(13, 10) || 'm'",
               literal(b"caf\xe9"), b"'a' || char(0) || 'b'", b"1.0", b"9223372036854775807", literal(b"\x1b[2J\xc2\x9b")]
     rows = b", ".join(b"(" + str(i).encode() + b", " + x + b")" for i, x in enumerate(values))
@@ -195,7 +195,7 @@ def test_names_that_are_not_utf8_are_sent_as_their_bytes(fixture):
         is_equal(written["results"][0]["columns"], ["id", name])
         is_equal(link.write("app.db", "INSERT INTO q (id) VALUES (2) RETURNING *", idempotency_key="k")["results"],
                  written["results"])
-        # The first write brought the ledger, which may touch anything.
+        # The first write created the ledger, a schema change that may affect any table.
         is_equal(other.next_news()["params"]["everything"], True)
         link.write("app.db", "INSERT INTO p VALUES (1)")
         is_equal(other.next_news()["params"]["tables"], [table])
@@ -254,7 +254,7 @@ def test_a_folder_whose_name_is_not_utf8_is_a_store_like_any_other(fixture):
     is_equal(run_bytes(fixture, "stop", store)[0], 0)
 
 
-def test_large_integers_come_as_texts_or_tagged_and_go_back(fixture):
+def test_large_integers_are_returned_as_text_or_tagged_and_accepted_again(fixture):
     fixture.serve("--http", "127.0.0.1:0")
     rows = [[x] for x in LARGE + [2**53, 5]]
     texts = [[str(x)] for x in LARGE] + [[2**53], [5]]
@@ -265,7 +265,7 @@ def test_large_integers_come_as_texts_or_tagged_and_go_back(fixture):
         for (x,) in tagged:
             link.write("app.db", "INSERT INTO t (n) VALUES (?)", x)
         is_equal(set(stored(fixture, "typeof(n)")), {"integer"})
-        # The same rows of the cache in each form.
+        # The cache gives the same rows in each form.
         for form, wanted in (("number", rows), ("text", texts), ("tagged", tagged), ("number", rows), ("text", texts)):
             got = link.call("read", integers=form, **ask)
             is_equal((got["rows"], got.get("integer_text")), (wanted, True if form == "text" else None))
@@ -331,14 +331,14 @@ def test_control_characters_are_escaped_on_a_terminal_and_a_pipe_gets_the_bytes(
         status, seen = on_terminal(fixture, *words)
         is_true(status in (0, 1, 2) and seen, f"{words}: {status}")
         for x in acted_on:
-            # Bytes of C1 are part of other characters; none of ours are in what is shown.
+            # Other characters may contain bytes of C1, but no output of these commands does.
             is_true(x not in seen, f"{words}: {x} in {seen}")
     is_equal(json.loads(on_terminal(fixture, *ask, "--json")[1])["rows"], [[evil, evil]])
     is_true(evil in [x["message"] for x in json.loads(on_terminal(fixture, "logs", "--json")[1])["entries"]],
             "JSON for a terminal is the same document")
     is_equal(run_bytes(fixture, *ask, "--csv")[1], b"\r\n".join([f"a,{evil}".encode(), f"{evil},{evil}".encode(), b""]))
     is_true(b"\xc2\x9b" in run_bytes(fixture, *ask, "--json")[1], "JSON has the bytes")
-    # Errors are for people, wherever they go.
+    # Errors are for people, so they are escaped on pipes as well.
     is_true(b"\x1b" not in run_bytes(fixture, "query", "app.db", "SELECT " + evil)[2], "an error is escaped")
 
 

@@ -1,4 +1,4 @@
-"""No request waits for another one's deadline: those that wait, those that run when the broker ends, and other agents'."""
+"""Requests are answered by their own deadlines, whatever others do, and when the broker ends."""
 
 import signal
 
@@ -16,7 +16,7 @@ def statement(sql):
 
 
 def begin_endless_write(client, link, agent="slow"):
-    """Gives the id of the call once the broker executes it."""
+    """Sends an endless write; returns its id when the broker executes it."""
     which = link.post("write", db="app.db", agent=agent, deadline_ms=DAY_MS, request_id="endless",
                       statements=statement(ENDLESS + "INSERT INTO t SELECT x FROM n"))
     wait_until(lambda: state_of(client, "endless") == "running", "the write is executed")
@@ -35,7 +35,7 @@ def refusal_of(link, which):
         return refusal.code, refusal.outcome
 
 
-def test_a_write_behind_a_slow_one_is_answered_at_its_deadline_and_is_never_applied(fixture):
+def test_a_write_that_waits_for_a_slow_one_is_refused_at_its_deadline_and_never_applied(fixture):
     _, client = serve(fixture)
     slow = fixture.connect()
     which = begin_endless_write(client, slow)
@@ -52,7 +52,7 @@ def test_a_waiting_read_is_answered_at_its_time_out(fixture):
     slow = fixture.connect()
     slow.post("read", db="app.db", sql=ENDLESS + "SELECT count(*) FROM n", timeout_ms=DAY_MS, request_id="endless")
     wait_until(lambda: state_of(client, "endless") == "running", "the read runs")
-    # Two long ones have no place beside each other.
+    # With one reader, two long reads cannot run at the same time.
     is_equal(client.refusal("read", db="app.db", sql=ENDLESS + "SELECT sum(x) FROM n", freshness="fresh",
                             timeout_ms=1_000).code, "deadline_exceeded")
     wait_until(lambda: state_of(client, "endless") == "running", "it still does")
@@ -69,18 +69,18 @@ def test_with_one_reader_short_reads_do_not_wait_for_a_long_one(fixture):
     is_equal(state_of(client, "endless"), "running")
 
 
-def test_long_reads_leave_a_reader_to_short_ones(fixture):
+def test_long_reads_leave_a_reader_for_short_ones(fixture):
     _, client = serve(fixture)
     slow = [fixture.connect() for _ in range(4)]
     for number, link in enumerate(slow):
         link.post("read", db="app.db", sql=f"{ENDLESS}SELECT count(*) FROM n WHERE x <> -{number}", freshness="fresh",
                   timeout_ms=DAY_MS, agent=f"slow-{number}", request_id=f"endless-{number}")
-    # One of the three that run long ones is left to other processes.
+    # One of the three readers for long reads is left to other processes.
     wait_until(lambda: sum(state_of(client, f"endless-{x}") == "running" for x in range(4)) == 2, "two of four run")
     is_equal(client.read("app.db", "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
 
 
-def test_long_reads_of_many_databases_leave_threads_to_short_ones(fixture):
+def test_long_reads_of_many_databases_leave_threads_for_short_ones(fixture):
     _, client = serve(fixture, env={"SLUICE_BLOCKING_THREADS": "8"})
     databases = [f"db-{x}.db" for x in range(8)]
     for db in databases:
@@ -90,7 +90,8 @@ def test_long_reads_of_many_databases_leave_threads_to_short_ones(fixture):
         slow.post("read", db=db, sql=f"{ENDLESS}SELECT count(*) FROM n WHERE x <> -{number}", freshness="fresh",
                   timeout_ms=DAY_MS, agent=f"slow-{number}", request_id=f"endless-{number}")
     states = lambda: [state_of(client, f"endless-{x}") for x in range(8)]
-    # Of 8 threads, two are for writers, two for pages of cursors, two for short reads, and one of two is left to others.
+    # Of 8 threads, two are for writers, two for pages of cursors and two for short reads. One of the other two is left to
+    # other processes.
     wait_until(lambda: sorted(map(str, states())) == ["queued"] * 7 + ["running"], "one of eight runs, the others wait")
     is_equal(client.read("app.db", "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
     is_equal(client.read(databases[0], "SELECT 7", freshness="fresh", timeout_ms=DAY_MS), [[7]])
@@ -99,7 +100,7 @@ def test_long_reads_of_many_databases_leave_threads_to_short_ones(fixture):
     wait_until(lambda: states().count("running") == 1, "another database's read has its turn")
 
 
-def test_long_writes_to_many_databases_leave_a_thread_to_the_others(fixture):
+def test_long_writes_to_many_databases_leave_a_thread_for_other_databases(fixture):
     _, client = serve(fixture, env={"SLUICE_BLOCKING_THREADS": "4"})
     databases = [f"db-{x}.db" for x in range(6)]
     for db in databases:
@@ -143,7 +144,7 @@ def test_every_request_is_answered_when_the_broker_ends_during_a_long_write(fixt
     is_equal(count(fixture), 0)
 
 
-def test_the_program_shows_and_cancels_what_runs(fixture):
+def test_status_and_cancel_show_and_end_running_requests(fixture):
     _, client = serve(fixture)
     slow = fixture.connect()
     which = begin_endless_write(client, slow)
