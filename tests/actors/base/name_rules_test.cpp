@@ -6,7 +6,7 @@
 
 namespace sluice::test::names_test {
 
-TEST_CASE("controls of terminals and of writing direction are no part of a name") {
+TEST_CASE("a name has no control characters of terminals or of writing direction") {
   for (const auto* text : {"a\x01", "\n", "a\x7f", "\xc2\x80", "a\xc2\x9b", "\xc2\x9f", "\xd8\x9c", "\xe2\x80\x8e",
                            "a\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "b\xe2\x81\xa9"}) {
     CHECK(why_no_name(text) == "holds a control character");

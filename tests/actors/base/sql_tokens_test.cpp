@@ -61,7 +61,7 @@ TEST_CASE("a statement begins behind semicolons, blanks and comments") {
   CHECK(skip_to_statement("").empty());
 }
 
-TEST_CASE("what a quoted token stands for has its quotes off and single") {
+TEST_CASE("the content of a quoted token has no outer quotes, and single inner ones") {
   CHECK(unquoted("'it''s'") == "it's");
   CHECK(unquoted("\"\"\"\"") == "\"");
   CHECK(unquoted("[a]") == "a");

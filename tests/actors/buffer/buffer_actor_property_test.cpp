@@ -88,8 +88,7 @@ struct actor_sequence : buffer_fixture {
 
 } // namespace
 
-TEST_CASE("whatever fails on the way, the database ends as if every operation had been executed at once",
-          "[buffer][property]") {
+TEST_CASE("with any failures the database ends as if every operation had been executed at once", "[buffer][property]") {
   const auto& schemas = sampled_schemas();
   for (uint32_t seed = 0; seed < 300; ++seed) {
     INFO("seed " << seed << " of " << schemas[seed % schemas.size()].sql[0]);

@@ -98,7 +98,7 @@ struct engine_fixture {
 
 } // namespace
 
-TEST_CASE("puts for a table that is not known wait for its schema, which is asked for once", "[buffer_engine]") {
+TEST_CASE("puts for an unknown table wait for its schema, which is requested once", "[buffer_engine]") {
   engine_fixture f;
   f.put(f.a_put(1));
   REQUIRE(f.out.unknown_tables.size() == 1);
@@ -115,7 +115,7 @@ TEST_CASE("puts for a table that is not known wait for its schema, which is aske
   CHECK(f.out.receipts[0].result->pending == 2);
 }
 
-TEST_CASE("a table that does not exist refuses its puts, and is asked for again by the next", "[buffer_engine]") {
+TEST_CASE("puts for a missing table are refused, and the next put requests its schema again", "[buffer_engine]") {
   engine_fixture f;
   f.put(f.a_put(1, "nowhere"));
   f.read_schema("nowhere");
@@ -146,7 +146,7 @@ TEST_CASE("rows are written when a batch of them waits, one request at a time", 
   CHECK(f.pending() == 3);
 }
 
-TEST_CASE("rows are written after their interval, at the tick that was asked for", "[buffer_engine]") {
+TEST_CASE("rows are written after their interval, at the requested tick", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   f.put(f.a_put(1));
@@ -160,7 +160,7 @@ TEST_CASE("rows are written after their interval, at the tick that was asked for
   CHECK(f.out.writes.size() == 1);
 }
 
-TEST_CASE("a flush is answered when every request that it needs is, with what became of the rows", "[buffer_engine]") {
+TEST_CASE("a flush is answered after all its requests, with the outcome of the rows", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   f.put(f.a_put(1));
@@ -181,7 +181,7 @@ TEST_CASE("a flush is answered when every request that it needs is, with what be
   CHECK(f.out.reports[0].result->set_aside == 1);
 }
 
-TEST_CASE("a request that fails for a passing reason is sent again as it was, after a pause", "[buffer_engine]") {
+TEST_CASE("a request that fails for a temporary reason is sent again unchanged after a pause", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   for (auto key = 1; key <= 3; ++key)
@@ -211,7 +211,7 @@ TEST_CASE("with a journal, operations are answered by the tick that has written 
   CHECK(f.disk.appends == 1);
 }
 
-TEST_CASE("an engine sends what the journal of its predecessor holds", "[buffer_engine]") {
+TEST_CASE("an engine sends the operations in the journal of its predecessor", "[buffer_engine]") {
   engine_fixture f{true};
   f.put(f.a_put(1));
   f.read_schema();
@@ -239,7 +239,7 @@ TEST_CASE("operations are held back while a schema changes, and taken in order a
   CHECK(f.out.receipts.size() == 1);
 }
 
-TEST_CASE("a row is shown with what is pending, from one query", "[buffer_engine]") {
+TEST_CASE("a row is shown with its pending operations, from one query", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   auto operation = f.a_put(1);
@@ -260,7 +260,7 @@ TEST_CASE("a row is shown with what is pending, from one query", "[buffer_engine
   CHECK(f.out.rows[0].result->columns == std::vector<named_value>{{"k", 1}, {"a", "new"}});
 }
 
-TEST_CASE("closing has everything written, and is done when it is", "[buffer_engine]") {
+TEST_CASE("closing ends when everything is written", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   f.put(f.a_put(1));
@@ -275,7 +275,7 @@ TEST_CASE("closing has everything written, and is done when it is", "[buffer_eng
   CHECK_FALSE(*f.out.closed);
 }
 
-TEST_CASE("closing ends in time, sends nothing more then, and keeps what is left with the rejected rows",
+TEST_CASE("closing ends in time, sends nothing more, and keeps the remaining rows with the rejected ones",
           "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
@@ -297,7 +297,7 @@ TEST_CASE("closing ends in time, sends nothing more then, and keeps what is left
   CHECK_FALSE(f.out.closed);
 }
 
-TEST_CASE("from four fifths on a put waits for room, and is refused when its time is over", "[buffer_engine]") {
+TEST_CASE("from four fifths on a put waits for room, and is refused at its time-out", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   for (auto key = 1; key <= 8; ++key)

@@ -202,7 +202,7 @@ public:
 
 } // namespace
 
-TEST_CASE("no read returns less than was acknowledged or returned before it began") {
+TEST_CASE("no read returns an older state than was acknowledged or returned before it began") {
   uint64_t hits = 0;
   uint64_t joined = 0;
   for (uint64_t seed = 1; seed <= 4'000; ++seed) {

@@ -36,7 +36,7 @@ const auto cancelled = make_error(errc::cancelled, "the request was cancelled be
 
 } // namespace
 
-TEST_CASE("queries that wait at a reader behind one that is not tiny after all run on another reader") {
+TEST_CASE("queries that wait at a reader behind a slow one run on another reader") {
   fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -65,7 +65,7 @@ TEST_CASE("queries that wait at a reader behind one that is not tiny after all r
   }
 }
 
-TEST_CASE("nothing more is given to a reader behind a query that is not tiny after all") {
+TEST_CASE("a reader gets no more queries behind a slow one") {
   fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -90,7 +90,7 @@ TEST_CASE("a query that has begun meanwhile is answered once, by the reader that
   CHECK(b.cell("one") == 2);
 }
 
-TEST_CASE("queries that follow each other quickly stay where they are") {
+TEST_CASE("queries that follow each other quickly stay at their reader") {
   fixture b{2};
   b.ask("0", "look");
   for (auto i = 1; i < 40; ++i) {
@@ -102,7 +102,7 @@ TEST_CASE("queries that follow each other quickly stay where they are") {
   }
 }
 
-TEST_CASE("queries stay where they are while no other reader could run them, and leave when one can") {
+TEST_CASE("queries stay at their reader while no other one could run them, and move when one can") {
   fixture b{2};
   b.submit("busy", "nobody knows");
   b.ask("slow", "look");
@@ -129,7 +129,7 @@ TEST_CASE("queries behind a slow one take turns with those that wait for a reade
   CHECK(!b.answered("slow"));
 }
 
-TEST_CASE("a reader is asked for when there may be one more") {
+TEST_CASE("another reader is requested if the bound allows one more") {
   fixture b{1};
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -141,7 +141,8 @@ TEST_CASE("a reader is asked for when there may be one more") {
   CHECK(b.runs("one") == 2);
 }
 
-TEST_CASE("a query that was taken back ends with its time and its client, whichever reader answers first") {
+TEST_CASE(
+  "a query that moved to another reader ends at its time-out or with its client, whichever reader answers first") {
   fixture b{1};
   b.ask("slow", "look");
   b.ask("hasty", "peek", 200ms);
@@ -160,7 +161,7 @@ TEST_CASE("a query that was taken back ends with its time and its client, whiche
   CHECK(b.runs("next") == 1);
 }
 
-TEST_CASE("a read is answered by its time though its reader is to be looked after before, and then need not be") {
+TEST_CASE("a read is answered at its time-out also after an earlier check of its reader was cancelled") {
   fixture b{2};
   b.ask("first", "look", 10s);
   // Asks for both times at once.

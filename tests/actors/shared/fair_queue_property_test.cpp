@@ -119,14 +119,14 @@ private:
 
 } // namespace
 
-TEST_CASE("whatever comes, processes get equal time, and within a process its agents") {
+TEST_CASE("with random load, processes get equal time, and so do the agents of a process") {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     INFO("seed " << seed);
     random_queue{seed}.run();
   }
 }
 
-TEST_CASE("names that do not come back are forgotten while others wait") {
+TEST_CASE("names without further requests are forgotten while others wait") {
   fair_queue<int> turns;
   turns.push({1, "stays"}, 0);
   turns.charge({1, "stays"}, std::chrono::hours{1});
