@@ -168,7 +168,7 @@ TEST_CASE("messages are handled once and in the order of their sender, whatever 
   CHECK(f.pool->threads() <= 5 + blocking_pool::service_threads + blocking_pool::coordination_threads + 1);
 }
 
-TEST_CASE("two actors that wait for each other meet, even if a thread was just about to look for work", "[pool]") {
+TEST_CASE("two actors that wait for each other both run, even while a thread looks for work", "[pool]") {
   constexpr int rounds = 5'000;
   std::atomic<int> begun{0};
   std::atomic<int> met{0};
@@ -275,7 +275,7 @@ TEST_CASE("when the system allows no further thread, the existing ones do all th
   CHECK(limit.refusals <= 100);
 }
 
-TEST_CASE("a pool that gets no thread at all is not made, and leaves none behind", "[pool]") {
+TEST_CASE("a pool that gets no thread is not created, and leaves none behind", "[pool]") {
   caf::actor_system_config cfg;
   caf::actor_system sys{cfg};
   std::atomic<int> made{0};
@@ -310,8 +310,7 @@ TEST_CASE("idle threads end, except those that are kept", "[pool]") {
   CHECK(value_of(served.get_future()));
 }
 
-TEST_CASE("a request to an actor that the pool does not run any more is answered when the actor is destroyed",
-          "[pool]") {
+TEST_CASE("a request to an actor that the pool no longer runs is answered when the actor is destroyed", "[pool]") {
   fixture f;
   auto aut = f.spawn(blocking_work::write, [](int) {});
   f.pool->stop();

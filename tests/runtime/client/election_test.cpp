@@ -13,13 +13,13 @@ namespace sluice::test::election_test {
 
 using Catch::Contains;
 
-TEST_CASE("a leader that answers is found without a look at the lock") {
+TEST_CASE("a leader that answers is found without a check of the lock") {
   election_fixture r;
   fake_leader leader{r.root.socket_path(), answer_nothing};
   CHECK(found(find_leader(r.options(), in(0ms))).connection);
 }
 
-TEST_CASE("a leader is found where it says that it is") {
+TEST_CASE("a leader is found at the address in broker.json") {
   election_fixture r;
   fs::create_directory(r.dir / "run");
   fs::permissions(r.dir / "run", fs::perms::owner_all);
@@ -136,7 +136,7 @@ TEST_CASE("a broker that could not be started is not started again while its cli
   CHECK(r.said("count") == "x\n");
 }
 
-TEST_CASE("another user's socket is not talked to") {
+TEST_CASE("another user's socket is not used") {
   election_fixture r;
   if (geteuid() != 0)
     return;

@@ -76,7 +76,7 @@ TEST_CASE("a database that other users may read or write is reported, if they ma
   CHECK(f.check().at(0).severity == severity::ok);
 }
 
-TEST_CASE("for another user the store is reported as foreign", "[doctor]") {
+TEST_CASE("a store of another user is reported as such", "[doctor]") {
   fixture f;
   chmod(f.root.path().c_str(), 0755);
   auto all = f.check(f.me + 12'345);
@@ -86,7 +86,7 @@ TEST_CASE("for another user the store is reported as foreign", "[doctor]") {
   CHECK_FALSE(is_healthy(all));
 }
 
-TEST_CASE("a log of another user is reported", "[doctor]") {
+TEST_CASE("a WAL of another user is reported", "[doctor]") {
   fixture f;
   f.make("app.db-wal", 0600);
   chmod((f.root / "app.db").c_str(), 0666);
@@ -106,7 +106,7 @@ TEST_CASE("a folder in the place of a file, and a file in the place of a folder,
   CHECK(g.has(g.check(), severity::problem, ".sluice/token is no regular file"));
 }
 
-TEST_CASE("the folder of kept logs is in order if it is private, and reported if it is not", "[doctor]") {
+TEST_CASE("the folder of kept WALs is reported unless it is private", "[doctor]") {
   fixture f;
   std::filesystem::create_directory(f.root / ".sluice/set-aside");
   chmod((f.root / ".sluice/set-aside").c_str(), 0700);

@@ -6,7 +6,7 @@
 
 namespace sluice::test::turns_test {
 
-TEST_CASE("work is started in order, a few at a time, and not for clients that have gone") {
+TEST_CASE("work is started in order, a few at a time, and not for clients that have left") {
   turns aut{2};
   std::vector<int> begun;
   std::vector<std::function<void()>> ended;

@@ -71,7 +71,7 @@ TEST_CASE("files that other users cannot reach stay as they are", "[private_fold
   CHECK(r.names().size() == 6);
 }
 
-TEST_CASE("a file of ours that others could open is replaced by a private copy with the same content",
+TEST_CASE("an own file that others could open is replaced by a private copy with the same content",
           "[private_folder]") {
   fixture r;
   std::string large(3'000'000, 'x');
@@ -89,7 +89,7 @@ TEST_CASE("a file of ours that others could open is replaced by a private copy w
   CHECK(identity_of(foreign_descriptor.get()) != identity_of(r.at("audit.db")));
 }
 
-TEST_CASE("a file of ours with another hard link is replaced by a copy, which the link does not lead to",
+TEST_CASE("an own file with another hard link is replaced by a copy, which the link does not lead to",
           "[private_folder]") {
   fixture r;
   r.make("logs.db", 0600);
@@ -101,7 +101,7 @@ TEST_CASE("a file of ours with another hard link is replaced by a copy, which th
   CHECK(r.text_of("logs.db") == "text");
 }
 
-TEST_CASE("a token that others could read is not used any more", "[private_folder]") {
+TEST_CASE("a token that others could read is replaced", "[private_folder]") {
   fixture r;
   r.make("token", 0640);
   CHECK(secure_own_files(r.root).size() == 1);
@@ -109,7 +109,7 @@ TEST_CASE("a token that others could read is not used any more", "[private_folde
   CHECK_THAT(r.names()[0], Catch::StartsWith("token.untrusted-"));
 }
 
-TEST_CASE("a journal that others could write is not rolled back into a database of ours", "[private_folder]") {
+TEST_CASE("a journal that others could write is not rolled back into an own database", "[private_folder]") {
   fixture r;
   r.make("audit.db", 0600);
   r.make("audit.db-journal", 0666, "planted");

@@ -92,7 +92,7 @@ TEST_CASE("processes that have a database open are found by the file, with their
   CHECK(command_of(0).empty());
 }
 
-TEST_CASE("a lock is found with its present holder, though another process took it", "[doctor]") {
+TEST_CASE("a lock is found with its present holder, also when another process took it", "[doctor]") {
   temp_dir root;
   write_file(root / "free");
   write_file(root / "lock");
@@ -132,7 +132,7 @@ TEST_CASE("the leader is found by locks and files", "[doctor]") {
   CHECK(copied.is_copied);
 }
 
-TEST_CASE("the process that pins a log is found in its index", "[doctor]") {
+TEST_CASE("the process that pins a WAL is found in the WAL's index", "[doctor]") {
   temp_dir root;
   auto file = root / "a.db";
   CHECK_FALSE(look_at_wal(file));

@@ -130,7 +130,7 @@ TEST_CASE("names of answers are given once, and agents that are declared are the
              19, "keeps its answer as i");
 }
 
-TEST_CASE("a file that cannot be read is no scenario", "[scenario]") {
+TEST_CASE("a file that cannot be read is refused", "[scenario]") {
   auto wrong = [](const std::filesystem::path& file) {
     auto result = read_scenario(file);
     REQUIRE(std::holds_alternative<wrong_file>(result));

@@ -23,7 +23,7 @@ bool is_done(std::future<void>& future, std::chrono::milliseconds within) {
 
 } // namespace
 
-TEST_CASE("a request that was forgotten by its client is forgotten by the server", "[http]") {
+TEST_CASE("a request ends when its client has left", "[http]") {
   running_server s;
   raw_client client{s.port};
   s.await(s.backend.on_held, [&] { client.send(hold(s)); });
@@ -35,7 +35,7 @@ TEST_CASE("a request that was forgotten by its client is forgotten by the server
   CHECK(s.run([&] { return s.server->connections(); }) == 0);
 }
 
-TEST_CASE("a request of a client that leaves is forgotten, though it sent its next ones ahead", "[http]") {
+TEST_CASE("a request ends when its client has left, also with pipelined requests after it", "[http]") {
   running_server s;
   raw_client client{s.port};
   s.await(s.backend.on_held, [&] { client.send(hold(s) + hold(s)); });
@@ -78,7 +78,7 @@ TEST_CASE("a port lives until its answer has been given, and no longer", "[http]
   CHECK(client.receive().status == 200);
 }
 
-TEST_CASE("a server that stops sends idle clients away and lets requests under way finish", "[http]") {
+TEST_CASE("a server that stops closes idle connections and finishes requests under way", "[http]") {
   running_server s;
   raw_client idle{s.port};
   idle.send(request::get("/healthz", s.port).text());

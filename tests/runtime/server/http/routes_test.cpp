@@ -35,14 +35,14 @@ TEST_CASE("notifications alone are answered with 204 and nothing more", "[http]"
   CHECK(client.receive().status == 200);
 }
 
-TEST_CASE("JSON that cannot be parsed is JSON-RPC's to answer", "[http]") {
+TEST_CASE("JSON that cannot be parsed gets a JSON-RPC error", "[http]") {
   running_server s;
   auto result = ask(s.port, request::post("/rpc", "{\"jsonrpc\":", s.port));
   CHECK(result.status == 200);
   CHECK(nlohmann::json::parse(result.body)["error"]["code"] == -32700);
 }
 
-TEST_CASE("health needs no token and says why it is bad", "[http]") {
+TEST_CASE("health needs no token and has the reason when it is bad", "[http]") {
   running_server s;
   auto request = request::get("/healthz", s.port).without("Authorization");
   auto good = ask(s.port, request);
@@ -63,7 +63,7 @@ TEST_CASE("metrics are text and need the token", "[http]") {
   CHECK(ask(s.port, request::get("/metrics", s.port).without("Authorization")).status == 401);
 }
 
-TEST_CASE("HEAD is answered like GET but without the body, and the connection stays in step", "[http]") {
+TEST_CASE("HEAD is answered like GET without the body, and the connection stays usable", "[http]") {
   running_server s;
   raw_client client{s.port};
   auto head = request::get("/metrics", s.port);

@@ -29,7 +29,7 @@ TEST_CASE("no request passes without the whole token", "[http]") {
   CHECK(ask(s.port, good.with("Authorization", "bearer " + token)).status == 200);
 }
 
-TEST_CASE("a name that only leads here is refused, for a page could have made it up", "[http]") {
+TEST_CASE("a Host name that is not loopback is refused, against DNS rebinding", "[http]") {
   running_server s;
   auto port = std::to_string(s.port);
   auto status = [&](const std::string& host) {
@@ -50,7 +50,7 @@ TEST_CASE("a name that only leads here is refused, for a page could have made it
   CHECK(ask(s.port, request).status == 400);
 }
 
-TEST_CASE("pages of other origins are refused, and no page is given leave to read", "[http]") {
+TEST_CASE("pages of other origins are refused, and no CORS header allows a page to read", "[http]") {
   running_server s;
   auto ask_from = [&](const std::string& origin) {
     auto result = ask(s.port, request::post("/rpc", call("echo"), s.port).with("Origin", origin));
@@ -89,7 +89,7 @@ TEST_CASE("HTTP that is malformed or smuggled is refused and the connection ende
   }
 }
 
-TEST_CASE("a body is framed by its length or in chunks, and by nothing else", "[http]") {
+TEST_CASE("a body is framed by its length or in chunks only", "[http]") {
   running_server s;
   auto head = "POST /rpc HTTP/1.1\r\nHost: localhost:" + std::to_string(s.port) + "\r\nAuthorization: Bearer " + token
               + "\r\nContent-Type: application/json\r\n";

@@ -202,7 +202,7 @@ bool same(const rowset& a, const rowset& b) {
 
 } // namespace
 
-TEST_CASE("any write is understood as it was meant") {
+TEST_CASE("any write is unchanged after a round trip through JSON") {
   generator make{1};
   for (int i = 0; i < 2'000; ++i) {
     auto sent = make.write();
@@ -219,7 +219,7 @@ TEST_CASE("any write is understood as it was meant") {
   }
 }
 
-TEST_CASE("any read is understood as it was meant") {
+TEST_CASE("any read is unchanged after a round trip through JSON") {
   generator make{2};
   for (int i = 0; i < 2'000; ++i) {
     auto sent = make.read();
@@ -234,7 +234,7 @@ TEST_CASE("any read is understood as it was meant") {
   }
 }
 
-TEST_CASE("any answer is read as it was given") {
+TEST_CASE("any answer is unchanged after a round trip through JSON") {
   generator make{3};
   for (int i = 0; i < 2'000; ++i) {
     auto w = make.written();
@@ -342,7 +342,7 @@ TEST_CASE("any other line is left to the tree") {
   }
 }
 
-TEST_CASE("any page of the audit is read as it was given") {
+TEST_CASE("any page of the audit is unchanged after a round trip through JSON") {
   generator make{4};
   for (int i = 0; i < 1'000; ++i) {
     audit_page page{make.text(), {make.record(), make.record()}};
@@ -361,7 +361,7 @@ TEST_CASE("any page of the audit is read as it was given") {
   }
 }
 
-TEST_CASE("the verdict on an audit is read as it was given") {
+TEST_CASE("the verdict on an audit is unchanged after a round trip through JSON") {
   for (const auto& each : {audit_verdict{10, 0, 0, "", "ab"}, audit_verdict{10, 2, 7, "a hash is wrong", "cd"}}) {
     auto received = rpc::audit_verdict_from_json(over_the_wire(as_json(each)));
     REQUIRE(received);

@@ -65,7 +65,7 @@ TEST_CASE("requests as clients send them are read without a tree, and are the sa
   CHECK(reads(R"({"id":18446744073709551615,"method":"read","params":{"db":"","sql":""},"jsonrpc":"2.0"})"));
 }
 
-TEST_CASE("whatever else a document says is for the tree, and what is wrong too") {
+TEST_CASE("all other documents, and invalid ones, are left to the tree") {
   CHECK_FALSE(reads(""));
   CHECK_FALSE(reads("x"));
   CHECK_FALSE(reads("[]"));
@@ -111,7 +111,7 @@ TEST_CASE("whatever else a document says is for the tree, and what is wrong too"
 }
 
 // Requests with one thing changed somewhere.
-TEST_CASE("what is read without a tree is what a tree says, whatever is in the document") {
+TEST_CASE("reading without a tree and with one gives the same for any document") {
   std::mt19937 random{GENERATE(1U, 2U, 3U, 4U)};
   auto pick = [&](auto... all) {
     const std::array<std::string, sizeof...(all)> texts{all...};

@@ -132,7 +132,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a torn page is found when it is needed, and else reported by verify and skipped by list") {
+TEST_CASE("a torn page is found when it is read, reported by verify and skipped by list") {
   mending_fixture r;
   r.append_many("before", 200);
   r.store.reset();
@@ -159,7 +159,7 @@ TEST_CASE("a torn page is found when it is needed, and else reported by verify a
   CHECK(r.recovered() == 3);
 }
 
-TEST_CASE("an audit that is not a database, or empty pages in its place, are replaced") {
+TEST_CASE("an audit file that is not a database or has empty pages is replaced") {
   mending_fixture r;
   r.store.reset();
   std::ofstream{r.root.audit_path(), std::ios::trunc} << GENERATE(std::string(20'000, '\0'), std::string(5'000, 'x'));

@@ -28,7 +28,7 @@ audit_pruned prune_before(audit_fixture& r, int64_t commit) { return prune(r, {e
 
 } // namespace
 
-TEST_CASE("what is left when old records were removed is a whole chain, which goes on") {
+TEST_CASE("after old records were removed the rest is a whole chain that continues") {
   audit_fixture r;
   r.append_many(9);
   auto head = r.verdict().head;
@@ -98,7 +98,7 @@ TEST_CASE("a bounded number of records is removed at once, and the answer says t
   CHECK(r.verdict().intact());
 }
 
-TEST_CASE("only what is before the anchor may be deleted, and an anchor that was moved is found") {
+TEST_CASE("only records before the anchor may be deleted, and a moved anchor is found") {
   audit_fixture r;
   r.append_many(6);
   prune_before(r, 3);

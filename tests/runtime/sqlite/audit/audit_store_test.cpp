@@ -111,7 +111,7 @@ TEST_CASE("guards that were dropped are back after a restart") {
   CHECK_THAT(r.meddle("UPDATE segments SET newest_us = 1"), Contains("append-only"));
 }
 
-TEST_CASE("a list holds what matches every filter, in the order of the chain") {
+TEST_CASE("a list has the records that match every filter, in the order of the chain") {
   audit_fixture r;
   auto other = record("bob", 2);
   other.db = "b.db";
@@ -176,7 +176,7 @@ TEST_CASE("an append that fails appends nothing and leaves the chain where it wa
   CHECK(r.verdict().records == 3);
 }
 
-TEST_CASE("a file that is no audit is refused as corrupt") {
+TEST_CASE("a file that is not an audit is refused as corrupt") {
   sluice::test::temp_dir dir;
   std::ofstream{dir / "text.db"} << std::string(8'192, 'x');
   CHECK(code_of_opening(dir / "text.db") == errc::corrupt);
@@ -190,7 +190,7 @@ TEST_CASE("a file that is no audit is refused as corrupt") {
   CHECK(code_of_opening(dir / "empty.db") == errc{});
 }
 
-TEST_CASE("an audit that lost its table is refused as corrupt, one of a later format by name") {
+TEST_CASE("an audit without its table is refused as corrupt, one of a later format as such") {
   audit_fixture r;
   r.store.reset();
   REQUIRE(r.meddle("PRAGMA user_version = 3") == "");

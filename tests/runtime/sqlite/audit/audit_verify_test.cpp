@@ -100,7 +100,7 @@ TEST_CASE("a record that is replaced by another with a hash of its own breaks th
   CHECK_THAT(verdict.reason, Contains("does not follow"));
 }
 
-TEST_CASE("a store that is given another root breaks its records") {
+TEST_CASE("another root of the store breaks its records") {
   audit_fixture r;
   r.append_many(2);
   r.store = r.reopened("/moved");
@@ -158,7 +158,7 @@ TEST_CASE("an inserted record is found, and the chain goes on behind it") {
   CHECK(r.verdict().broken == 2);
 }
 
-TEST_CASE("a chain that was cut at its end looks whole, but for its head") {
+TEST_CASE("a chain that was cut at its end is whole and has another head") {
   audit_fixture r;
   r.append_many(3);
   auto before = r.verdict();

@@ -90,7 +90,7 @@ TEST_CASE("with foreign keys off a table is rebuilt and its children stay") {
   }
 }
 
-TEST_CASE("with foreign keys off a request that leaves an orphan is undone alone, and the row is named") {
+TEST_CASE("with foreign keys off a request that leaves an orphan is rolled back alone, and the row is named") {
   family_fixture fixture;
   fixture.write("SELECT 1");
   auto begun = must(fixture.store->begin());
@@ -115,7 +115,7 @@ TEST_CASE("foreign keys are on again for the next request of the same transactio
   CHECK((fixture.count("parent") == 2 && fixture.count("child") == 1));
 }
 
-TEST_CASE("with foreign keys off, violations that the file had before count for nothing") {
+TEST_CASE("with foreign keys off, violations that the file had before are ignored") {
   family_fixture fixture;
   must(fixture.external_process().exec("PRAGMA foreign_keys = OFF; INSERT INTO child(pid) VALUES (99), (99)"));
   fixture.write(unenforced(rebuild()));
@@ -188,7 +188,7 @@ TEST_CASE("the tables that a request with foreign keys off touched are known") {
   CHECK(sorted(fixture.last_done.tables) == std::vector<std::string>{"child", "parent"});
 }
 
-TEST_CASE("the user version is set and read, and undone with its request") {
+TEST_CASE("the user version is set and read, and rolled back with its request") {
   store_fixture fixture;
   fixture.write("CREATE TABLE t(a UNIQUE)");
   fixture.write(request_of({{"INSERT INTO t VALUES (1)", {}}, {"PRAGMA user_version = 7", {}}}));
@@ -235,7 +235,7 @@ TEST_CASE("deferring foreign keys is not switched off by an empty text") {
   CHECK(fixture.refuse("PRAGMA defer_foreign_keys = ''").code == errc::invalid_request);
 }
 
-TEST_CASE("foreign keys are deferred to the end of the request that asks for it, each time, and no further") {
+TEST_CASE("foreign keys are deferred to the end of each request that asks for it") {
   family_fixture fixture{""};
   for (int i = 10; i < 12; ++i) {
     auto number = std::to_string(i);

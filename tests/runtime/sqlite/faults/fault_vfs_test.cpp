@@ -82,7 +82,8 @@ struct faulty_fixture {
 
 } // namespace
 
-TEST_CASE("an I/O error at any write or sync of a commit is one, nothing is half there, and the next write succeeds") {
+TEST_CASE(
+  "an I/O error at any write or sync of a commit is reported, leaves no partial commit, and the next write succeeds") {
   faulty_fixture at;
   int n = 0;
   for (auto on : {disk_operation::write, disk_operation::sync}) {
@@ -171,7 +172,7 @@ TEST_CASE("a single write for which there is no room is a full disk") {
   at.require_serving(2);
 }
 
-TEST_CASE("a slow disk is waited for, and loses nothing") {
+TEST_CASE("operations wait for a slow disk, and lose nothing") {
   faulty_fixture at;
   auto slow = fault_on("-wal", disk_operation::sync, disk_effect::delay);
   slow.delay = milliseconds{250};
@@ -184,7 +185,7 @@ TEST_CASE("a slow disk is waited for, and loses nothing") {
   CHECK(at.rows() == 3);
 }
 
-TEST_CASE("a process killed before a write has not written, and one killed after it has; neither gets its success") {
+TEST_CASE("a process killed before a write has not written, one killed after it has, and neither gets its result") {
   faulty_fixture at;
   auto wal_size = [&] { return std::filesystem::file_size(at.fixture.file.string() + "-wal"); };
   int n = 0;
@@ -290,7 +291,7 @@ TEST_CASE("threads use a faulty disk together") {
   CHECK(at.rows() == 50);
 }
 
-TEST_CASE("a faulty disk takes the place of the default one for as long as it lives, and there is one at a time") {
+TEST_CASE("a faulty disk replaces the default one for its lifetime, and only one can exist") {
   auto* before = sqlite3_vfs_find(nullptr);
   {
     fault_vfs disk;

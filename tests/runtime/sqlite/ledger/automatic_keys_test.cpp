@@ -187,7 +187,7 @@ TEST_CASE("a key of an earlier start of the machine is found in the commits of t
   CHECK(fixture.verdict().intact());
 }
 
-TEST_CASE("an automatic key of a start that the broker does not know has a row") {
+TEST_CASE("an automatic key of an unknown start of the machine has a row") {
   automatic_fixture fixture;
   auto key = fixture.next_key();
   key.boot ^= 1U;
@@ -196,7 +196,7 @@ TEST_CASE("an automatic key of a start that the broker does not know has a row")
   CHECK(fixture.knows(to_string(key)));
 }
 
-TEST_CASE("an automatic key with a time that has not come is refused") {
+TEST_CASE("an automatic key with a time in the future is refused") {
   automatic_fixture fixture;
   auto key = fixture.next_key();
   ++key.since_boot_ms;
@@ -230,7 +230,7 @@ TEST_CASE("a ledger of format 1 is continued in format 2, and keys in its rows a
   CHECK(found.records == 4);
 }
 
-TEST_CASE("a ledger of a format to come is left alone") {
+TEST_CASE("a ledger of a later format is left unchanged") {
   automatic_fixture fixture;
   fixture.store.reset();
   must(fixture.external_process().exec("UPDATE _sluice_meta SET value = 3 WHERE name = 'format'"));

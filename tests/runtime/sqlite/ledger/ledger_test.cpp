@@ -101,7 +101,7 @@ TEST_CASE("a key with another payload is a mismatch, down to the type of a value
   }
 }
 
-TEST_CASE("an outcome is not remembered when its transaction is not") {
+TEST_CASE("an outcome is not stored when its transaction is rolled back") {
   store_fixture fixture;
   fixture.write("CREATE TABLE t(a)");
   auto request = keyed({{"INSERT INTO t VALUES (1)", {}}});
@@ -112,7 +112,7 @@ TEST_CASE("an outcome is not remembered when its transaction is not") {
   CHECK(!recall(fixture, request));
 }
 
-TEST_CASE("a file gets its ledger by a commit, and not by an attempt") {
+TEST_CASE("a file gets its ledger by a commit, and not by a failed attempt") {
   store_fixture fixture;
   must(fixture.store->begin());
   fixture.store->rollback();
@@ -244,7 +244,7 @@ TEST_CASE("a ledger of another format is refused, and nothing applied") {
   CHECK(failure_of(ledger_reader::open(fixture.file)).code == errc::protocol_mismatch);
 }
 
-TEST_CASE("tables that only bear the ledger's names are refused") {
+TEST_CASE("tables with the ledger's names and other columns are refused") {
   const auto* sql = GENERATE("CREATE TABLE _sluice_keys(a)", "CREATE VIEW _sluice_commits AS SELECT 1",
                              "CREATE TABLE _sluice_meta(name TEXT PRIMARY KEY, value)");
   store_fixture fixture;

@@ -65,7 +65,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("a log file is made by the first entry, private, and tidy when it is closed", "[log_file]") {
+TEST_CASE("a log file is created by the first entry, is private, and has no WAL when it is closed", "[log_file]") {
   fixture f;
   CHECK(f.list().empty());
   CHECK(f.aut->prune(1'000'000).value() == 0);
@@ -79,7 +79,7 @@ TEST_CASE("a log file is made by the first entry, private, and tidy when it is c
   CHECK(f.files() == texts{"logs.db"});
 }
 
-TEST_CASE("log entries come out as they went in, numbered from 1", "[log_file]") {
+TEST_CASE("log entries are returned unchanged, numbered from 1", "[log_file]") {
   fixture f;
   std::string odd("quote ' zero \0 \xe2\x82\xac \n", 20);
   REQUIRE(f.append({entry(odd, 1'700'000'000'000'001, log_level::critical, "part", "alice"),
@@ -197,7 +197,7 @@ TEST_CASE("a log database of a later format is refused, and not touched", "[log_
   CHECK(code_of(f.append({entry("y")}).error()) == errc::protocol_mismatch);
 }
 
-TEST_CASE("an empty log file is one that has just been made", "[log_file]") {
+TEST_CASE("an empty log file counts as a new one", "[log_file]") {
   fixture f;
   f.write("");
   CHECK(f.list().empty());

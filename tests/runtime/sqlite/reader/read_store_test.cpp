@@ -70,7 +70,7 @@ TEST_CASE("a read that is interrupted while it is prepared leaves no snapshot to
   }
 }
 
-TEST_CASE("rows within the bounds are returned, and a cut says so") {
+TEST_CASE("rows within the bounds are returned, and a cut answer is marked as truncated") {
   ten_rows fixture;
   auto limits = fixture.generous();
   limits.max_rows = 10;
@@ -87,7 +87,7 @@ TEST_CASE("rows within the bounds are returned, and a cut says so") {
   CHECK((cut.truncated && cut.rows->empty() && cut.rows->columns().size() == 2));
 }
 
-TEST_CASE("a read past its time is interrupted, and the next one works") {
+TEST_CASE("a read past its time-out is interrupted, and the next one works") {
   ten_rows fixture;
   auto limits = fixture.generous();
   limits.timeout = milliseconds{0};
@@ -104,7 +104,7 @@ TEST_CASE("a cancelled read is not begun") {
   CHECK(failure_of(fixture.reader->run(request, fixture.generous())).code == errc::cancelled);
 }
 
-TEST_CASE("a missing file and an invalid one are reported by their own errors, every time") {
+TEST_CASE("a missing file and an invalid one have different errors, every time") {
   store_fixture fixture;
   CHECK(failure_of(fixture.try_read("SELECT 1")).code == errc::unknown_database);
   CHECK(!std::filesystem::exists(fixture.file));
@@ -118,7 +118,7 @@ TEST_CASE("a missing file and an invalid one are reported by their own errors, e
   CHECK(failure_of(reader->run(request, fixture.generous())).code == errc::corrupt);
 }
 
-TEST_CASE("a read says when it may show an external commit, and none of the broker's own commits is taken for one") {
+TEST_CASE("a read reports that it may show an external commit, and not for the broker's own commits") {
   ten_rows fixture;
   CHECK(!fixture.read("SELECT count(*) FROM t").external_commit);
   fixture.write("INSERT INTO t(body) VALUES ('a')");
@@ -187,7 +187,7 @@ TEST_CASE("a file in another journal mode is read as it is, also while the write
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
 }
 
-TEST_CASE("a file that someone holds exclusively is busy") {
+TEST_CASE("a file with an exclusive lock of another process is busy") {
   store_fixture fixture;
   auto other = fixture.external_process();
   must(other.exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a); BEGIN EXCLUSIVE"));
@@ -196,7 +196,7 @@ TEST_CASE("a file that someone holds exclusively is busy") {
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
 }
 
-TEST_CASE("a file that was deleted and made again is read again") {
+TEST_CASE("a file that was deleted and created again is read again") {
   ten_rows fixture;
   fixture.read("SELECT count(*) FROM t");
   fixture.store.reset();
@@ -209,7 +209,7 @@ TEST_CASE("a file that was deleted and made again is read again") {
   CHECK(after.external_commit);
 }
 
-TEST_CASE("a read that ends after its time-out is no success, though nothing interrupted it") {
+TEST_CASE("a read that ends after its time-out fails, even if nothing interrupted it") {
   // Each look at the clock takes six seconds, and so does the query.
   class slow_clock : public fake_clock {
   public:
@@ -262,7 +262,7 @@ TEST_CASE("an answer has no more bytes than max_answer_bytes, whatever the reque
   CHECK(answer.rows->size() > 90);
 }
 
-TEST_CASE("a read that finds no room among the answers under way is overloaded, until one of them has gone") {
+TEST_CASE("a read without room among the answers under way is overloaded, until one of them is released") {
   ten_rows fixture;
   auto answers = std::make_shared<answer_budget>(1'000'000);
   auto reader = sqlite::make_read_store(fixture.file, fixture.config, machine_time(), {}, {}, answers);
