@@ -175,8 +175,7 @@ std::string joined(const std::vector<std::string>& lines) {
 
 } // namespace
 
-TEST_CASE("each function on the paths of docs/internals/architecture.md is in the file that is named",
-          "[architecture]") {
+TEST_CASE("each function on the paths of docs/internals/architecture.md is in the named file", "[architecture]") {
   size_t functions = 0;
   auto violations = path_violations(text_of(project / "docs/internals/architecture.md"), functions);
   INFO(joined(violations));

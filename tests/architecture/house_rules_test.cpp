@@ -167,7 +167,7 @@ std::vector<std::string> root_violations(const fs::path& root) {
   return result;
 }
 
-TEST_CASE("no source includes what its layer must not know") {
+TEST_CASE("no source includes a header that its layer may not use") {
   std::vector<std::string> violations;
   auto count = for_each_source([&](const std::string& path, const std::string& text) {
     auto found = include_violations(path, text);
@@ -178,7 +178,7 @@ TEST_CASE("no source includes what its layer must not know") {
   CHECK(violations.empty());
 }
 
-TEST_CASE("no source is too long to be read at a sitting") {
+TEST_CASE("no source has more than 400 lines") {
   std::vector<std::string> violations;
   for_each_source([&](const std::string& path, const std::string& text) {
     auto found = length_violations(path, text);
@@ -188,7 +188,7 @@ TEST_CASE("no source is too long to be read at a sitting") {
   CHECK(violations.empty());
 }
 
-TEST_CASE("nothing but the agreed folders and files lies at the root") {
+TEST_CASE("the root has only the agreed folders and files") {
   auto violations = root_violations(SLUICE_SOURCE_DIR);
   INFO(joined(violations));
   CHECK(violations.empty());

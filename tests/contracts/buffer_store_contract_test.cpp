@@ -71,7 +71,7 @@ places take(buffer_store& aut, const places& ids) { return ids_of(must(aut.take_
 
 } // namespace
 
-TEMPLATE_TEST_CASE("an empty buffer store holds nothing, and says so to everyone who looks", "[contract]", fake_buffer,
+TEMPLATE_TEST_CASE("an empty buffer store has no operations, batches or rows", "[contract]", fake_buffer,
                    sqlite_buffer) {
   TestType subject;
   auto aut = subject.open();
@@ -84,7 +84,7 @@ TEMPLATE_TEST_CASE("an empty buffer store holds nothing, and says so to everyone
   CHECK(must(aut->count_rejected()) == 0);
 }
 
-TEMPLATE_TEST_CASE("operations in the journal follow each other, and their places are never given twice", "[contract]",
+TEMPLATE_TEST_CASE("operations in the journal have consecutive positions, which are never reused", "[contract]",
                    fake_buffer, sqlite_buffer) {
   TestType subject;
   auto aut = subject.open();
@@ -126,7 +126,7 @@ TEMPLATE_TEST_CASE("operations in a batch are not pending until it is ended or a
   CHECK(pending(*aut) == places{1, 3, 4});
 }
 
-TEMPLATE_TEST_CASE("ending or abandoning a batch that is not there is no error, and changes nothing", "[contract]",
+TEMPLATE_TEST_CASE("ending or abandoning a missing batch is not an error, and changes nothing", "[contract]",
                    fake_buffer, sqlite_buffer) {
   TestType subject;
   auto aut = subject.open();

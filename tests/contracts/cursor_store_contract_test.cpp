@@ -62,7 +62,7 @@ TEMPLATE_TEST_CASE("the pages of a cursor have every row once and in order", "[c
   CHECK(seen == integers{1, 2, 3, 4, 5, 6, 7});
 }
 
-TEMPLATE_TEST_CASE("each page of a cursor keeps to the bounds that it was asked for with", "[contract]", fake_cursor,
+TEMPLATE_TEST_CASE("each page of a cursor keeps to the bounds of its request", "[contract]", fake_cursor,
                    sqlite_cursor) {
   TestType subject;
   auto aut = subject.open(100);
@@ -73,7 +73,7 @@ TEMPLATE_TEST_CASE("each page of a cursor keeps to the bounds that it was asked 
   CHECK(seen == integers{1, 2, 3, 4});
 }
 
-TEMPLATE_TEST_CASE("a cursor over nothing has one page, empty and the last", "[contract]", fake_cursor, sqlite_cursor) {
+TEMPLATE_TEST_CASE("a cursor without rows has one empty page, the last one", "[contract]", fake_cursor, sqlite_cursor) {
   TestType subject;
   auto aut = subject.open(0);
   integers seen;
@@ -81,7 +81,7 @@ TEMPLATE_TEST_CASE("a cursor over nothing has one page, empty and the last", "[c
   CHECK(seen.empty());
 }
 
-TEMPLATE_TEST_CASE("behind its last page a cursor answers with empty ones", "[contract]", fake_cursor, sqlite_cursor) {
+TEMPLATE_TEST_CASE("after its last page a cursor returns empty ones", "[contract]", fake_cursor, sqlite_cursor) {
   TestType subject;
   auto aut = subject.open(2);
   integers seen;

@@ -54,8 +54,8 @@ caf::expected<executed_read> run(read_store& aut, statement query) {
 
 } // namespace
 
-TEMPLATE_TEST_CASE("a read answers with its rows and columns, and with the tables that it has read", "[contract]",
-                   fake_reads, sqlite_reads) {
+TEMPLATE_TEST_CASE("a read returns its rows and columns, and the tables that it has read", "[contract]", fake_reads,
+                   sqlite_reads) {
   TestType subject;
   auto aut = subject.open();
   auto answer = must(run(*aut, subject.query()));
@@ -70,7 +70,7 @@ TEMPLATE_TEST_CASE("a read answers with its rows and columns, and with the table
   CHECK(answer.reads->deterministic);
 }
 
-TEMPLATE_TEST_CASE("one read says that it may show an external commit, and the next one does not", "[contract]",
+TEMPLATE_TEST_CASE("one read reports that it may show an external commit, and the next one does not", "[contract]",
                    fake_reads, sqlite_reads) {
   TestType subject;
   auto aut = subject.open();
@@ -108,7 +108,7 @@ TEMPLATE_TEST_CASE("a store that was closed as idle reads again", "[contract]", 
   CHECK(must(run(*aut, subject.query())).result.rows->size() == 1);
 }
 
-TEMPLATE_TEST_CASE("a query's plan is a text", "[contract]", fake_reads, sqlite_reads) {
+TEMPLATE_TEST_CASE("the plan of a query is a text", "[contract]", fake_reads, sqlite_reads) {
   TestType subject;
   auto aut = subject.open();
   must(run(*aut, subject.query()));

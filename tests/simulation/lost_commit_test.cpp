@@ -101,7 +101,7 @@ TEST_CASE("a COMMIT whose sync failed and that is not committed never comes back
       }
 }
 
-TEST_CASE("commits behind a lost COMMIT are there after a crash, and the lost one is not") {
+TEST_CASE("commits after a lost COMMIT are there after a crash, and the lost one is not") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     INFO("seed " << seed);
     broken_fixture f{seed};
@@ -199,7 +199,7 @@ TEST_CASE("overwriting a lost COMMIT changes nothing visible, and is not an exte
   CHECK(f.other->number("SELECT count(*) FROM t") == 1);
 }
 
-TEST_CASE("to overwrite a lost COMMIT waits for the disk where commits do not, and leaves it at that") {
+TEST_CASE("overwriting a lost COMMIT syncs once where commits do not sync") {
   broken_fixture f;
   sqlite::connection_options options;
   options.mode = sqlite::open_mode::read_write_create;
@@ -215,7 +215,7 @@ TEST_CASE("to overwrite a lost COMMIT waits for the disk where commits do not, a
   CHECK(f.wal(disk_operation::sync) == syncs + 1);
 }
 
-TEST_CASE("a commit that is seen by now is not overwritten") {
+TEST_CASE("a commit that is visible by now is not overwritten") {
   broken_fixture f;
   auto db = f.fixture->external_process();
   auto hash = must(sqlite::find_commit(db, 2));

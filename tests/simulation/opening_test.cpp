@@ -54,7 +54,7 @@ TEST_CASE("the WAL of a process that died in its COMMIT is synced by the next co
   }
 }
 
-TEST_CASE("a log that cannot be made safe is not read from") {
+TEST_CASE("a WAL that cannot be synced is not read") {
   auto mode = GENERATE(sqlite::open_mode::read_only, sqlite::open_mode::read_write_create);
   machine at{1};
   auto file = leave_unsynced_commit(at);
@@ -67,7 +67,7 @@ TEST_CASE("a log that cannot be made safe is not read from") {
   auto db = must(sqlite::connection::open(file, opening(mode)));
 }
 
-TEST_CASE("opening a file whose log is empty, or whose commits may be lost, does not wait for the disk") {
+TEST_CASE("opening a file whose WAL is empty, or whose commits may be lost, does not wait for the disk") {
   auto mode = GENERATE(sqlite::open_mode::read_only, sqlite::open_mode::read_write_create);
   machine at{1};
   plain other{at.file()};
@@ -84,7 +84,7 @@ TEST_CASE("opening a file whose log is empty, or whose commits may be lost, does
   CHECK(syncs() == before);
 }
 
-TEST_CASE("whatever fails while a file is made or taken over, no write happens before it is in WAL mode") {
+TEST_CASE("after any failure while a file is created or converted, no write happens before it is in WAL mode") {
   auto existing = GENERATE(false, true);
   auto effect = GENERATE(disk_effect::io_error, disk_effect::full);
   auto on = GENERATE(disk_operation::open, disk_operation::read, disk_operation::write, disk_operation::sync,

@@ -138,7 +138,7 @@ private:
 
 } // namespace
 
-TEST_CASE("with synchronous = FULL, a power cut at any operation takes nothing that was acknowledged") {
+TEST_CASE("with synchronous = FULL, a power cut at any operation loses no acknowledged write") {
   int cuts = 0;
   int transactions = 0;
   for (uint64_t seed = 1; seed <= 40; ++seed) {
@@ -152,7 +152,7 @@ TEST_CASE("with synchronous = FULL, a power cut at any operation takes nothing t
   CHECK(transactions > 700);
 }
 
-TEST_CASE("with synchronous = NORMAL, a power cut may take the last transactions, and never a part of one") {
+TEST_CASE("with synchronous = NORMAL, a power cut may lose the last transactions, and never a part of one") {
   int lost = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
@@ -170,7 +170,7 @@ TEST_CASE("with synchronous = OFF, power cuts break databases") {
   CHECK(broken >= 5);
 }
 
-TEST_CASE("the same seed leaves the same bytes, wherever the folder is; another leaves others") {
+TEST_CASE("the same seed leaves the same bytes in any folder; another seed leaves others") {
   std::set<std::vector<uint64_t>> seen;
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     auto digests = [&] {

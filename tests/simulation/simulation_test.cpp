@@ -46,7 +46,7 @@ TEST_CASE("every invariant holds for the first seeds") { holds(1, seeds_of_a_tes
 
 TEST_CASE("every invariant holds for new seeds") { holds(1'000'000, seeds_of_a_test() / 2); }
 
-TEST_CASE("every seed that has found something holds") {
+TEST_CASE("every invariant holds for the seeds that once found a mistake") {
   std::ifstream file{SLUICE_SOURCE_DIR "/tests/simulation/seeds.txt"};
   REQUIRE(file);
   uint64_t count = 0;
@@ -64,7 +64,7 @@ TEST_CASE("every seed that has found something holds") {
   CHECK(count > 0);
 }
 
-TEST_CASE("the same seed does the same twice to every byte on the disk") {
+TEST_CASE("the same seed gives the same trace and the same bytes on the disk twice") {
   for (uint64_t seed = 1; seed <= 25; ++seed) {
     auto once = run(make_plan(seed));
     // Other things on the heap in between.
@@ -87,7 +87,7 @@ TEST_CASE("every deliberate defect is found") {
   }
 }
 
-TEST_CASE("a seed that fails is cut down to a few operations that still fail the same way") {
+TEST_CASE("a seed that fails is shrunk to a few operations that still break the same invariant") {
   if (known_defects().empty())
     return;
   uint64_t seed = 0;

@@ -121,7 +121,7 @@ TEST_CASE("a writer that is killed during a flush is replaced, and each row is w
   f.require_serving();
 }
 
-TEST_CASE("a broker that ends writes everything first", "[system][buffer]") {
+TEST_CASE("a broker writes all pending rows before it ends", "[system][buffer]") {
   buffered f{[](broker_config& c) {
     c.buffer_batch = 1'000;
     c.buffer_interval = 3'600s;

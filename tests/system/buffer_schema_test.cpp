@@ -55,8 +55,7 @@ TEST_CASE("rows that wait are in their table before its columns or it are rename
   f.require_serving();
 }
 
-TEST_CASE("a column that is dropped is dropped with what waited for it, and the other columns are there",
-          "[system][buffer]") {
+TEST_CASE("a dropped column drops its pending values, and those of other columns are written", "[system][buffer]") {
   buffered f;
   must(f.db.write("tester", "ALTER TABLE t ADD COLUMN b"));
   auto both = buffered::a_put(1, 10);
@@ -67,8 +66,7 @@ TEST_CASE("a column that is dropped is dropped with what waited for it, and the 
   f.require_no_rejected_rows();
 }
 
-TEST_CASE("a table that is dropped takes its waiting rows along, and its successor gets none of them",
-          "[system][buffer]") {
+TEST_CASE("a dropped table drops its pending rows, and a new table of its name gets none of them", "[system][buffer]") {
   buffered f;
   f.put(0, 5);
   must(f.db.write("tester", "DROP TABLE t"));
@@ -87,7 +85,7 @@ TEST_CASE("a table that is dropped takes its waiting rows along, and its success
   f.require_no_rejected_rows();
 }
 
-TEST_CASE("a trigger or a unique index that is new sees no row that was put before", "[system][buffer]") {
+TEST_CASE("a new trigger or unique index does not apply to rows that were put before", "[system][buffer]") {
   buffered f;
   must(f.db.write("tester", "CREATE TABLE log(k)"));
   f.put(0, 5);
@@ -150,7 +148,7 @@ TEST_CASE("a schema change that waits for rows keeps its deadline and its place"
   f.require_no_rejected_rows();
 }
 
-TEST_CASE("rows that others put while a schema changes are taken before it or checked after it", "[system][buffer]") {
+TEST_CASE("rows that others put while a schema changes are written before it or checked after it", "[system][buffer]") {
   buffered f{[](broker_config& c) {
     c.buffer_interval = 1ms;
     c.buffer_max_pending = 10'000;
@@ -200,7 +198,7 @@ TEST_CASE("a writer that fails while it changes a schema does not keep the buffe
   CHECK(f.number("SELECT sum(a) FROM t") == 150);
 }
 
-TEST_CASE("whatever becomes of schemas, buffered rows end as if each had been executed at once",
+TEST_CASE("with any schema changes, buffered rows end as if each had been executed at once",
           "[system][buffer][property]") {
   const std::vector<std::string> schema{"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", "CREATE TABLE log(k)"};
   for (uint32_t seed = 1; seed <= 8; ++seed) {

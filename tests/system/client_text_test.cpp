@@ -65,7 +65,7 @@ constexpr auto endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 
 
 } // namespace
 
-TEST_CASE("requests with text that is not UTF-8 are refused, and values come back as they went in", "[system]") {
+TEST_CASE("requests with text that is not UTF-8 are refused, and values are returned unchanged", "[system]") {
   way_in f{GENERATE(true, false)};
   const statement insert{"INSERT INTO t VALUES (:n, :s)", std::vector<named_value>{{"n", 1}, {"s", bad}}};
   must(f.guest->write(f.write(insert)));
@@ -98,7 +98,7 @@ TEST_CASE("requests with text that is not UTF-8 are refused, and values come bac
   CHECK(*must(f.guest->read(f.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 1);
 }
 
-TEST_CASE("ambiguous parameters are refused, and none of them is lost on the way", "[system]") {
+TEST_CASE("ambiguous parameters are refused, and none of them is lost", "[system]") {
   way_in f{GENERATE(true, false)};
   using named = std::vector<named_value>;
   parameters both{1, "one"};

@@ -33,8 +33,7 @@ int64_t count_rows(const database& db) {
 
 } // namespace
 
-TEST_CASE("a database that was closed has no open files, refuses its handles, and goes on when it is opened",
-          "[system]") {
+TEST_CASE("a closed database has no open files, refuses its handles, and works again when it is opened", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path());
   auto db = must(host.open_database("app.db"));

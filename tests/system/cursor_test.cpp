@@ -67,7 +67,7 @@ TEST_CASE("a cursor that is destroyed is closed") {
   CHECK(fixture.count_open() == 0);
 }
 
-TEST_CASE("a broker that shuts down ends its cursors first, and leaves no log") {
+TEST_CASE("a broker that shuts down ends its cursors first, and leaves no WAL") {
   many_rows fixture;
   auto rows = fixture.open();
   must(rows->next());
@@ -85,7 +85,7 @@ TEST_CASE("a draining broker ends the cursors of its hosts") {
   CHECK(refused(fixture.db.open_cursor(fixture.request())).code == errc::unavailable);
 }
 
-TEST_CASE("a cursor is refused what a read is refused") {
+TEST_CASE("a cursor refuses the same statements as a read") {
   many_rows fixture;
   auto wrong = fixture.request("SELECT * FROM nothing");
   CHECK(refused(fixture.db.open_cursor(wrong)).code == errc::sql_error);

@@ -102,7 +102,7 @@ TEST_CASE("requests that one thread sends without waiting are executed in that o
   CHECK(database.number("SELECT count(*) FROM n WHERE k = v") == count);
 }
 
-TEST_CASE("requests that fail in a group fail alone, and their neighbours commit exactly once", "[system]") {
+TEST_CASE("requests that fail in a group fail alone, and the others commit exactly once", "[system]") {
   one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   make_schema(database.db);
   auto commits = database.db.status().commits;
@@ -155,7 +155,7 @@ TEST_CASE("requests that fail in a group fail alone, and their neighbours commit
   database.require_serving();
 }
 
-TEST_CASE("an endless write is interrupted at its deadline, and its neighbours commit", "[system]") {
+TEST_CASE("an endless write is interrupted at its deadline, and the others of its group commit", "[system]") {
   one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   make_schema(database.db);
   std::vector<future_write> answers;
@@ -208,7 +208,7 @@ TEST_CASE("a write whose deadline passes in the queue is refused before it is ex
   database.require_serving();
 }
 
-TEST_CASE("the same key applies once, however many ask at once", "[system]") {
+TEST_CASE("the same key is applied once, also with many concurrent requests", "[system]") {
   one_database database;
   make_schema(database.db);
   std::vector<future_write> answers;
@@ -288,7 +288,7 @@ TEST_CASE("a key with another payload is a mismatch and changes nothing", "[syst
   database.require_serving();
 }
 
-TEST_CASE("a failed attempt is not remembered under its key", "[system]") {
+TEST_CASE("a failed attempt is not stored under its key", "[system]") {
   one_database database;
   make_schema(database.db);
   auto request = write_of("alice", {{"INSERT INTO later (n) VALUES (?)", {1}}}, "key");

@@ -219,7 +219,7 @@ std::vector<statement> list_of(const std::string& sql) {
 
 } // namespace
 
-TEST_CASE("a write takes away every kept answer that it changes, whichever way it changes it", "[system]") {
+TEST_CASE("a write invalidates every cached answer that it changes, by statements, triggers or cascades", "[system]") {
   for (const auto& change : changes) {
     INFO(change.name);
     one_database store;
@@ -234,7 +234,7 @@ TEST_CASE("a write takes away every kept answer that it changes, whichever way i
   }
 }
 
-TEST_CASE("a write to another table leaves the kept answers, a change of the schema does not", "[system]") {
+TEST_CASE("a write to another table keeps the cached answers, a schema change does not", "[system]") {
   one_database f;
   for (const char* sql :
        {"CREATE TABLE kept (n)", "INSERT INTO kept VALUES (1)", "CREATE TABLE other (n)", "CREATE TABLE log (n)",

@@ -79,7 +79,7 @@ TEST_CASE("a writer that is killed six times puts its database in quarantine, an
   must(must(again.open_database("app.db")).write("agent", add, {6}));
 }
 
-TEST_CASE("a kept answer of a database in quarantine is not given", "[system]") {
+TEST_CASE("a cached answer of a database in quarantine is not returned", "[system]") {
   one_database database{[](broker_config& cfg) {
     cfg.restart_limit = 1;
     cfg.cache_ttl = 1h;
@@ -121,7 +121,7 @@ TEST_CASE("requests that wait for a writer that dies are answered, and a retry w
   database.require_serving();
 }
 
-TEST_CASE("a damaged audit file is kept aside, and a new one is completed from the ledger", "[system]") {
+TEST_CASE("a damaged audit file is renamed, and a new one is completed from the ledger", "[system]") {
   temp_dir folder;
   { must(must(open_broker(folder.path()).open_database("app.db")).write("host", make_log)); }
   auto audit = folder / ".sluice" / "audit.db";
@@ -222,7 +222,7 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
   require_sound(folder / "app.db");
 }
 
-TEST_CASE("shutting down while writes come in answers all of them truthfully", "[system]") {
+TEST_CASE("shutting down during writes answers each with its true outcome", "[system]") {
   temp_dir folder;
   std::vector<std::future<caf::expected<write_result>>> answers;
   {
@@ -291,7 +291,7 @@ TEST_CASE("the second broker on a root is refused as busy, until the first one e
   must(must(heir.open_database("app.db")).write("heir", make_log));
 }
 
-TEST_CASE("one actor system carries two brokers on two roots", "[system]") {
+TEST_CASE("one actor system can have two brokers on two roots", "[system]") {
   temp_dir one;
   temp_dir two;
   caf::actor_system_config system_config;

@@ -34,7 +34,7 @@ uint64_t audited_foreign_commits(const broker& host) {
 
 } // namespace
 
-TEST_CASE("an external process's lock that ends before the deadline costs time and nothing else", "[system]") {
+TEST_CASE("an external process's lock that ends before the deadline only delays requests", "[system]") {
   one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   must(database.db.write("host", make_log));
   lock_holder other{database.file()};
@@ -98,7 +98,7 @@ TEST_CASE("with no retries configured a lock is not waited for", "[system]") {
   database.require_serving();
 }
 
-TEST_CASE("a short deadline is kept though the next try for the lock is far off", "[system]") {
+TEST_CASE("a short deadline is kept even if the next try for the lock would be later", "[system]") {
   one_database database{[](broker_config& cfg) {
     cfg.retry_attempts = 100;
     cfg.busy_timeout = 0ms;
@@ -286,7 +286,7 @@ TEST_CASE("an agent whose share of the queue is full is overloaded at once, and 
   database.require_serving();
 }
 
-TEST_CASE("bytes in the queue are bounded as requests are", "[system]") {
+TEST_CASE("the bytes in the queue are bounded as well", "[system]") {
   one_database database{[](broker_config& cfg) {
     cfg.queue_max_bytes = 400'000;
     cfg.retry_attempts = 100;

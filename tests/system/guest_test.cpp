@@ -94,7 +94,7 @@ TEST_CASE("a broker that is shut down, or destroyed, stops its front door first"
   door->stop();
 }
 
-TEST_CASE("guests of a front door go on without it when its broker was shut down", "[system]") {
+TEST_CASE("clients of a front door continue without it when its broker was shut down", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path());
   auto door = must(front_door::open(host, {}));
@@ -188,7 +188,7 @@ TEST_CASE("a forked child that ends a front door leaves that of its parent alone
   CHECK(std::filesystem::is_socket(socket_of(folder)));
 }
 
-TEST_CASE("the same folder twice in one process is refused at once, by whatever way", "[system]") {
+TEST_CASE("opening the same folder twice in one process is refused at once, by a broker or a client", "[system]") {
   temp_dir folder;
   temp_dir links;
   std::filesystem::create_directory_symlink(folder.path(), links / "link");
@@ -219,7 +219,7 @@ TEST_CASE("a folder that a broker of this process uses as part of its store is r
   CHECK(at_once([&] { return refused(connect(folder.path() / "sub")); }).message == error.message);
 }
 
-TEST_CASE("a folder that is a store of its own is no part of the one around it", "[system]") {
+TEST_CASE("a folder that is a store of its own is not part of the outer one", "[system]") {
   temp_dir folder;
   std::filesystem::create_directory(folder.path() / "sub");
   auto inner = open_broker(folder.path() / "sub");
@@ -227,7 +227,7 @@ TEST_CASE("a folder that is a store of its own is no part of the one around it",
   CHECK(at_once([&] { return refused(outer.open_database("sub/app.db")); }).code == errc::wrong_store);
 }
 
-TEST_CASE("no broker is opened with settings that no file could have", "[system]") {
+TEST_CASE("a broker with settings that sluice.toml could not have is not opened", "[system]") {
   temp_dir folder;
   caf::actor_system_config system_config;
   add_message_types(system_config);

@@ -227,13 +227,13 @@ template <class Meanwhile> void check_history(one_database& store, int operation
 
 } // namespace
 
-TEST_CASE("some order explains what threads saw, cache hits included", "[system]") {
+TEST_CASE("the history of threads is linearizable, cache hits included", "[system]") {
   one_database store;
   check_history(store, soak(1'000), [](const std::atomic<bool>&) {});
   CHECK(store.host.status().cache.hits > 100);
 }
 
-TEST_CASE("some order explains what threads saw while actors were killed", "[system]") {
+TEST_CASE("the history of threads is linearizable while actors are killed", "[system]") {
   // However many are killed, none is killed too often.
   one_database store{[](broker_config& cfg) {
     cfg.restart_limit = 1'000;

@@ -99,8 +99,7 @@ json write_params(const std::string& db, const std::string& request_id) {
 
 } // namespace
 
-TEST_CASE("a client may leave at every event of its write, which is recorded, and done or not begun",
-          "[system][leaving]") {
+TEST_CASE("a write whose client leaves at any event is audited, and committed or not begun", "[system][leaving]") {
   stepped_service f;
   auto answered = false;
   for (size_t events = 0; !answered; ++events) {
@@ -191,7 +190,7 @@ TEST_CASE("a client may leave at every event of every method, without an effect 
   CHECK(f.ask("read", {{"db", "app.db"}, {"sql", "SELECT count(*) FROM t"}}).at("rows") == json{{2}});
 }
 
-TEST_CASE("a client that leaves with calls under way costs its broker nothing but their answers", "[system][leaving]") {
+TEST_CASE("a client that leaves with calls under way loses only their answers", "[system][leaving]") {
   stepped_service f;
   for (auto i = 0; i < 20; ++i) {
     auto name = std::to_string(i);

@@ -68,7 +68,7 @@ TEST_CASE("a host destroys its broker in the callback that reports its failure",
   CHECK_NOTHROW(f.before.require_back());
 }
 
-TEST_CASE("a host destroys its broker when it asks whether it has failed", "[system][lifetimes]") {
+TEST_CASE("a host destroys its broker in the callback that it set after the failure", "[system][lifetimes]") {
   fixture f;
   watchdog limit{"a broker that is destroyed by on_failure itself"};
   f.cause_failure();
@@ -78,7 +78,7 @@ TEST_CASE("a host destroys its broker when it asks whether it has failed", "[sys
   f.require_reopened(0);
 }
 
-TEST_CASE("a host destroys its broker, and a front door with it, where it is warned", "[system][lifetimes]") {
+TEST_CASE("a host destroys its broker and front door in the callback of a warning", "[system][lifetimes]") {
   fixture f;
   auto door = must(front_door::open(*f.host, {}));
   f.host->on_warning([&, is_first = true](std::string_view) mutable {
@@ -98,7 +98,7 @@ TEST_CASE("a host destroys its broker, and a front door with it, where it is war
   CHECK_NOTHROW(f.before.require_back());
 }
 
-TEST_CASE("calls that would wait for the broker are refused where it warns its host", "[system][lifetimes]") {
+TEST_CASE("calls that would wait for the broker are refused in the callback of a warning", "[system][lifetimes]") {
   fixture f;
   watchdog limit{"calls in on_warning"};
   std::vector<failure> error;

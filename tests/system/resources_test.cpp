@@ -45,7 +45,7 @@ size_t descriptors(const one_database& database) {
 
 } // namespace
 
-TEST_CASE("a hundred databases take no more threads than a few", "[system]") {
+TEST_CASE("a hundred databases take no more threads than a few databases", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path(), [](broker_config& x) { x.blocking_threads = 6; });
   auto before = threads();
@@ -90,7 +90,7 @@ TEST_CASE("an idle database is closed, and continues with the next request", "[s
   database.require_serving();
 }
 
-TEST_CASE("requests that come while a database is being closed are answered", "[system]") {
+TEST_CASE("requests that arrive while a database is being closed are answered", "[system]") {
   one_database database{[](broker_config& config) {
     config.idle_after = 10ms;
     config.close_idle_after = 1ms;
@@ -107,7 +107,7 @@ TEST_CASE("requests that come while a database is being closed are answered", "[
   database.require_serving();
 }
 
-TEST_CASE("a kept answer is not given any more when another program has written to a closed database", "[system]") {
+TEST_CASE("a cached answer is not returned after another program has written to a closed database", "[system]") {
   one_database database{close_soon};
   must(database.db.write("host", make_notes));
   await_closed(database);
@@ -131,7 +131,8 @@ TEST_CASE("find refuses a name without a file, and it appears in no status", "[s
   CHECK(must(database.host.find_database("app.db")).name() == "app.db");
 }
 
-TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and another one can lead", "[system]") {
+TEST_CASE("a broker whose supervisor has failed refuses every request with the reason, and another one can lead",
+          "[system]") {
   temp_dir folder;
   {
     auto host = open_broker(folder.path());

@@ -107,7 +107,7 @@ TEST_CASE("a thread that serves leaves writes to the pool that are not known to 
   CHECK(f.serve(2) == std::vector<int64_t>{0, 0});
 }
 
-TEST_CASE("a short write behind one that may be long is run by the pool") {
+TEST_CASE("the pool runs a short write that follows one that may be long") {
   fixture f;
   f.know_as_short(true);
   std::future<caf::expected<write_result>> longer;

@@ -190,7 +190,7 @@ std::map<std::string, int> committed_in_audit(const broker& host) {
 
 } // namespace
 
-TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while actors are killed", "[system]") {
+TEST_CASE("64 agents on 3 databases lose no write and read nothing stale while actors are killed", "[system]") {
   temp_dir folder;
   std::vector<std::string> dbs{"a.db", "b.db", "c.db"};
   std::vector<ledger_of_agent> agents(thread_agents + actor_agents);

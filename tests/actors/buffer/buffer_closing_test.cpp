@@ -6,7 +6,7 @@ namespace sluice::test::buffer_closing_test {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_METHOD(started_buffer, "closing writes everything, also what the contexts do not let in any more",
+TEST_CASE_METHOD(started_buffer, "closing writes everything, also when the contexts admit no more requests",
                  "[buffer]") {
   for (auto i = 0; i < 5; ++i)
     upsert(i, {});
@@ -62,7 +62,7 @@ TEST_CASE_METHOD(started_buffer,
   REQUIRE(cell("SELECT a FROM t WHERE k = 1") == value{1});
 }
 
-TEST_CASE_METHOD(started_buffer, "a refusal that may pass is repeated a few times while closing", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a temporary failure is retried a few times while closing", "[buffer]") {
   upsert(1, {});
   for (auto i = 0; i < 100; ++i)
     db.fail(errc::disk_full);

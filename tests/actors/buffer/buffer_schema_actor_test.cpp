@@ -70,7 +70,8 @@ TEST_CASE_METHOD(started, "the audit has refused, flushed, requeued and discarde
   CHECK(log.records.back().status == "unavailable");
 }
 
-TEST_CASE_METHOD(started, "a database whose schema changes has its rows written, and takes others when that is done",
+TEST_CASE_METHOD(started,
+                 "the rows of a database are written before its schema changes, and new ones are accepted after it",
                  "[buffer]") {
   upsert(1, {{"a", 1}});
   quiesce();
@@ -90,7 +91,7 @@ TEST_CASE_METHOD(started, "a database whose schema changes has its rows written,
   CHECK(value_of(flush()).flushed == 1);
 }
 
-TEST_CASE_METHOD(started, "operations that wait for a schema change are taken in order, and refused at the end",
+TEST_CASE_METHOD(started, "operations that wait for a schema change are accepted in order, and refused at the end",
                  "[buffer]") {
   quiesce();
   auto first = upsert(2, {{"a", 2}});
@@ -107,7 +108,8 @@ TEST_CASE_METHOD(started, "operations that wait for a schema change are taken in
   CHECK(failure_of(late).code == errc::unavailable);
 }
 
-TEST_CASE_METHOD(started, "nothing overtakes what waited for its table when a schema change began", "[buffer]") {
+TEST_CASE_METHOD(started, "no operation overtakes those that waited for their table when a schema change began",
+                 "[buffer]") {
   db.holds_reads = true;
   auto first = upsert(2, {{"a", 2}});
   quiesce();
@@ -124,7 +126,8 @@ TEST_CASE_METHOD(started, "nothing overtakes what waited for its table when a sc
   CHECK(cell("SELECT a FROM t WHERE k = 2") == value{3});
 }
 
-TEST_CASE_METHOD(started, "a writer that ends during a schema change does not keep the buffer from taking operations",
+TEST_CASE_METHOD(started,
+                 "a writer that ends during a schema change does not keep the buffer from accepting operations",
                  "[buffer]") {
   quiesce();
   auto waits = upsert(1, {{"a", 1}});

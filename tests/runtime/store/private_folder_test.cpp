@@ -101,7 +101,7 @@ TEST_CASE("an own file with another hard link is replaced by a copy, which the l
   CHECK(r.text_of("logs.db") == "text");
 }
 
-TEST_CASE("a token that others could read is replaced", "[private_folder]") {
+TEST_CASE("a token that others could read is renamed", "[private_folder]") {
   fixture r;
   r.make("token", 0640);
   CHECK(secure_own_files(r.root).size() == 1);
