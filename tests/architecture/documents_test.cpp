@@ -133,7 +133,7 @@ std::vector<std::string> link_violations(const fs::path& page, const std::string
   return result;
 }
 
-// Files and folders of the tree that `prose` names by their path from the root.
+// The files and folders that `prose` names by their path from the root, and that do not exist.
 std::vector<std::string> missing_paths(const std::string& prose) {
   static const std::regex path{R"((messages|actors|runtime|tests|examples|docs)/[A-Za-z0-9_./-]*)"};
   std::vector<std::string> result;

@@ -61,7 +61,7 @@ std::string folder_of(const fs::path& path, std::string_view layer) {
   return parts.size() >= 3 && parts[0] == layer ? parts[1] : "";
 }
 
-// Where `folder` stands in `runtime_folders`; behind all others if it is none of them.
+// The index of `folder` in `runtime_folders`; its size if `folder` is not in it.
 size_t runtime_position(const std::string& folder) {
   return static_cast<size_t>(std::find(runtime_folders.begin(), runtime_folders.end(), folder)
                              - runtime_folders.begin());
@@ -71,7 +71,7 @@ bool is_common(const std::string& folder) {
   return std::find(common_folders.begin(), common_folders.end(), folder) != common_folders.end();
 }
 
-// Why a source in `folder` must not include what lies in `other`; empty if it may.
+// The reason why a source in `folder` may not include a header in `other`; empty if it may.
 std::string_view why_not(const std::string& folder, const std::string& other) {
   if (folder.empty() || other.empty() || folder == other || other == "base")
     return "";

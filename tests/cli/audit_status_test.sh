@@ -288,7 +288,7 @@ test_usage_is_explained() {
   exits 0 sluice --help
   has "$out" "exec"
   has "$out" "serve"
-  # What commands start is not for people.
+  # The usage does not list commands that only programs start.
   has_not "$out" "bench-worker"
   exits 0 sluice exec --help
   has "$out" "--key"

@@ -4,7 +4,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
 main() { "${SLUICE%/*}/sluice-main" "$@"; }
 
-# The launcher alone: what it says it has from nobody else.
+# The launcher without the whole program, so that all output is its own.
 alone() { "$scratch/alone/sluice" "$@"; }
 
 create() {

@@ -1,4 +1,4 @@
-// What every audit_store does (actors/audit/audit_store.hpp), run on the fake of the actors' tests and on the SQLite
+// Contract tests of audit_store (actors/audit/audit_store.hpp), run on the fake of the actors' tests and on the SQLite
 // store.
 
 #include "runtime/sqlite/audit/audit_store.hpp"
@@ -65,7 +65,7 @@ public:
     ledgers_[commit.db].push_back(std::move(added));
   }
 
-  // With the second record, so that the first is undone.
+  // Fails with the second record, so that the first must be rolled back.
   void refuse_appends(bool refuses) {
     other_program{path_}.run(refuses ? "CREATE TRIGGER full BEFORE INSERT ON segments"
                                        " BEGIN SELECT RAISE(ABORT, 'full'); END"

@@ -1,4 +1,4 @@
-// What every cursor_store does (actors/cursors/cursor_store.hpp), run on the fake of the actors' tests and on the
+// Contract tests of cursor_store (actors/cursors/cursor_store.hpp), run on the fake of the actors' tests and on the
 // SQLite store.
 
 #include "runtime/sqlite/reader/cursor_store.hpp"
@@ -11,7 +11,7 @@ namespace {
 
 class fake_cursor {
 public:
-  // Over the integers from 1 to `rows`.
+  // A cursor over the integers from 1 to `rows`.
   std::unique_ptr<cursor_store> open(uint64_t rows) {
     pages_.rows = rows;
     return std::make_unique<fake_cursor_store>(pages_);
@@ -40,7 +40,7 @@ read_limits pages_of(uint64_t rows) { return {rows, 1 << 20, milliseconds{60'000
 
 using integers = std::vector<int64_t>;
 
-// One page, which is added to `to`.
+// Reads one page and appends its rows to `to`.
 bool next(cursor_store& from, uint64_t max_rows, integers& to) {
   auto page = must(from.next(pages_of(max_rows), {}));
   REQUIRE(page.rows);

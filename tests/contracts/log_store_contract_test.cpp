@@ -1,4 +1,4 @@
-// What every log_store does (actors/log/log_store.hpp), run on the fake of the actors' tests and on the SQLite store.
+// Contract tests of log_store (actors/log/log_store.hpp), run on the fake of the actors' tests and on the SQLite store.
 
 #include "runtime/sqlite/log/log_file.hpp"
 #include "tests/runtime/sqlite/files/file_fixture.hpp"
@@ -24,7 +24,7 @@ class sqlite_log {
 public:
   std::unique_ptr<log_store> open() { return sqlite::make_log_store(path_); }
 
-  // With the second entry, so that the first is undone.
+  // Fails with the second entry, so that the first must be rolled back.
   void refuse_appends(bool refuses) {
     other_program{path_}.run(refuses ? "CREATE TRIGGER full BEFORE INSERT ON log WHEN NEW.message = 'second'"
                                        " BEGIN SELECT RAISE(ABORT, 'full'); END"

@@ -1,4 +1,4 @@
-// What every read_store does (actors/reader/read_store.hpp), run on the fake of the actors' tests and on the SQLite
+// Contract tests of read_store (actors/reader/read_store.hpp), run on the fake of the actors' tests and on the SQLite
 // store.
 
 #include "runtime/sqlite/reader/read_store.hpp"

@@ -165,7 +165,7 @@ TEMPLATE_TEST_CASE("each statement has a result, and the tables that were change
                    fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
-  // The first transaction makes the ledger's tables, too.
+  // The first transaction also creates the ledger's tables.
   write(*aut, subject.put("a", "0"));
   must(aut->begin());
   auto done = must(aut->execute(request_of({subject.put("a", "1"), subject.put("b", "2")}), no_deadline));

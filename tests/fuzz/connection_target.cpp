@@ -23,7 +23,7 @@ public:
   }
 };
 
-// One client that sends `input` in pieces of that size; what it was answered until the broker closed.
+// One client that sends `input` in pieces of the given size, and collects the answers until the broker closes.
 class exchange {
 public:
   exchange() : shared_(shared_of(config_)) {
@@ -80,7 +80,7 @@ private:
   bool closed_ = false;
 };
 
-// A client takes answers apart again.
+// Splits answers into lines, as a client does.
 std::vector<std::string> lines_of(std::string_view bytes, size_t piece) {
   line_buffer buffer;
   std::vector<std::string> result;

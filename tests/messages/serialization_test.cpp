@@ -30,7 +30,7 @@ struct nodes {
     return bytes;
   }
 
-  /// `x` as it arrives at another node.
+  /// Serializes `x` and reads it back, as another node does.
   template <class T> T travel(T x) {
     auto bytes = bytes_of(x);
     T copy;
@@ -41,7 +41,7 @@ struct nodes {
     return copy;
   }
 
-  /// The same inside a message, whose types have to be registered.
+  /// Does the same inside a message, whose types must be registered.
   template <class T> T travel_in_message(T x) {
     auto copy = travel(caf::make_message(std::move(x)));
     REQUIRE(copy.template match_elements<T>());

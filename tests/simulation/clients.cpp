@@ -6,7 +6,7 @@ namespace sluice::simulation {
 
 namespace {
 
-// Whether the same request may fare better another time.
+// Whether the same request may succeed another time.
 bool passes(const failure& error) {
   switch (error.code) {
   case errc::busy:
@@ -119,7 +119,7 @@ bool clients::begin_one() {
 void clients::begin(size_t who, const operation& planned) {
   ++begun_;
   auto issued = planned;
-  // Its number is another one than planned when clients were left out.
+  // The number differs from the planned one when clients were left out.
   set_lane(issued, who);
   switch (issued.type) {
   case operation::kind::write: return write(who, issued);
@@ -223,13 +223,13 @@ void clients::write_answered(write_attempt& attempt, const caf::expected<write_r
     attempt.fate = fate::done;
     attempt.result = *answer;
     auto& known = seen.databases[attempt.planned.db];
-    // It may have gone into a file that has been replaced since.
+    // The write may be in a file that has been replaced since.
     attempt.lost = !known.restores.empty() && known.restores.back().took(attempt);
     if (attempt.lost) {
       attempt.taken = known.restores.back().event;
       return tell(attempt, "was committed as ", std::to_string(answer->commit_seq));
     }
-    // An answer may have been on its way: a request from before says nothing about the files.
+    // The answer may be from before the loss, and then proves nothing about the files.
     if (!answer->replayed && attempt.began > known.exposed_since)
       known.exposed = false;
     auto& newest = known.acknowledged;
@@ -288,7 +288,7 @@ void clients::read(size_t who, const operation& planned) {
 void clients::read_answered(read_attempt& attempt, const caf::expected<read_result>& answer) {
   auto& known = seen.databases[attempt.planned.db];
   attempt.foreign_after = known.foreign;
-  // Noticed when the database is looked at next.
+  // The broker notices this at its next access to the database.
   if (known.unnoticed && answer && answer->source == read_source::database
       && attempt.began > known.restores.back().event) {
     known.unnoticed = false;

@@ -39,7 +39,7 @@ struct folder_on_disk {
   }
 };
 
-// How often `outcome` holds after as many power cuts, each of a run of its own.
+// The number of power cuts, each in a run of its own, after which `outcome` holds.
 template <class Outcome> int times_in_100(Outcome outcome) {
   int result = 0;
   for (uint64_t seed = 1; seed <= 100; ++seed) {

@@ -21,7 +21,7 @@ sqlite::connection_options opening(sqlite::open_mode mode, synchronous_mode sync
   return result;
 }
 
-// A database whose log has a transaction that was not synced, and that no connection has open.
+// A database that no connection has open, with an unsynced transaction in its WAL.
 std::filesystem::path leave_unsynced_commit(machine& at) {
   plain db{at.file()};
   REQUIRE(db.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t(a); PRAGMA wal_checkpoint"));
@@ -29,7 +29,7 @@ std::filesystem::path leave_unsynced_commit(machine& at) {
   fault.file = "app.db-wal";
   fault.on = disk_operation::sync;
   fault.effect = disk_effect::kill_before;
-  // The first sync is that of the header of a log that begins anew.
+  // The first sync is that of the header of a WAL that restarts.
   fault.skip = 1;
   at.faults.inject(fault);
   REQUIRE(!db.run("INSERT INTO t VALUES ('left')"));

@@ -17,7 +17,7 @@ using memory_machine::plain;
 using sqlite::disk_effect;
 using sqlite::disk_operation;
 
-// One machine that goes through many power cuts, and what must be true of its database after each.
+// One machine with many power cuts, and the checks of its database after each.
 class power_cut_sequence {
 public:
   power_cut_sequence(uint64_t seed, std::string synchronous) : at_(seed), synchronous_(std::move(synchronous)) {}
@@ -59,7 +59,7 @@ private:
     at_.faults.inject(cut);
   }
 
-  // Opens, writes and closes until the power goes, or for so long.
+  // Opens, writes and closes until the power is cut, at most so many times.
   void work() {
     for (auto sessions = 1 + at_.random() % 3; sessions > 0 && at_.disk.has_power(); --sessions) {
       plain db{at_.file()};
@@ -75,7 +75,7 @@ private:
 
   void step(plain& db, plain& reader) {
     switch (at_.random() % 8) {
-    // A snapshot that stays open keeps the WAL from being begun anew.
+    // A snapshot that stays open keeps the WAL from restarting.
     case 0: reader.run("BEGIN; SELECT count(*) FROM log"); break;
     case 1: reader.run("ROLLBACK"); break;
     case 2: db.run("PRAGMA wal_checkpoint(PASSIVE)"); break;
@@ -84,7 +84,7 @@ private:
     }
   }
 
-  // The number of a transaction says how many rows it has: so what is there tells which were.
+  // The number of a transaction determines its rows, so the rows show which transactions are there.
   static int rows_of(int t) { return 1 + t * 7 % 5; }
 
   void transaction(plain& db) {

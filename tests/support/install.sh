@@ -29,7 +29,7 @@ build_packages=(
   socat
 )
 
-# What the tests need beyond that.
+# The packages that the tests need beyond that.
 test_packages=(
   valgrind
 )

@@ -93,7 +93,7 @@ TEST_CASE("futures of many requests over one connection are all fulfilled", "[sy
   uint64_t last = 0;
   for (auto& each : writes) {
     auto result = must(answer_of(each));
-    // In the order in which they were asked for.
+    // The answers come in the order of the requests.
     CHECK(result.commit_seq >= last);
     last = result.commit_seq;
   }

@@ -12,9 +12,9 @@ namespace {
 struct fixture {
   fixture() {
     auto config = config_of(folder.path());
-    // By another broker, which warns of nothing: one that has just warned of a slow write does not warn of the next.
+    // Another broker writes this: one that has just warned of a slow write does not warn of the next.
     must(must(must(broker::open(config)).open_database("app.db")).write(make_tables()));
-    // Any write that takes its time is warned about, by its writer.
+    // The writer warns about every slow write.
     config.slow_execution = 1ms;
     if (GENERATE(true, false))
       system = std::make_unique<host_system>(1);
@@ -22,7 +22,7 @@ struct fixture {
     db.emplace(must(host->open_database("app.db")));
   }
 
-  /// The answer comes from the thread that warns, before that.
+  /// The thread that warns has answered before.
   void cause_warning() {
     write_request slow;
     slow.agent = "agent";
@@ -34,7 +34,7 @@ struct fixture {
 
   void cause_failure() { caf::anon_send_exit(host->actors().supervisor(), caf::exit_reason::kill); }
 
-  /// The next opening waits for the end, and finds all acknowledged rows.
+  /// Opens the folder again, which waits for the end of the first broker, and finds all acknowledged rows.
   void require_reopened(int64_t rows) {
     must(must(broker::open(config_of(folder.path()))).open_database("app.db"));
     CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM t") == rows);

@@ -55,7 +55,7 @@ TEST_CASE("ten thousand log entries are written while an external process has th
   for (auto& each : threads)
     each.join();
   await([&] { return database.host.status().log.written == 10'000; });
-  // All of this while the lock is still held.
+  // The lock is still held.
   CHECK(waiting.wait_for(0s) == std::future_status::timeout);
   auto status = database.host.status().log;
   CHECK(status.dropped == 0);
@@ -113,7 +113,7 @@ TEST_CASE("a damaged log file loses no new entry, and the host is warned", "[sys
   temp_dir folder;
   std::filesystem::create_directory(folder / ".sluice");
   std::ofstream{log_file_of(folder.path())} << std::string(10'000, 'x');
-  // One that others may read would be made anew before.
+  // The broker would replace a file that others may read.
   std::filesystem::permissions(log_file_of(folder.path()),
                                std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   auto host = open_broker(folder.path());

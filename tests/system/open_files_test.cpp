@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The limit of this process, until the end of the scope.
+// Sets the descriptor limit of this process until the end of the scope.
 class descriptor_limit {
 public:
   explicit descriptor_limit(rlim_t limit) {
@@ -112,7 +112,7 @@ TEST_CASE("concurrent requests to more databases than descriptors allow are all 
       writes.push_back(must(host.open_database(name_of(i))).write_async(add_row()));
   for (auto& each : writes)
     must(answer_of(each));
-  // To wait for descriptors is no wait for a lock.
+  // A wait for descriptors does not count as a wait for a lock.
   for (const auto& each : host.status().databases)
     CHECK(each.retry.lock_errors == 0);
 }
@@ -120,7 +120,7 @@ TEST_CASE("concurrent requests to more databases than descriptors allow are all 
 TEST_CASE("a database without descriptors until the deadline is refused with the limit", "[system][descriptors]") {
   temp_dir folder;
   auto host = open_broker(folder.path(), [](broker_config& config) {
-    // Of three databases, each with its writer and a cursor.
+    // Uses the descriptors of three databases, each with its writer and a cursor.
     config.max_open_files = 21;
     config.retry_base = 5ms;
   });

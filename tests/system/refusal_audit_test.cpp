@@ -20,11 +20,11 @@ struct attempt {
   std::string method;
   json params;
   std::string status;
-  // In the audit.
+  // The expected values in the audit.
   std::string db;
 };
 
-// By the agent that asks.
+// The refused requests, by agent.
 std::map<std::string, attempt> attempts() {
   json row{{"db", "app.db"}, {"table", "nowhere"}, {"operation", "upsert"}, {"key", {{"k", 1}}}};
   auto outside = row;
@@ -249,7 +249,7 @@ TEST_CASE("a flood of refused requests is counted in few records", "[system][aud
   for (auto i = 0; i < size; ++i)
     REQUIRE(guest.answer().contains("error"));
   flood.join();
-  // Page by page: a slow machine spreads the flood over many seconds, and each may have its thousand records.
+  // Reads page by page: a slow machine spreads the flood over many seconds, each of which may have a thousand records.
   audit_query query;
   query.agent = "flood";
   uint64_t counted = 0;

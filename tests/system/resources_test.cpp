@@ -33,7 +33,7 @@ void await_closed(const one_database& database) {
   await([&] { return !std::filesystem::exists(database.file().native() + "-wal"); });
 }
 
-// How many descriptors of this process are open on the database.
+// The number of descriptors of this process that are open on the database.
 size_t descriptors(const one_database& database) {
   auto name = std::filesystem::canonical(database.file()).native();
   size_t result = 0;
@@ -98,7 +98,7 @@ TEST_CASE("requests that arrive while a database is being closed are answered", 
   must(database.db.write("host", make_notes));
   constexpr int rounds = 100;
   for (int i = 0; i < rounds; ++i) {
-    // The first of its connections is being closed, or was just now.
+    // The first of its connections is being closed or has just been closed.
     auto in_use = descriptors(database);
     await([&] { return descriptors(database) < in_use || in_use == 0; });
     must(database.db.write("host", add_note));
@@ -157,7 +157,7 @@ TEST_CASE("a broker whose supervisor has failed refuses every request with the r
     put.agent = "host";
     put.row = {"app.db", "notes", {{"text", value{"a"}}}};
     CHECK(refused(host.buffer().put(put)).code == errc::unavailable);
-    // A callback that is set only now is called all the same.
+    // A callback that is set after the failure is called as well.
     std::atomic<int> late{0};
     host.on_failure([&](const failure&) { ++late; });
     CHECK(late == 1);

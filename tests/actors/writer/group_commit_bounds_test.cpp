@@ -166,7 +166,7 @@ TEST_CASE("a schema change and an external commit invalidate everything") {
   CHECK(b.context.versions().everything_changed_at().load() > before);
   REQUIRE(b.changes.size() == (foreign ? 2 : 1));
   CHECK(b.changes[0].everything);
-  // An external commit has no number, and came before ours.
+  // An external commit has no number, and came before this commit.
   CHECK(b.changes[0].commit_seq == (foreign ? 0 : 1));
   CHECK(b.changes.back().commit_seq == 1);
   CHECK(b.context.counters().foreign_commits == (foreign ? 1 : 0));

@@ -27,7 +27,7 @@ TEST_CASE("writes, reads and their answers are transferred unchanged") {
   CHECK(*result->read_async(select()).get()->rows->at(0, 0).integer() == 5);
   auto asked = leader->requests();
   CHECK(params(asked[0]).at("idempotency_key") == "mine");
-  // What is left of it.
+  // The remaining time.
   CHECK(params(asked[0]).at("deadline_ms") <= 20'000);
   CHECK(params(asked[0]).at("deadline_ms") > 0);
   CHECK(params(asked[0]).at("agent") == "alice");

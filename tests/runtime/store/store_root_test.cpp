@@ -105,7 +105,7 @@ TEST_CASE("a root that may not be written is read-only") {
   fs::create_directory(dir / "root");
   fs::permissions(dir.path(), fs::perms{0755});
   fs::permissions(dir / "root", fs::perms{0555});
-  // The superuser may write anywhere, so be someone else for a moment.
+  // The superuser may write anywhere, so the test becomes another user for a moment.
   auto was_root = geteuid() == 0;
   if (was_root)
     REQUIRE(seteuid(65534) == 0);
@@ -149,7 +149,7 @@ TEST_CASE("a name that leads out of the root is refused") {
   for (const auto* name : {"../x.db", "sub/../../outside/x.db", "/etc/passwd", "link.db", "door/x.db", "door/new.db",
                            "door/../x.db", "sub/../door/x.db", "..", "../rootling/x.db"})
     CHECK_THAT(r.refusal(name), Contains("leads out of the store root") || Contains("names a folder"));
-  // A root whose name only begins like ours.
+  // A folder whose name begins with that of the root.
   fs::create_directory(r.dir / "root2");
   CHECK_THAT(r.refusal((r.dir / "root2/a.db").string()), Contains("leads out"));
 }

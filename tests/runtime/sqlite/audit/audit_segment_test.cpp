@@ -120,7 +120,7 @@ TEST_CASE("arbitrary bytes decode to no records, and crash nothing") {
         bytes[random() % bytes.size()] = static_cast<char>(random());
     auto segment = made.segment;
     segment.records = bytes;
-    // What was changed within a text is still a record; the hash tells.
+    // A change within a text still gives a valid record; only the hash shows it.
     auto found = decoder.decode(segment);
     CHECK((found.empty() || found.size() == made.rows.size()));
   }

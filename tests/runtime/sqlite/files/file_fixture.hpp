@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 constexpr const char* fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
                              "INSERT INTO t(body) SELECT printf('%060d', i * 7919 % 100003) FROM n";
 
-/// SQLite alone, without anything of ours.
+/// A connection of plain SQLite, without code of sluice.
 class other_program {
 public:
   explicit other_program(const fs::path& file) { REQUIRE(sqlite3_open(file.c_str(), &db_) == SQLITE_OK); }

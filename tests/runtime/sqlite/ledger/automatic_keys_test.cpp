@@ -238,7 +238,7 @@ TEST_CASE("a ledger of a later format is left unchanged") {
   CHECK(failure_of(fixture.store->begin()).code == errc::protocol_mismatch);
 }
 
-// What an application sees: whatever happens between the attempts, a request takes effect once.
+// The view of an application: a request takes effect once, whatever happens between the attempts.
 TEST_CASE("requests under automatic keys take effect once: any order of attempts, restarts and failures") {
   auto seed = GENERATE(range(0, 40));
   CAPTURE(seed);

@@ -129,7 +129,7 @@ TEST_CASE("a commit record stays as long as a repeated request may have to be fo
   auto seq = fixture.put("INSERT INTO t(a) VALUES (1)", key);
   fixture.put();
   fixture.time.advance(20h);
-  // Whatever the wall clock says.
+  // The wall clock has no effect.
   fixture.time.jump(1'000h);
   CHECK(fixture.prune() == 1);
   CHECK(fixture.prune() == 0);

@@ -141,7 +141,7 @@ TEST_CASE("whether a commit took effect is read back from the file") {
   must(commit_of(*fixture.store, begun, request_of("SELECT 1")));
   CHECK(must(fixture.store->committed(2)));
   CHECK(!must(fixture.store->committed(3)));
-  // Another record under that number is not ours.
+  // Another record under that number is not the record of this commit.
   must(fixture.external_process().exec("UPDATE _sluice_commits SET hash = x'00' WHERE commit_seq = 2"));
   CHECK(!must(fixture.store->committed(2)));
 }
