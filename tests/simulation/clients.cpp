@@ -32,6 +32,11 @@ write_request request_of(const operation& planned, const std::string& id, const 
   return result;
 }
 
+// A handler that moves a result or an error into `answer`.
+template <class T, class Answer> auto pass_to(Answer answer) {
+  return [answer](T& received) { answer(std::move(received)); };
+}
+
 // Each client is a process.
 peer_identity peer_of(size_t who) { return {1'000, static_cast<uint32_t>(1'000 + who)}; }
 
@@ -212,9 +217,7 @@ void clients::write(size_t who, const operation& planned) {
         write_answered(found, result);
         check_wait(found);
       };
-      db.write(self, request)
-        .then([answer](write_result& result) { answer(std::move(result)); },
-              [answer](caf::error& error) { answer(std::move(error)); });
+      db.write(self, request).then(pass_to<write_result>(answer), pass_to<caf::error>(answer));
     });
 }
 
@@ -279,9 +282,7 @@ void clients::read(size_t who, const operation& planned) {
       read_answered(found, result);
       check_wait(found);
     };
-    door.read(self, request)
-      .then([answer](read_result& result) { answer(std::move(result)); },
-            [answer](caf::error& error) { answer(std::move(error)); });
+    door.read(self, request).then(pass_to<read_result>(answer), pass_to<caf::error>(answer));
   });
 }
 
@@ -328,9 +329,7 @@ void clients::put(size_t who, const operation& planned) {
         found.fate = fate::done;
         tell(found, "is buffered");
       };
-      buffer.put(self, request)
-        .then([answer](const buffer_receipt& result) { answer(result); },
-              [answer](caf::error& error) { answer(std::move(error)); });
+      buffer.put(self, request).then(pass_to<buffer_receipt>(answer), pass_to<caf::error>(answer));
     });
 }
 
@@ -352,9 +351,7 @@ void clients::get(size_t who, const operation& planned) {
         found.row = *result;
         tell(found, result->found ? "finds a row" : "finds no row");
       };
-      buffer.get(self, request)
-        .then([answer](const buffered_row& result) { answer(result); },
-              [answer](caf::error& error) { answer(std::move(error)); });
+      buffer.get(self, request).then(pass_to<buffered_row>(answer), pass_to<caf::error>(answer));
     });
 }
 
@@ -372,9 +369,7 @@ void clients::flush(size_t who, const operation& planned) {
       found.report = *result;
       tell(found, "is done: ", std::to_string(result->flushed) + " written, " + std::to_string(result->kept) + " kept");
     };
-    buffer.flush(self, flush_request{})
-      .then([answer](const flush_report& result) { answer(result); },
-            [answer](caf::error& error) { answer(std::move(error)); });
+    buffer.flush(self, flush_request{}).then(pass_to<flush_report>(answer), pass_to<caf::error>(answer));
   });
 }
 
