@@ -122,7 +122,7 @@ TEST_CASE("records beyond their retention are removed with the next ones, some a
   CHECK(f.file.records.size() == 2);
   send_at(now_us, 1);
   CHECK(f.file.records.size() == 2);
-  // Nothing is left to remove: it does not look again with each record.
+  // Nothing is left to remove, so the actor does not check again with each record.
   auto looks = f.file.prunings.size();
   send_at(now_us, 1);
   CHECK(f.file.prunings.size() == looks);
@@ -203,7 +203,7 @@ TEST_CASE(
   CHECK(ids()
         == std::vector<std::string>{"app.db first committed", "app.db second committed", "app.db third committed",
                                     "other.db second committed", "app.db second refused"});
-  // Once only: a record that is sent twice is written twice, so that a defect of the writer shows.
+  // The writer sends each record once. The audit writes a record that is sent twice twice, so that a defect shows.
   audit_batch again;
   again.records = {committed("second", 2)};
   f.push(std::move(again));
@@ -240,7 +240,7 @@ TEST_CASE("after an event of a database file its ledger is read again, and each 
     result.commit_seq = 1;
     return result;
   };
-  // The look of the start saw the file without its log.
+  // The first check, at the start, saw the file without its WAL.
   f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
   f.file.missing["app.db"] = {write_of("unknown until then"), write_of("on its way")};

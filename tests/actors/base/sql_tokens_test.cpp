@@ -6,7 +6,7 @@ namespace sluice::test::sql_tokens_test {
 
 namespace {
 
-// Each token in angle brackets, with the first letter of its kind before them.
+// Formats each token in angle brackets, with the first letter of its kind before them.
 std::string tokens_of(std::string_view sql) {
   std::string result;
   for (auto token = take_token(sql); token.kind != sql_token_kind::end; token = take_token(sql)) {

@@ -124,7 +124,7 @@ TEST_CASE_METHOD(started_buffer, "rows that could not be written are kept, and t
   CHECK(status().last_error == "scripted");
   CHECK(status().failed_flushes == 1);
   CHECK(status().pending == 1);
-  // It is not merged into what is on its way.
+  // The new operation is not merged into one that is under way.
   upsert(1, {{"a", 2}});
   CHECK(status().pending == 2);
   advance(5s);
@@ -316,7 +316,7 @@ TEST_CASE_METHOD(started_buffer, "a row that is written during its lookup is ret
   db.holds_reads = true;
   auto waits = get(1);
   REQUIRE(value_of(flush()).flushed == 1);
-  // The answer is from before.
+  // The answer has the row from before the flush.
   release_reads();
   REQUIRE(value_of(waits).found);
   CHECK(value_of(waits).columns.at(1).content == value{"new"});

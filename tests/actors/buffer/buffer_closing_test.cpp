@@ -34,7 +34,7 @@ TEST_CASE_METHOD(started_buffer, "closing gives up after a while, and keeps unwr
   CHECK(records[0].count == 2);
   CHECK(records[0].status == "unavailable");
   REQUIRE(disk.rejects.size() == 2);
-  // Its fate is not known.
+  // The outcome of its request is unknown.
   CHECK(disk.rejects[1].message.find("it may be in the database") != std::string::npos);
   CHECK(disk.rejects[1].operation.row.columns[0].content == value{1});
   REQUIRE(operator_messages.size() == 1);

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// An engine and the table `t` of `app.db`; the test itself stands for the actors around the engine.
+/// An engine and the table `t` of `app.db`; the test takes the part of the actors around the engine.
 struct engine_fixture {
   explicit engine_fixture(bool journal = false) {
     settings.rows.batch = 3;
@@ -50,7 +50,7 @@ struct engine_fixture {
     take_effects();
   }
 
-  /// Answers with what the table is in the file.
+  /// Answers a request for the schema with that of the table in the file.
   void read_schema(const std::string& table = "t") {
     read_result answer;
     answer.rows = std::make_shared<const rowset>(file.query(engine->schema_query("app.db", table).query));
@@ -58,7 +58,7 @@ struct engine_fixture {
     take_effects();
   }
 
-  /// From now on the engine knows the table.
+  /// Gives the engine the schema of the table.
   void learn_table() {
     put(a_put(1'000));
     read_schema();
@@ -90,9 +90,9 @@ struct engine_fixture {
   synchronized<buffer_view> view;
   buffer_engine_settings settings;
   std::optional<buffer_engine> engine;
-  /// Of the last call.
+  /// The requests of the last call.
   buffer_engine::effects out;
-  /// When the engine wants to be called by itself.
+  /// The time at which the engine asks for a tick.
   clock::steady next_tick{};
 };
 
@@ -292,7 +292,7 @@ TEST_CASE("closing ends in time, sends nothing more, and keeps the remaining row
   CHECK(f.disk.rejects.begin()->second.message == "the broker ended before it was written: scripted");
   REQUIRE(f.out.warnings.size() == 1);
   CHECK(f.out.warnings[0].first == log_level::warning);
-  // An answer that comes too late is of no use any more.
+  // The engine ignores an answer that comes too late.
   f.answer_write();
   CHECK_FALSE(f.out.closed);
 }
@@ -307,7 +307,7 @@ TEST_CASE("from four fifths on a put waits for room, and is refused at its time-
   f.put(patient);
   CHECK(f.out.receipts.empty());
   f.put(f.a_put(10));
-  // Nothing overtakes what waits.
+  // No operation overtakes one that waits.
   REQUIRE(f.out.receipts.size() == 1);
   CHECK(code_of(f.out.receipts[0].result.error()) == errc::overloaded);
   f.time.advance(1s);

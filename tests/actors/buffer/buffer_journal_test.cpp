@@ -74,7 +74,7 @@ TEST_CASE_METHOD(journaled, "a batch that was under way when the buffer was kill
   REQUIRE(db.requests.at(0).idempotency_key == key);
   REQUIRE(cell("SELECT count(*) FROM log") == value{1});
   REQUIRE(disk.journal.empty());
-  // Its agent is still known.
+  // The audit still has the agent of the operation.
   CHECK(log.records.back().agent == "alice");
   CHECK(log.records.back().status == "committed");
 }
@@ -174,7 +174,7 @@ TEST_CASE_METHOD(buffer_fixture, "no put is accepted as long as the journal cann
   REQUIRE(ok(upsert(1, {{"a", "new"}})));
   flush();
   REQUIRE(cell("SELECT a FROM t") == value{"new"});
-  // It was read although new operations are not kept in it.
+  // The journal was read although new operations are not stored in it.
   REQUIRE(disk.journal.empty());
 }
 

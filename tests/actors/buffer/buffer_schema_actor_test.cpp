@@ -14,7 +14,7 @@ template <class T> const T& value_of(const actor_fixture::answer<T>& answer) {
 struct started : buffer_fixture {
   started() { start(); }
 
-  // As a writer that is about to change the schema, and stays.
+  // Asks as a writer that is about to change the schema and keeps running.
   void quiesce() {
     changer = sys.spawn([this](caf::event_based_actor* self) -> caf::behavior {
       self->request(aut, caf::infinite, quiesce_atom{}, std::string{"app.db"})
@@ -61,7 +61,7 @@ TEST_CASE_METHOD(started, "the audit has refused, flushed, requeued and discarde
   // Accepted operations are in the record of their flush.
   CHECK(ok(upsert(1, {})));
   CHECK(log.records.size() == 5);
-  // Callers of an actor that fails are recorded, too.
+  // The calls to an actor that fails are audited as well.
   db.holds = true;
   auto waits = flush();
   kill(aut);
@@ -84,7 +84,7 @@ TEST_CASE_METHOD(started,
   static_cast<void>(db.file.execute({{"ALTER TABLE t RENAME COLUMN a TO c", {}}}));
   caf::anon_send(aut, invalidation{"app.db", 2, {"t", "sqlite_schema"}, true});
   resume();
-  // They are checked against what the table is now.
+  // They are checked against the new schema of the table.
   CHECK(failure_of(first).code == errc::invalid_request);
   CHECK(failure_of(second).code == errc::invalid_request);
   REQUIRE(ok(upsert(2, {{"c", 2}})));

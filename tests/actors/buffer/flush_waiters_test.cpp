@@ -30,7 +30,7 @@ struct waiters_fixture {
     waiters.add(table, number, std::move(databases), [this](const flush_report& result) { report = result; });
   }
 
-  // A database where rows wait in `t` for the operations with these numbers.
+  // A database with pending rows in `t` for the operations with these numbers.
   buffered_database database_with(const std::vector<uint64_t>& numbers) {
     buffered_database db{"app.db", settings, time, ids};
     for (auto number : numbers) {

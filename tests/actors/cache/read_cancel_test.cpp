@@ -108,7 +108,7 @@ TEST_CASE("callers that share a query get their answer when any other one cancel
   CHECK(b.cell("c") == 7);
   CHECK(b.cell(first ? "b" : "a") == 7);
   CHECK(b.source("c") == read_source::joined);
-  // Kept as ever.
+  // The answer is cached as usual.
   CHECK(b.hit("q"));
 }
 

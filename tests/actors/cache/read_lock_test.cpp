@@ -6,7 +6,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A bench that keeps the time of the next retry, as the cache actor does.
+/// A scheduler fixture that stores the time of the next retry, as the cache actor does.
 struct lock_fixture : read_fixture {
   lock_fixture() { add_readers(); }
 

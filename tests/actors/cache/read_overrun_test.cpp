@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A database with so many of at most two readers, and two statements that have been tiny so far.
+// A database with the given number of readers, at most two, and two statements that were tiny so far.
 struct fixture : read_fixture {
   explicit fixture(uint64_t readers) : read_fixture(100, {}, 2) {
     add_readers(readers);
@@ -25,7 +25,7 @@ struct fixture : read_fixture {
     submit(request);
   }
 
-  // How often it has been given to a reader, and not been answered for.
+  // The number of times that it was given to a reader without an answer yet.
   size_t runs(const std::string& id) const {
     return static_cast<size_t>(
       std::count_if(running.begin(), running.end(), [&](const auto& x) { return x.request.request_id == id; }));
@@ -53,7 +53,7 @@ TEST_CASE("queries that wait at a reader behind a slow one run on another reader
   b.finish(3, b.answer_of(2, {"t"}));
   CHECK(b.cell("one") == 1);
   CHECK(b.cell("two") == 2);
-  // The reader that had them goes on once it has answered for them.
+  // Their former reader runs other queries once it has answered for them.
   b.finish(0, b.answer_of(3, {"t"}));
   CHECK(b.answered("slow"));
   b.finish(0, cancelled);
@@ -164,7 +164,7 @@ TEST_CASE(
 TEST_CASE("a read is answered at its time-out also after an earlier check of its reader was cancelled") {
   fixture b{2};
   b.ask("first", "look", 10s);
-  // Asks for both times at once.
+  // The scheduler asks for both times at once.
   b.ask("hangs", "peek", 300ms);
   b.finish(0, b.answer_of(1, {"t"}));
   b.pass(500ms);

@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Runs the statement once, so that the scheduler knows what it reads.
+/// Runs the statement once, so that the scheduler knows its tables.
 void teach(read_fixture& b, const std::string& sql, std::vector<std::string> tables, bool deterministic = true) {
   b.submit("teach " + sql, sql);
   b.finish(0, b.answer_of(0, std::move(tables), deterministic));

@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A database with so many readers, all of them there.
+// A database with the given number of readers, all of them started.
 struct fixture : read_fixture {
   explicit fixture(uint64_t readers) : read_fixture(100, {}, readers) { add_readers(readers); }
 
@@ -107,7 +107,7 @@ TEST_CASE("with one reader, a short query waits no longer than the time slice fo
   b.finish(0, b.answer_after(1ms));
   REQUIRE(b.time_of("report") > 9s);
   CHECK(b.wants_readers.empty());
-  // There is a second one for as long as the report runs, and only if a read waits.
+  // A second reader exists while the long report runs, and only if a read waits.
   b.ask("b", "look again");
   CHECK(!b.runs("look again"));
   REQUIRE(b.wants_readers.size() == 1);
@@ -269,7 +269,7 @@ TEST_CASE("an agent is charged for the execution time of its read, not for its w
     b.ask("anybody", sql);
     b.finish(0, b.answer_after(0ms));
   }
-  // Known to be tiny, and so handed to the same reader.
+  // The query is known to be tiny, so it goes to the same reader.
   for (const auto& [agent, sql] : {std::pair{"slow", "look"}, std::pair{"quiet", "peek"}}) {
     auto request = a_read(agent, sql);
     request.freshness = freshness::fresh;

@@ -12,7 +12,7 @@ namespace {
 
 using texts = std::vector<std::string>;
 
-// The queue's own clock; it is moved along with the bench's.
+// The clock of the queue; the test advances it together with that of the fixture.
 struct fixture : actor_fixture {
   fake_log_file file;
   std::shared_ptr<fake_clock> queue_time = std::make_shared<fake_clock>();
@@ -185,7 +185,7 @@ TEST_CASE("writing to a failing log file is retried with growing pauses, and rep
   CHECK_FALSE(f.status().failing);
   CHECK(f.status().written == 103);
   CHECK(f.warnings.size() == 1);
-  // The next failure is another one.
+  // The next failure counts as a new one.
   f.file.fault = errc::disk_full;
   f.say(103);
   f.pass(2s);
@@ -347,7 +347,7 @@ TEST_CASE("after a log actor is killed its successor writes the entries in the q
   CHECK(f.file.open_stores == 0);
   f.say(3, 60);
   f.start();
-  // As the supervisor does.
+  // Starts a successor, as the supervisor does.
   caf::anon_send(f.aut, caf::flush_atom_v);
   f.run();
   CHECK(f.file.entries.size() == 63);

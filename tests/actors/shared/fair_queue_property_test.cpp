@@ -13,9 +13,9 @@ namespace {
 using std::chrono::nanoseconds;
 using party = std::tuple<uint64_t, std::string>;
 
-/// Processes with random numbers of agents, whose requests come and are served at random, by one server. While two of a
-/// level both have something waiting, neither gets more time than the other by more than the longest requests of both:
-/// the bound that start-time fair queueing has.
+/// Processes with random numbers of agents, whose requests arrive and are served at random, by one server. While two
+/// parties of one level both have requests waiting, neither gets more time than the other by more than the sum of their
+/// longest requests: the bound of start-time fair queueing.
 class random_queue {
 public:
   explicit random_queue(uint64_t seed) : random_(seed) {
@@ -39,12 +39,12 @@ private:
     uint64_t number = 0;
   };
 
-  // Of a process, or of an agent.
+  // The account of a process or of an agent.
   struct account {
     uint64_t waiting = 0;
     nanoseconds served{0};
     nanoseconds longest{0};
-    // The service of the others when this one, or they, began to wait.
+    // The service of each other party minus that of this one when the later of the two began to wait.
     std::map<party, nanoseconds> ahead;
   };
 
@@ -107,7 +107,7 @@ private:
   }
 
   std::mt19937_64 random_;
-  // How many agents each process has.
+  // The number of agents of each process.
   std::vector<uint64_t> names_;
   fair_queue<item> turns_;
   std::map<party, account> accounts_;

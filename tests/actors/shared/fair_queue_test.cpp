@@ -21,7 +21,7 @@ struct fixture {
   void push(const requester& who, const std::string& id = {}) { turns.push(who, {who.process, who.agent, id}); }
   void charge(const std::string& agent, std::chrono::nanoseconds time) { turns.charge({0, agent}, time); }
 
-  // The agent whose request is taken, which is charged `time` for it.
+  // Takes the next request, charges its agent `time`, and returns the agent.
   std::string serve(std::chrono::nanoseconds time) {
     auto result = turns.pop();
     if (!result)

@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-// Idle writers and readers: they close their files, and stay.
+// Idle writers and readers close their files and stay alive.
 namespace sluice::test::idle_actors_test {
 
 using namespace std::chrono_literals;

@@ -44,7 +44,7 @@ TEST_CASE("a stalled listener gets messages up to its bound, and one for all the
   fixture f;
   f.commit(1, bound + 5'000);
   f.run();
-  // The rest came while the message that stands for it waited, so it is said once more.
+  // Messages arrived while the replacement message waited, so it is sent once more.
   REQUIRE(f.heard.size() == bound + 2);
   for (size_t i = 0; i < bound; ++i)
     REQUIRE(f.heard[i].commit_seq == i + 1);
@@ -53,7 +53,7 @@ TEST_CASE("a stalled listener gets messages up to its bound, and one for all the
     CHECK(f.heard[i].everything);
     CHECK(f.heard[i].db == "app.db");
   }
-  // It has caught up.
+  // The listener has caught up.
   f.commit(20'000);
   f.run();
   REQUIRE(f.heard.size() == bound + 3);

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// More bytes than an empty request counts for.
+// A size larger than that of an empty request.
 constexpr uint64_t unit = 1'000;
 constexpr auto some_time = clock::steady{} + 1h;
 
@@ -59,7 +59,7 @@ struct waiting {
   std::shared_ptr<ticket> held_ticket;
 };
 
-// Where such actors live.
+// The actor system of these actors.
 struct place {
   caf::actor_system_config config;
   caf::actor_system system{config};

@@ -73,7 +73,7 @@ TEST_CASE("a missing database that must exist is refused, and no state of its na
   CHECK(f.prepared.empty());
   CHECK(f.file.attached.empty());
   CHECK(f.actors->contexts().empty());
-  // A write makes the file, and then it is found.
+  // After a write has created the file, it is found.
   auto opened = f.open("a.db");
   f.run();
   CHECK(ok(opened));

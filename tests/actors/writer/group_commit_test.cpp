@@ -196,7 +196,7 @@ TEST_CASE("a commit that appears after its outcome was unknown invalidates every
   b.end_group();
   REQUIRE(b.failure_of("lost").outcome == outcome::unknown);
   auto version = b.context.versions().now();
-  // As a recovery of the log does.
+  // The commit appears, as after a recovery of the WAL.
   b.disk.last_seq += turns_up ? 1 : 0;
   b.changes.clear();
   b.send("next", "put u 1 x");

@@ -21,7 +21,7 @@ struct fixture : group_fixture {
     disk.before_commit = [this] { time.advance(30ms); };
   }
 
-  // Taken in by the front door some time ago.
+  // The front door received the request some time ago.
   void send_after(std::chrono::milliseconds wait, std::string agent, std::string sql) {
     auto x = a_write(std::move(agent), {std::move(sql)});
     x.received = time.now() - wait;
@@ -81,7 +81,7 @@ TEST_CASE("the wait for an external process's lock does not count as a wait in t
   b.send("opens the file", "put t 0 x");
   b.end_group();
   b.disk.begin_errors = {errc::busy, errc::busy};
-  // As long as SQLite's own wait.
+  // The time of SQLite's own wait.
   b.disk.on_begin = [&b]() -> std::optional<errc> {
     b.time.advance(200ms);
     return std::nullopt;
@@ -96,7 +96,7 @@ TEST_CASE("the wait for an external process's lock does not count as a wait in t
   auto sent = b.time.now();
   b.retry();
   auto got = b.time.now();
-  // In the mailbox while the writer waited for the lock, like the others.
+  // This request was in the mailbox while the writer waited for the lock, like the others.
   auto x = a_write("c", {"put t 3 x"});
   x.received = sent;
   b.send(x);
@@ -114,7 +114,7 @@ TEST_CASE("the wait for an external process's lock does not count as a wait in t
   auto third = b.timing("c");
   CHECK(third.queue_us == 0);
   CHECK(third.lock_us == us(got - sent));
-  // It is over: the next group does not count it again.
+  // The wait has ended, so the next group does not count it again.
   b.disk.on_begin = [] { return std::nullopt; };
   b.send_after(0ms, "d", "put t 4 x");
   b.end_group();

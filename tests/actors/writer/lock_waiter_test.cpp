@@ -114,11 +114,11 @@ TEST_CASE("the lock time of a request counts from its arrival until the lock is 
   waiter_fixture f;
   f.refuse(0ms);
   CHECK(f.waiter.waited(start + 100ms) == 100ms);
-  // While the wait goes on.
+  // The wait is still under way.
   CHECK(f.waiter.time_locked_out(start - 1s, start + 100ms) == 100ms);
   CHECK(f.waiter.time_locked_out(start + 40ms, start + 100ms) == 60ms);
   f.waiter.end(start + 250ms);
-  // After it.
+  // The wait has ended.
   CHECK(f.waiter.time_locked_out(start, start + 400ms) == 250ms);
   CHECK(f.waiter.time_locked_out(start + 100ms, start + 400ms) == 150ms);
   CHECK(f.waiter.time_locked_out(start + 300ms, start + 400ms) == 0ms);

@@ -285,7 +285,7 @@ TEST_CASE("old commit records that the audit has are removed now and then, some 
   f.disk.old_commits = {1'000, 7};
   f.write("a", "put t 1 x");
   f.run();
-  // The stub of the audit has all.
+  // The stub of the audit has all records.
   CHECK(f.disk.commits_pruned == std::vector<uint64_t>{1, 1});
   f.write("a", "put t 1 x");
   f.run();

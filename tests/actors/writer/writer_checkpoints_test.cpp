@@ -28,7 +28,7 @@ TEST_CASE("checkpoints of a grown WAL and of an idle database are counted") {
   CHECK(f.counted() == 0);
   f.write_with_log_of(f.settings.checkpoint_wal_bytes);
   CHECK(f.counted() == 1);
-  // The first look finds another group than the one that it was meant for.
+  // The first check finds another group than the one that scheduled it.
   f.advance(1s);
   f.advance(1s);
   CHECK(f.counted() == 2);

@@ -36,7 +36,7 @@ TEST_CASE("requests that waited behind a schema change are served by turns once 
   writer_settings settings;
   settings.group.max_requests = 2;
   fixture f{settings};
-  // The only two of its messages that a writer sends.
+  // A writer sends only these two of the buffer's messages.
   auto buffer = f.sys.spawn([]() -> caf::behavior {
     return {[](quiesce_atom, const std::string&) { return flush_report{}; }, [](resume_atom, const std::string&) {}};
   });

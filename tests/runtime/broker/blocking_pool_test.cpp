@@ -18,7 +18,7 @@ using get_atom = caf::atom_constant<caf::atom("get")>;
 using put_atom = caf::atom_constant<caf::atom("put")>;
 using work_atom = caf::atom_constant<caf::atom("work")>;
 
-// Runs what its test says for every message.
+// Runs a function of the test for every message.
 caf::behavior worker(caf::event_based_actor* self, std::function<void(int)> work) {
   return {
     [work](work_atom, int n) { work(n); },
@@ -54,7 +54,7 @@ blocking_pool_settings small(size_t threads) {
   return result;
 }
 
-// Makes threads until its limit is reached.
+// Creates threads until its limit is reached.
 struct thread_limit {
   std::atomic<bool> is_reached{false};
   std::atomic<int> refusals{0};
@@ -78,7 +78,7 @@ template <class T> T value_of(std::future<T> future) {
   return future.get();
 }
 
-// Blocks the actors that come to it, until it is opened.
+// Blocks the actors that reach it until it is opened.
 class gate {
 public:
   void pass() {
@@ -260,7 +260,7 @@ TEST_CASE("a busy coordinator does not keep its messages from other threads", "[
 TEST_CASE("when the system allows no further thread, the existing ones do all the work", "[pool]") {
   thread_limit limit;
   std::latch done{100};
-  // Two that wait for each other need two threads, and there are as many.
+  // Two actors that wait for each other need two threads, which exist.
   std::latch both{2};
   fixture f{limit.settings(16)};
   CHECK(f.pool->threads() == blocking_pool::kept_threads);

@@ -29,7 +29,7 @@ TEST_CASE("a thread that closes or destroys the front door waits until it is clo
   REQUIRE_FALSE(guard.enter([&] {
     begun.set_value();
     end.get_future().wait();
-    // As a door does that was stopped by its broker.
+    // Does what a front door does that its broker has stopped.
     guard.leave();
     is_closed = true;
   }));

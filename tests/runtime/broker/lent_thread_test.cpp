@@ -30,11 +30,11 @@ struct fixture {
   }
 
   caf::actor spawn(blocking_work kind, std::function<void()> work) {
-    // Lazily: nothing runs it before it is sent something.
+    // Spawned lazily: it does not run before its first message.
     return spawned.emplace_back(spawn_pooled<caf::lazy_init>(system, pool, kind, runner, std::move(work)));
   }
 
-  /// The thread that has run the actor which `send` sends to.
+  /// The thread that ran the actor to which `send` sends.
   std::thread::id thread_of(blocking_work kind, std::function<void(const caf::actor&)> send) {
     std::promise<std::thread::id> ran_in;
     auto result = ran_in.get_future();

@@ -17,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A call that is refused some times before it gets through, on a clock of its own.
+// A call that is refused a number of times before it succeeds, on a fake clock.
 struct fixture {
   fake_clock time;
   retry_counters counters;
@@ -140,7 +140,7 @@ TEST_CASE("a deadline counts the calls as well as the pauses") {
   CHECK_FALSE(retry(f.policy, f.refused_times(1), f.options()));
   CHECK(f.calls == 1);
   CHECK(f.pauses.empty());
-  // A call that gets through is never too late.
+  // A call that succeeds is never too late.
   CHECK(retry(f.policy, f.refused_times(0), f.options()));
 }
 

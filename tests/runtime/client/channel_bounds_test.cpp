@@ -69,7 +69,7 @@ TEST_CASE("a leader that sends nothing, not even an answer to a ping, is reporte
   REQUIRE(result->silence());
   leader.await_requests(2);
   CHECK(leader.requests()[1].at("method") == "ping");
-  // A word from it, and it counts as there again.
+  // After any message the leader no longer counts as silent.
   wakes = true;
   result->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::answered);

@@ -14,7 +14,7 @@ using fixture = channel_fixture;
 
 namespace {
 
-// Waits until a thread of this process sleeps, as one does that waits for a descriptor.
+// Waits until a thread of this process sleeps, as in a wait for a descriptor.
 void await_sleep(pid_t thread) {
   auto path = "/proc/self/task/" + std::to_string(thread) + "/stat";
   for (std::string text; text.find(") S ") == std::string::npos;) {
@@ -23,7 +23,7 @@ void await_sleep(pid_t thread) {
   }
 }
 
-// Runs it in a thread of its own, and returns when that waits.
+// Runs a call in a new thread, and returns when that thread waits.
 template <class Work> auto start_waiting(Work work) {
   std::promise<pid_t> thread;
   auto known = thread.get_future();
@@ -307,7 +307,7 @@ TEST_CASE("unsolicited messages are ignored") {
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        from.say({{"jsonrpc", "2.0"}, {"method", "invalidated"}, {"params", json::object()}});
                        from.answer({{"id", 4711}}, "another's");
-                       // As other implementations write it.
+                       // The form of other implementations.
                        from.say({{"jsonrpc", "2.0"}, {"a", 1}, {"id", request.at("id")}, {"result", "mine"}});
                      }};
   auto result = r.open();

@@ -33,7 +33,7 @@ TEST_CASE("a leader is found at the address in broker.json") {
 
 TEST_CASE("when no process leads and no broker may be started, the caller gets the lock") {
   election_fixture r;
-  // As a leader that was killed leaves it.
+  // The socket file of a killed leader.
   { fake_leader dead{r.root.socket_path(), answer_nothing}; }
   REQUIRE(fs::exists(r.root.socket_path()));
   auto result = found(find_leader(r.options("/missing", false), in(0ms)));
@@ -71,7 +71,7 @@ TEST_CASE("when no process leads, one of the waiting clients starts a broker") {
   election_fixture r;
   auto count = (r.dir / "count").string();
   auto go = (r.dir / "go").string();
-  // It serves when the test does, in its place.
+  // The test serves in place of the program.
   REQUIRE(mkfifo(go.c_str(), 0600) == 0);
   auto program = r.program("echo x >>" + count + "; echo $$ >" + (r.dir / "pid").string() + "; read line <" + go
                            + "; echo ready >&5; exec sleep 1000");

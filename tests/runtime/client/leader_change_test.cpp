@@ -65,7 +65,7 @@ TEST_CASE("a leader without room for a connection is tried again") {
     }
     from.answer(request, committed(7));
   });
-  // It was not served, so that not even a write without a key is in doubt.
+  // The leader did not execute it, so the outcome is known even for a write without a key.
   auto result = r.open({.add_keys = false});
   CHECK(result->write(insert()));
 }

@@ -62,7 +62,7 @@ TEST_CASE("a broker is started with no signal blocked or ignored, whatever its h
   uint64_t ignored = 1;
   REQUIRE(words >> std::hex >> blocked >> ignored);
   CHECK(blocked == 0);
-  // The C library keeps two signals of its own, beyond the first 31, to itself.
+  // The C library reserves two signals beyond the first 31.
   CHECK((ignored & 0x7fffffff) == 0);
 }
 

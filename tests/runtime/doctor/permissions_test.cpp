@@ -17,7 +17,7 @@ namespace {
 
 struct fixture {
   temp_dir root;
-  // Not root, which may do everything; the user of the tests owns the files.
+  // The checks run as the user of the tests, who owns the files, not as root, who may do everything.
   uid_t me = geteuid();
 
   fixture() {
@@ -115,7 +115,7 @@ TEST_CASE("the folder of kept WALs is reported unless it is private", "[doctor]"
   CHECK(f.has(f.check(), severity::warning, ".sluice/set-aside has the mode 750"));
   CHECK(f.check().at(0).advice == "chmod 700 .sluice/set-aside");
   chmod((f.root / ".sluice/set-aside").c_str(), 0500);
-  // Root may do so all the same.
+  // Root may do so in any case.
   CHECK(f.has(f.check(), severity::problem, ".sluice/set-aside may not be entered and written") == (f.me != 0));
   chmod((f.root / ".sluice/set-aside").c_str(), 0700);
   CHECK(f.has(f.check(f.me + 12'345), severity::problem, ".sluice/set-aside belongs to uid"));

@@ -22,7 +22,7 @@ struct fixture {
 
   caf::expected<open_files::share> open(size_t which) { return files->open(uses.at(which)); }
 
-  // As a request to it does.
+  // Uses the database, as a request does.
   caf::expected<open_files::share> use(const std::string& db) {
     add(db).begin();
     return open(uses.size() - 1);

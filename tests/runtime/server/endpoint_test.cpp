@@ -46,7 +46,7 @@ store_root open_root(const fs::path& path) {
   return std::move(*result);
 }
 
-// A store whose own folder has no room for a socket, with places for one elsewhere.
+// A store on a path too long for a socket, with other folders for the socket.
 struct far_away {
   test::temp_dir dir;
   store_root root = open_root(dir / std::string(200, 'x'));

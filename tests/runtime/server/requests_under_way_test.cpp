@@ -36,7 +36,7 @@ TEST_CASE("a request is cancelled by its connection, its process and its agent, 
   CHECK(cancels(someone("alice", 11, other)));
   CHECK_FALSE(cancels(someone("bob", 11, other)));
   CHECK_FALSE(cancels(someone("alice", 10, connection), "report-8"));
-  // Without a pid a process is not known.
+  // A peer without a pid is an unknown process.
   entry->by.peer = {};
   CHECK_FALSE(cancels({"bob", {}, other}));
 }

@@ -63,7 +63,7 @@ TEST_CASE("a line beyond the bound is refused, and closes only its connection", 
   socket_fixture f{config};
   raw_line_client other{f.path()};
   raw_line_client client{f.path()};
-  // However much is sent, no more of it is taken.
+  // The server reads no more of it, however much is sent.
   while (client.send(std::string(64 * 1024, 'a')))
     continue;
   auto refused = client.answer();
@@ -163,7 +163,7 @@ TEST_CASE("the handler of a client that has left is notified, and gets the reque
     client.send(request_line(1, "hold"));
     while (f.on_loop([&] { return f.held.empty(); }))
       std::this_thread::yield();
-    // It only ends its sending side, and still takes answers.
+    // The client only ends its sending side, and still reads answers.
     client.half_close();
     raw_line_client other{f.path()};
     other.send(request_line(9, "echo"));

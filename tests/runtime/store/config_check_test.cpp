@@ -25,7 +25,7 @@ template <class Change> std::string complaint_after(Change change) {
   return complaint(config);
 }
 
-// A value that no broker can work with; nothing for a switch, which has none.
+// An invalid value of a setting; empty for a switch, which has none.
 bool spoil(broker_config& config, const setting& s, bool too_large) {
   auto set = [&](auto member) {
     using type = std::decay_t<decltype(config.*member)>;

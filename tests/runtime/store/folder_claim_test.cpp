@@ -47,7 +47,7 @@ descriptor listener(const file_identity& folder, int number, int backlog = 64) {
   return result;
 }
 
-// A child that runs `work`, says that it has, and stays until this ends.
+// A child that runs `work`, reports this, and stays until the object is destroyed.
 template <class Work> class child {
 public:
   explicit child(Work work) {

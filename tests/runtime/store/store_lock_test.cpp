@@ -103,7 +103,7 @@ private:
   bool leads_ = false;
 };
 
-// A program that was given the lock as descriptors 8 and 9, and knows nothing of it.
+// A program that inherited the lock as descriptors 8 and 9 without using them.
 class heir {
 public:
   explicit heir(const store_lock& lock) {
@@ -323,7 +323,7 @@ TEST_CASE("descriptors that are not those of the store's lock are not adopted") 
   CHECK(refusal(lock.claim_fd(), lock.file_fd()) == errc::invalid_request);
   CHECK(refusal(lock.file_fd(), lock.file_fd()) == errc::invalid_request);
   CHECK(refusal(-1, -1) == errc::invalid_request);
-  // Opened by itself, so that the lock is another's.
+  // Opened separately, so that the lock belongs to another open file.
   descriptor file{open(r.root.lock_path().c_str(), O_RDWR | O_CLOEXEC)};
   CHECK(refusal(file.get(), lock.claim_fd()) == errc::busy);
   fs::remove_all(r.root.folder());
@@ -345,7 +345,7 @@ TEST_CASE("a folder in which a broker of another store works cannot be led, and 
   auto claim = folder_claim::try_acquire(root->identity(), holder);
   REQUIRE((claim && *claim));
   (*claim)->begin_to_lead(root->identity());
-  // At once: only this process could end the wait.
+  // The refusal is immediate, because only this process could end the wait.
   auto refused = store_lock::acquire(*root, std::chrono::hours{1});
   REQUIRE_FALSE(refused);
   auto reason = describe(refused.error());

@@ -26,7 +26,7 @@ errc code_of_opening(const fs::path& path) {
   return result ? errc{} : code_of(result.error());
 }
 
-// A root with something outside it that names could lead to.
+// A root, and a file outside of it to which names could lead.
 struct fixture {
   test::temp_dir dir;
   store_root root;

@@ -22,7 +22,7 @@ using sluice::test::temp_dir;
 
 namespace {
 
-// Another process, which has done something and waits for its end.
+// Another process, which has run a function and waits until it is ended.
 class child {
 public:
   explicit child(const std::function<void()>& does) {

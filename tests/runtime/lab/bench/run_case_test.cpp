@@ -16,7 +16,7 @@ using namespace sluice::bench;
 
 namespace {
 
-// A contender that does so many operations a second in each round, one after the other.
+// A contender with the given number of operations per second in each round, one after the other.
 contender scripted(const char* name, contender_kind kind, std::vector<uint64_t> rates, std::string* order = nullptr) {
   return {name, kind, [=](const std::filesystem::path&) -> session {
             return [=, next = size_t{0}](const bench_round&) mutable {

@@ -13,7 +13,7 @@ using namespace sluice::scenario;
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-// Answers from a script, on a clock that only moves when nothing else can happen.
+// A backend that answers from a script, on a clock that advances only when nothing else is ready.
 class scripted_backend final : public backend {
 public:
   std::string_view name() const override { return "a script"; }
@@ -97,7 +97,7 @@ struct expectation_case {
   const char* step;
   const char* expect;
   json answer;
-  // Empty: it is met.
+  // The expected complaint; empty if the expectation is met.
   const char* complaint;
 };
 

@@ -10,7 +10,7 @@ namespace {
 
 std::string hold(running_server& s) { return request::post("/rpc", call("hold"), s.port).text(); }
 
-// Tells the server to stop and gives what says that it has.
+// Tells the server to stop; the future is ready when it has stopped.
 std::future<void> stop(running_server& s) {
   auto stopped = std::make_shared<std::promise<void>>();
   s.run([&] { s.server->stop([stopped] { stopped->set_value(); }); });
@@ -29,7 +29,7 @@ TEST_CASE("a request ends when its client has left", "[http]") {
   s.await(s.backend.on_held, [&] { client.send(hold(s)); });
   CHECK(s.backend.open_ports == 1);
   s.await(s.backend.on_port_closed, [&] { client.close(); });
-  // The answer comes all the same.
+  // The client still gets the answer.
   s.release(1);
   CHECK(s.backend.open_ports == 0);
   CHECK(s.run([&] { return s.server->connections(); }) == 0);

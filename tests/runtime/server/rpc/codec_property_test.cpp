@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// As a client and a broker see each other: over text.
+// Sends a document as text and parses it, as between client and broker.
 json over_the_wire(const json& document) {
   auto text = dump(document);
   auto back = rpc::parse_strictly(text);
@@ -170,7 +170,7 @@ private:
 };
 
 bool same(const value& a, const value& b) {
-  // Zeros of either sign are equal, and are not the same.
+  // Zeros of both signs compare equal, but must be distinguished.
   return a == b && (!a.real() || std::signbit(*a.real()) == std::signbit(*b.real()));
 }
 

@@ -12,7 +12,7 @@ using nlohmann::json;
 
 namespace {
 
-// A client of MCP in front of methods that answer as the test says.
+// An MCP client, and methods that answer as the test defines.
 struct mcp_client {
   rpc::fake_handler* methods = nullptr;
   std::unique_ptr<rpc::handler> aut;
@@ -140,7 +140,7 @@ TEST_CASE("mcp: null means left out, and a whole number may be written as a real
         == json::parse(R"({"db":"a","sql":"s","max_rows":5,"agent":"mcp"})"));
   CHECK(called("sluice_write", R"({"db":"a","statements":[{"sql":"s","params":null}],"deadline_ms":1e3})")
         == json::parse(R"({"db":"a","statements":[{"sql":"s"}],"deadline_ms":1000,"agent":"mcp"})"));
-  // Values are what they are, and so is what is no whole number.
+  // Values and numbers that are not whole are unchanged.
   auto kept = called("sluice_read", R"({"db":"a","sql":"s","params":[5.0,null],"max_rows":5.5})");
   CHECK(kept["params"].dump() == "[5.0,null]");
   CHECK(kept["max_rows"].dump() == "5.5");

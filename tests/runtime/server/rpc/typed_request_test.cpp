@@ -19,7 +19,7 @@ template <class Request> void check_same(const caf::expected<Request>& from_tree
   CHECK(from_tree->integers == request.integers);
 }
 
-// Whether the document is read; if so, what a tree of it says has to be the same.
+// Whether the document is read without a tree; if so, a tree must give the same request.
 bool reads(const std::string& document) {
   static rpc::typed_reader reader;
   auto typed = reader.read(document);
@@ -110,7 +110,7 @@ TEST_CASE("all other documents, and invalid ones, are left to the tree") {
   CHECK_FALSE(reads_write(R"({"db":"a","sql":")" + std::string(70'000, 'x') + R"("})"));
 }
 
-// Requests with one thing changed somewhere.
+// Requests with one random change.
 TEST_CASE("reading without a tree and with one gives the same for any document") {
   std::mt19937 random{GENERATE(1U, 2U, 3U, 4U)};
   auto pick = [&](auto... all) {
@@ -137,7 +137,7 @@ TEST_CASE("reading without a tree and with one gives the same for any document")
       text += pick(",", ", ", " ,\t") + member();
     text += random() % 3 ? ",\"sql\":\"S\"}" : "}";
     auto document = call(pick("write", "read"), text);
-    // A byte that is another one now and then.
+    // Replaces a byte now and then.
     if (random() % 4 == 0)
       document[random() % document.size()] = static_cast<char>(random());
     read += reads(document) ? 1 : 0;

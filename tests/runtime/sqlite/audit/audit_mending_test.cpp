@@ -151,7 +151,7 @@ TEST_CASE("a torn page is found when it is read, reported by verify and skipped 
   auto verdict = must(r.store->verify());
   CHECK(verdict.broken > 0);
   CHECK(verdict.first_broken > 0);
-  // A database that the audit does not know yet has all records looked through.
+  // For a database that the audit does not know yet, all records are searched.
   must(r.store->compare("other.db"));
   CHECK(r.reports.size() == 1);
   r.append({record("later")});
@@ -250,7 +250,7 @@ TEST_CASE("an audit that another program changes while it is open is replaced, w
   SECTION("noticed by the next broker") {
     r.store.reset();
     r.store = r.open();
-    // As the broker does at its start.
+    // Opens the audit as the broker does at its start.
     r.append(must(r.store->compare("app.db")).missing);
   }
   CHECK(r.reports.size() == 1);

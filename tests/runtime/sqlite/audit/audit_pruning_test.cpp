@@ -63,7 +63,7 @@ TEST_CASE("records of one segment go together, and the newest always stays") {
 
 TEST_CASE("the oldest records are removed until the file has no more bytes than it may") {
   audit_fixture r;
-  // Nothing that could be compressed.
+  // Random text, which cannot be compressed.
   std::mt19937 random;
   for (auto i = 1; i <= 400; ++i) {
     auto result = record("agent", static_cast<uint64_t>(i));

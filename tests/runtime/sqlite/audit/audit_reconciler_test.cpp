@@ -57,7 +57,7 @@ TEST_CASE("commits that were found to agree are not compared again") {
   r.lowest_asked = 100;
   r.store = r.reopened();
   CHECK(r.missing().empty());
-  // The last commit agreed on is looked at, to see that it is still the same ledger.
+  // The last agreed commit is compared, to check that it is still the same ledger.
   CHECK(r.lowest_asked == 2);
 }
 
@@ -197,7 +197,7 @@ TEST_CASE("an epoch that begins after all issued numbers is accepted, and record
   CHECK(r.missing().empty());
   auto standing = r.compare().standing;
   CHECK((standing.epoch == "second" && standing.issued == 3 && standing.conflict.empty()));
-  // Another ledger that gives the same numbers again is no such thing.
+  // Another ledger that issues the same numbers again is not accepted.
   r.epochs["a.db"] = {1, "third", 2, 0};
   r.ledgers["a.db"] = {commit(2, {"x"}, "h"), commit(3, {"y"}, "i")};
   CHECK(r.compare().standing.epoch == "second");
@@ -233,7 +233,7 @@ TEST_CASE("audit and ledger agree on the commits that the audit has, while later
   };
   r.append({record("alice", 3, "c")});
   r.append({record("alice", 4, "d")});
-  // Of a later commit than is asked for; another database's; and none for commit 6 yet.
+  // A record of a later commit than requested, one of another database, and none for commit 6 yet.
   r.append({record("alice", 5, "e")});
   CHECK(agree(4) == 4);
   CHECK(agree(4) == 4);
@@ -286,7 +286,7 @@ TEST_CASE("commits that were removed from a ledger and are not in the audit are 
     CHECK(r.missing().empty());
     commits.insert(commits.end(), later.begin(), later.end());
   }
-  // An audit of before the removal was put back.
+  // An audit from before the removal was restored.
   r.anchors["a.db"] = {4, "hash 4", 4, 0, {}, {}};
   r.ledgers["a.db"] = {commit(5, {"e"})};
   auto missing = r.missing();

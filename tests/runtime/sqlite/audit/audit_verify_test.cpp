@@ -145,7 +145,7 @@ TEST_CASE("an inserted record is found, and the chain goes on behind it") {
   r.append_many(2);
   const std::string columns = "store, newest_us, prev_hash, hash, records";
   CHECK(r.meddle("INSERT INTO segments SELECT 3, 3, " + columns + " FROM segments WHERE first_seq = 2") == "");
-  // The store learns of it when it starts anew; before, its own record number 3 is refused, not lost.
+  // The store notices the inserted record when it is opened again; before, its own record 3 is refused and not lost.
   std::vector<audit_record> colliding_record{record("a", 3)};
   REQUIRE_FALSE(r.store->append(colliding_record));
   r.store = r.reopened();

@@ -45,7 +45,7 @@ TEST_CASE("a buffer file of a later format is refused as such") {
   CHECK(r.complaint() == errc::protocol_mismatch);
   CHECK_THAT(describe(r.store->recover().error()).message, Contains("format 2"));
   r.meddle("PRAGMA user_version = 1");
-  // Nothing has to be started anew once it is well again.
+  // The store works again without a restart once the file is valid again.
   CHECK(r.pending() == std::vector<uint64_t>{1});
 }
 

@@ -11,7 +11,7 @@ using names = std::vector<std::string>;
 
 namespace {
 
-/// A database that another program has made, with SQLite as it is by default.
+/// A database that another program created with SQLite's defaults.
 struct legacy_fixture : store_fixture {
   legacy_fixture() {
     by_program(R"(

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-// Databases whose files are closed while the broker goes on.
+// Databases whose files are closed while the broker keeps running.
 namespace sluice::test::idle_stores_test {
 
 namespace {
@@ -125,7 +125,7 @@ TEST_CASE("a commit of another program into a database that was closed while idl
   f.writer->rollback();
   CHECK(!must(f.writer->begin()).external_commit);
   f.writer->rollback();
-  // It is a commit like others, and nothing that was done to the files.
+  // It counts as an external commit and not as a file event.
   CHECK(f.writer->take_file_events().empty());
 }
 

@@ -30,11 +30,11 @@ disk_fault always(disk_fault fault) {
   return fault;
 }
 
-// A disk with a database on it; deaths and delays are counted instead of suffered.
+// A disk with a database on it; deaths and delays are only counted.
 struct faulty_fixture {
   std::atomic<int> deaths{0};
   std::atomic<int64_t> waited_ms{0};
-  // Called in the moment of a death.
+  // Called at the moment of a death.
   std::function<void()> at_death = [] {};
   fault_vfs disk{{[this](milliseconds time) { waited_ms += time.count(); },
                   [this] {
@@ -65,7 +65,7 @@ struct faulty_fixture {
   void write(int n) { fixture.write("INSERT INTO t(a) VALUES (?)", {n}); }
   int64_t rows() { return *fixture.read_one("SELECT count(*) FROM t").integer(); }
 
-  // Writes and reads as if nothing had happened, and the file is sound.
+  // Checks that writes and reads work, and that the file is sound.
   void require_serving(int n) {
     auto before = rows();
     write(n);
@@ -197,7 +197,7 @@ TEST_CASE("a process killed before a write has not written, one killed after it 
     CHECK(at.lose(++n).code == errc::io_error);
     CHECK(at.deaths == n);
     CHECK((size_then > size_before) == (effect == disk_effect::kill_after));
-    // So that the connection that failed is gone, with the WAL that it held.
+    // Closes the failed connection, with its WAL.
     at.fixture.store->rollback();
     must(at.fixture.external_process().exec("PRAGMA wal_checkpoint(TRUNCATE)"));
     CHECK(at.rows() == 0);

@@ -10,7 +10,7 @@ namespace sluice::test::file_guard_faults_test {
 
 namespace {
 
-// As `cp` does it: the same file, with other content.
+// Overwrites the file in place, as `cp` does.
 void copy_over(const fs::path& from, const fs::path& to) {
   fs::copy_file(from, to, fs::copy_options::overwrite_existing);
   // A time stamp may have been given twice within its grain.
@@ -52,7 +52,7 @@ TEST_CASE("a truncated WAL is noticed before a commit to it is acknowledged") {
   fs::resize_file(fixture.log(), left);
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
-  // The pages that a checkpoint had moved are there, and nothing is mixed.
+  // The checkpointed pages are there, and no others are mixed in.
   auto found = *fixture.count().integer();
   CHECK(fixture.count_after_a_kill() == std::to_string(found));
   CHECK(found == 2'000);
@@ -86,7 +86,7 @@ TEST_CASE("an overwritten file is released by the connection that has noticed it
   busy_fixture fixture;
   copy_over(fixture.another(), fixture.file);
   CHECK(failure_of(fixture.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
-  // It is no WAL database yet; making it one needs the file for itself alone.
+  // It is not a WAL database yet; converting it needs exclusive access to the file.
   fixture.write("INSERT INTO t(body) VALUES ('after')");
   CHECK(fixture.count() == value{2});
 }

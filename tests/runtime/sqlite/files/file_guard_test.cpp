@@ -66,10 +66,10 @@ TEST_CASE("when another program has begun a new WAL, the old one is kept and the
   busy_fixture fixture;
   fs::remove(fixture.log());
   fs::remove(fixture.index());
-  // A process of its own: within one, SQLite shares the index.
+  // Uses another process, because SQLite shares the index within one.
   auto command = "sqlite3 '" + fixture.file.string() + "' 'CREATE TABLE theirs(a)'";
   REQUIRE(std::system(command.c_str()) == 0);
-  // Acknowledged commits are not in the file any more; a person must decide.
+  // Acknowledged commits are no longer in the file, so writes are refused until a repair.
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.read_one("SELECT count(*) FROM theirs") == value{0});
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
@@ -161,7 +161,7 @@ TEST_CASE("a database that is opened by its writer and a reader at once has not 
           refused.push_back(code_of(seen.error()));
     }};
     both.arrive_and_wait();
-    // It may be told to try again.
+    // The write may be refused with a temporary error.
     auto begun = fixture.store->begin();
     while (!begun && code_of(begun.error()) == errc::busy)
       begun = fixture.store->begin();
@@ -275,7 +275,7 @@ TEST_CASE("a database that was changed while no broker ran is noticed when it is
 
 TEST_CASE("the WAL of a killed broker is not replayed into a file that replaced the database meanwhile") {
   lives lives;
-  // Its connection stays open as if it had been killed, as far as the files go.
+  // The connection stays open, so the files are as after a kill.
   auto killed = lives.store();
   lives.write(*killed, "CREATE TABLE t(body)");
   lives.write(*killed, "INSERT INTO t VALUES ('old')");

@@ -29,7 +29,7 @@ struct program {
   void run(const char* sql) { REQUIRE(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK); }
 };
 
-/// `file` is as after the death of a program in the middle of a transaction: half of it is in the file already.
+/// Leaves `file` as after the kill of a program in the middle of a transaction, with half of its pages in the file.
 struct half_written_fixture : store_fixture {
   half_written_fixture() {
     auto original = folder / "original.db";
@@ -69,7 +69,7 @@ TEST_CASE("a reader that has the database open rolls back, too") {
   for (const auto* suffix : {"", "-journal"})
     std::filesystem::copy_file(fixture.file.string() + suffix, (half / "app.db").string() + suffix);
   CHECK(fixture.half_rows() == 0);
-  // In the place of the file, by writing into it: as a program that is killed later.
+  // Overwrites the content of the open file, as a program that is killed later would.
   for (const auto* suffix : {"", "-journal"}) {
     std::ifstream from{(half / "app.db").string() + suffix, std::ios::binary};
     std::ofstream to{fixture.file.string() + suffix, std::ios::binary};

@@ -57,7 +57,7 @@ struct automatic_fixture : store_fixture {
 
   audit_verdict verdict() { return must(must(sqlite::ledger_reader::open(file)).verify()); }
 
-  // Makes of the ledger what the version before this one would have written, with another key: keys have rows already.
+  // Converts the ledger to the form of the previous version, with another key, since keys have rows already.
   void write_as_format_1(const std::string& from, const std::string& to_key) {
     auto commits = must(must(sqlite::ledger_reader::open(file)).after(0, 1'000'000));
     auto db = external_process();

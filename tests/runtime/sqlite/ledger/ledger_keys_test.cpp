@@ -7,7 +7,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A store whose keys age by a clock of the test's.
+// A store whose keys age by a clock of the test.
 struct key_fixture : store_fixture {
   fake_clock time;
 

@@ -212,7 +212,7 @@ TEST_CASE("a broken commit record is not removed, because that would hide it") {
   CHECK(error.code == errc::ledger_damaged);
   CHECK_THAT(error.message, Contains("commit 3"));
   CHECK(fixture.seqs().front() == 1);
-  // Once a person has decided that it may be, it goes like others.
+  // After a repair has accepted the broken record, it is removed like others.
   fixture.store.reset();
   CHECK(fixture.repair().epoch.broken_before > 0);
   fixture.put();
@@ -236,7 +236,7 @@ TEST_CASE("an anchor that was changed is noticed") {
   CHECK_THAT(sqlite::doubt_about_ledger(*anchor, fixture.folder / "other.key"), Contains("other.key is missing"));
   auto text = must(sqlite::read_meta(db, "anchor")).value_or("");
   SECTION("so that records before it would not be missed") {
-    // "5 HASH 5 TIME ..." says that five were removed.
+    // "5 HASH 5 TIME ..." means that five were removed.
     auto at = text.find(' ', 2);
     text.replace(at, 3, " 4 ");
     must(sqlite::write_meta(db, "anchor", text));
@@ -327,7 +327,7 @@ TEST_CASE("a ledger is recognized by the audit, also after the last agreed commi
   }
 }
 
-// Writes, time, restarts, and repetitions of requests in any order.
+// Writes, passing time, restarts and repeated requests in any order.
 TEST_CASE("after removals in any order the chain is whole and repeated requests are found") {
   auto seed = GENERATE(range(1U, 31U));
   CAPTURE(seed);

@@ -224,7 +224,7 @@ TEST_CASE("a forged record that matches its own hash is found by its place in th
 }
 
 TEST_CASE("a record that cannot be read does not hide the others") {
-  // Broken off; and whole, with a user id of 1e300.
+  // A truncated record, and a whole one with a user id of 1e300.
   const auto* forged = GENERATE("x'9f'", "x'818761726161606080fb7e37e43c8800759c00'");
   five_commits fixture;
   must(fixture.external_process().exec(

@@ -115,7 +115,7 @@ TEST_CASE("every filter of a log query selects by its field", "[log_file]") {
   CHECK(with([](auto& q) { q.source = "x"; }) == texts{"one apple", "three Apple"});
   CHECK(with([](auto& q) { q.agent = "bob"; }) == texts{"three Apple"});
   CHECK(with([](auto& q) { q.contains = "apple"; }) == texts{"one apple"});
-  // No pattern, but a text.
+  // The filter is a plain text, not a pattern.
   CHECK(with([](auto& q) { q.contains = "%"; }) == texts{"50% off_"});
   CHECK(with([](auto& q) { q.contains = "_"; }) == texts{"50% off_"});
   CHECK(with([](auto& q) { q.since_us = 30; }) == texts{"three Apple", "50% off_"});
@@ -181,7 +181,7 @@ TEST_CASE("an invalid log database is reported, and left alone", "[log_file]") {
   CHECK(code_of(f.aut->list({}).error()) == errc::corrupt);
   CHECK(code_of(f.aut->prune(0).error()) == errc::corrupt);
   CHECK_FALSE(fs::exists(f.dir / "elsewhere"));
-  // Out of the way, whatever it was.
+  // Any such file can be renamed.
   auto kept = sqlite::move_damaged_file(f.path, 1'700'000'000'000'000);
   REQUIRE(kept);
   CHECK(*kept == "logs.db.damaged-20231114T221320Z");

@@ -57,8 +57,8 @@ TEST_CASE("a read that is interrupted while it is prepared leaves no snapshot to
   auto hasty = fixture.generous();
   hasty.timeout = std::chrono::milliseconds{0};
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
-  // SQLite asks whether to go on after some hundred instructions, those of former runs included: at each of these few
-  // statements at some time.
+  // SQLite calls the progress handler every few hundred instructions, counted over all runs, so an interrupt hits each
+  // of these few statements at some time.
   for (int64_t i = 1; i <= 300; ++i) {
     CHECK(failure_of(fixture.try_read(("SELECT " + std::to_string(i)).c_str(), {}, hasty)).code
           == errc::deadline_exceeded);
@@ -210,7 +210,7 @@ TEST_CASE("a file that was deleted and created again is read again") {
 }
 
 TEST_CASE("a read that ends after its time-out fails, even if nothing interrupted it") {
-  // Each look at the clock takes six seconds, and so does the query.
+  // Each reading of the clock advances it by six seconds, and so does the query.
   class slow_clock : public fake_clock {
   public:
     steady now() const override {
@@ -274,7 +274,7 @@ TEST_CASE("a read without room among the answers under way is overloaded, until 
   CHECK(error.code == errc::overloaded);
   CHECK(error.retry_after_ms > 0);
   CHECK_THAT(error.message, Catch::Contains("max_inflight_answer_bytes"));
-  // Only the rows count, whatever holds them.
+  // Only the rows count towards the bound, wherever they are stored.
   auto rows = first.result.rows;
   first = {};
   CHECK(failure_of(reader->run(request, fixture.generous())).code == errc::overloaded);

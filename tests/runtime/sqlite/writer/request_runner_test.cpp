@@ -165,7 +165,7 @@ TEST_CASE("a list of statements is applied as a whole or not at all") {
   CHECK(error.code == errc::constraint);
   CHECK_THAT(error.message, Catch::StartsWith("statement 4: "));
   CHECK(fixture.store->in_transaction());
-  // A table of the same name and another shape: nothing prepared for the first one is used.
+  // A table of the same name with other columns: statements prepared for the first one are not used.
   must(fixture.store->execute(request_of({{"CREATE TABLE u(x, y)", {}}, {"INSERT INTO u VALUES (1, 2)", {}}}),
                               no_deadline));
   must(commit_of(*fixture.store, begun, list));
@@ -189,7 +189,7 @@ TEST_CASE("rows that OR FAIL leaves are also rolled back") {
   const auto* sql = "INSERT OR FAIL INTO t(a) VALUES (4), (5)";
   CHECK(fixture.refuse(sql).code == errc::constraint);
   CHECK(!fixture.survived);
-  // Once it is known to do so, it does not cost its neighbours the transaction any more.
+  // Once the statement is known to do so, it no longer rolls back the transaction of the others.
   CHECK(fixture.refuse(sql).code == errc::constraint);
   CHECK(fixture.survived);
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
