@@ -180,7 +180,7 @@ const sqlite3_io_methods methods{
   &unlock,    &check_reserved, &control, &sector_size, &characteristics, &shm_map, &shm_lock,  &shm_barrier,
   &shm_unmap, nullptr,         nullptr};
 
-// As open(2) does it with these flags; null when it would fail.
+// Opens a file as open(2) does with these flags; null when it would fail.
 disk_directory::file find_or_make(disk_state& state, const char* name, int flags) {
   if (!name)
     return std::make_shared<disk_file>();
@@ -202,7 +202,7 @@ int open_at_path(sqlite3_vfs* vfs, const char* name, sqlite3_file* to, int flags
   result.file = std::move(found);
   result.path = name ? name : "";
   result.goes_when_closed = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
-  // As SQLite's own VFS for Unix: with the first sync of a journal or WAL that was opened to be made.
+  // Syncs the folder with the first sync of a new journal or WAL, as SQLite's VFS for Unix does.
   constexpr auto journals = SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL;
   result.syncs_folder = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & journals) != 0;
   ++result.file->openings;
@@ -224,7 +224,7 @@ int remove(sqlite3_vfs* vfs, const char* name, int sync_folder) {
   return SQLITE_OK;
 }
 
-// An empty file counts as none, as with SQLite's own VFS: it is no journal worth looking at.
+// An empty file counts as missing, as with SQLite's own VFS: it cannot be a hot journal.
 int access(sqlite3_vfs* vfs, const char* name, int flags, int* yes) {
   auto& state = state_of(vfs);
   *yes = 0;
@@ -290,7 +290,7 @@ sqlite3_vfs vfs_of(disk_state& state) {
   return result;
 }
 
-// SQLite's generator belongs to the process; it begins anew with what the VFS of then gives it.
+// SQLite's random generator belongs to the process; this seeds it again from the current VFS.
 void forget_random_numbers() { sqlite3_randomness(0, nullptr); }
 
 } // namespace

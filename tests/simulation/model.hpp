@@ -25,10 +25,10 @@ enum class verb : uint8_t {
   make_view,
   /// Fails in its second row, when its first has been written.
   insert_twice,
-  /// Fails, and takes the whole transaction with it.
+  /// Fails, and rolls back the whole transaction.
   veto,
   nonsense,
-  /// Changes nothing, and takes its time: of the lane `key`, for `number` milliseconds.
+  /// Changes nothing, and spends execution time of the lane `key`, for `number` milliseconds.
   work,
 };
 
@@ -45,7 +45,7 @@ enum class question : uint8_t { one, all, tally, sum, children, joined, view, fo
 
 constexpr uint32_t questions = 9;
 
-/// The SQL that stands for a step, and for a question.
+/// The SQL of a step, and of a query.
 std::vector<statement> sql_of(const step& step);
 statement sql_of(question asked, int64_t key);
 /// The slow question of this lane.

@@ -1,4 +1,4 @@
-// The same text is the same request, and the same refusal, by whatever way it comes to the broker.
+// The same text gives the same request, or the same refusal, through every interface of the broker.
 #include "runtime/client/client.hpp"
 #include "runtime/server/front_door.hpp"
 #include "tests/system/fixture.hpp"
@@ -165,7 +165,7 @@ TEST_CASE("a token ends the requests of a client that carry it, here and in anot
   token.cancel();
   CHECK(refused(answer_of(first)).code == errc::cancelled);
   CHECK(refused(second.get()).code == errc::cancelled);
-  // One that was cancelled before is not begun.
+  // A request that was cancelled before is not begun.
   auto write = f.write({"INSERT INTO t (n) VALUES (1)", {}});
   write.cancel = token;
   CHECK(refused(f.guest->write(write)).code == errc::cancelled);

@@ -106,7 +106,7 @@ TEST_CASE("a database with an open cursor is not closed as idle, and is closed a
   auto rows = fixture.open();
   must(rows->next());
   must(fixture.db.write("host", "INSERT INTO t VALUES (2000)"));
-  // Of one that is used later the files are closed meanwhile.
+  // The files of a cursor that is used later are closed meanwhile.
   auto other = must(fixture.leader.open_database("other.db"));
   must(other.write("host", "CREATE TABLE t(id)"));
   await([&] { return !std::filesystem::exists(fixture.folder / "other.db-wal"); });

@@ -41,7 +41,7 @@ TEST_CASE("a folder at a database's path is refused, before or after it was open
   std::filesystem::create_directory(database.folder / "late.db");
   CHECK(code_of_write(late, make_notes) == errc::invalid_request);
   CHECK(code_of_fresh_read(late, count_notes) == errc::invalid_request);
-  // Once it is out of the way, all is well.
+  // After the folder is removed, the database works.
   std::filesystem::remove(database.folder / "late.db");
   must(late.write("tester", make_notes));
   must(late.write("tester", add_note));

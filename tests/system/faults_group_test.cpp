@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 using future_write = std::future<caf::expected<write_result>>;
 
-// Never comes to an end, and never uses up any memory.
+// A statement that never ends and takes no memory.
 const sql_text endless{"INSERT INTO log (n) SELECT count(*) FROM (WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT "
                        "n + 1 FROM c) SELECT n FROM c)"};
 
@@ -140,7 +140,7 @@ TEST_CASE("requests that fail in a group fail alone, and the others commit exact
   CHECK(integer_of(database.file(), "SELECT count(*) FROM parent") == count / 11);
   CHECK(integer_of(database.file(), "SELECT count(*) FROM child") == count / 11);
   CHECK(column_of(database.file(), "PRAGMA foreign_key_check").empty());
-  // A group, not one commit for each.
+  // The requests formed a group, with fewer commits than requests.
   CHECK(database.db.status().commits - commits < 20);
 
   audit_query query;
@@ -280,7 +280,7 @@ TEST_CASE("a key with another payload is a mismatch and changes nothing", "[syst
     CHECK(error.outcome == outcome::not_committed);
   }
   CHECK(must(database.db.write(request)).replayed);
-  // Another database knows nothing of it.
+  // The key does not exist in another database.
   auto other = must(database.host.open_database("other.db"));
   make_schema(other);
   CHECK_FALSE(must(other.write(request)).replayed);
@@ -297,7 +297,7 @@ TEST_CASE("a failed attempt is not stored under its key", "[system]") {
   must(database.db.write("host", "CREATE TABLE later (n INTEGER NOT NULL)"));
   CHECK_FALSE(must(database.db.write(request)).replayed);
   CHECK(must(database.db.write(request)).replayed);
-  // One that costs the whole transaction is no exception.
+  // The same holds for a request that rolls back the whole transaction.
   auto mined = write_of("alice", {{add, {5}}, {"INSERT INTO mined (n) VALUES (5)", {}}}, "mined");
   CHECK(refused(database.db.write(mined)).code == errc::constraint);
   must(database.db.write("host", "DROP TRIGGER mine"));

@@ -4,7 +4,7 @@ namespace sluice::test::faults_invalidation_test {
 
 namespace {
 
-// A kept answer, a write that changes it, and the new answer (the first column of every row).
+// A cached answer, a write that changes it, and the new answer (the first column of every row).
 struct change {
   const char* name;
   std::vector<const char*> schema;
@@ -249,7 +249,7 @@ TEST_CASE("a write to another table keeps the cached answers, a schema change do
     must(f.db.write("writer", sql));
     CHECK(source() == read_source::cache);
   }
-  // A write that fails takes nothing away.
+  // A failed write invalidates nothing.
   CHECK(refused(f.db.write(write_of("writer", {{"UPDATE kept SET n = 2", {}}, {"NONSENSE", {}}}))).code
         == errc::sql_error);
   CHECK(source() == read_source::cache);

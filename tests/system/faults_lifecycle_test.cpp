@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 const sql_text make_log{"CREATE TABLE log (n INTEGER NOT NULL UNIQUE)"};
 const sql_text add{"INSERT INTO log (n) VALUES (?)"};
 
-// Returns when another writer is in its place, or none at all.
+// Returns when another writer has replaced it, or when there is none.
 void kill_writer(const broker& host, const std::string& name) {
   auto& context = host.actors().context(name);
   auto victim = must(context.route()).writer;
@@ -158,7 +158,7 @@ TEST_CASE("records that a killed audit actor had not written are completed from 
       await(replaced);
       killed = database.host.actors().audit();
       caf::anon_send_exit(killed, caf::exit_reason::kill);
-      // Some go to the dead one.
+      // Some requests go to the dead actor.
       if (n % 80 == 20)
         await(replaced);
     }
@@ -216,7 +216,7 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
   }
   CHECK(committed == 300);
   CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM log") == committed);
-  // The log was moved into the file.
+  // The WAL was checkpointed.
   auto wal = folder / "app.db-wal";
   CHECK((!std::filesystem::exists(wal) || std::filesystem::file_size(wal) == 0));
   require_sound(folder / "app.db");
@@ -281,7 +281,7 @@ TEST_CASE("the second broker on a root is refused as busy, until the first one e
   CHECK(error.code == errc::busy);
   CHECK(error.attempts == 1);
   database.require_serving();
-  // One that comes while the first is going waits for it.
+  // A broker that is opened while the first one ends waits for it.
   auto closing = std::async(std::launch::async, [&] { return database.host.shutdown(); });
   auto second = broker::open(config);
   while (!second && code_of(second.error()) == errc::busy)

@@ -52,7 +52,7 @@ TEST_CASE("an answer over a bound is cut and marked as truncated, cached or not"
     CHECK(few_bytes.rows->size() > 0);
     CHECK(few_bytes.rows->size() < 10);
     CHECK(few_bytes.rows->footprint() <= 10'000);
-    // A value that is larger than the bound is not given in part.
+    // A value larger than the bound is not returned in part.
     auto none = f.read("SELECT zeroblob(50000)", bytes_at_most(10'000), mode);
     CHECK(none.truncated);
     CHECK(none.rows->size() == 0);
@@ -77,7 +77,7 @@ TEST_CASE("the configured bounds hold for requests that name none", "[system]") 
 TEST_CASE("endless reads end at their time-out and delay neither writes nor later reads", "[system]") {
   with_rows f;
   std::vector<std::future<caf::expected<read_result>>> answers;
-  // More than there are readers, and no two alike, so that none is shared.
+  // Sends more reads than there are readers, all different, so that none is shared.
   for (int i = 0; i < 9; ++i) {
     auto request = read_of("slow", sql_text{endless.str() + " WHERE n > " + std::to_string(i)}, freshness::fresh);
     request.limits.timeout = 700ms;

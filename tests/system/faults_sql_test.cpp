@@ -92,7 +92,7 @@ TEST_CASE("parameters that do not fit in number, name or type are refused", "[sy
   CHECK(f.refused_read({"SELECT n FROM t WHERE n = ?", {}}).code == errc::invalid_request);
   CHECK(f.refused_read({"SELECT n FROM t", {1}}).code == errc::invalid_request);
 
-  // Types are the schema's business.
+  // Types of columns are up to the schema.
   CHECK(code_of_write(f, {insert, {"not a number", "two"}}) == errc::constraint);
   CHECK(code_of_write(f, {insert, {nullptr, "two"}}) == errc::constraint);
   CHECK(code_of_write(f, {insert, {2, blob{"two"}}}) == errc::constraint);
@@ -164,7 +164,7 @@ TEST_CASE("the ledger and code loading are refused to all clients", "[system]") 
     INFO(sql);
     CHECK(code_of_write(f, {sql, {}}) == errc::not_authorized);
   }
-  // Nor to be touched by a trigger that was laid past the broker.
+  // A trigger of another program cannot change the ledger either.
   {
     external_process mallory{f.file()};
     mallory.run("CREATE TABLE bait (n);"
