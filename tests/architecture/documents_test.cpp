@@ -133,7 +133,7 @@ std::vector<std::string> link_violations(const fs::path& page, const std::string
   return result;
 }
 
-// Files and folders of the tree that `prose` names by their path from the root.
+// The files and folders that `prose` names by their path from the root, and that do not exist.
 std::vector<std::string> missing_paths(const std::string& prose) {
   static const std::regex path{R"((messages|actors|runtime|tests|examples|docs)/[A-Za-z0-9_./-]*)"};
   std::vector<std::string> result;
@@ -175,8 +175,7 @@ std::string joined(const std::vector<std::string>& lines) {
 
 } // namespace
 
-TEST_CASE("each function on the paths of docs/internals/architecture.md is in the file that is named",
-          "[architecture]") {
+TEST_CASE("each function on the paths of docs/internals/architecture.md is in the named file", "[architecture]") {
   size_t functions = 0;
   auto violations = path_violations(text_of(project / "docs/internals/architecture.md"), functions);
   INFO(joined(violations));

@@ -61,7 +61,7 @@ std::string folder_of(const fs::path& path, std::string_view layer) {
   return parts.size() >= 3 && parts[0] == layer ? parts[1] : "";
 }
 
-// Where `folder` stands in `runtime_folders`; behind all others if it is none of them.
+// The index of `folder` in `runtime_folders`; its size if `folder` is not in it.
 size_t runtime_position(const std::string& folder) {
   return static_cast<size_t>(std::find(runtime_folders.begin(), runtime_folders.end(), folder)
                              - runtime_folders.begin());
@@ -71,7 +71,7 @@ bool is_common(const std::string& folder) {
   return std::find(common_folders.begin(), common_folders.end(), folder) != common_folders.end();
 }
 
-// Why a source in `folder` must not include what lies in `other`; empty if it may.
+// The reason why a source in `folder` may not include a header in `other`; empty if it may.
 std::string_view why_not(const std::string& folder, const std::string& other) {
   if (folder.empty() || other.empty() || folder == other || other == "base")
     return "";
@@ -167,7 +167,7 @@ std::vector<std::string> root_violations(const fs::path& root) {
   return result;
 }
 
-TEST_CASE("no source includes what its layer must not know") {
+TEST_CASE("no source includes a header that its layer may not use") {
   std::vector<std::string> violations;
   auto count = for_each_source([&](const std::string& path, const std::string& text) {
     auto found = include_violations(path, text);
@@ -178,7 +178,7 @@ TEST_CASE("no source includes what its layer must not know") {
   CHECK(violations.empty());
 }
 
-TEST_CASE("no source is too long to be read at a sitting") {
+TEST_CASE("no source has more than 400 lines") {
   std::vector<std::string> violations;
   for_each_source([&](const std::string& path, const std::string& text) {
     auto found = length_violations(path, text);
@@ -188,7 +188,7 @@ TEST_CASE("no source is too long to be read at a sitting") {
   CHECK(violations.empty());
 }
 
-TEST_CASE("nothing but the agreed folders and files lies at the root") {
+TEST_CASE("the root has only the agreed folders and files") {
   auto violations = root_violations(SLUICE_SOURCE_DIR);
   INFO(joined(violations));
   CHECK(violations.empty());

@@ -1,4 +1,4 @@
-// The pieces that every request passes, one by one. Quote ratios: machines differ.
+// Measures the single steps of a request. Quote ratios of the results, because machines differ.
 
 #include "actors/shared/result_cache.hpp"
 #include "actors/shared/write_quota.hpp"

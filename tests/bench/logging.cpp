@@ -1,4 +1,4 @@
-// The cost of a log call for its caller. Another thread empties the queue, as the log actor does.
+// Measures the cost of a log call for its caller. Another thread empties the queue, as the log actor does.
 
 #include "runtime/broker/log_sink.hpp"
 #include "runtime/os/machine_clock.hpp"
@@ -55,7 +55,7 @@ void report(benchmark::State& state) {
   state.counters["dropped_%"] = pushed > 0 ? 100 * static_cast<double>(status.dropped) / pushed : 0;
 }
 
-// As fast as they can: the file cannot follow, so most entries are dropped.
+// The callers log without a pause, faster than the file can be written, so most entries are dropped.
 void log_call_in_a_flood(benchmark::State& state) {
   auto out = shared->host->logs();
   for (auto _ : state)

@@ -8,8 +8,8 @@ prepare() {
   exits 1 sluice exec app.db "INSERT INTO t VALUES (NULL)" --agent bob
 }
 
-# Changes the audit behind the broker's back. Records are written after their requests were answered: to verify is to
-# wait for them.
+# Changes the audit without the broker. Records are written after their requests were answered, and verify waits for
+# them.
 tamper() {
   exits 0 sluice audit verify
   sqlite3 .sluice/audit.db "DROP TRIGGER segments_update; DROP TRIGGER segments_delete; $1"
@@ -185,7 +185,7 @@ test_old_records_are_removed_and_the_rest_still_verifies() {
   is "$(json '$.intact')" "1"
   [[ "$(json '$.pruned')" -ge 3 ]] || give_up "the verdict does not count them: $out"
   is "$(stat -c %a .sluice/audit.key)" 600
-  # Another broker goes on with it, and knows it again.
+  # Another broker continues the audit, and recognizes it.
   exits 0 sluice stop
   exits 0 sluice exec app.db "INSERT INTO t VALUES (3)" --agent dora
   exits 0 sluice audit verify
@@ -234,8 +234,8 @@ test_the_status_is_readable_and_complete() {
   is "$(json '$.databases[0].name') $(json '$.databases[0].last_commit_seq')" "app.db 2"
 }
 
-# POSIX drops a process's locks on a file when any descriptor of it is closed; an external process would then take itself
-# for the last one, and delete the log that the broker goes on writing to.
+# POSIX drops a process's locks on a file when any descriptor of it is closed; SQLite would then
+# treat an external process as the last one, and delete the WAL that the broker still uses.
 test_a_look_at_the_status_takes_no_lock_from_the_writer() {
   prepare
   local log
@@ -288,7 +288,7 @@ test_usage_is_explained() {
   exits 0 sluice --help
   has "$out" "exec"
   has "$out" "serve"
-  # What commands start is not for people.
+  # The usage does not list commands that only programs start.
   has_not "$out" "bench-worker"
   exits 0 sluice exec --help
   has "$out" "--key"

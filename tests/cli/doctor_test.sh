@@ -7,7 +7,7 @@ prepare() {
   exits 0 sluice exec app.db "INSERT INTO t VALUES (1)"
 }
 
-# finds CHECK SEVERITY TEXT : among the findings of the last output, which is JSON.
+# finds CHECK SEVERITY TEXT : expects this finding in the last output, which is JSON.
 finds() {
   local found
   found=$(sqlite3 :memory: "SELECT count(*) FROM json_each(json_extract(CAST(readfile('$scratch/out') AS TEXT), '\$.findings'))
@@ -59,7 +59,7 @@ lets_go() {
   wait "$holder" || true
 }
 
-# Everything about the files that a look must not change.
+# Prints everything about the files that doctor must not change.
 state_of() { find "$1" -type f ! -name broker.log -printf '%P %s %m %T@\n' | sort; }
 
 test_a_healthy_store_is_called_so_with_and_without_a_broker() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
-# As a user who is not root; the program is copied to where that user can read it.
+# Runs a command as a user who is not root, with a copy of the program that this user can read.
 as_nobody() {
   if ((EUID != 0)); then
     "$SLUICE" "$@"
@@ -95,7 +95,7 @@ test_twenty_processes_on_a_fresh_folder_all_succeed() {
   gives $' n    s\n--  ---\n20  210' sluice query app.db "SELECT count(*) AS n, sum(x) AS s FROM t"
 }
 
-# On a small file system, seen by this command alone.
+# Runs a command with a small file system that only this command sees.
 test_a_disk_that_is_full_when_the_database_is_opened_is_called_full() {
   unshare -m mount -t tmpfs -o size=4m none . 2>/dev/null || return 0
   # shellcheck disable=SC2016

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the tests of the program. A test is a function whose name begins with test_ and goes on as a sentence; it
+# Sourced by the tests of the program. A test is a function whose name begins with test_ and continues as a sentence; it
 # runs in a shell and a folder of its own, and fails with the first command in it that fails.
 
 : "${SLUICE:?names the program to test}"
@@ -10,7 +10,7 @@ unset SLUICE_AGENT
 
 sluice() { "$SLUICE" "$@"; }
 
-# exits STATUS COMMAND... : runs it, expects the exit status, and keeps what it said in $out and $err.
+# exits STATUS COMMAND... : runs it, expects the exit status, and stores its output in $out and $err.
 exits() {
   local want=$1 got=0
   shift
@@ -75,7 +75,7 @@ run_tests() {
       sed 's/^/  /' "$scratch/log"
       echo "not ok - $name"
     fi
-    # A transient broker would go by itself, but not before its folder does.
+    # A transient broker would end by itself, but only after its folder is removed.
     [[ ! -d "$scratch/store/.sluice" ]] || sluice stop "$scratch/store" >/dev/null 2>&1
     rm -rf "$scratch"
   done

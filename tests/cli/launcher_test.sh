@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The program that people start answers exec and query by itself when a broker runs, and else runs the whole program.
+# The launcher (`sluice`) runs exec and query itself when a broker runs, and else starts the whole program.
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
 main() { "${SLUICE%/*}/sluice-main" "$@"; }
 
-# The launcher alone: what it says it has from nobody else.
+# The launcher without the whole program, so that all output is its own.
 alone() { "$scratch/alone/sluice" "$@"; }
 
 create() {
@@ -96,7 +96,7 @@ test_a_failed_request_of_the_launcher_is_on_record_once() {
   exits 4 sluice query app.db "SELECT * FROM t WHERE id < 99" --agent alice --fresh --max-rows 1
   local endless="WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c"
   exits 1 sluice query app.db "$endless" --agent alice --timeout 100
-  # Everything is on record then.
+  # Then all requests are audited.
   exits 0 sluice stop .
   exits 0 sluice audit . list --agent alice --json
   is "$(json '$.records[0].status') $(json '$.records[1].status')" "constraint ok"

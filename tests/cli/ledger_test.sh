@@ -10,7 +10,7 @@ prepare() {
   sluice stop >/dev/null
 }
 
-# repairs : doctor names what is wrong and the command; after it writes work again, with numbers that were never given.
+# repairs : doctor names the damage and the command; after the repair writes work again, with new commit numbers.
 repairs() {
   exits 1 sluice doctor
   has "$out" "sluice doctor ROOT --repair"

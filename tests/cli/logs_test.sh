@@ -25,7 +25,7 @@ prepare() {
   say error disk bob 'three Apple\nsecond line'
 }
 
-# wait_for TEXT FILE : until the file has it.
+# wait_for TEXT FILE : waits until the file has the text.
 wait_for() {
   for _ in {1..600}; do
     ! grep -qF -- "$1" "$2" || return 0
@@ -38,7 +38,7 @@ test_logs_are_lines_with_time_level_agent_source_and_message() {
   prepare
   exits 0 sluice logs
   is "$(wc -l <"$scratch/out")" 4
-  # The broker logs there, too.
+  # The broker logs to the same file.
   [[ "$(sed -n 1p "$scratch/out")" =~ ^20[0-9-]+T[0-9:.]+Z\ info\ +sluice:\ sluice\ .*\ serves\  ]]
   [[ "$(sed -n 3p "$scratch/out")" =~ ^20[0-9-]+T[0-9:.]+Z\ warning\ +\[bob\]\ net:\ two$ ]]
   has "$(sed -n 4p "$scratch/out")" '[bob] disk: three Apple\nsecond line'
@@ -140,7 +140,7 @@ test_following_goes_on_with_a_log_that_began_anew() {
 
 test_a_reader_that_closes_the_output_ends_following_quietly() {
   prepare
-  # Nothing more is logged, yet the follower notices.
+  # The follower notices this without a new entry.
   local status=0
   timeout 20 bash -c '"$SLUICE" logs -f 2>"$1" | head -n 1 >"$2"; exit "${PIPESTATUS[0]}"' - "$scratch/pipe.err" "$scratch/pipe.out" ||
     status=$?
@@ -200,7 +200,7 @@ test_a_log_that_cannot_be_written_delays_no_client_and_is_reported_once() {
   wait_for "the log file cannot be written" "$scratch/broker.err"
   exits 1 sluice logs
   rmdir .sluice/logs.db-wal
-  # It is tried again after a pause.
+  # The broker retries after a pause.
   for _ in {1..600}; do
     exits 0 sluice logs --contains "entry" --jsonl || true
     [[ "$(wc -l <"$scratch/out")" != 60 ]] || break

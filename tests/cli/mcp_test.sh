@@ -6,7 +6,7 @@ source "$tests/cli/harness.sh"
 : "${MCP_MODULES:=$tests/../build/mcp}"
 export MCP_MODULES
 
-# waits_for COMMAND... : until it succeeds, or the server has ended; the caller names it in $server.
+# waits_for COMMAND... : waits until it succeeds, or the server has ended; the caller names it in $server.
 waits_for() {
   until "$@" 2>/dev/null; do
     kill -0 "$server" || give_up "the server ended" "$(cat "$scratch/server.log")"
@@ -27,7 +27,7 @@ test_the_official_client_works_over_stdio() {
   node "$tests/mcp/client.mjs" stdio "$SLUICE" serve --stdio
   exits 0 sluice audit list --agent mcp-test --status replayed --json
   is "$(json '$.records[0].agent')" mcp-test
-  # The broker that the two have started goes by itself, and before its folder does.
+  # The broker that the two have started ends by itself, before its folder is removed.
   timeout 60 tail -s 0.05 --pid="$(said_by_the_broker pid)" -f /dev/null
 }
 

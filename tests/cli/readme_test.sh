@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# README.md says that every line of it can be pasted. The blocks marked `<!-- run: NAME -->` are, in their order.
+# Every block of README.md that is marked `<!-- run: NAME -->` works when pasted, in their order.
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
 source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -7,7 +7,7 @@ readme=$source_folder/README.md
 build_folder=$(cd "$(dirname "$SLUICE")/.." && pwd)
 source "$source_folder/tests/support/install.sh"
 
-# block MARK : the lines of the fenced block behind each `<!-- MARK -->`.
+# block MARK : prints the lines of the fenced block after each `<!-- MARK -->`.
 block() {
   awk -v mark="<!-- $1 -->" '
     $0 == mark { wanted = 1; next }
@@ -15,7 +15,7 @@ block() {
     inside { print }' "$readme"
 }
 
-# pastes NAME : gives the block to a shell that has sluice in its path, as a user's would.
+# pastes NAME : runs the block in a shell whose PATH has sluice, as a user's has.
 pastes() {
   block "run: $1" >"$scratch/pasted"
   [[ -s "$scratch/pasted" ]] || give_up "README.md has no block to run with the name $1"
@@ -56,7 +56,7 @@ test_the_readme_names_the_packages_that_the_build_needs() {
   is "$(tr -s ' ' '\n' <<<"$named" | sed '/^$/d' | sort)" "$needed"
 }
 
-# What takes minutes has been done: the test configures, lists the commands of the build, and installs what was built.
+# The build takes minutes, so the test configures, lists the commands of the build, and installs the existing build.
 test_the_lines_of_the_readme_that_build_and_install_work() {
   local lines
   lines=$(block "run: install" | grep -E '^(sudo )?cmake ')

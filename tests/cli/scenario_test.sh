@@ -3,7 +3,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
 library=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scenarios" && pwd)
 
-# The broker of a scenario goes with it.
+# The broker of a scenario ends with it.
 nobody_is_left() {
   local pid
   for pid in /proc/[0-9]*; do

@@ -1,4 +1,4 @@
-// What every audit_store does (actors/audit/audit_store.hpp), run on the fake of the actors' tests and on the SQLite
+// Contract tests of audit_store (actors/audit/audit_store.hpp), run on the fake of the actors' tests and on the SQLite
 // store.
 
 #include "runtime/sqlite/audit/audit_store.hpp"
@@ -65,7 +65,7 @@ public:
     ledgers_[commit.db].push_back(std::move(added));
   }
 
-  // With the second record, so that the first is undone.
+  // Fails with the second record, so that the first must be rolled back.
   void refuse_appends(bool refuses) {
     other_program{path_}.run(refuses ? "CREATE TRIGGER full BEFORE INSERT ON segments"
                                        " BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -100,7 +100,7 @@ using places = std::vector<uint64_t>;
 
 } // namespace
 
-TEMPLATE_TEST_CASE("an audit store numbers its records from 1 and tells the numbers", "[contract]", fake_audit,
+TEMPLATE_TEST_CASE("an audit store numbers its records from 1 and returns the numbers", "[contract]", fake_audit,
                    sqlite_audit) {
   TestType subject;
   auto aut = subject.open();
@@ -116,8 +116,8 @@ TEMPLATE_TEST_CASE("an audit store numbers its records from 1 and tells the numb
   CHECK(listed(*aut) == places{1, 2, 3});
 }
 
-TEMPLATE_TEST_CASE("an audit store lists its records as they were appended, with the root of the store", "[contract]",
-                   fake_audit, sqlite_audit) {
+TEMPLATE_TEST_CASE("an audit store lists its records unchanged, with the root of the store", "[contract]", fake_audit,
+                   sqlite_audit) {
   TestType subject;
   auto aut = subject.open();
   audit_record appended;
@@ -156,7 +156,7 @@ TEMPLATE_TEST_CASE("an audit store lists its records as they were appended, with
   CHECK(found.recovered);
 }
 
-TEMPLATE_TEST_CASE("an audit store lists what matches every filter", "[contract]", fake_audit, sqlite_audit) {
+TEMPLATE_TEST_CASE("an audit store lists the records that match every filter", "[contract]", fake_audit, sqlite_audit) {
   TestType subject;
   auto aut = subject.open();
   append(*aut, {record("alice"), record("bob", "b.db", "committed", 20), record("alice", "a.db", "busy", 30),
@@ -181,8 +181,8 @@ TEMPLATE_TEST_CASE("an audit store lists what matches every filter", "[contract]
         == places{3, 4});
 }
 
-TEMPLATE_TEST_CASE("an audit that nobody has changed is intact, and its head changes with every record", "[contract]",
-                   fake_audit, sqlite_audit) {
+TEMPLATE_TEST_CASE("an unchanged audit is intact, and its head changes with every record", "[contract]", fake_audit,
+                   sqlite_audit) {
   TestType subject;
   auto aut = subject.open();
   auto empty = must(aut->verify());
@@ -215,7 +215,7 @@ TEMPLATE_TEST_CASE("an append to the audit that fails appends nothing, and leave
   CHECK(must(aut->verify()).intact());
 }
 
-TEMPLATE_TEST_CASE("comparing tells the writes that only the ledger has, in the order of their commits", "[contract]",
+TEMPLATE_TEST_CASE("comparing returns the writes that only the ledger has, in the order of their commits", "[contract]",
                    fake_audit, sqlite_audit) {
   TestType subject;
   subject.add_to_ledger({"a.db", 1, "first"});
@@ -239,7 +239,7 @@ TEMPLATE_TEST_CASE("comparing tells the writes that only the ledger has, in the 
   CHECK(must(aut->compare("b.db")).missing.size() == 1);
 }
 
-TEMPLATE_TEST_CASE("a database without a ledger has nothing that the audit lacks", "[contract]", fake_audit,
+TEMPLATE_TEST_CASE("for a database without a ledger the audit lacks no record", "[contract]", fake_audit,
                    sqlite_audit) {
   TestType subject;
   auto aut = subject.open();

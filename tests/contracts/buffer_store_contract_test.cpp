@@ -1,5 +1,5 @@
-// What every buffer_store does (actors/buffer/buffer_store.hpp), run on the fake of the actors' tests and on the SQLite
-// store.
+// Contract tests of buffer_store (actors/buffer/buffer_store.hpp), run on the fake of the actors' tests and on the
+// SQLite store.
 
 #include "tests/runtime/sqlite/buffer/buffer_fixture.hpp"
 #include "tests/runtime/sqlite/files/file_fixture.hpp"
@@ -28,7 +28,7 @@ class sqlite_buffer {
 public:
   std::unique_ptr<buffer_store> open() { return sqlite::open_buffer_store(path_, synchronous_mode::normal); }
 
-  // With the second operation, so that the first is undone.
+  // Fails with the second operation, so that the first must be rolled back.
   void refuse_appends(bool refuses) {
     other_program{path_}.run(refuses
                                ? "CREATE TRIGGER full BEFORE INSERT ON journal WHEN (SELECT count(*) FROM journal)"
@@ -71,7 +71,7 @@ places take(buffer_store& aut, const places& ids) { return ids_of(must(aut.take_
 
 } // namespace
 
-TEMPLATE_TEST_CASE("an empty buffer store holds nothing, and says so to everyone who looks", "[contract]", fake_buffer,
+TEMPLATE_TEST_CASE("an empty buffer store has no operations, batches or rows", "[contract]", fake_buffer,
                    sqlite_buffer) {
   TestType subject;
   auto aut = subject.open();
@@ -84,7 +84,7 @@ TEMPLATE_TEST_CASE("an empty buffer store holds nothing, and says so to everyone
   CHECK(must(aut->count_rejected()) == 0);
 }
 
-TEMPLATE_TEST_CASE("operations in the journal follow each other, and their places are never given twice", "[contract]",
+TEMPLATE_TEST_CASE("operations in the journal have consecutive positions, which are never reused", "[contract]",
                    fake_buffer, sqlite_buffer) {
   TestType subject;
   auto aut = subject.open();
@@ -110,7 +110,7 @@ TEMPLATE_TEST_CASE("operations in a batch are not pending until it is ended or a
   must(aut->begin_batch(batch("k0", {2})));
   aut = subject.open();
   auto found = must(aut->recover());
-  // In the order they were sent, whatever their keys.
+  // The batches come in the order in which they were sent, regardless of their keys.
   REQUIRE(found.batches.size() == 2);
   CHECK(found.batches[0].idempotency_key == "k1");
   CHECK(found.batches[0].operations == places{1, 3});
@@ -126,7 +126,7 @@ TEMPLATE_TEST_CASE("operations in a batch are not pending until it is ended or a
   CHECK(pending(*aut) == places{1, 3, 4});
 }
 
-TEMPLATE_TEST_CASE("ending or abandoning a batch that is not there is no error, and changes nothing", "[contract]",
+TEMPLATE_TEST_CASE("ending or abandoning a missing batch is not an error, and changes nothing", "[contract]",
                    fake_buffer, sqlite_buffer) {
   TestType subject;
   auto aut = subject.open();

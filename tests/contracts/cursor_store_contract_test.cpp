@@ -1,4 +1,4 @@
-// What every cursor_store does (actors/cursors/cursor_store.hpp), run on the fake of the actors' tests and on the
+// Contract tests of cursor_store (actors/cursors/cursor_store.hpp), run on the fake of the actors' tests and on the
 // SQLite store.
 
 #include "runtime/sqlite/reader/cursor_store.hpp"
@@ -11,7 +11,7 @@ namespace {
 
 class fake_cursor {
 public:
-  // Over the integers from 1 to `rows`.
+  // A cursor over the integers from 1 to `rows`.
   std::unique_ptr<cursor_store> open(uint64_t rows) {
     pages_.rows = rows;
     return std::make_unique<fake_cursor_store>(pages_);
@@ -40,7 +40,7 @@ read_limits pages_of(uint64_t rows) { return {rows, 1 << 20, milliseconds{60'000
 
 using integers = std::vector<int64_t>;
 
-// One page, which is added to `to`.
+// Reads one page and appends its rows to `to`.
 bool next(cursor_store& from, uint64_t max_rows, integers& to) {
   auto page = must(from.next(pages_of(max_rows), {}));
   REQUIRE(page.rows);
@@ -62,7 +62,7 @@ TEMPLATE_TEST_CASE("the pages of a cursor have every row once and in order", "[c
   CHECK(seen == integers{1, 2, 3, 4, 5, 6, 7});
 }
 
-TEMPLATE_TEST_CASE("each page of a cursor keeps to the bounds that it was asked for with", "[contract]", fake_cursor,
+TEMPLATE_TEST_CASE("each page of a cursor keeps to the bounds of its request", "[contract]", fake_cursor,
                    sqlite_cursor) {
   TestType subject;
   auto aut = subject.open(100);
@@ -73,7 +73,7 @@ TEMPLATE_TEST_CASE("each page of a cursor keeps to the bounds that it was asked 
   CHECK(seen == integers{1, 2, 3, 4});
 }
 
-TEMPLATE_TEST_CASE("a cursor over nothing has one page, empty and the last", "[contract]", fake_cursor, sqlite_cursor) {
+TEMPLATE_TEST_CASE("a cursor without rows has one empty page, the last one", "[contract]", fake_cursor, sqlite_cursor) {
   TestType subject;
   auto aut = subject.open(0);
   integers seen;
@@ -81,7 +81,7 @@ TEMPLATE_TEST_CASE("a cursor over nothing has one page, empty and the last", "[c
   CHECK(seen.empty());
 }
 
-TEMPLATE_TEST_CASE("behind its last page a cursor answers with empty ones", "[contract]", fake_cursor, sqlite_cursor) {
+TEMPLATE_TEST_CASE("after its last page a cursor returns empty ones", "[contract]", fake_cursor, sqlite_cursor) {
   TestType subject;
   auto aut = subject.open(2);
   integers seen;

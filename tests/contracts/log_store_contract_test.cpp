@@ -1,4 +1,4 @@
-// What every log_store does (actors/log/log_store.hpp), run on the fake of the actors' tests and on the SQLite store.
+// Contract tests of log_store (actors/log/log_store.hpp), run on the fake of the actors' tests and on the SQLite store.
 
 #include "runtime/sqlite/log/log_file.hpp"
 #include "tests/runtime/sqlite/files/file_fixture.hpp"
@@ -24,7 +24,7 @@ class sqlite_log {
 public:
   std::unique_ptr<log_store> open() { return sqlite::make_log_store(path_); }
 
-  // With the second entry, so that the first is undone.
+  // Fails with the second entry, so that the first must be rolled back.
   void refuse_appends(bool refuses) {
     other_program{path_}.run(refuses ? "CREATE TRIGGER full BEFORE INSERT ON log WHEN NEW.message = 'second'"
                                        " BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -62,8 +62,7 @@ using places = std::vector<uint64_t>;
 
 } // namespace
 
-TEMPLATE_TEST_CASE("a log store lists its entries as they were appended, numbered from 1", "[contract]", fake_log,
-                   sqlite_log) {
+TEMPLATE_TEST_CASE("a log store lists its entries unchanged, numbered from 1", "[contract]", fake_log, sqlite_log) {
   TestType subject;
   auto aut = subject.open();
   CHECK(texts(*aut).empty());
@@ -82,7 +81,7 @@ TEMPLATE_TEST_CASE("a log store lists its entries as they were appended, numbere
   CHECK(ids(*aut) == places{1, 2, 3});
 }
 
-TEMPLATE_TEST_CASE("a log store lists what matches every filter", "[contract]", fake_log, sqlite_log) {
+TEMPLATE_TEST_CASE("a log store lists the entries that match every filter", "[contract]", fake_log, sqlite_log) {
   TestType subject;
   auto aut = subject.open();
   append(*aut, {entry("one apple", 10, log_level::debug, "a", "alice"), entry("two", 20, log_level::warning, "b"),
@@ -120,7 +119,7 @@ TEMPLATE_TEST_CASE("a page of the log is cut at its beginning, or without `newes
   CHECK(texts(*aut, query).size() == 2);
 }
 
-TEMPLATE_TEST_CASE("pruning a log removes what is older, and numbers are not given twice", "[contract]", fake_log,
+TEMPLATE_TEST_CASE("pruning a log removes older entries, and numbers are not reused", "[contract]", fake_log,
                    sqlite_log) {
   TestType subject;
   auto aut = subject.open();

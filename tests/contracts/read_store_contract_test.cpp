@@ -1,4 +1,4 @@
-// What every read_store does (actors/reader/read_store.hpp), run on the fake of the actors' tests and on the SQLite
+// Contract tests of read_store (actors/reader/read_store.hpp), run on the fake of the actors' tests and on the SQLite
 // store.
 
 #include "runtime/sqlite/reader/read_store.hpp"
@@ -54,8 +54,8 @@ caf::expected<executed_read> run(read_store& aut, statement query) {
 
 } // namespace
 
-TEMPLATE_TEST_CASE("a read answers with its rows and columns, and with the tables that it has read", "[contract]",
-                   fake_reads, sqlite_reads) {
+TEMPLATE_TEST_CASE("a read returns its rows and columns, and the tables that it has read", "[contract]", fake_reads,
+                   sqlite_reads) {
   TestType subject;
   auto aut = subject.open();
   auto answer = must(run(*aut, subject.query()));
@@ -87,7 +87,7 @@ TEMPLATE_TEST_CASE("several statements are all answered, and one that fails fail
   CHECK(run(*aut, subject.query()));
 }
 
-TEMPLATE_TEST_CASE("one read says that it may show an external commit, and the next one does not", "[contract]",
+TEMPLATE_TEST_CASE("one read reports that it may show an external commit, and the next one does not", "[contract]",
                    fake_reads, sqlite_reads) {
   TestType subject;
   auto aut = subject.open();
@@ -125,7 +125,7 @@ TEMPLATE_TEST_CASE("a store that was closed as idle reads again", "[contract]", 
   CHECK(must(run(*aut, subject.query())).result.rows->size() == 1);
 }
 
-TEMPLATE_TEST_CASE("a query's plan is a text", "[contract]", fake_reads, sqlite_reads) {
+TEMPLATE_TEST_CASE("the plan of a query is a text", "[contract]", fake_reads, sqlite_reads) {
   TestType subject;
   auto aut = subject.open();
   must(run(*aut, subject.query()));

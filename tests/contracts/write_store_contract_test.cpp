@@ -1,4 +1,4 @@
-// What every write_store does (actors/writer/write_store.hpp), run on the fake of the actors' tests and on the SQLite
+// Contract tests of write_store (actors/writer/write_store.hpp), run on the fake of the actors' tests and on the SQLite
 // store.
 
 #include "runtime/sqlite/writer/write_store.hpp"
@@ -16,17 +16,17 @@ class fake_writes {
 public:
   std::unique_ptr<write_store> open() { return std::make_unique<fake_write_store>(disk_, time_); }
 
-  // Keeps `content` under `key` in the table `t`.
+  // Stores `content` under `key` in the table `t`.
   statement put(const std::string& key, const std::string& content) const { return {"put t " + key + " " + content}; }
-  // Fails, and is undone alone.
+  // Fails, and rolls back its own request only.
   statement failing() const { return {"fail"}; }
-  // Fails, and costs the transaction.
+  // Fails, and rolls back the transaction.
   statement losing() const { return {"lose"}; }
-  // Goes on until its deadline.
+  // Runs until its deadline.
   statement endless() const { return {"late"}; }
   statement schema_change() const { return {"schema"}; }
 
-  // As the last commit has it.
+  // The committed content of `key`.
   std::optional<std::string> content(const std::string& key) {
     const auto& rows = disk_.durable.tables["t"];
     auto found = rows.find(key);
@@ -71,7 +71,7 @@ public:
 
   void commit_externally() { other_program{file_}.run("CREATE TABLE external(x)"); }
 
-  // And a reader of the broker's sees it before its writer does.
+  // Then a reader of the broker sees the commit before its writer does.
   void commit_externally_and_read() {
     commit_externally();
     read_request request;
@@ -90,7 +90,7 @@ private:
   temp_dir folder_;
   fs::path file_ = folder_ / "app.db";
   fake_clock time_;
-  // What writers and readers of a database share.
+  // Shared by the writers and readers of a database.
   std::shared_ptr<sqlite::file_guard> files_ = std::make_shared<sqlite::file_guard>(file_);
 };
 
@@ -104,7 +104,7 @@ write_result result_of(const write_request& request, uint64_t seq, executed_writ
   return result;
 }
 
-// Executes the request in a transaction of its own, and keeps its key.
+// Executes the request in a transaction of its own, and stores its key.
 uint64_t write(write_store& aut, const write_request& request) {
   auto begun = must(aut.begin());
   auto done = must(aut.execute(request, no_deadline));
@@ -128,7 +128,7 @@ key_result recall(write_store& aut, const write_request& request) {
 
 } // namespace
 
-TEMPLATE_TEST_CASE("commits are numbered without gaps when the store is opened anew", "[contract]", fake_writes,
+TEMPLATE_TEST_CASE("commit numbers have no gap when the store is opened again", "[contract]", fake_writes,
                    sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
@@ -149,8 +149,7 @@ TEMPLATE_TEST_CASE("commits are numbered without gaps when the store is opened a
   aut->rollback();
 }
 
-TEMPLATE_TEST_CASE("what is committed is there, and what is rolled back is not", "[contract]", fake_writes,
-                   sqlite_writes) {
+TEMPLATE_TEST_CASE("committed rows are there, and rolled-back rows are not", "[contract]", fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
   write(*aut, subject.put("a", "1"));
@@ -166,7 +165,7 @@ TEMPLATE_TEST_CASE("each statement has a result, and the tables that were change
                    fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
-  // The first transaction makes the ledger's tables, too.
+  // The first transaction also creates the ledger's tables.
   write(*aut, subject.put("a", "0"));
   must(aut->begin());
   auto done = must(aut->execute(request_of({subject.put("a", "1"), subject.put("b", "2")}), no_deadline));
@@ -178,7 +177,8 @@ TEMPLATE_TEST_CASE("each statement has a result, and the tables that were change
   aut->rollback();
 }
 
-TEMPLATE_TEST_CASE("a request that fails is undone alone", "[contract]", fake_writes, sqlite_writes) {
+TEMPLATE_TEST_CASE("a failed request is rolled back, and the others of its transaction are committed", "[contract]",
+                   fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
   auto begun = must(aut->begin());
@@ -194,14 +194,15 @@ TEMPLATE_TEST_CASE("a request that fails is undone alone", "[contract]", fake_wr
   CHECK_FALSE(subject.content("b"));
 }
 
-TEMPLATE_TEST_CASE("an error that costs the transaction says so, and the next one begins as if it had not been",
-                   "[contract]", fake_writes, sqlite_writes) {
+TEMPLATE_TEST_CASE(
+  "after an error that rolls back the transaction, the next one reuses its number and sees nothing of it", "[contract]",
+  fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
   auto begun = must(aut->begin());
   must(aut->execute(request_of({subject.put("a", "1")}), no_deadline));
-  SECTION("by its nature") { CHECK_FALSE(aut->execute(request_of({subject.losing()}), no_deadline)); }
-  SECTION("of its deadline") {
+  SECTION("by a ROLLBACK conflict clause") { CHECK_FALSE(aut->execute(request_of({subject.losing()}), no_deadline)); }
+  SECTION("at the deadline") {
     auto late = aut->execute(request_of({subject.endless()}), subject.time().now());
     CHECK(failure_of(late).code == errc::deadline_exceeded);
   }
@@ -212,7 +213,7 @@ TEMPLATE_TEST_CASE("an error that costs the transaction says so, and the next on
   CHECK(subject.content("a") == "2");
 }
 
-TEMPLATE_TEST_CASE("a key that was committed answers for the same payload, and for no other", "[contract]", fake_writes,
+TEMPLATE_TEST_CASE("a committed key replays the same payload and refuses another", "[contract]", fake_writes,
                    sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
@@ -222,7 +223,7 @@ TEMPLATE_TEST_CASE("a key that was committed answers for the same payload, and f
   write(*aut, subject.put("a", "3"));
   aut.reset();
   aut = subject.open();
-  // Who asks again, and under which name, does not matter.
+  // Agent and request id are not part of the payload.
   auto again = request;
   again.agent = "bob";
   again.request_id = "request-2";
@@ -237,8 +238,7 @@ TEMPLATE_TEST_CASE("a key that was committed answers for the same payload, and f
   CHECK_FALSE(must(recall(*aut, request_of({subject.put("a", "1")}, "other key"))));
 }
 
-TEMPLATE_TEST_CASE("what is bound to a statement belongs to the payload of a key", "[contract]", fake_writes,
-                   sqlite_writes) {
+TEMPLATE_TEST_CASE("bound parameters are part of the payload of a key", "[contract]", fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
   auto with = [&](parameters params) {
@@ -255,7 +255,7 @@ TEMPLATE_TEST_CASE("what is bound to a statement belongs to the payload of a key
   CHECK(failure_of(recall(*aut, with({1}))).code == errc::payload_mismatch);
 }
 
-TEMPLATE_TEST_CASE("a key is known in the transaction that keeps it, and is rolled back with it", "[contract]",
+TEMPLATE_TEST_CASE("a key is found in the transaction that stores it, and is rolled back with it", "[contract]",
                    fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
@@ -269,7 +269,7 @@ TEMPLATE_TEST_CASE("a key is known in the transaction that keeps it, and is roll
   CHECK_FALSE(must(recall(*aut, request)));
 }
 
-TEMPLATE_TEST_CASE("whether a commit took effect can be read back", "[contract]", fake_writes, sqlite_writes) {
+TEMPLATE_TEST_CASE("committed() reports whether a commit took effect", "[contract]", fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
   write(*aut, subject.put("a", "1"));
@@ -295,28 +295,29 @@ TEMPLATE_TEST_CASE("whether a commit took effect can be read back", "[contract]"
 TEMPLATE_TEST_CASE("an external commit is reported once", "[contract]", fake_writes, sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
-  auto is_told = [&] {
+  auto is_reported = [&] {
     auto begun = must(aut->begin());
     aut->rollback();
     return begun.external_commit;
   };
-  is_told();
+  is_reported();
   write(*aut, subject.put("a", "1"));
-  CHECK_FALSE(is_told());
+  CHECK_FALSE(is_reported());
   CHECK_FALSE(aut->take_external_commit());
   SECTION("by the next transaction") {
     subject.commit_externally();
-    CHECK(is_told());
+    CHECK(is_reported());
   }
   SECTION("when it is asked for, if a reader has seen it") {
     subject.commit_externally_and_read();
     CHECK(aut->take_external_commit());
   }
   CHECK_FALSE(aut->take_external_commit());
-  CHECK_FALSE(is_told());
+  CHECK_FALSE(is_reported());
 }
 
-TEMPLATE_TEST_CASE("a checkpoint that nobody hinders empties the log", "[contract]", fake_writes, sqlite_writes) {
+TEMPLATE_TEST_CASE("a checkpoint without concurrent readers empties the WAL", "[contract]", fake_writes,
+                   sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
   write(*aut, subject.put("a", "1"));
@@ -328,7 +329,7 @@ TEMPLATE_TEST_CASE("a checkpoint that nobody hinders empties the log", "[contrac
   CHECK(subject.content("a") == "1");
 }
 
-TEMPLATE_TEST_CASE("a store that was closed as idle is opened by the next transaction", "[contract]", fake_writes,
+TEMPLATE_TEST_CASE("the next transaction opens a store that was closed as idle", "[contract]", fake_writes,
                    sqlite_writes) {
   TestType subject;
   auto aut = subject.open();
@@ -340,7 +341,7 @@ TEMPLATE_TEST_CASE("a store that was closed as idle is opened by the next transa
   CHECK(aut->is_open());
 }
 
-TEMPLATE_TEST_CASE("the plan of a write is a text, and nothing is executed for it", "[contract]", fake_writes,
+TEMPLATE_TEST_CASE("explain() gives the plan of a write as text and executes nothing", "[contract]", fake_writes,
                    sqlite_writes) {
   TestType subject;
   auto aut = subject.open();

@@ -23,28 +23,28 @@ public:
   }
 };
 
-// One client that sends `input` in pieces of that size; what it was answered until the broker closed.
+// One client that sends `input` in pieces of the given size, and collects the answers until the broker closes.
 class exchange {
 public:
   exchange() : shared_(shared_of(config_)) {
     config_.max_request_bytes = longest_line;
     shared_.closed = [this](line_connection&) { closed_ = true; };
-    socket_type ours{loop_};
-    boost::asio::local::connect_pair(ours, theirs_);
-    theirs_.non_blocking(true);
-    connection_ = std::make_shared<line_connection>(std::move(ours), shared_);
+    socket_type server_socket{loop_};
+    boost::asio::local::connect_pair(server_socket, client_socket_);
+    client_socket_.non_blocking(true);
+    connection_ = std::make_shared<line_connection>(std::move(server_socket), shared_);
     connection_->start(std::make_unique<echo>());
   }
 
   std::string run(std::string_view input, size_t piece) {
     while (!input.empty() && !closed_) {
       boost::system::error_code failed;
-      auto sent = theirs_.write_some(boost::asio::buffer(input.data(), std::min(piece, input.size())), failed);
+      auto sent = client_socket_.write_some(boost::asio::buffer(input.data(), std::min(piece, input.size())), failed);
       input.remove_prefix(sent);
       turn();
     }
     boost::system::error_code ignored;
-    theirs_.shutdown(socket_type::shutdown_send, ignored);
+    client_socket_.shutdown(socket_type::shutdown_send, ignored);
     for (int i = 0; i < 1000 && !closed_; ++i)
       turn();
     must(closed_, "a connection that has ended is closed");
@@ -67,20 +67,20 @@ private:
   void receive() {
     char bytes[4096];
     boost::system::error_code failed;
-    while (auto count = theirs_.read_some(boost::asio::buffer(bytes), failed))
+    while (auto count = client_socket_.read_some(boost::asio::buffer(bytes), failed))
       answers_.append(bytes, count);
   }
 
   boost::asio::io_context loop_{1};
   broker_config config_;
   line_shared shared_;
-  socket_type theirs_{loop_};
+  socket_type client_socket_{loop_};
   std::shared_ptr<line_connection> connection_;
   std::string answers_;
   bool closed_ = false;
 };
 
-// A client takes answers apart again.
+// Splits answers into lines, as a client does.
 std::vector<std::string> lines_of(std::string_view bytes, size_t piece) {
   line_buffer buffer;
   std::vector<std::string> result;

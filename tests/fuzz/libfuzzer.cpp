@@ -1,4 +1,4 @@
-// One target for libFuzzer (https://llvm.org/docs/LibFuzzer.html): SLUICE_FUZZ_TARGET says which.
+// One target for libFuzzer (https://llvm.org/docs/LibFuzzer.html): SLUICE_FUZZ_TARGET names it.
 
 #include "tests/fuzz/targets.hpp"
 

@@ -9,7 +9,7 @@ namespace sluice::test::fuzz {
 
 namespace {
 
-// A record that was read is written, read and written again; the bytes must be the same.
+// Writes a decoded record, reads it and writes it again; the bytes must be the same.
 template <class Decode, class Encode> void round_trip(std::string_view bytes, Decode decode, Encode encode) {
   auto first = decode(bytes);
   if (!first)

@@ -1,4 +1,4 @@
-// Runs a target on its kept corpus, and on a number of mutations of it that a seed decides; without libFuzzer, for CI.
+// Runs a target on its corpus, and on a number of mutations of it from a seed; without libFuzzer, for CI.
 //
 //   fuzz_replay TARGET PATH... [--mutations N] [--seed S]      files, or folders of them
 
@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <vector>
 
-// The sanitizers', where they are linked.
+// A function of the sanitizers, where they are linked.
 extern "C" void __sanitizer_set_death_callback(void (*callback)()) __attribute__((weak));
 
 namespace sluice::test::fuzz {
@@ -49,7 +49,7 @@ std::vector<std::string> corpus_of(const std::vector<std::string>& paths) {
         files.push_back(entry.path());
     else
       files.emplace_back(path);
-  // The same everywhere, for the seed to mean the same.
+  // Sorts the files, so that a seed gives the same mutations everywhere.
   std::sort(files.begin(), files.end());
   std::vector<std::string> result;
   for (const auto& file : files) {

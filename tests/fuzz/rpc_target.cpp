@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-// What is read without a tree is what is read from one.
+// Reading a request without a tree must give the same as reading it from one.
 void check_typed(std::string_view document) {
   static sluice::rpc::typed_reader reader;
   auto typed = reader.read(document);
@@ -37,7 +37,7 @@ void check_typed(std::string_view document) {
     compare(sluice::rpc::read_from_json(params), std::get<read_request>(typed->content), "read");
 }
 
-// Reads requests as the front door does, and answers with what it has understood.
+// Reads requests as the front door does, and answers with the decoded request.
 class decoding_handler : public sluice::rpc::handler {
 public:
   void call(const std::string& method, json params, sluice::rpc::answer_to done) override {

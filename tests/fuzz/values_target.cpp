@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 bool same(const value& a, const value& b) {
-  // A NaN equals nothing; the documents do.
+  // A NaN is not equal to itself, so this compares the documents.
   return a.kind() == b.kind() && dump(as_json(a)) == dump(as_json(b));
 }
 

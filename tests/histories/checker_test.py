@@ -1,4 +1,4 @@
-"""The checker finds each kind of violation in histories made by hand, and is content with those that keep the rules."""
+"""The checker finds each kind of violation in histories made by hand, and accepts valid histories."""
 
 import collections
 import json
@@ -204,7 +204,7 @@ def any_operation(source):
 
 
 def in_some_order(operations, state, done):
-    """Yields something true for each order that explains all that ended."""
+    """Yields True for each order that explains all calls that ended."""
     if all(i in done or x.end == NEVER for i, x in enumerate(operations)):
         yield True
         return
@@ -305,14 +305,14 @@ def test_commits_that_go_back_are_found_across_objects(_):
 
 
 def test_unknown_outcomes_are_not_taken_for_checked(_):
-    is_wrong("nobody knows", op((0, 1), "p", "queue:q", "push", 1))
+    is_wrong("there is no rule for", op((0, 1), "p", "queue:q", "push", 1))
     is_wrong("does not", op((0, 1), "p", "register:a", "increment", 1))
     is_wrong("does not", op((0, 1), "p", "list:l", "remove", 1))
     is_wrong("does not", op((0, 1), "p", "bank:b", "rob", 1))
 
 
-def test_a_recorded_history_is_read_back(scene):
-    path = scene.path("history.jsonl")
+def test_a_recorded_history_is_read_back(fixture):
+    path = fixture.path("history.jsonl")
     recorder = Recorder(path, "p")
     recorder.begin("register:a", "write", 5)
     recorder.done("ok", seq=3)
@@ -327,23 +327,23 @@ def test_a_recorded_history_is_read_back(scene):
     is_true(first.start < first.end < second.start < second.end < third.start, "times go on")
 
 
-def test_a_file_that_is_no_history_is_refused(scene):
-    path = scene.path("history.jsonl")
+def test_a_file_that_is_no_history_is_refused(fixture):
+    path = fixture.path("history.jsonl")
     for text, what in [("{\n", ":1:"), ('{"process": "p", "id": 1, "end": 5, "outcome": "ok"}\n', "had not begun"),
                        ('{"process": "p", "id": 1, "start": 5, "object": "o", "do": "x"}\n' * 2, "twice")]:
         with open(path, "w") as x:
             x.write(text)
         try:
             load([path])
-        except BadHistory as why:
-            is_true(what in str(why), str(why))
+        except BadHistory as error:
+            is_true(what in str(error), str(error))
         else:
             raise AssertionError(f"taken for a history: {text!r}")
 
 
-def test_the_command_tells_by_its_exit_status(scene):
+def test_the_command_tells_by_its_exit_status(fixture):
     def run(*lines):
-        path = scene.path("history.jsonl")
+        path = fixture.path("history.jsonl")
         with open(path, "w") as x:
             for i, (line, end) in enumerate(lines):
                 x.write(json.dumps({"process": "p", "id": i, "object": "register:a", **line}) + "\n")
@@ -352,12 +352,12 @@ def test_the_command_tells_by_its_exit_status(scene):
                               text=True)
 
     write_one = ({"do": "write", "value": 1, "start": 0}, {"end": 1})
-    good = run(write_one, ({"do": "read", "start": 2}, {"end": 3, "result": 1}))
-    is_equal((good.returncode, good.stderr), (0, ""))
+    valid = run(write_one, ({"do": "read", "start": 2}, {"end": 3, "result": 1}))
+    is_equal((valid.returncode, valid.stderr), (0, ""))
     bad = run(write_one, ({"do": "read", "start": 2}, {"end": 3, "result": 2}))
     is_equal(bad.returncode, 1)
     is_true("not linearizable" in bad.stdout, bad.stdout)
-    # Nothing recorded is nothing checked.
+    # An empty history is not a valid one.
     is_equal(run().returncode, 1)
 
 

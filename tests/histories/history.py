@@ -1,4 +1,4 @@
-"""Histories of concurrent runs: what was asked when, and what came of it when, for a checker to judge.
+"""Histories of concurrent runs: the calls and answers with their times, for a checker.
 
 A history is a file, or several, of JSON lines. An operation has two of them: one written before it is asked for
 
@@ -50,12 +50,12 @@ class Operation:
 
 
 class Recorder:
-    """Writes one process's part of a history. Not for several threads at once."""
+    """Writes one process's part of a history. Not thread-safe."""
 
     def __init__(self, path, process):
         self.process = process
         self.last_id = 0
-        # Each line goes to the system at once, so that a killed process leaves what it had begun.
+        # Each line goes to the system at once, so that the history of a killed process has the calls that it began.
         self.file = open(path, "a", buffering=1)
 
     def begin(self, of, do, value=None):
@@ -71,7 +71,7 @@ class Recorder:
 
 
 class BadHistory(Exception):
-    """The file is no history; says where."""
+    """The file is not a history; the text has the place."""
 
 
 def load(paths):
@@ -80,7 +80,7 @@ def load(paths):
     for path in paths:
         with open(path) as lines:
             for number, line in enumerate(lines, 1):
-                # The last line of a killed process may have been cut.
+                # The last line of a killed process may be incomplete.
                 if not line.endswith("\n"):
                     continue
                 try:
@@ -88,20 +88,20 @@ def load(paths):
                     which = (x["process"], x["id"])
                     half = begun if "start" in x else ended
                     if which in half:
-                        raise KeyError(f"{which} is told twice")
+                        raise KeyError(f"{which} occurs twice")
                     half[which] = x
-                except (ValueError, KeyError, TypeError) as why:
-                    raise BadHistory(f"{path}:{number}: {why!r}") from None
+                except (ValueError, KeyError, TypeError) as error:
+                    raise BadHistory(f"{path}:{number}: {error!r}") from None
     if orphans := ended.keys() - begun.keys():
         raise BadHistory(f"these ended and had not begun: {sorted(orphans)[:3]}")
     result = []
     for which, x in begun.items():
-        y = ended.get(which, {"outcome": "unknown"})
-        if y["outcome"] not in ("ok", "failed", "unknown"):
-            raise BadHistory(f"{which} has the outcome {y['outcome']!r}")
-        end = math.inf if y["outcome"] == "unknown" else y["end"]
+        ending = ended.get(which, {"outcome": "unknown"})
+        if ending["outcome"] not in ("ok", "failed", "unknown"):
+            raise BadHistory(f"{which} has the outcome {ending['outcome']!r}")
+        end = math.inf if ending["outcome"] == "unknown" else ending["end"]
         if end < x["start"]:
             raise BadHistory(f"{which} ended before it began")
-        result.append(Operation(x["process"], x["object"], x["do"], x.get("value"), x["start"], end, y["outcome"],
-                                y.get("result"), y.get("seq")))
+        result.append(Operation(x["process"], x["object"], x["do"], x.get("value"), x["start"], end, ending["outcome"],
+                                ending.get("result"), ending.get("seq")))
     return sorted(result, key=lambda x: x.start)

@@ -16,12 +16,12 @@ import math
 
 
 class Undecided(Exception):
-    """The search was given up."""
+    """The search has been given up."""
 
 
 @dataclasses.dataclass
 class Stuck:
-    """Why there is no explanation: whatever came before, `blocked` could not have come in its time."""
+    """The reason why there is no explanation: after any order before it, `blocked` was impossible in its time."""
 
     blocked: object
     # States in which the search stood when `blocked` ended, of the attempts that came that far.

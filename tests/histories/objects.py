@@ -1,4 +1,4 @@
-"""What each kind of object promises, and how a history can break it.
+"""The promises of each kind of object, and the checks of a history against them.
 
 The kind is the word before the colon of an object's name.
 
@@ -25,15 +25,15 @@ from linearize import Undecided, explain
 
 
 def check(operations):
-    """All that is wrong with a history, in words; empty when it keeps every promise."""
+    """The violations in a history, as texts; empty when it keeps every promise."""
     by_object = collections.defaultdict(list)
     for x in operations:
         by_object[x.object].append(x)
     wrong = commit_order(operations)
-    for name, own in sorted(by_object.items()):
+    for name, calls in sorted(by_object.items()):
         kind = name.partition(":")[0]
         judge = {"register": register, "list": appends, "bank": bank}.get(kind)
-        found = judge(own) if judge else [f"nobody knows what a {kind!r} promises"]
+        found = judge(calls) if judge else [f"there is no rule for the kind {kind!r}"]
         wrong += [f"{name}: {x}" for x in found]
     return wrong
 
@@ -103,7 +103,7 @@ def appends(operations):
 
 
 def bank(operations):
-    """Every read is one snapshot: the sum is that of the beginning, and it is what the transfers so far have made."""
+    """Every read is one snapshot: its sum is that of the beginning, and it is the result of the transfers so far."""
     if unknown := {x.do for x in operations} - {"read", "transfer", "open", "order"}:
         return [f"a bank does not {', '.join(sorted(unknown))}"]
     opened = [x for x in operations if x.do == "open" and x.ok]
@@ -134,7 +134,7 @@ def bank(operations):
 
 
 def final_of(operations, candidates):
-    """The one that began when all others that did end had ended."""
+    """The read that began after all other calls with an end had ended."""
     latest = max(candidates, key=lambda x: x.start, default=None)
     others = [x.end for x in operations if x is not latest and x.end != math.inf]
     return latest if latest and latest.start >= max(others, default=0) else None
@@ -186,7 +186,7 @@ def in_time(asked, items, reads):
                 wrong.append(out_of_time(newest, x))
             if x.start > now:
                 now, newest = x.start, x
-        # Reads that saw the same may come in any order among themselves.
+        # Reads with the same result may come in any order among themselves.
         before, earlier = now, newest
         for x in by_length[length]:
             if x.end < before:
@@ -197,7 +197,7 @@ def in_time(asked, items, reads):
 
 
 def out_of_time(first, second):
-    """`second` had ended when `first` began, and yet is behind it."""
+    """The violation that `second` ended before `first` began, and yet is after it in the order."""
     if first.do == "read":
         return f"stale: {first}\n  does not show {second}"
     if second.do == "read":

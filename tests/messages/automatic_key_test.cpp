@@ -18,7 +18,7 @@ TEST_CASE("an automatic key is read back from its text") {
   }
 }
 
-TEST_CASE("only the text of an automatic key is taken for one") {
+TEST_CASE("only the text of an automatic key is recognized as one") {
   const std::string good = "auto-0000abcd-1f-00000000000000ff-1";
   REQUIRE(parse_automatic_key(good));
   for (const auto* text : {
@@ -52,7 +52,7 @@ TEST_CASE("only the text of an automatic key is taken for one") {
   }
 }
 
-TEST_CASE("starts of the machine have different tags, and an unknown one has none") {
+TEST_CASE("starts of the machine have different tags, and an unknown start has none") {
   CHECK(boot_tag_of("") == 0);
   CHECK(boot_tag_of("a") != 0);
   CHECK(boot_tag_of("a") == boot_tag_of("a"));

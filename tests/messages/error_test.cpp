@@ -9,21 +9,21 @@
 
 namespace sluice::test::error_test {
 
-TEST_CASE("error codes have the names of the contract, each its own") {
+TEST_CASE("each error code has its own name of the contract") {
   const std::vector<std::string_view> contract{
     "invalid_request",   "unknown_database", "unknown_operation", "sql_error",     "constraint",     "busy",
     "deadline_exceeded", "cancelled",        "overloaded",        "too_large",     "not_authorized", "capsule_invalid",
     "payload_mismatch",  "unavailable",      "disk_full",         "io_error",      "corrupt",        "read_only",
     "protocol_mismatch", "route_required",   "wrong_store",       "file_replaced", "ledger_damaged", "conflict",
     "internal"};
-  std::vector<std::string_view> ours;
+  std::vector<std::string_view> code_names;
   for (auto i = 1; i <= static_cast<int>(errc::internal); ++i)
-    ours.push_back(to_string(static_cast<errc>(i)));
-  CHECK(ours == contract);
+    code_names.push_back(to_string(static_cast<errc>(i)));
+  CHECK(code_names == contract);
   for (auto word : contract)
     CHECK(to_string(*errc_of(word)) == word);
   CHECK_FALSE(errc_of("a word of later"));
-  CHECK(std::set<std::string_view>(ours.begin(), ours.end()).size() == contract.size());
+  CHECK(std::set<std::string_view>(code_names.begin(), code_names.end()).size() == contract.size());
   CHECK(to_string(outcome::not_committed) == "not_committed");
   CHECK(to_string(outcome::committed) == "committed");
   CHECK(to_string(outcome::unknown) == "unknown");
@@ -39,7 +39,7 @@ TEST_CASE("an error wrapped as a CAF error is read back in full") {
   CHECK(describe(make_error(errc::busy, "locked")).message == "locked");
 }
 
-TEST_CASE("a failure is made in one expression, and what is not given is as in any failure") {
+TEST_CASE("a failure is made in one expression, and omitted fields have their defaults") {
   auto plain = make_failure(errc::cancelled, "given up");
   CHECK(plain.code == errc::cancelled);
   CHECK(plain.message == "given up");
@@ -59,13 +59,13 @@ TEST_CASE("an invalid field is named first") {
   CHECK(reason.message == "deadline_ms must be a whole number");
 }
 
-TEST_CASE("a bare code of ours still says which it is") {
+TEST_CASE("a bare error code keeps its code") {
   caf::error bare{static_cast<uint8_t>(errc::busy), caf::atom("sluice")};
   CHECK(describe(bare).code == errc::busy);
   CHECK(code_of(bare) == errc::busy);
 }
 
-TEST_CASE("a receiver that has ended means: nothing done, come again") {
+TEST_CASE("a receiver that has ended is unavailable and not_committed") {
   auto error = describe(make_error(caf::sec::request_receiver_down));
   CHECK(error.code == errc::unavailable);
   CHECK(error.outcome == outcome::not_committed);
@@ -73,13 +73,13 @@ TEST_CASE("a receiver that has ended means: nothing done, come again") {
   CHECK(!error.message.empty());
 }
 
-TEST_CASE("a time-out of CAF's says nothing about the outcome") {
+TEST_CASE("a time-out of CAF has the outcome unknown") {
   auto error = describe(make_error(caf::sec::request_timeout));
   CHECK(error.code == errc::deadline_exceeded);
   CHECK(error.outcome == outcome::unknown);
 }
 
-TEST_CASE("whatever else CAF reports, the outcome is unknown") {
+TEST_CASE("any other error of CAF has the outcome unknown") {
   auto internal = describe(make_error(caf::sec::runtime_error));
   CHECK(internal.code == errc::internal);
   CHECK(internal.outcome == outcome::unknown);
@@ -89,7 +89,7 @@ TEST_CASE("whatever else CAF reports, the outcome is unknown") {
   CHECK(code_of(make_error(caf::sec::request_receiver_down)) == errc::unavailable);
 }
 
-TEST_CASE("no error reads as an internal failure, not as success") {
+TEST_CASE("an empty error is read as an internal failure, not as success") {
   CHECK(describe(caf::error{}).code == errc::internal);
 }
 

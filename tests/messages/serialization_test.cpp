@@ -30,7 +30,7 @@ struct nodes {
     return bytes;
   }
 
-  /// `x` as it arrives at another node.
+  /// Serializes `x` and reads it back, as another node does.
   template <class T> T travel(T x) {
     auto bytes = bytes_of(x);
     T copy;
@@ -41,7 +41,7 @@ struct nodes {
     return copy;
   }
 
-  /// The same inside a message, whose types have to be registered.
+  /// Does the same inside a message, whose types must be registered.
   template <class T> T travel_in_message(T x) {
     auto copy = travel(caf::make_message(std::move(x)));
     REQUIRE(copy.template match_elements<T>());
@@ -98,7 +98,7 @@ TEST_CASE("every value is serialized with its type, to the last bit") {
   CHECK(std::isnan(*n.travel(value{std::nan("")}).real()));
 }
 
-TEST_CASE("a statement travels with its parameters, by position or by name, and hashes the same") {
+TEST_CASE("a statement is serialized with its parameters, by position or by name, and its hash is unchanged") {
   nodes n;
   auto x = some_statement();
   auto copy = n.travel_in_message(x);
@@ -109,7 +109,7 @@ TEST_CASE("a statement travels with its parameters, by position or by name, and 
   CHECK(n.travel(x).params == x.params);
 }
 
-TEST_CASE("a write request travels, but for the moment it was received, which is local to a process") {
+TEST_CASE("a write request is serialized, except for its time of receipt, which is local to a process") {
   nodes n;
   write_request x;
   x.db = "app.db";
@@ -138,7 +138,7 @@ TEST_CASE("a write request travels, but for the moment it was received, which is
   CHECK(footprint(copy) == footprint(x));
 }
 
-TEST_CASE("a write result travels with its rows") {
+TEST_CASE("a write result is serialized with its rows") {
   nodes n;
   auto copy = n.travel_in_message(write_result{true, 7, "id", {{3, 9, some_rows()}, {}}});
   CHECK(copy.replayed);
@@ -178,7 +178,7 @@ TEST_CASE("a read request is serialized, except for its process-local parts") {
   CHECK(!copy.cancel.possible());
 }
 
-TEST_CASE("a read's answer travels, for callers and from readers") {
+TEST_CASE("the answer of a read is serialized, for callers and from readers") {
   nodes n;
   read_result x{std::make_shared<const rowset>(some_rows()), true, read_source::joined, 8};
   auto copy = n.travel_in_message(x);
@@ -199,7 +199,7 @@ TEST_CASE("a read's answer travels, for callers and from readers") {
   CHECK(n.travel(read_result{}).rows->empty());
 }
 
-TEST_CASE("an invalidation travels") {
+TEST_CASE("an invalidation is serialized") {
   nodes n;
   auto copy = n.travel_in_message(invalidation{"app.db", 4, {"t", "u"}, true});
   CHECK(copy.db == "app.db");
@@ -208,7 +208,7 @@ TEST_CASE("an invalidation travels") {
   CHECK(copy.everything);
 }
 
-TEST_CASE("audit records travel in batches and pages, field by field") {
+TEST_CASE("audit records are serialized in batches and pages, field by field") {
   nodes n;
   audit_record x;
   x.seq = 1;
@@ -247,7 +247,7 @@ TEST_CASE("audit records travel in batches and pages, field by field") {
   }
 }
 
-TEST_CASE("audit questions and verdicts travel") {
+TEST_CASE("audit queries and verdicts are serialized") {
   nodes n;
   auto query = n.travel_in_message(audit_query{"agent", "db", "ok", 1, 2, 3, true});
   CHECK(query.agent == "agent");
@@ -266,7 +266,7 @@ TEST_CASE("audit questions and verdicts travel") {
   CHECK(!verdict.intact());
 }
 
-TEST_CASE("a database's status travels") {
+TEST_CASE("the status of a database is serialized") {
   nodes n;
   database_status x;
   x.name = "app.db";
@@ -287,7 +287,7 @@ TEST_CASE("a database's status travels") {
   CHECK(n.travel(cache).evicted == 3);
 }
 
-TEST_CASE("an error of ours travels with everything that a caller is to learn") {
+TEST_CASE("an error is serialized with all its fields") {
   nodes n;
   failure x{errc::busy, outcome::unknown, "text", 1, 2, 3, "id"};
   auto copy = describe(n.travel(make_error(x)));

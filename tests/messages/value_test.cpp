@@ -32,7 +32,7 @@ static_assert(makes_a_value<char*> && makes_a_value<const char (&)[3]>);
 
 } // namespace
 
-TEST_CASE("numbers become the value that they are") {
+TEST_CASE("numbers become values of their type") {
   CHECK(*value{true}.integer() == 1);
   CHECK(*value{uint8_t{200}}.integer() == 200);
   CHECK(*value{UINT32_MAX}.integer() == int64_t{UINT32_MAX});

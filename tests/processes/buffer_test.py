@@ -1,4 +1,4 @@
-"""The write-behind buffer from the outside: what a kill may lose, and what nothing loses."""
+"""The write-behind buffer from the outside: possible losses by kills, locks and full disks."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import time
 from harness import SOAK, is_equal, is_true, run_tests, wait_until
 from link import Refused
 from machine_test import fill, put_on_small_disk
-from rig import nobody_is_left
+from rig import await_no_process
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, a)"
 HOUR = {"SLUICE_BUFFER_INTERVAL_MS": "3600000"}
@@ -30,20 +30,20 @@ def put_params(row, wait_ms=0, table="t", operation="upsert", **values):
             "wait_ms": wait_ms}
 
 
-def serve(scene, *settings, table=TABLE):
-    """A broker with a table."""
+def serve(fixture, *settings, table=TABLE):
+    """Starts a broker with a table."""
     env = {}
     for x in settings:
         env.update(x)
-    server = scene.serve(env=env)
-    link = scene.connect()
-    if not scene.sql("app.db", "SELECT 1 FROM sqlite_schema WHERE name = 't'"):
+    server = fixture.serve(env=env)
+    link = fixture.connect()
+    if not fixture.sql("app.db", "SELECT 1 FROM sqlite_schema WHERE name = 't'"):
         link.write("app.db", table)
     return server, link
 
 
-def rows(scene, what="id", order="id"):
-    return [x[0] for x in scene.sql("app.db", f"SELECT {what} FROM t ORDER BY {order}")]
+def rows(fixture, what="id", order="id"):
+    return [x[0] for x in fixture.sql("app.db", f"SELECT {what} FROM t ORDER BY {order}")]
 
 
 def kill(server):
@@ -61,9 +61,9 @@ def is_all(report, **wanted):
 
 
 def waiting_put(link, row):
-    """The id of a put that waits for room; None if it was refused at once."""
+    """Sends a put that waits for room; returns its id, or None if it was refused at once."""
     which = link.post("buffer.put", **put_params(row, wait_ms=60000))
-    # Answered behind it.
+    # A put that is refused at once is answered before this request.
     link.call("buffer.get", db="app.db", table="t", key={"id": 0})
     if which not in link.answers:
         return which
@@ -72,10 +72,10 @@ def waiting_put(link, row):
 
 
 class Lock:
-    """An external process's transaction on the database."""
+    """Opens a transaction of an external process on the database."""
 
-    def __init__(self, scene):
-        self.db = sqlite3.connect(scene.path("app.db"), isolation_level=None)
+    def __init__(self, fixture):
+        self.db = sqlite3.connect(fixture.path("app.db"), isolation_level=None)
         self.db.execute("BEGIN EXCLUSIVE")
 
     def end(self):
@@ -83,40 +83,40 @@ class Lock:
         self.db.close()
 
 
-def test_a_kill_without_a_journal_loses_no_more_than_one_interval(scene):
+def test_a_kill_without_a_journal_loses_no_more_than_one_interval(fixture):
     interval = 0.3
-    # What a flush takes on a busy machine.
+    # The time that a flush takes on a busy machine.
     slack = 0.7
     lost = 0
     for attempt in range(5 * SOAK):
-        server, link = serve(scene, {"SLUICE_BUFFER_INTERVAL_MS": str(int(interval * 1000))})
+        server, link = serve(fixture, {"SLUICE_BUFFER_INTERVAL_MS": str(int(interval * 1000))})
         base = attempt * 1_000_000
         taken = []
         ends = time.monotonic() + 1.6 + random.random() * interval * 2
         while time.monotonic() < ends:
             put(link, base + len(taken), n=len(taken))
             taken.append(time.monotonic())
-            # Slow enough for the interval alone to flush.
+            # The puts are so slow that only the interval flushes.
             threading.Event().wait(0.004)
         killed = time.monotonic()
         kill(server)
-        there = [x - base for x in rows(scene) if x >= base]
+        there = [x - base for x in rows(fixture) if x >= base]
         due = [i for i, when in enumerate(taken) if when < killed - interval - slack]
         is_true(len(due) > 10, f"only {len(due)} rows were due")
         is_equal([i for i in due if i not in set(there)], [], "rows older than an interval that are lost")
-        # One after the other: what is there is a beginning of what was put.
+        # The puts are sequential, so the rows in the file are a prefix of them.
         is_equal(there, list(range(len(there))))
         lost += len(taken) - len(there)
-    is_true(lost > 0, "no kill hit pending rows: the test shows nothing")
+    is_true(lost > 0, "no kill hit pending rows, so the test proves nothing")
 
 
 class Putter(threading.Thread):
-    """Puts numbers into a row of its own, one after the other, until the broker is gone."""
+    """Puts ascending numbers into a row of its own until the broker has ended."""
 
-    def __init__(self, scene, row, first):
+    def __init__(self, fixture, row, first):
         super().__init__(daemon=True)
-        self.link, self.row, self.next = scene.connect(), row, first
-        self.done, self.why = [], None
+        self.link, self.row, self.next = fixture.connect(), row, first
+        self.done, self.error = [], None
 
     def run(self):
         try:
@@ -128,111 +128,111 @@ class Putter(threading.Thread):
             # The last one has no answer.
             self.next += 1
         except Exception as x:
-            self.why = x
+            self.error = x
 
 
-def kill_with_journal(scene, table, rounds, check):
+def kill_with_journal(fixture, table, rounds, check):
     clients = 4
     next_number = [1] * clients
     acknowledged = [set() for _ in range(clients)]
     settings = {**JOURNAL, "SLUICE_BUFFER_INTERVAL_MS": "30", "SLUICE_BUFFER_BATCH": "20"}
     for _ in range(rounds):
-        server, link = serve(scene, settings, table=table)
-        putters = [Putter(scene, row, next_number[row]) for row in range(clients)]
+        server, link = serve(fixture, settings, table=table)
+        putters = [Putter(fixture, row, next_number[row]) for row in range(clients)]
         for x in putters:
             x.start()
         enough = random.randrange(1, 300)
-        wait_until(lambda: server.ended() or sum(len(x.done) for x in putters) >= enough, "they put")
+        wait_until(lambda: server.ended() or sum(len(x.done) for x in putters) >= enough, "the putters are at work")
         kill(server)
         for x in putters:
             x.join()
-            if x.why:
-                raise x.why
+            if x.error:
+                raise x.error
             acknowledged[x.row].update(x.done)
             next_number[x.row] = x.next
-    server, link = serve(scene, settings)
+    server, link = serve(fixture, settings)
     report = link.call("flush")
     is_all(report, set_aside=0, kept=0)
     check(acknowledged)
-    # All of it is done with.
+    # No row was rejected, and the journal is empty.
     is_equal(link.call("buffer.rejected")["rows"], [])
     stop(server)
-    db = sqlite3.connect(scene.path(".sluice", "buffer.db"))
+    db = sqlite3.connect(fixture.path(".sluice", "buffer.db"))
     is_equal(db.execute("SELECT (SELECT count(*) FROM journal), (SELECT count(*) FROM batches)").fetchall(), [(0, 0)])
     db.close()
-    scene.audit_is_whole()
+    fixture.audit_is_whole()
 
 
-def test_with_the_journal_kills_lose_nothing_and_every_operation_is_applied_once(scene):
-    # The trigger sees every operation on its own.
+def test_with_the_journal_kills_lose_nothing_and_every_operation_is_applied_once(fixture):
+    # The trigger records each operation.
     table = (TABLE + "; CREATE TABLE applied (place INTEGER PRIMARY KEY, id, n);"
              "CREATE TRIGGER i AFTER INSERT ON t BEGIN INSERT INTO applied (id, n) VALUES (NEW.id, NEW.n); END;"
              "CREATE TRIGGER u AFTER UPDATE ON t BEGIN INSERT INTO applied (id, n) VALUES (NEW.id, NEW.n); END")
-    with sqlite3.connect(scene.path("app.db")) as db:
+    with sqlite3.connect(fixture.path("app.db")) as db:
         db.executescript("PRAGMA journal_mode = WAL;" + table)
 
     def check(acknowledged):
         for row, numbers in enumerate(acknowledged):
-            applied = [x[0] for x in scene.sql("app.db", "SELECT n FROM applied WHERE id = ? ORDER BY place", row)]
+            applied = [x[0] for x in fixture.sql("app.db", "SELECT n FROM applied WHERE id = ? ORDER BY place", row)]
             is_equal(applied, sorted(set(applied)), "operations applied twice, or out of order")
             is_equal(sorted(numbers - set(applied)), [], "acknowledged operations that are lost")
 
-    kill_with_journal(scene, table, 15 * SOAK, check)
+    kill_with_journal(fixture, table, 15 * SOAK, check)
 
 
-def test_with_the_journal_kills_lose_nothing_of_rows_whose_operations_are_merged(scene):
+def test_with_the_journal_kills_lose_no_merged_operation(fixture):
     def check(acknowledged):
         for row, numbers in enumerate(acknowledged):
-            (n,), = scene.sql("app.db", "SELECT n FROM t WHERE id = ?", row)
-            # The one that was never answered may have been taken.
+            (n,), = fixture.sql("app.db", "SELECT n FROM t WHERE id = ?", row)
+            # The broker may have accepted the put that it did not answer.
             is_true(max(numbers) <= n <= max(numbers) + 1, f"{n} after {max(numbers)}")
 
-    kill_with_journal(scene, TABLE, 15 * SOAK, check)
+    kill_with_journal(fixture, TABLE, 15 * SOAK, check)
 
 
-def test_a_broker_that_is_stopped_writes_all_that_is_pending(scene):
-    server, link = serve(scene, HOUR, {"SLUICE_BUFFER_BATCH": "1000"})
+def test_a_broker_that_is_stopped_writes_all_pending_rows(fixture):
+    server, link = serve(fixture, HOUR, {"SLUICE_BUFFER_BATCH": "1000"})
     for i in range(700):
         put(link, i, n=i)
-    is_equal(rows(scene), [])
+    is_equal(rows(fixture), [])
     stop(server)
-    is_equal(rows(scene), list(range(700)))
-    is_equal(scene.leader_files(), [])
+    is_equal(rows(fixture), list(range(700)))
+    is_equal(fixture.leader_files(), [])
 
 
-def test_a_transient_broker_writes_all_that_is_pending_before_it_goes(scene):
+def test_a_transient_broker_writes_all_pending_rows_before_it_ends(fixture):
     env = {**HOUR, "SLUICE_LINGER_MS": "200"}
-    scene.run("exec", "app.db", TABLE, env=env).good()
-    scene.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5", env=env).good()
-    nobody_is_left(scene)
-    is_equal(rows(scene, "n"), [5])
+    fixture.run("exec", "app.db", TABLE, env=env).good()
+    fixture.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5", env=env).good()
+    await_no_process(fixture)
+    is_equal(rows(fixture, "n"), [5])
 
 
-def test_a_command_without_a_broker_writes_its_rows(scene):
-    scene.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "0"}).good()
-    nobody_is_left(scene)
-    end = scene.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5",
-                    env={**HOUR, "SLUICE_PROGRAM": "/nonexistent"}).good()
+def test_a_command_without_a_broker_writes_its_rows(fixture):
+    fixture.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "0"}).good()
+    await_no_process(fixture)
+    end = fixture.run("buffer", "put", "app.db", "t", "-k", "id=1", "-v", "n=5",
+                      env={**HOUR, "SLUICE_PROGRAM": "/nonexistent"}).good()
     is_true("this process leads the store itself" in end.err, str(end))
-    is_equal(rows(scene, "n"), [5])
+    is_equal(rows(fixture, "n"), [5])
 
 
-def test_a_journal_that_a_kill_left_is_written_by_the_next_command(scene):
-    server, link = serve(scene, HOUR, JOURNAL)
+def test_a_journal_that_a_kill_left_is_written_by_the_next_command(fixture):
+    server, link = serve(fixture, HOUR, JOURNAL)
     for i in range(10):
         is_equal(put(link, i, n=i), {"pending": i + 1, "journaled": True})
     kill(server)
-    is_equal(rows(scene), [])
-    is_equal(stat.S_IMODE(os.stat(scene.path(".sluice", "buffer.db")).st_mode), 0o600)
-    is_equal(scene.run("flush").good().out, "10 rows written, 0 set aside, 0 kept\n")
-    is_equal(rows(scene), list(range(10)))
-    is_equal(scene.processes(), [])
-    is_equal([x for x in scene.leader_files() if x.endswith(("-wal", "-shm"))], [])
+    is_equal(rows(fixture), [])
+    is_equal(stat.S_IMODE(os.stat(fixture.path(".sluice", "buffer.db")).st_mode), 0o600)
+    is_equal(fixture.run("flush").good().out, "10 rows written, 0 set aside, 0 kept\n")
+    is_equal(rows(fixture), list(range(10)))
+    is_equal(fixture.processes(), [])
+    is_equal([x for x in fixture.leader_files() if x.endswith(("-wal", "-shm"))], [])
 
 
-def test_an_external_lock_delays_rows_and_they_are_written_later(scene):
-    server, link = serve(scene, HOUR, IMPATIENT)
-    lock = Lock(scene)
+def test_an_external_lock_delays_rows_and_they_are_written_later(fixture):
+    server, link = serve(fixture, HOUR, IMPATIENT)
+    lock = Lock(fixture)
     for i in range(5):
         put(link, i, n=i)
     report = link.call("flush")
@@ -240,46 +240,46 @@ def test_an_external_lock_delays_rows_and_they_are_written_later(scene):
     is_true(report["reason"], "a reason")
     is_equal(link.call("buffer.get", db="app.db", table="t", key={"id": 3})["row"]["n"], 3)
     lock.end()
-    # They may have been tried again by themselves meanwhile.
+    # The buffer may have retried them meanwhile.
     is_all(link.call("flush"), set_aside=0, kept=0)
-    is_equal(rows(scene), list(range(5)))
+    is_equal(rows(fixture), list(range(5)))
 
 
-def test_rows_that_a_lock_kept_are_tried_again_without_being_asked_for(scene):
-    server, link = serve(scene, {"SLUICE_BUFFER_INTERVAL_MS": "50"}, IMPATIENT)
-    lock = Lock(scene)
+def test_a_flush_that_a_lock_prevented_is_retried_without_a_request(fixture):
+    server, link = serve(fixture, {"SLUICE_BUFFER_INTERVAL_MS": "50"}, IMPATIENT)
+    lock = Lock(fixture)
     put(link, 1, n=1)
     wait_until(lambda: link.call("status")["buffer"]["failed_flushes"] > 0, "a flush failed")
     lock.end()
-    wait_until(lambda: rows(scene) == [1], "the row is written")
+    wait_until(lambda: rows(fixture) == [1], "the row is written")
 
 
-def test_a_rejected_row_is_kept_and_delays_no_other(scene):
-    server, link = serve(scene, HOUR)
+def test_a_rejected_row_is_kept_and_delays_no_other(fixture):
+    server, link = serve(fixture, HOUR)
     link.write("app.db", "CREATE UNIQUE INDEX once ON t (a)")
     for i in range(50):
         put(link, i, n=i, a="same" if i in (10, 40) else i)
     is_all(link.call("flush"), flushed=49, set_aside=1, kept=0)
-    is_equal(rows(scene), [x for x in range(50) if x != 40])
+    is_equal(rows(fixture), [x for x in range(50) if x != 40])
     row, = link.call("buffer.rejected")["rows"]
     is_all(row, code="constraint", db="app.db", table="t", operation="upsert", key={"id": 40},
            values={"a": "same", "n": 40})
     is_true("UNIQUE" in row["message"], str(row))
-    # It outlives the broker.
+    # The rejected row outlives the broker.
     link.close()
     kill(server)
-    server, link = serve(scene, HOUR)
-    wait_until(lambda: link.call("status")["buffer"]["set_aside"] == 1, "the new broker has looked what there is")
+    server, link = serve(fixture, HOUR)
+    wait_until(lambda: link.call("status")["buffer"]["set_aside"] == 1, "the new broker has loaded the rejected rows")
     link.write("app.db", "DROP INDEX once")
     is_equal(link.call("buffer.requeue", ids=[row["id"]]), {"requeued": 1})
     is_all(link.call("flush"), flushed=1, set_aside=0, kept=0)
-    is_equal(rows(scene), list(range(50)))
+    is_equal(rows(fixture), list(range(50)))
     is_equal(link.call("buffer.rejected")["rows"], [])
 
 
-def test_callers_are_held_back_when_the_buffer_is_nearly_full_and_get_through_later(scene):
-    server, link = serve(scene, HOUR, IMPATIENT, {"SLUICE_BUFFER_MAX_PENDING": "50"})
-    lock = Lock(scene)
+def test_callers_wait_when_the_buffer_is_nearly_full_and_are_served_later(fixture):
+    server, link = serve(fixture, HOUR, IMPATIENT, {"SLUICE_BUFFER_MAX_PENDING": "50"})
+    lock = Lock(fixture)
     taken = 0
     try:
         while taken < 100:
@@ -296,37 +296,37 @@ def test_callers_are_held_back_when_the_buffer_is_nearly_full_and_get_through_la
     for which in patient:
         link.answer(which)
     link.call("flush")
-    is_equal(rows(scene), [*range(40), *range(1000, 1040)])
+    is_equal(rows(fixture), [*range(40), *range(1000, 1040)])
 
 
-def test_puts_that_wait_for_room_end_with_their_clients(scene):
-    server, link = serve(scene, HOUR, IMPATIENT, {"SLUICE_BUFFER_MAX_PENDING": "50"})
-    lock = Lock(scene)
+def test_puts_that_wait_for_room_end_with_their_clients(fixture):
+    server, link = serve(fixture, HOUR, IMPATIENT, {"SLUICE_BUFFER_MAX_PENDING": "50"})
+    lock = Lock(fixture)
     for i in range(40):
         put(link, i)
-    gone = scene.connect()
+    gone = fixture.connect()
     for i in range(50):
         gone.post("buffer.put", **put_params(1000 + i, wait_ms=60000))
     gone.call("buffer.get", db="app.db", table="t", key={"id": 0})
-    # As many wait as may.
+    # The maximum number of puts waits.
     is_equal(waiting_put(link, 2000), None)
     gone.close()
-    patient = wait_until(lambda: waiting_put(link, 2000), "their places are free")
+    patient = wait_until(lambda: waiting_put(link, 2000), "the waiting puts have ended")
     lock.end()
     link.answer(patient)
     link.call("flush")
-    is_equal(rows(scene), [*range(40), 2000])
+    is_equal(rows(fixture), [*range(40), 2000])
 
 
-def test_many_clients_put_at_once_beside_others_that_write(scene):
-    server, link = serve(scene, {"SLUICE_BUFFER_INTERVAL_MS": "100"})
+def test_many_clients_put_at_once_beside_others_that_write(fixture):
+    server, link = serve(fixture, {"SLUICE_BUFFER_INTERVAL_MS": "100"})
     link.write("app.db", "CREATE TABLE direct (a INTEGER)")
     problems = []
 
     def work(f):
         def run():
             try:
-                with scene.connect() as mine:
+                with fixture.connect() as mine:
                     f(mine)
             except BaseException as x:
                 problems.append(x)
@@ -346,15 +346,15 @@ def test_many_clients_put_at_once_beside_others_that_write(scene):
         x.join()
     is_equal(problems, [])
     is_all(link.call("flush"), set_aside=0, kept=0)
-    is_equal(rows(scene), [x * 1000 + i for x in range(16) for i in range(200)])
-    is_equal(scene.sql("app.db", "SELECT count(*) FROM direct"), [(400,)])
+    is_equal(rows(fixture), [x * 1000 + i for x in range(16) for i in range(200)])
+    is_equal(fixture.sql("app.db", "SELECT count(*) FROM direct"), [(400,)])
     status = link.call("status")["buffer"]
     is_all(status, pending=0, puts=3200, flushed_rows=3200, rejected=0)
-    scene.audit_is_whole()
+    fixture.audit_is_whole()
 
 
-def test_pending_values_are_seen_by_buffer_get_and_after_a_flush_by_all_reads(scene):
-    server, link = serve(scene, HOUR)
+def test_buffer_get_sees_pending_values_and_all_reads_see_flushed_ones(fixture):
+    server, link = serve(fixture, HOUR)
     link.write("app.db", "INSERT INTO t VALUES (1, 1, 'old')")
     link.read("app.db", "SELECT n FROM t WHERE id = 1")
     put(link, 1, n=2)
@@ -370,26 +370,26 @@ def test_pending_values_are_seen_by_buffer_get_and_after_a_flush_by_all_reads(sc
     is_equal(link.call("buffer.get", db="app.db", table="t", key={"id": 1})["pending"], 0)
 
 
-def test_a_full_disk_keeps_rows_until_there_is_room(scene):
-    put_on_small_disk(scene, "6m")
-    server, link = serve(scene, HOUR, IMPATIENT)
+def test_a_full_disk_keeps_rows_until_there_is_room(fixture):
+    put_on_small_disk(fixture, "6m")
+    server, link = serve(fixture, HOUR, IMPATIENT)
     for i in range(20):
         put(link, i, a={"$blob": "A" * 40000})
-    fill(scene.path("ballast"))
+    fill(fixture.path("ballast"))
     report = link.call("flush")
     is_all(report, set_aside=0)
     is_true(report["kept"] > 0 and report["reason"], str(report))
-    os.unlink(scene.path("ballast"))
+    os.unlink(fixture.path("ballast"))
     is_all(link.call("flush"), set_aside=0, kept=0)
-    is_equal(rows(scene), list(range(20)))
-    is_equal(scene.sql("app.db", "PRAGMA integrity_check"), [("ok",)])
+    is_equal(rows(fixture), list(range(20)))
+    is_equal(fixture.sql("app.db", "PRAGMA integrity_check"), [("ok",)])
 
 
-def test_on_a_full_disk_the_journal_takes_nothing_it_cannot_keep(scene):
-    put_on_small_disk(scene, "6m")
-    server, link = serve(scene, HOUR, JOURNAL)
+def test_on_a_full_disk_puts_that_the_journal_cannot_store_are_refused(fixture):
+    put_on_small_disk(fixture, "6m")
+    server, link = serve(fixture, HOUR, JOURNAL)
     put(link, 0)
-    fill(scene.path("ballast"))
+    fill(fixture.path("ballast"))
     taken = 0
     try:
         for i in range(1, 200):
@@ -398,35 +398,35 @@ def test_on_a_full_disk_the_journal_takes_nothing_it_cannot_keep(scene):
     except Refused as x:
         is_true(x.code in ("disk_full", "io_error"), str(x))
     is_true(taken < 199, "the disk is full")
-    os.unlink(scene.path("ballast"))
+    os.unlink(fixture.path("ballast"))
     put(link, 1000)
     kill(server)
-    server, link = serve(scene, HOUR, JOURNAL)
+    server, link = serve(fixture, HOUR, JOURNAL)
     is_all(link.call("flush"), set_aside=0, kept=0)
-    is_equal(rows(scene), [*range(taken + 1), 1000])
+    is_equal(rows(fixture), [*range(taken + 1), 1000])
 
 
-def test_a_damaged_journal_is_not_thrown_away_and_nothing_is_taken_without_it(scene):
-    server, link = serve(scene, HOUR, JOURNAL)
+def test_a_damaged_journal_is_kept_and_puts_are_refused_without_it(fixture):
+    server, link = serve(fixture, HOUR, JOURNAL)
     put(link, 1)
     kill(server)
-    path = scene.path(".sluice", "buffer.db")
+    path = fixture.path(".sluice", "buffer.db")
     for suffix in ("-wal", "-shm"):
         os.unlink(path + suffix)
     with open(path, "wb") as x:
         x.write(b"damaged" * 1000)
-    server, link = serve(scene, HOUR, JOURNAL)
+    server, link = serve(fixture, HOUR, JOURNAL)
     is_equal(link.refusal("buffer.put", **put_params(2)).code, "corrupt")
     is_true(link.call("status")["buffer"]["last_error"], "the status says so")
     is_equal(link.write("app.db", "INSERT INTO t VALUES (5, 5, 5)")["outcome"], "committed")
     stop(server)
     with open(path, "rb") as x:
         is_equal(x.read(), b"damaged" * 1000)
-    is_equal(rows(scene), [5])
+    is_equal(rows(fixture), [5])
 
 
-def test_invalid_puts_are_refused_with_the_reason_and_audited(scene):
-    server, link = serve(scene, HOUR)
+def test_invalid_puts_are_refused_with_the_reason_and_audited(fixture):
+    server, link = serve(fixture, HOUR)
     base = {"db": "app.db", "table": "t", "operation": "upsert", "key": {"id": 1}}
     for change, code in [({"db": "../x.db"}, "invalid_request"), ({"table": "none"}, "sql_error"),
                          ({"key": {"n": 1}}, "invalid_request"), ({"key": {"id": None}}, "invalid_request"),
@@ -435,7 +435,7 @@ def test_invalid_puts_are_refused_with_the_reason_and_audited(scene):
         refused = link.refusal("buffer.put", **{**base, **change, "agent": "mallory"})
         is_equal((refused.code, refused.outcome), (code, "not_committed"), str(refused))
     is_equal(link.call("flush")["flushed"], 0)
-    refused = [x for x in scene.audit() if x["request_type"] == "buffer.put"]
+    refused = [x for x in fixture.audit() if x["request_type"] == "buffer.put"]
     is_true({"invalid_request", "too_large", "sql_error"} <= {x["status"] for x in refused}, json.dumps(refused))
 
 

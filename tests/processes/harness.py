@@ -1,9 +1,9 @@
 """Tests of the program from the outside, with real processes; the standard library only.
 
-A test is a function whose name begins with test_ and goes on as a sentence; it is given a `Scene`: a fresh folder, ways
-to start processes in it, and connections. It fails with the first exception. Each runs in a process of its own, to
-which whatever it started is left when its parents end, so that nothing outlives it. Nothing sleeps to be in time: a
-test waits for the event, with a deadline.
+A test is a function whose name begins with test_ and continues as a sentence. Its parameter is a `Fixture`: a fresh
+folder, ways to start processes in it, and connections. It fails with the first exception. Each test runs in a process
+of its own, which is the subreaper of the processes that the test starts, so that none of them outlives the test. No
+test sleeps to meet a moment: it waits for the event, with a deadline.
 """
 
 import ctypes
@@ -31,11 +31,11 @@ LOCK_TEXTS = ("locked", "busy", "another process leads")
 
 
 class Skipped(Exception):
-    """The machine cannot run this test; says why."""
+    """The machine cannot run this test; the text is the reason."""
 
 
 def wait_until(condition, what, patience=PATIENCE):
-    """Polls until the condition holds, and gives what it gave."""
+    """Polls until the condition holds, and returns its result."""
     give_up = time.monotonic() + patience
     while True:
         result = condition()
@@ -65,7 +65,7 @@ def read_file(path):
 
 
 def is_running(pid):
-    """Zombies have ended."""
+    """Whether the process runs. Zombies have ended."""
     try:
         with open(f"/proc/{pid}/stat") as x:
             return x.read().rpartition(")")[2].split()[0] not in "ZX"
@@ -86,7 +86,7 @@ def descendants(pid):
 
 
 class Result:
-    """How a program ended."""
+    """The exit status and output of a program."""
 
     def __init__(self, words, status, out, err):
         self.words, self.status, self.out, self.err = words, status, out, err
@@ -115,7 +115,7 @@ class Process:
         self.pid = popen.pid
 
     def end(self, patience=PATIENCE):
-        """Waits for it to end."""
+        """Waits until the program ends."""
         try:
             out, err = self.popen.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
@@ -129,8 +129,8 @@ class Process:
         self.popen.send_signal(which)
 
 
-class Scene:
-    """The folder of one test, and what it starts there."""
+class Fixture:
+    """The folder of one test, and the processes that it starts there."""
 
     def __init__(self, scratch):
         self.scratch = scratch
@@ -140,7 +140,7 @@ class Scene:
         self.env = dict(os.environ)
         for name in ("SLUICE_AGENT", "SLUICE_ENDPOINT", "XDG_RUNTIME_DIR"):
             self.env.pop(name, None)
-        # Slow machines need more time than people wait.
+        # Slow machines need more time than the defaults, which are made for people.
         self.env.update(SLUICE_LOCK_WAIT_MS="60000", SLUICE_READ_TIMEOUT_MS="600000", SLUICE_WRITE_DEADLINE_MS="600000",
                         SLUICE_PROGRAM=self.program)
         os.mkdir(self.store)
@@ -149,7 +149,7 @@ class Scene:
         return os.path.join(self.store, *names)
 
     def start(self, *words, env=None, stdin=subprocess.DEVNULL, cwd=None, prefix=None, **more):
-        """Starts the program; its output is kept in pipes."""
+        """Starts the program; its output goes to pipes."""
         words = [*(self.prefix if prefix is None else prefix), self.program, *map(str, words)]
         popen = subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                  errors="replace", env={**self.env, **(env or {})}, cwd=cwd or self.store, **more)
@@ -159,7 +159,7 @@ class Scene:
         return self.start(*words, **more).end()
 
     def serve(self, *words, **more):
-        """A broker that stays; ready when this returns."""
+        """Starts a permanent broker, which is ready when this returns."""
         x = self.start("serve", *words, **more)
         wait_until(lambda: x.ended() or (self.info() or {}).get("pid") == x.pid, "the broker serves")
         if x.ended():
@@ -167,11 +167,11 @@ class Scene:
         return x
 
     def as_nobody(self, user=NOBODY):
-        """From now on programs run as an ordinary user, whose the store is."""
+        """From now on programs run as an ordinary user, who owns the store."""
         if os.geteuid() != 0:
             raise Skipped("only root can become another user")
         os.chmod(self.scratch, 0o711)
-        # Where the program was built may be closed to others.
+        # The user may have no access to the build folder.
         folder = os.path.join(self.scratch, "bin")
         os.mkdir(folder)
         shutil.copy(os.path.join(os.path.dirname(SLUICE), "sluice-main"), folder)
@@ -181,7 +181,7 @@ class Scene:
         self.prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
 
     def info(self):
-        """What the leader published, or None."""
+        """The content of broker.json, or None."""
         try:
             with open(self.path(".sluice", "broker.json")) as x:
                 return json.load(x)
@@ -189,7 +189,7 @@ class Scene:
             return None
 
     def leader(self):
-        """The pid of the leader; None when there is none."""
+        """The pid of the leader, or None."""
         x = self.info()
         return x["pid"] if x and is_running(x["pid"]) else None
 
@@ -205,7 +205,7 @@ class Scene:
             x.close()
 
     def audit(self):
-        """Every record, oldest first."""
+        """All audit records, oldest first."""
         return [json.loads(x) for x in self.run("audit", self.store, "export").good().out.splitlines()]
 
     def audit_is_whole(self):
@@ -213,15 +213,15 @@ class Scene:
         is_true(verdict["intact"], f"the audit is broken: {verdict}")
 
     def leader_files(self):
-        """What only a leader has in the folder, or one that crashed leaves."""
+        """The files that exist only while a leader runs, or after it has crashed."""
         folders = [self.store, self.path(".sluice")]
         names = [x for folder in folders if os.path.isdir(folder) for x in os.listdir(folder)]
         return [x for x in names if x.endswith(("-wal", "-shm", ".sock", ".lock", ".new")) or x == "broker.json"]
 
     def processes(self):
-        """Of ours, those that run the program; those in `start` included."""
+        """The pids of descendants of this test that run the program."""
         result = []
-        # The launcher, and the whole program.
+        # The launcher is `sluice`, the whole program `sluice-main`.
         programs = [os.path.realpath(self.program), os.path.join(os.path.dirname(self.program), "sluice-main")]
         for pid in descendants(os.getpid()):
             try:
@@ -233,7 +233,7 @@ class Scene:
 
 
 def kill_if_there(pid):
-    """SIGKILL, unless the process has ended by itself meanwhile."""
+    """Sends SIGKILL, unless the process has already ended."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -241,7 +241,7 @@ def kill_if_there(pid):
 
 
 def end_all(pid):
-    """Ends every process that descends from `pid`, and reaps what is left to us."""
+    """Kills every descendant of `pid`, and reaps the processes that are left to this one."""
     give_up = time.monotonic() + PATIENCE
     while left := descendants(pid):
         for x in left:
@@ -263,7 +263,7 @@ def reap():
 def run_one(test, scratch, report):
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        test(Scene(scratch))
+        test(Fixture(scratch))
         word = "ok"
     except Skipped as x:
         word = "skipped"
@@ -283,7 +283,7 @@ def run_one(test, scratch, report):
 
 
 def run_tests(group="processes"):
-    """Runs every test of the script that was started, and prints how each went."""
+    """Runs every test of the script that was started, and prints the result of each."""
     sys.stdout.reconfigure(line_buffering=True)
     raise_descriptor_limit()
     for name, test in list(vars(sys.modules["__main__"]).items()):

@@ -1,6 +1,6 @@
-"""What many processes saw while they worked on the same things is recorded, and some order explains all of it.
+"""Many processes record their calls and answers on the same objects, and the histories are checked for linearizability.
 
-The leader is killed again and again meanwhile, and so are clients. See tests/histories/ for what is checked.
+Meanwhile the test kills leaders and clients again and again. tests/histories/ has the checker.
 """
 
 import json
@@ -41,11 +41,11 @@ class Lost(Exception):
 
 
 class Patient:
-    """Asks again, with the same key, when its leader has gone: knows every outcome."""
+    """Repeats its requests with the same key when the leader has ended, so it knows every outcome."""
 
-    def __init__(self, scene):
-        os.environ.update(scene.env)
-        self.store = Store(scene.store, program=scene.program, patience=PATIENCE)
+    def __init__(self, fixture):
+        os.environ.update(fixture.env)
+        self.store = Store(fixture.store, program=fixture.program, patience=PATIENCE)
 
     def write(self, *statements, key):
         try:
@@ -58,18 +58,18 @@ class Patient:
 
 
 class Hasty:
-    """Asks once: a call without an answer may have been applied or not."""
+    """Sends each request once: a call without an answer may have been applied or not."""
 
-    def __init__(self, scene):
-        self.scene = scene
+    def __init__(self, fixture):
+        self.fixture = fixture
         self.link = None
 
     def ask(self, method, **params):
         try:
             if self.link is None:
-                self.link = self.scene.connect()
+                self.link = self.fixture.connect()
         except OSError:
-            # Nothing has been sent, and the patient ones will start a broker.
+            # This client has sent nothing, and the patient clients will start a broker.
             time.sleep(0.002)
             raise Refused({"message": "there is no broker"}) from None
         try:
@@ -87,14 +87,14 @@ class Hasty:
 
 
 class Command:
-    """The program, once for each request; asks again by itself when a leader has gone."""
+    """Runs the program for each request; the program repeats it when a leader has ended."""
 
-    def __init__(self, scene):
-        self.scene = scene
+    def __init__(self, fixture):
+        self.fixture = fixture
 
     def run(self, *words):
-        end = subprocess.run([self.scene.program, *words, "--agent", "command", "--json"], cwd=self.scene.store,
-                             env=self.scene.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        end = subprocess.run([self.fixture.program, *words, "--agent", "command", "--json"], cwd=self.fixture.store,
+                             env=self.fixture.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         answer = json.loads(end.stdout)
         if "error" in answer:
             raise Refused({"data": answer["error"]})
@@ -118,7 +118,7 @@ KINDS = [Patient, Patient, Patient, Hasty, Hasty, Hasty, Command, Command]
 
 
 class Worker:
-    """Does one thing after the other, and records it."""
+    """Performs one operation after the other, and records each."""
 
     def __init__(self, name, client, history):
         self.name, self.client = name, client
@@ -196,7 +196,7 @@ class Worker:
         self.read("bank:b", BALANCES, result=lambda rows: [rows[0][0], [x for _, x in rows]])
 
     def last_words(self):
-        """The final state for the checker, once all processes have ended."""
+        """Reads the final state for the checker, after all processes have ended."""
         for key in range(LISTS):
             self.list(str(key))
         self.recorder.begin("bank:b", "order")
@@ -204,17 +204,17 @@ class Worker:
 
 
 class Crowd:
-    """The processes at work."""
+    """The processes that run workers."""
 
-    def __init__(self, scene):
-        self.scene = scene
-        self.enough = os.path.join(scene.scratch, "enough")
+    def __init__(self, fixture):
+        self.fixture = fixture
+        self.enough = os.path.join(fixture.scratch, "enough")
         self.histories = []
         self.running = {}
 
     def add(self, kind):
         name = f"{kind.__name__.lower()}{len(self.histories)}"
-        self.histories.append(os.path.join(self.scene.scratch, f"{name}.jsonl"))
+        self.histories.append(os.path.join(self.fixture.scratch, f"{name}.jsonl"))
         child = os.fork()
         if child == 0:
             self.work(name, kind)
@@ -223,7 +223,7 @@ class Crowd:
     def work(self, name, kind):
         status = 1
         try:
-            worker = Worker(name, kind(self.scene), self.histories[-1])
+            worker = Worker(name, kind(self.fixture), self.histories[-1])
             while not os.path.exists(self.enough):
                 worker.step()
             status = 0
@@ -232,7 +232,7 @@ class Crowd:
         os._exit(status)
 
     def kill_one(self, kind):
-        """Another takes its place."""
+        """Kills a process and starts another one in its place."""
         pid = random.choice([pid for pid, x in self.running.items() if x is kind])
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -260,46 +260,46 @@ def verdict(histories):
     return check.stdout.strip()
 
 
-def begin(scene):
-    founder = Worker("founder", Patient(scene), os.path.join(scene.scratch, "founder.jsonl"))
+def begin(fixture):
+    founder = Worker("founder", Patient(fixture), os.path.join(fixture.scratch, "founder.jsonl"))
     founder.write("bank:b", "open", ACCOUNTS, *SCHEMA)
     return founder
 
 
-def end(scene, founder, crowd):
+def end(fixture, founder, crowd):
     crowd.stop()
     founder.last_words()
-    told = verdict([*crowd.histories, os.path.join(scene.scratch, "founder.jsonl")])
-    is_equal(scene.sql(DB, "PRAGMA integrity_check"), [("ok",)])
+    told = verdict([*crowd.histories, os.path.join(fixture.scratch, "founder.jsonl")])
+    is_equal(fixture.sql(DB, "PRAGMA integrity_check"), [("ok",)])
     return told
 
 
-def test_some_order_explains_the_answers_of_one_broker_to_many_processes(scene):
-    scene.serve()
-    founder = begin(scene)
-    crowd = Crowd(scene)
+def test_the_history_of_many_processes_and_one_broker_is_linearizable(fixture):
+    fixture.serve()
+    founder = begin(fixture)
+    crowd = Crowd(fixture)
     for kind in KINDS:
         crowd.add(kind)
     crowd.wait_for_progress(6000 * SOAK)
-    print(end(scene, founder, crowd))
+    print(end(fixture, founder, crowd))
 
 
-def test_some_order_explains_the_answers_while_leaders_and_clients_were_killed(scene):
+def test_the_history_is_linearizable_while_leaders_and_clients_are_killed(fixture):
     kills = 8 * SOAK
-    founder = begin(scene)
-    crowd = Crowd(scene)
+    founder = begin(fixture)
+    crowd = Crowd(fixture)
     for kind in KINDS:
         crowd.add(kind)
     for kill in range(kills):
         crowd.wait_for_progress(100)
         until = time.monotonic() + random.uniform(0, 0.05)
-        wait_until(lambda: time.monotonic() >= until and brokers(scene), "there is a broker to be killed")
-        for pid in brokers(scene)[:1]:
+        wait_until(lambda: time.monotonic() >= until and brokers(fixture), "there is a broker to be killed")
+        for pid in brokers(fixture)[:1]:
             kill_if_there(pid)
         crowd.kill_one(random.choice(KINDS))
     crowd.wait_for_progress(100)
-    print(f"{kills} kills; " + end(scene, founder, crowd))
-    scene.audit_is_whole()
+    print(f"{kills} kills; " + end(fixture, founder, crowd))
+    fixture.audit_is_whole()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How a broker leaves: for a signal, for a request, or to make room for a newer version."""
+"""The end of a broker: by a signal, by a request, or for a client of a newer version."""
 
 import os
 import random
@@ -11,13 +11,13 @@ from link import Refused, request
 from rig import TABLE, Writers, count, make_table, under_way
 
 
-def test_a_transient_broker_makes_room_for_a_newer_client(scene):
-    make_table(scene)
-    scene.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
-    first = scene.leader()
-    with scene.connect() as newer, scene.connect() as other:
-        under = under_way(scene, other)
-        # The client has sent a write behind its greeting, without waiting: it was meant for another protocol.
+def test_a_transient_broker_ends_for_a_newer_client(fixture):
+    make_table(fixture)
+    fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
+    first = fixture.leader()
+    with fixture.connect() as newer, fixture.connect() as other:
+        under = under_way(fixture, other)
+        # The client has sent a write right after its hello. The write belongs to another protocol version.
         newer.send_bytes(request(1, "hello", protocol=2, client="newer")
                          + request(2, "write", db="app.db", statements=[{"sql": "DELETE FROM t"}]))
         newer.last_id = 2
@@ -29,9 +29,9 @@ def test_a_transient_broker_makes_room_for_a_newer_client(scene):
         is_equal(other.answer(under)["outcome"], "committed")
         is_equal(other.at_end(), [])
     wait_until(lambda: not is_running(first), "the older leader has gone")
-    is_equal(count(scene), 300_001)
-    scene.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()
-    is_true(scene.leader() not in (None, first), "another broker leads")
+    is_equal(count(fixture), 300_001)
+    fixture.run("exec", "app.db", "INSERT INTO t VALUES (2)").good()
+    is_true(fixture.leader() not in (None, first), "another broker leads")
 
 
 def refusal_of(link, which):
@@ -42,9 +42,9 @@ def refusal_of(link, which):
     raise AssertionError(f"not refused: {result}")
 
 
-def test_a_broker_that_stays_refuses_a_newer_client_by_name(scene):
-    server = scene.serve()
-    with scene.connect() as newer, scene.connect() as same:
+def test_a_permanent_broker_refuses_a_newer_client_with_both_versions(fixture):
+    server = fixture.serve()
+    with fixture.connect() as newer, fixture.connect() as same:
         same.write("app.db", TABLE)
         same.write("app.db", "INSERT INTO t VALUES (1)")
         refused = newer.refusal("hello", protocol=2)
@@ -55,40 +55,40 @@ def test_a_broker_that_stays_refuses_a_newer_client_by_name(scene):
             is_equal((refused.code, refused.outcome), ("protocol_mismatch", "not_committed"))
         is_equal(newer.refusal("shutdown").code, "protocol_mismatch")
         is_equal(same.read("app.db", "SELECT count(*) FROM t"), [[1]])
-    is_equal(scene.leader(), server.pid)
-    is_equal([x["status"] for x in scene.audit() if x["request_type"] == "write"],
+    is_equal(fixture.leader(), server.pid)
+    is_equal([x["status"] for x in fixture.audit() if x["request_type"] == "write"],
              ["committed"] * 2 + ["protocol_mismatch"] * 2)
 
 
-def test_an_older_client_does_not_send_a_transient_broker_away(scene):
-    scene.run("exec", "app.db", TABLE).good()
-    with scene.connect() as older, scene.connect() as same:
+def test_an_older_client_does_not_end_a_transient_broker(fixture):
+    fixture.run("exec", "app.db", TABLE).good()
+    with fixture.connect() as older, fixture.connect() as same:
         is_equal(older.refusal("hello", protocol=0).error["code"], -32602)
         is_equal(same.call("ping")["pong"], True)
 
 
-def test_sigterm_lets_requests_under_way_finish(scene):
-    server = scene.serve()
-    with scene.connect() as link, scene.connect() as idle:
+def test_sigterm_lets_requests_under_way_finish(fixture):
+    server = fixture.serve()
+    with fixture.connect() as link, fixture.connect() as idle:
         link.write("app.db", TABLE)
         idle.call("ping")
-        which = under_way(scene, link)
+        which = under_way(fixture, link)
         server.signal(signal.SIGTERM)
         is_equal(link.answer(which)["outcome"], "committed")
         is_equal(link.at_end(), [])
         is_equal(idle.at_end(), [])
     server.end().good()
-    is_equal(scene.leader_files(), [])
-    is_equal(count(scene), 300_000)
+    is_equal(fixture.leader_files(), [])
+    is_equal(count(fixture), 300_000)
 
 
-def test_a_second_sigterm_ends_it_at_once(scene):
-    server = scene.serve()
-    with scene.connect() as link:
+def test_a_second_sigterm_ends_the_broker_at_once(fixture):
+    server = fixture.serve()
+    with fixture.connect() as link:
         link.write("app.db", TABLE)
-        which = under_way(scene, link, rows=1_000_000_000)
+        which = under_way(fixture, link, rows=1_000_000_000)
         server.signal(signal.SIGTERM)
-        wait_until(lambda: not os.path.exists(scene.path(".sluice", "broker.sock")), "it drains")
+        wait_until(lambda: not os.path.exists(fixture.path(".sluice", "broker.sock")), "it drains")
         is_true(not server.ended(), "it waits for the request")
         server.signal(signal.SIGTERM)
         is_equal(server.end(20).status, -signal.SIGTERM)
@@ -97,33 +97,33 @@ def test_a_second_sigterm_ends_it_at_once(scene):
             raise AssertionError("answered")
         except ConnectionError:
             pass
-    is_equal(scene.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "0"])
+    is_equal(fixture.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "0"])
 
 
-def test_other_signals_that_ask_to_stop_do_the_same(scene):
+def test_sigint_and_sighup_stop_the_broker_like_sigterm(fixture):
     for x in (signal.SIGINT, signal.SIGHUP):
-        server = scene.serve()
+        server = fixture.serve()
         server.signal(x)
         server.end().good()
-        is_equal(scene.leader_files(), [])
+        is_equal(fixture.leader_files(), [])
 
 
-def test_a_broker_that_is_stopped_as_soon_as_it_serves_leaves_nothing(scene):
+def test_a_broker_that_is_stopped_as_soon_as_it_serves_leaves_nothing(fixture):
     for _ in range(5):
         servers = []
         for i in range(8):
-            root = scene.path(str(i))
+            root = fixture.path(str(i))
             os.makedirs(root, exist_ok=True)
-            servers.append((scene.start("serve", root), root))
-        # A tenth of a second after its start it looks around.
+            servers.append((fixture.start("serve", root), root))
+        # The broker checks its folder a tenth of a second after its start.
         for server, root in servers:
             info = os.path.join(root, ".sluice", "broker.json")
             wait_until(lambda: server.ended() or os.path.exists(info), "it serves")
-        # Both are due at once when it is late.
+        # If the broker is late, the check and the signal are due at the same time.
         for server, root in servers:
             server.signal(signal.SIGSTOP)
         until = time.monotonic() + random.uniform(0.05, 0.12)
-        wait_until(lambda: time.monotonic() >= until, "its time has come")
+        wait_until(lambda: time.monotonic() >= until, "the random time has passed")
         for server, root in servers:
             server.signal(signal.SIGTERM)
             server.signal(signal.SIGCONT)
@@ -132,39 +132,39 @@ def test_a_broker_that_is_stopped_as_soon_as_it_serves_leaves_nothing(scene):
             is_equal(sorted(set(os.listdir(os.path.join(root, ".sluice"))) - {"audit.db", "files.json", "logs.db"}), [])
 
 
-def test_stop_waits_until_the_broker_has_gone(scene):
-    is_equal(scene.run("stop").good().out, "no broker is running\n")
-    server = scene.serve()
-    with scene.connect() as link:
+def test_stop_waits_until_the_broker_has_gone(fixture):
+    is_equal(fixture.run("stop").good().out, "no broker is running\n")
+    server = fixture.serve()
+    with fixture.connect() as link:
         link.write("app.db", TABLE)
-        which = under_way(scene, link)
-        is_equal(scene.run("stop").good().out, "stopped\n")
-        is_equal(scene.leader_files(), [])
+        which = under_way(fixture, link)
+        is_equal(fixture.run("stop").good().out, "stopped\n")
+        is_equal(fixture.leader_files(), [])
         is_equal(link.answer(which)["outcome"], "committed")
     server.end().good()
-    is_equal(scene.run("stop").good().out, "no broker is running\n")
+    is_equal(fixture.run("stop").good().out, "no broker is running\n")
 
 
-def test_requests_sent_to_a_broker_that_is_leaving_are_made_again_at_the_next(scene):
-    make_table(scene)
-    writers = Writers(scene)
+def test_requests_sent_to_an_ending_broker_are_repeated_at_the_next(fixture):
+    make_table(fixture)
+    writers = Writers(fixture)
     for _ in range(5):
-        seen = count(scene)
-        wait_until(lambda: count(scene) > seen + 3, "the writers are at work")
-        is_equal(scene.run("stop").good().out, "stopped\n")
+        seen = count(fixture)
+        wait_until(lambda: count(fixture) > seen + 3, "the writers are at work")
+        is_equal(fixture.run("stop").good().out, "stopped\n")
     written = writers.stop()
-    is_equal(count(scene), written)
-    scene.audit_is_whole()
+    is_equal(count(fixture), written)
+    fixture.audit_is_whole()
 
 
-def test_a_broker_can_be_stopped_whatever_signals_its_first_client_ignores(scene):
+def test_a_broker_can_be_stopped_whatever_signals_its_first_client_ignores(fixture):
     text = 'trap "" TERM HUP INT; exec "$0" exec app.db "$1"'
-    subprocess.run(["sh", "-c", text, scene.program, TABLE], cwd=scene.store, env=scene.env, check=True,
+    subprocess.run(["sh", "-c", text, fixture.program, TABLE], cwd=fixture.store, env=fixture.env, check=True,
                    stdout=subprocess.DEVNULL)
-    pid = scene.leader()
+    pid = fixture.leader()
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not is_running(pid), "it ends")
-    is_equal(scene.leader_files(), [])
+    is_equal(fixture.leader_files(), [])
 
 
 if __name__ == "__main__":

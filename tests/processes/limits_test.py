@@ -1,4 +1,4 @@
-"""Limits: of what one function, one value and one answer may cost, and that it costs its own request alone."""
+"""Limits of the cost of a function, a value and an answer; exceeding one fails only that request."""
 
 import resource
 
@@ -8,8 +8,8 @@ from rig import is_sanitized, resident_bytes, serve, still_serves
 
 MIB = 1 << 20
 
-# Nothing interrupts SQLite within a function. With SQLite's own functions each of these keeps a thread busy for longer
-# than the tests are waited for: for minutes to years.
+# Nothing interrupts SQLite within a function. With SQLite's built-in functions each of these keeps a thread busy
+# for minutes to years.
 LONG_TEXT = "replace(hex(zeroblob(4000000)), '0', 'a')"
 LONG_PART = "replace(hex(zeroblob(2000000)), '0', 'a') || 'b'"
 NUMBERS = "(WITH RECURSIVE n(x) AS (SELECT 2000 UNION ALL SELECT x + 1 FROM n LIMIT {}) SELECT x FROM n)"
@@ -45,8 +45,8 @@ def peak_bytes(pid):
 def code_of(link, method, **params):
     try:
         link.call(method, **params)
-    except Refused as why:
-        return why.code
+    except Refused as refusal:
+        return refusal.code
     return None
 
 
@@ -54,40 +54,40 @@ def count(link, table="t"):
     return link.read("app.db", f"SELECT count(*) FROM {table}", freshness="fresh")[0][0]
 
 
-def test_a_costly_function_ends_soon_and_delays_no_other_for_long(scene):
-    server, good = serve(scene)
+def test_a_costly_function_ends_soon_and_delays_no_other_request_for_long(fixture):
+    server, client = serve(fixture)
     for costly in COSTLY:
-        code = code_of(good, "read", db="app.db", sql=f"SELECT {costly}", timeout_ms=500)
+        code = code_of(client, "read", db="app.db", sql=f"SELECT {costly}", timeout_ms=500)
         is_true(code in CODES, f"{code} of {costly}")
-    still_serves(scene, server, good)
+    still_serves(fixture, server, client)
 
 
-def test_a_costly_function_in_a_write_leaves_nothing_when_it_is_refused(scene):
-    server, good = serve(scene)
+def test_a_costly_function_in_a_write_leaves_nothing_when_it_is_refused(fixture):
+    server, client = serve(fixture)
     for costly in COSTLY:
-        before = count(good)
+        before = count(client)
         code = code_of(
-            good, "write", db="app.db", statements=[{"sql": f"INSERT INTO t SELECT {costly}"}], deadline_ms=500
+            client, "write", db="app.db", statements=[{"sql": f"INSERT INTO t SELECT {costly}"}], deadline_ms=500
         )
         is_true(code in CODES, f"{code} of {costly}")
-        after = count(good)
+        after = count(client)
         is_equal(after - before, 1 if code is None else 0)
-    still_serves(scene, server, good)
+    still_serves(fixture, server, client)
 
 
-def test_one_request_writes_no_larger_value_than_the_setting_allows(scene):
-    server, good = serve(scene, env={"SLUICE_MAX_VALUE_BYTES": str(MIB)})
+def test_one_request_writes_no_larger_value_than_the_setting_allows(fixture):
+    server, client = serve(fixture, env={"SLUICE_MAX_VALUE_BYTES": str(MIB)})
     for text in ("zeroblob(900000000)", f"zeroblob({MIB})", "hex(randomblob(600000))"):
-        refused = good.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({text})"}])
+        refused = client.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({text})"}])
         is_equal(refused.code, "too_large")
         is_true("max_value_bytes" in str(refused), refused)
-    still_serves(scene, server, good)
+    still_serves(fixture, server, client)
 
 
-def make_large(scene, good):
-    """A table of about 150 MB in JSON."""
-    good.write("big.db", "CREATE TABLE t(k)")
-    good.write(
+def make_large(fixture, client):
+    """Creates a table whose rows take about 150 MB as JSON."""
+    client.write("big.db", "CREATE TABLE t(k)")
+    client.write(
         "big.db",
         "INSERT INTO t WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 150000) "
         "SELECT printf('%01000d', x) FROM n",
@@ -95,105 +95,105 @@ def make_large(scene, good):
     )
 
 
-def test_an_answer_is_cut_where_it_would_take_too_much_memory(scene):
+def test_an_answer_is_cut_at_max_answer_bytes(fixture):
     limit = 1 << 30
-    bound = {} if is_sanitized(scene) else {
+    bound = {} if is_sanitized(fixture) else {
         "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     }
-    server, good = serve(scene, **bound)
-    make_large(scene, good)
+    server, client = serve(fixture, **bound)
+    make_large(fixture, client)
     everything = {"max_rows": 100_000_000, "max_bytes": 2 << 30, "timeout_ms": 60_000}
-    with scene.connect() as greedy:
+    with fixture.connect() as greedy:
         answer = greedy.call("read", db="big.db", sql="SELECT k FROM t", **everything)
     is_equal(answer["truncated"], True)
     is_true(len(answer["rows"]) > 50_000, f"{len(answer['rows'])} rows")
-    still_serves(scene, server, good)
+    still_serves(fixture, server, client)
 
 
-def test_answers_that_would_take_too_much_memory_together_are_refused_one_by_one(scene):
-    server, good = serve(
-        scene, env={"SLUICE_MAX_INFLIGHT_ANSWER_BYTES": str(8 * MIB), "SLUICE_CACHE": "false"}
+def test_answers_beyond_the_memory_for_all_answers_are_refused_one_by_one(fixture):
+    server, client = serve(
+        fixture, env={"SLUICE_MAX_INFLIGHT_ANSWER_BYTES": str(8 * MIB), "SLUICE_CACHE": "false"}
     )
-    make_large(scene, good)
-    refused = good.refusal("read", db="big.db", sql="SELECT k FROM t", max_rows=100_000_000, max_bytes=64 * MIB)
+    make_large(fixture, client)
+    refused = client.refusal("read", db="big.db", sql="SELECT k FROM t", max_rows=100_000_000, max_bytes=64 * MIB)
     is_equal(refused.code, "overloaded")
     is_true(refused.data["retry_after_ms"] > 0, refused)
-    is_equal(len(good.read("big.db", "SELECT k FROM t", max_rows=1_000)), 1_000)
-    still_serves(scene, server, good)
+    is_equal(len(client.read("big.db", "SELECT k FROM t", max_rows=1_000)), 1_000)
+    still_serves(fixture, server, client)
 
 
-def test_the_memory_of_a_large_answer_goes_back_to_the_system(scene):
-    if is_sanitized(scene):
+def test_the_memory_of_a_large_answer_is_returned_to_the_system(fixture):
+    if is_sanitized(fixture):
         return
-    server, good = serve(scene, env={"SLUICE_CACHE": "false"})
-    make_large(scene, good)
+    server, client = serve(fixture, env={"SLUICE_CACHE": "false"})
+    make_large(fixture, client)
     before = resident_bytes(server.pid)
     for _ in range(2):
-        good.read("big.db", "SELECT k FROM t", max_rows=100_000_000, max_bytes=64 * MIB, timeout_ms=60_000)
+        client.read("big.db", "SELECT k FROM t", max_rows=100_000_000, max_bytes=64 * MIB, timeout_ms=60_000)
     wait_until(lambda: resident_bytes(server.pid) < before + 16 * MIB, "the memory of two large answers is given back")
 
 
-def test_a_query_that_expands_without_end_is_refused_for_lack_of_memory(scene):
-    server, good = serve(scene, env={"SLUICE_MAX_SQLITE_BYTES": str(64 * MIB)})
-    # Each name stands for two copies of the one before; that is done before anything runs.
+def test_a_query_that_expands_without_end_is_refused_for_lack_of_memory(fixture):
+    server, client = serve(fixture, env={"SLUICE_MAX_SQLITE_BYTES": str(64 * MIB)})
+    # Each name expands to two copies of the one before, when SQLite prepares the query.
     copies = "".join(f", c{i + 1}(x) AS (SELECT count(*) FROM c{i} a, c{i} b)" for i in range(30))
     sql = f"WITH c0(x) AS (SELECT 1){copies} SELECT x FROM c30"
-    is_equal(good.refusal("read", db="app.db", sql=sql).code, "unavailable")
-    is_equal(good.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t {sql}"}]).code, "unavailable")
-    still_serves(scene, server, good)
+    is_equal(client.refusal("read", db="app.db", sql=sql).code, "unavailable")
+    is_equal(client.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t {sql}"}]).code, "unavailable")
+    still_serves(fixture, server, client)
 
 
-def test_a_query_that_takes_long_to_be_prepared_ends_at_its_time_out(scene):
-    server, good = serve(scene)
-    # Without an end to that, it takes all of max_sqlite_bytes, which are a GiB.
+def test_a_query_that_takes_long_to_be_prepared_ends_at_its_time_out(fixture):
+    server, client = serve(fixture)
+    # Without the time-out the expansion takes all of max_sqlite_bytes, a GiB.
     copies = "".join(f", c{i + 1}(x) AS (SELECT count(*) FROM c{i} a, c{i} b)" for i in range(30))
     sql = f"WITH c0(x) AS (SELECT 1){copies} SELECT x FROM c30"
-    is_equal(good.refusal("read", db="app.db", sql=sql, timeout_ms=100).code, "deadline_exceeded")
-    why = good.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t {sql}"}], deadline_ms=100)
-    is_equal(why.code, "deadline_exceeded")
-    still_serves(scene, server, good)
-    if not is_sanitized(scene):
+    is_equal(client.refusal("read", db="app.db", sql=sql, timeout_ms=100).code, "deadline_exceeded")
+    refusal = client.refusal("write", db="app.db", statements=[{"sql": f"INSERT INTO t {sql}"}], deadline_ms=100)
+    is_equal(refusal.code, "deadline_exceeded")
+    still_serves(fixture, server, client)
+    if not is_sanitized(fixture):
         is_true(peak_bytes(server.pid) < 600 * MIB, f"{peak_bytes(server.pid)} bytes were taken")
 
 
-def test_large_statements_of_one_agent_leave_memory_to_all(scene):
-    server, good = serve(scene, env={"SLUICE_MAX_SQLITE_BYTES": str(96 * MIB)})
+def test_large_statements_of_one_agent_leave_memory_for_others(fixture):
+    server, client = serve(fixture, env={"SLUICE_MAX_SQLITE_BYTES": str(96 * MIB)})
     padding = "x" * (2 * MIB)
     for i in range(60):
-        good.read("app.db", f"SELECT {i} /* {padding} */", freshness="fresh")
-        good.write("app.db", f"INSERT INTO t VALUES ({i}) /* {padding} */")
-    is_equal(count(good), 60)
-    # Smaller ones are kept ready, within a bound.
+        client.read("app.db", f"SELECT {i} /* {padding} */", freshness="fresh")
+        client.write("app.db", f"INSERT INTO t VALUES ({i}) /* {padding} */")
+    is_equal(count(client), 60)
+    # Smaller statements are cached, within a bound.
     padding = "x" * (300 << 10)
     for i in range(200):
-        good.read("app.db", f"SELECT {i} /* {padding} */", freshness="fresh")
-    why = good.refusal("cursor.open", db="app.db", sql=f"SELECT 1 /* {'x' * MIB} */")
-    is_equal(why.code, "too_large")
-    still_serves(scene, server, good)
+        client.read("app.db", f"SELECT {i} /* {padding} */", freshness="fresh")
+    refusal = client.refusal("cursor.open", db="app.db", sql=f"SELECT 1 /* {'x' * MIB} */")
+    is_equal(refusal.code, "too_large")
+    still_serves(fixture, server, client)
 
 
-def test_pages_of_many_connections_have_a_bound_together(scene):
-    if is_sanitized(scene):
+def test_database_pages_of_all_connections_together_are_bounded(fixture):
+    if is_sanitized(fixture):
         return
-    server, good = serve(scene, env={"SLUICE_PAGE_MEMORY_BYTES": str(8 * MIB), "SLUICE_CACHE": "false"})
-    make_large(scene, good)
+    server, client = serve(fixture, env={"SLUICE_PAGE_MEMORY_BYTES": str(8 * MIB), "SLUICE_CACHE": "false"})
+    make_large(fixture, client)
     before = resident_bytes(server.pid)
-    is_equal(good.read("big.db", "SELECT sum(length(k)) FROM t", timeout_ms=60_000), [[150_000_000]])
+    is_equal(client.read("big.db", "SELECT sum(length(k)) FROM t", timeout_ms=60_000), [[150_000_000]])
     grown = resident_bytes(server.pid) - before
     is_true(grown < 32 * MIB, f"it grew by {grown // MIB} MiB")
 
 
-def runs_out_of(scene, memory):
-    """A broker with so much memory is asked for an answer of 150 MB."""
-    server, good = serve(
-        scene,
+def runs_out_of(fixture, memory):
+    """Asks a broker with this much memory for an answer of 150 MB."""
+    server, client = serve(
+        fixture,
         env={"SLUICE_MAX_ANSWER_BYTES": str(1 << 30), "SLUICE_MAX_INFLIGHT_ANSWER_BYTES": str(2 << 30)},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory, memory)),
     )
-    make_large(scene, good)
+    make_large(fixture, client)
     for again in range(3):
         try:
-            with scene.connect() as greedy:
+            with fixture.connect() as greedy:
                 greedy.read(
                     "big.db",
                     f"SELECT k || '' FROM t, (SELECT 1 UNION SELECT {again})",
@@ -201,27 +201,27 @@ def runs_out_of(scene, memory):
                     max_bytes=2 << 30,
                     timeout_ms=60_000,
                 )
-        except Refused as why:
-            is_equal(why.code, "unavailable")
+        except Refused as refusal:
+            is_equal(refusal.code, "unavailable")
         except ConnectionError:
-            # There was no memory for the text of the answer beside what is sent.
+            # The broker had no memory for the text of the answer beside the bytes to be sent.
             pass
-        still_serves(scene, server, good)
+        still_serves(fixture, server, client)
 
 
-def test_a_reader_that_runs_out_of_memory_ends_one_request(scene):
-    if not is_sanitized(scene):
-        runs_out_of(scene, 400 * MIB)
+def test_a_reader_without_memory_fails_only_its_request(fixture):
+    if not is_sanitized(fixture):
+        runs_out_of(fixture, 400 * MIB)
 
 
-def test_an_answer_for_whose_text_there_is_no_memory_ends_one_request(scene):
-    if not is_sanitized(scene):
-        runs_out_of(scene, 680 * MIB)
+def test_without_memory_for_the_text_of_an_answer_only_its_request_fails(fixture):
+    if not is_sanitized(fixture):
+        runs_out_of(fixture, 680 * MIB)
 
 
-def test_an_answer_that_cannot_be_sent_for_lack_of_memory_ends_one_connection(scene):
-    if not is_sanitized(scene):
-        runs_out_of(scene, 840 * MIB)
+def test_without_memory_to_send_an_answer_only_its_connection_ends(fixture):
+    if not is_sanitized(fixture):
+        runs_out_of(fixture, 840 * MIB)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A connection to a broker's socket, without any help from the program."""
+"""A connection to a broker's socket that uses no code of sluice."""
 
 import json
 import socket
 
-# Far beyond what anything here takes; sanitizers are slow, and machines are busy.
+# Far longer than any step takes; sanitizers are slow, and machines are busy.
 PATIENCE = 120.0
 
 
@@ -33,7 +33,7 @@ class Link:
         self.last_id = 0
         self.answers = {}
         self.order = []
-        # What came without being asked for.
+        # The notifications received so far.
         self.news = []
 
     def __enter__(self):
@@ -49,7 +49,7 @@ class Link:
         self.socket.sendall(x)
 
     def post(self, method, **params):
-        """Asks without waiting; gives the id."""
+        """Sends a request without waiting; returns its id."""
         self.last_id += 1
         self.send_bytes(request(self.last_id, method, **params))
         return self.last_id
@@ -68,7 +68,7 @@ class Link:
         return json.loads(line)
 
     def pump(self):
-        """Takes one document and files it."""
+        """Receives one document and stores it."""
         x = self.receive()
         if x is None:
             raise ConnectionError("the broker closed the connection")
@@ -80,7 +80,7 @@ class Link:
         return x
 
     def answer(self, which):
-        """The result of that request."""
+        """Waits for the result of the request with this id."""
         while which not in self.answers:
             self.pump()
         x = self.answers.pop(which)
@@ -103,7 +103,7 @@ class Link:
         return self.call("read", db=db, sql=sql, **more)["rows"]
 
     def refusal(self, method, **params):
-        """The error that the request has to end with."""
+        """Sends a request that must fail; returns the error."""
         try:
             result = self.call(method, **params)
         except Refused as x:
@@ -111,7 +111,7 @@ class Link:
         raise AssertionError(f"{method} was not refused: {result}")
 
     def at_end(self):
-        """What comes until the broker closes the connection."""
+        """Receives until the broker closes the connection."""
         result = []
         while (x := self.receive()) is not None:
             result.append(x)

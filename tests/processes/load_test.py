@@ -1,4 +1,4 @@
-"""The load test: many databases, connections and well-behaved agents, and one process that misbehaves in each way in turn.
+"""The load test: many databases, connections and well-behaved agents, and a process that misbehaves in one way at a time.
 
 Whatever that does, every request of the others is answered in its deadline, none fails, and threads, descriptors, memory
 and logs stay within bounds that do not depend on how long it goes on. `SLUICE_LOAD=full` makes it 1,000 databases, 10,000
@@ -21,21 +21,21 @@ DATABASES, NAMES, CONNECTIONS, AGENTS, ROUNDS = (1_000, 10_000, 2_000, 64, 20) i
 
 MIB = 1 << 20
 DAY_MS = 86_400_000
-# Far beyond what a turn takes, on any machine; what a request that is not served in turn would wait has no end.
+# Far longer than a turn takes on any machine. A request that is not served in turn would wait without end.
 DEADLINE_MS = 30_000
 GRACE_S = 0.25
-# What the broker and this process need to pass an answer on, on a machine that does other things, too.
+# The time in which broker and test pass an answer on, on a machine that runs other work as well.
 MEASURING_S = 1.0
 
 THREADS = 16
-# Beside those that run SQLite and those that it begins with.
+# Threads beside those that run SQLite and those at the start.
 OTHER_THREADS = 4
 DESCRIPTORS = 64
 CHECKPOINT = MIB
-# The broker lets new reads wait once the log is 16 times as large; what is written before those under way end comes on top.
+# The bound of the WAL is 16 times `checkpoint_wal_bytes`. Writes during the reads under way add to it.
 WAL_BYTES = 16 * CHECKPOINT + 8 * MIB
 WAL_IS_BOUNDED = True
-# Each with about 80 KiB of pages, and so more than the log may hold together.
+# Each commit has about 80 KiB of pages, so together they exceed the bound of the WAL.
 PINNED_COMMITS = 2_000 if FULL else 500
 RESIDENT = (768 if FULL else 384) * MIB
 STOP_S = 10
@@ -48,12 +48,12 @@ def statement(sql, *params):
     return [{"sql": sql, "params": list(params)}]
 
 
-# How the process misbehaves: each is one cycle with a fresh connection, repeated until it is killed. `busy` is called once
+# The kinds of misbehaviour: each is one cycle with a fresh connection, repeated until the process is killed. `busy` is called once
 # its requests are under way.
 
 
 def take(link, calls):
-    """Whatever they end with."""
+    """Waits for the answers, and ignores errors."""
     for which in calls:
         try:
             link.answer(which)
@@ -76,7 +76,7 @@ def floods_reads(link, busy):
 
 
 def queues_slow_writes(link, busy):
-    """So many that their order shows the turns of agents."""
+    """Sends so many writes that their order shows the turns of agents."""
     sql = NUMBERS.format(300_000) + "INSERT INTO bad SELECT count(*) FROM n"
     calls = [link.post("write", db="app.db", agent="bad", statements=statement(sql), deadline_ms=DAY_MS)
              for _ in range(16 * (AGENTS + 2))]
@@ -122,7 +122,7 @@ def never_reads_its_answers(link, busy):
     except TimeoutError:
         pass
     busy()
-    # For as long as the broker stands it.
+    # Sends until the broker closes the connection.
     while link.socket.send(b"\n") and not time.sleep(0.1):
         pass
 
@@ -169,7 +169,7 @@ def makes_up_agents(link, busy):
 
 
 def reads_without_a_pause(link, busy):
-    """Some read is always under way, which pins the log, beside its own steady writes."""
+    """Keeps reads under way all the time, which pin the WAL, beside steady writes of its own."""
     sql = NUMBERS.format(200_000) + "SELECT count(*) + (SELECT count(*) FROM bad) FROM n"
 
     def read():
@@ -194,28 +194,28 @@ MISBEHAVIOURS = [
 
 
 class Misbehaving:
-    """A process of its own, so that it has its own share of what a process may have."""
+    """The misbehaving process. It is a process of its own because the broker has bounds per process."""
 
-    def __init__(self, scene, how):
+    def __init__(self, fixture, how):
         started, report = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             os.close(started)
-            self.go_on(scene, how, report)
+            self.go_on(fixture, how, report)
         os.close(report)
         is_equal(os.read(started, 1), b"x", f"the process that {how.__name__} has begun")
         os.close(started)
 
     @staticmethod
-    def go_on(scene, how, report):
+    def go_on(fixture, how, report):
         try:
             while True:
                 try:
-                    with scene.connect() as link:
-                        link.again = scene.connect
+                    with fixture.connect() as link:
+                        link.again = fixture.connect
                         how(link, lambda: os.write(report, b"x"))
                 except OSError:
-                    # The broker may close a connection that asks for too much.
+                    # The broker may close a connection that exceeds a bound.
                     pass
         finally:
             os._exit(1)
@@ -229,11 +229,11 @@ class Misbehaving:
 
 
 class Agent:
-    """One request under way at a time: a write, then a read that has to see it."""
+    """A well-behaved agent with one request under way at a time: a write, then a read that must see it."""
 
-    def __init__(self, scene, number):
+    def __init__(self, fixture, number):
         self.name = f"good-{number}"
-        self.link = scene.connect()
+        self.link = fixture.connect()
         self.link.socket.setblocking(False)
         self.mine = 0
         self.left = 0
@@ -256,7 +256,7 @@ class Agent:
                            sql=f"SELECT count(*) FROM good WHERE name = '{self.name}'")
 
     def receive(self, crowd):
-        """Whether its answer has come; fails when that is not as it should be."""
+        """Whether the answer has arrived; fails if the answer is wrong or late."""
         more = self.link.socket.recv(1 << 16)
         is_true(more, f"{self.name} has lost its connection")
         self.link.bytes += more
@@ -282,14 +282,14 @@ class Agent:
 class Crowd:
     """The well-behaved agents."""
 
-    def __init__(self, scene):
-        self.agents = [Agent(scene, i) for i in range(AGENTS)]
+    def __init__(self, fixture):
+        self.agents = [Agent(fixture, i) for i in range(AGENTS)]
         self.newest = 0
         self.worst = 0.0
         self.most_between = 0
 
     def work(self, rounds):
-        """Each agent writes and reads so many times."""
+        """Runs so many writes and reads of each agent."""
         self.worst = 0.0
         self.most_between = 0
         with selectors.DefaultSelector() as waiting:
@@ -313,10 +313,10 @@ class Crowd:
 
 
 class Bounds:
-    """What the broker may take, and the most that it took."""
+    """The resources of the broker: their bounds, and the highest values."""
 
-    def __init__(self, scene, pid):
-        self.scene, self.pid = scene, pid
+    def __init__(self, fixture, pid):
+        self.fixture, self.pid = fixture, pid
         self.threads = self.descriptors = self.resident = self.wal = 0
         self.look()
         self.first_threads, self.first_descriptors = self.threads, self.descriptors
@@ -325,7 +325,7 @@ class Bounds:
         with open(f"/proc/{self.pid}/status") as x:
             threads = int(next(line for line in x if line.startswith("Threads:")).split()[1])
         try:
-            wal = os.stat(self.scene.path("app.db-wal")).st_size
+            wal = os.stat(self.fixture.path("app.db-wal")).st_size
         except FileNotFoundError:
             wal = 0
         now = threads, len(os.listdir(f"/proc/{self.pid}/fd")), resident_bytes(self.pid), wal
@@ -338,7 +338,7 @@ class Bounds:
         is_true(self.threads <= most, f"{self.threads} threads; at most {most} are due")
         most = self.first_descriptors + CONNECTIONS + AGENTS + DESCRIPTORS
         is_true(self.descriptors <= most, f"{self.descriptors} descriptors; at most {most} are due")
-        if not is_sanitized(self.scene):
+        if not is_sanitized(self.fixture):
             is_true(self.resident <= RESIDENT, f"{self.resident // MIB} MiB of memory")
         if WAL_IS_BOUNDED:
             is_true(self.wal <= WAL_BYTES, f"the log has {self.wal} bytes")
@@ -348,39 +348,39 @@ class Bounds:
                 f"log {self.wal / MIB:.1f} MiB")
 
 
-def fill(scene, good):
-    """The databases; all but the ones in use are closed when this returns."""
-    good.write("app.db", "CREATE TABLE good (name TEXT)")
-    good.write("app.db", "CREATE INDEX by_name ON good(name)")
-    good.write("app.db", "CREATE TABLE bad (a)")
-    good.write("app.db", "CREATE TABLE filler (b BLOB)")
-    good.write("app.db", NUMBERS.format(20) + "INSERT INTO filler SELECT randomblob(3000) FROM n")
-    good.write("big.db", "CREATE TABLE t (k TEXT)")
-    good.write("big.db", NUMBERS.format(20_000) + "INSERT INTO t SELECT printf('%01000d', x) FROM n", deadline_ms=DAY_MS)
+def fill(fixture, client):
+    """Creates the databases; all that are not in use are closed when this returns."""
+    client.write("app.db", "CREATE TABLE good (name TEXT)")
+    client.write("app.db", "CREATE INDEX by_name ON good(name)")
+    client.write("app.db", "CREATE TABLE bad (a)")
+    client.write("app.db", "CREATE TABLE filler (b BLOB)")
+    client.write("app.db", NUMBERS.format(20) + "INSERT INTO filler SELECT randomblob(3000) FROM n")
+    client.write("big.db", "CREATE TABLE t (k TEXT)")
+    client.write("big.db", NUMBERS.format(20_000) + "INSERT INTO t SELECT printf('%01000d', x) FROM n", deadline_ms=DAY_MS)
     for i in range(DATABASES):
-        good.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
-    wait_until(lambda: not [x for x in scene.leader_files() if x.startswith("d")], "the databases are closed")
+        client.write(f"d{i}.db", "CREATE TABLE t (a INTEGER)")
+    wait_until(lambda: not [x for x in fixture.leader_files() if x.startswith("d")], "the databases are closed")
 
 
-def test_nothing_that_one_process_does_keeps_others_from_being_served_in_time_and_nothing_grows_without_end(scene):
-    server, good = serve(scene, env={
+def test_a_misbehaving_process_delays_no_other_beyond_its_deadline_and_no_resource_grows_without_bound(fixture):
+    server, client = serve(fixture, env={
         "SLUICE_BLOCKING_THREADS": str(THREADS), "SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT),
         "SLUICE_CLOSE_IDLE_AFTER_MS": "1500", "SLUICE_IDLE_AFTER_MS": "200"})
-    bounds = Bounds(scene, server.pid)
-    fill(scene, good)
-    idle = [scene.connect() for _ in range(CONNECTIONS)]
+    bounds = Bounds(fixture, server.pid)
+    fill(fixture, client)
+    idle = [fixture.connect() for _ in range(CONNECTIONS)]
     is_equal({x.call("ping")["pid"] for x in idle}, {server.pid})
-    crowd = Crowd(scene)
+    crowd = Crowd(fixture)
     crowd.work(ROUNDS)
     worst = {"nothing": crowd.worst}
     for how in MISBEHAVIOURS:
-        with Misbehaving(scene, how):
+        with Misbehaving(fixture, how):
             last = crowd.newest + PINNED_COMMITS if how is reads_without_a_pause else 0
             for rounds in itertools.count(1):
                 crowd.work(1)
                 bounds.look()
                 if how is queues_slow_writes:
-                    # Each of the others may have a commit of its own before, and the one that queues as many.
+                    # Each other agent may have one commit before it, and the agent with the queue as many.
                     is_true(crowd.most_between <= 2 * AGENTS + 4, f"{crowd.most_between} commits before its turn")
                 worst[how.__name__] = max(worst.get(how.__name__, 0.0), crowd.worst)
                 if rounds >= ROUNDS and crowd.newest >= last:
@@ -389,24 +389,24 @@ def test_nothing_that_one_process_does_keeps_others_from_being_served_in_time_an
             bounds.check()
         except AssertionError as x:
             raise AssertionError(f"{x}, when a process {how.__name__}") from None
-    # All that were open before still are.
+    # All connections from before are still open.
     is_equal({x.call("ping")["pid"] for x in idle}, {server.pid})
-    still_serves(scene, server, good)
+    still_serves(fixture, server, client)
     if FULL:
         print(bounds)
         print("worst wait: " + ", ".join(f"{name} {time_:.3f} s" for name, time_ in worst.items()))
-    stops_in_time(scene, server)
+    stops_in_time(fixture, server)
 
 
-def stops_in_time(scene, server):
-    with Misbehaving(scene, queues_slow_writes), Misbehaving(scene, reads_for_long):
+def stops_in_time(fixture, server):
+    with Misbehaving(fixture, queues_slow_writes), Misbehaving(fixture, reads_for_long):
         begin = time.monotonic()
-        scene.run("stop").good()
+        fixture.run("stop").good()
         server.end().good()
         took = time.monotonic() - begin
     if FULL:
         print(f"stopped in {took:.3f} s")
-    is_true(took < STOP_S * (4 if is_sanitized(scene) else 1), f"it took {took:.3f} s to stop")
+    is_true(took < STOP_S * (4 if is_sanitized(fixture) else 1), f"it took {took:.3f} s to stop")
 
 
 if __name__ == "__main__":

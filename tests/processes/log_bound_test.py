@@ -1,4 +1,4 @@
-"""The write-ahead log stays within its bound, whatever reads meanwhile."""
+"""The write-ahead log (WAL) stays within its bound while others read."""
 
 import os
 import threading
@@ -12,16 +12,16 @@ CHECKPOINT = 512 * KIB
 BOUND = 16 * CHECKPOINT
 VALUE = 64 * KIB
 
-# Long enough that two of them overlap.
+# A read that takes so long that two of them overlap.
 READ = "SELECT (SELECT count(*) FROM t), (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000) SELECT count(*) FROM n)"
 
 
 class Reader(threading.Thread):
-    """Reads without a pause until it is stopped."""
+    """A thread that reads without a pause until it is stopped."""
 
-    def __init__(self, scene):
+    def __init__(self, fixture):
         super().__init__(daemon=True)
-        self.link = scene.connect()
+        self.link = fixture.connect()
         self.reads = 0
         self.enough = False
         self.failure = None
@@ -32,8 +32,8 @@ class Reader(threading.Thread):
             while not self.enough:
                 self.link.read("app.db", READ, freshness="fresh", timeout_ms=60_000)
                 self.reads += 1
-        except Exception as why:
-            self.failure = why
+        except Exception as error:
+            self.failure = error
 
     def stop(self):
         self.enough = True
@@ -41,21 +41,21 @@ class Reader(threading.Thread):
         is_equal(self.failure, None)
 
 
-def log_size(scene):
-    return os.path.getsize(os.path.join(scene.store, "app.db-wal"))
+def wal_size(fixture):
+    return os.path.getsize(os.path.join(fixture.store, "app.db-wal"))
 
 
-def test_the_log_stays_within_its_bound_beside_reads_that_overlap(scene):
-    server, good = serve(scene, env={"SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT)})
-    readers = [Reader(scene), Reader(scene)]
+def test_the_wal_stays_within_its_bound_while_reads_overlap(fixture):
+    server, client = serve(fixture, env={"SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT)})
+    readers = [Reader(fixture), Reader(fixture)]
     written = 0
     largest = 0
     while written < 4 * BOUND:
-        # As fast as the machine reads, so that its speed decides nothing.
+        # Writes at the rate of the reads, so that the speed of the machine does not matter.
         wait_until(
             lambda: any(x.failure for x in readers) or written <= VALUE * 4 * min(x.reads for x in readers), "the reads"
         )
-        good.write(
+        client.write(
             "app.db",
             "INSERT OR REPLACE INTO t(rowid, a) VALUES (?, randomblob(?))",
             written // VALUE % 4,
@@ -63,60 +63,60 @@ def test_the_log_stays_within_its_bound_beside_reads_that_overlap(scene):
             deadline_ms=60_000,
         )
         written += VALUE
-        largest = max(largest, log_size(scene))
+        largest = max(largest, wal_size(fixture))
     for x in readers:
         x.stop()
     is_true(largest > CHECKPOINT, f"{largest} bytes")
-    is_true(largest <= BOUND, f"the log had {largest} bytes")
+    is_true(largest <= BOUND, f"the WAL had {largest} bytes")
 
 
-def fill(good, bytes_written):
+def fill(client, bytes_written):
     for i in range(bytes_written // VALUE):
-        good.write("app.db", "INSERT OR REPLACE INTO t(rowid, a) VALUES (?, randomblob(?))", i % 4, VALUE, deadline_ms=60_000)
+        client.write("app.db", "INSERT OR REPLACE INTO t(rowid, a) VALUES (?, randomblob(?))", i % 4, VALUE, deadline_ms=60_000)
 
 
-def test_a_cursor_that_keeps_the_log_from_beginning_anew_is_ended_at_the_bound(scene):
-    server, good = serve(
-        scene,
+def test_a_cursor_that_keeps_the_wal_from_restarting_is_ended_at_the_bound(fixture):
+    server, client = serve(
+        fixture,
         env={"SLUICE_CHECKPOINT_WAL_BYTES": str(CHECKPOINT), "SLUICE_READ_TIMEOUT_MS": "200",
              "SLUICE_CURSOR_IDLE_MS": "600000", "SLUICE_CURSOR_LIFETIME_MS": "600000",
-             # A log that was cut before the cursor was opened would not be held by it.
+             # The cursor would not pin a WAL that restarted before the cursor was opened.
              "SLUICE_IDLE_AFTER_MS": "86400000"},
     )
     for i in range(20):
-        good.write("app.db", "INSERT INTO t VALUES (?)", i)
-    with scene.connect() as slow:
+        client.write("app.db", "INSERT INTO t VALUES (?)", i)
+    with fixture.connect() as slow:
         cursor = slow.call("cursor.open", db="app.db", sql="SELECT a FROM t", max_rows=1)["cursor"]
-        while log_size(scene) < BOUND // 2:
-            fill(good, VALUE)
+        while wal_size(fixture) < BOUND // 2:
+            fill(client, VALUE)
         is_equal(len(slow.call("cursor.next", cursor=cursor)["rows"]), 1)
-        while log_size(scene) < BOUND:
-            fill(good, VALUE)
-        # It learns of that by a message.
-        wait_until(lambda: not good.call("status")["running"], "the cursor ends")
+        while wal_size(fixture) < BOUND:
+            fill(client, VALUE)
+        # The writer ends the cursor by a message, so this takes a moment.
+        wait_until(lambda: not client.call("status")["running"], "the cursor ends")
         refused = slow.refusal("cursor.next", cursor=cursor)
         is_equal(refused.code, "unavailable")
         is_true("write-ahead log" in str(refused), refused)
 
     def is_small():
-        fill(good, VALUE)
-        return log_size(scene) <= BOUND // 2
+        fill(client, VALUE)
+        return wal_size(fixture) <= BOUND // 2
 
-    wait_until(is_small, "the log begins anew")
+    wait_until(is_small, "the WAL restarts")
 
 
-def test_the_log_is_cut_when_a_large_write_was_undone_though_writes_go_on(scene):
+def test_the_wal_shrinks_after_a_large_write_was_rolled_back_while_writes_go_on(fixture):
     env = {"SLUICE_CHECKPOINT_WAL_BYTES": str(64 * KIB), "SLUICE_PAGE_CACHE_BYTES": str(64 * KIB),
            "SLUICE_IDLE_AFTER_MS": "86400000"}
-    server, good = serve(scene, env=env)
-    good.write("app.db", "CREATE TABLE large (a UNIQUE)")
-    # More than the pages that are kept in memory: they go into the log before the row that cannot be.
+    server, client = serve(fixture, env=env)
+    client.write("app.db", "CREATE TABLE large (a UNIQUE)")
+    # The rows exceed the page cache, so their pages go into the WAL before the row that fails.
     undone = ("INSERT INTO large SELECT * FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100)"
               " SELECT CAST(x AS TEXT) || hex(zeroblob(40000)) FROM n UNION ALL SELECT 1 UNION ALL SELECT 1)")
-    is_equal(good.refusal("write", db="app.db", statements=[{"sql": undone}]).code, "constraint")
+    is_equal(client.refusal("write", db="app.db", statements=[{"sql": undone}]).code, "constraint")
     for number in range(3):
-        good.write("app.db", "INSERT INTO t VALUES (?)", number)
-    is_true(log_size(scene) < MIB, f"the log has {log_size(scene)} bytes")
+        client.write("app.db", "INSERT INTO t VALUES (?)", number)
+    is_true(wal_size(fixture) < MIB, f"the WAL has {wal_size(fixture)} bytes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tests have in common: a database to write to, and others that write to it."""
+"""Helpers that the tests share: a database with the table t, its brokers, and processes that write to it."""
 
 import os
 import resource
@@ -10,30 +10,30 @@ from link import PATIENCE
 TABLE = "CREATE TABLE t (a INTEGER)"
 
 
-def make_table(scene):
-    """A database with the table t; no process leads when this returns."""
-    scene.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "200"}).good()
-    nobody_is_left(scene)
+def make_table(fixture):
+    """Creates a database with the table t; no process leads when this returns."""
+    fixture.run("exec", "app.db", TABLE, env={"SLUICE_LINGER_MS": "200"}).good()
+    await_no_process(fixture)
 
 
-def count(scene):
-    return scene.sql("app.db", "SELECT count(*) FROM t")[0][0]
+def count(fixture):
+    return fixture.sql("app.db", "SELECT count(*) FROM t")[0][0]
 
 
 def claims(folder):
-    """The sockets by which brokers claim the folder, as the kernel has them."""
+    """The sockets by which brokers claim the folder, from /proc/net/unix."""
     info = os.stat(folder)
     name = f"@sluice/{os.geteuid()}/{info.st_dev}/{info.st_ino}/"
-    # One call lists them as they are at one moment. Connections that wait to be accepted have no inode.
+    # One read call lists a consistent state. Connections that wait to be accepted have no inode.
     with open("/proc/net/unix", "rb", buffering=0) as x:
         lines = [line.split() for line in x.read(1 << 22).decode(errors="replace").splitlines()]
     return [x[7] for x in lines if len(x) > 7 and x[7].startswith(name) and x[6] != "0"]
 
 
-def brokers(scene):
-    """Those that serve, or are about to."""
+def brokers(fixture):
+    """The pids of the processes that run `sluice serve`."""
     result = []
-    for pid in scene.processes():
+    for pid in fixture.processes():
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as x:
                 if x.read().split(b"\0")[1:2] == [b"serve"]:
@@ -43,17 +43,17 @@ def brokers(scene):
     return result
 
 
-def nobody_is_left(scene):
-    wait_until(lambda: not scene.processes(), "every process has gone")
-    is_equal(scene.leader_files(), [], "files that are left")
+def await_no_process(fixture):
+    wait_until(lambda: not fixture.processes(), "every process has gone")
+    is_equal(fixture.leader_files(), [], "files that are left")
 
 
-def under_way(scene, link, rows=300_000):
-    """Begins a write of so many rows, and returns when the broker is at work with it; gives its id."""
-    before = cpu_ticks(scene.leader())
+def under_way(fixture, link, rows=300_000):
+    """Sends a write of so many rows, waits until the broker executes it, and returns its id."""
+    before = cpu_ticks(fixture.leader())
     numbers = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows})"
     which = link.post("write", db="app.db", statements=[{"sql": numbers + " INSERT INTO t SELECT x FROM n"}])
-    wait_until(lambda: cpu_ticks(scene.leader()) >= before + 5, "the write is under way")
+    wait_until(lambda: cpu_ticks(fixture.leader()) >= before + 5, "the write is under way")
     return which
 
 
@@ -64,7 +64,7 @@ def cpu_ticks(pid):
 
 
 class Writers:
-    """Four processes that each add one row after the other to the table t, a command for each."""
+    """Four processes that each add one row after the other to the table t, with a command per row."""
 
     LOOP = """
 i=0
@@ -74,13 +74,14 @@ until [ -e "$1/enough" ]; do
 done
 """
 
-    def __init__(self, scene):
-        self.scratch = scene.scratch
-        self.loops = [subprocess.Popen(["sh", "-c", self.LOOP, scene.program, scene.scratch, str(i)], cwd=scene.store,
-                                       env=scene.env, stderr=subprocess.PIPE, text=True) for i in range(4)]
+    def __init__(self, fixture):
+        self.scratch = fixture.scratch
+        self.loops = [subprocess.Popen(["sh", "-c", self.LOOP, fixture.program, fixture.scratch, str(i)],
+                                       cwd=fixture.store, env=fixture.env, stderr=subprocess.PIPE, text=True)
+                      for i in range(4)]
 
     def stop(self):
-        """How many rows they have written; none of them may have failed, or have had to say anything."""
+        """Stops the processes; returns the number of rows. No command may have failed or printed a warning."""
         with open(os.path.join(self.scratch, "enough"), "w"):
             pass
         for x in self.loops:
@@ -89,25 +90,25 @@ done
         return sum(read_file(os.path.join(self.scratch, f"out.{i}")).count("1 row changed") for i in range(4))
 
 
-def is_sanitized(scene):
-    """Such a build takes several times the memory, and time."""
-    with open(scene.program, "rb") as x:
+def is_sanitized(fixture):
+    """Whether the program has sanitizers, which take several times the memory and time."""
+    with open(fixture.program, "rb") as x:
         return b"__asan_init" in x.read()
 
 
-def serve(scene, **more):
-    """A broker with the table t, and a well-behaved client of it."""
-    server = scene.serve(**more)
-    good = scene.connect()
-    good.write("app.db", TABLE)
-    return server, good
+def serve(fixture, **more):
+    """Starts a broker with the table t, and connects a well-behaved client."""
+    server = fixture.serve(**more)
+    client = fixture.connect()
+    client.write("app.db", TABLE)
+    return server, client
 
 
-def still_serves(scene, server, good):
-    """The good client has not noticed anything, and newcomers are welcome."""
-    is_equal(good.call("ping")["pid"], server.pid)
-    is_equal(good.write("app.db", "INSERT INTO t VALUES (1)")["outcome"], "committed")
-    with scene.connect() as link:
+def still_serves(fixture, server, client):
+    """Checks that the broker still serves the client and accepts new ones."""
+    is_equal(client.call("ping")["pid"], server.pid)
+    is_equal(client.write("app.db", "INSERT INTO t VALUES (1)")["outcome"], "committed")
+    with fixture.connect() as link:
         is_equal(link.call("ping")["pid"], server.pid)
 
 

@@ -10,7 +10,7 @@ from rig import TABLE, cpu_ticks
 # Before it answers, matchinfo compares the positions of 300 terms in a row of a million matches, sixteen times.
 TERMS = " OR ".join(["a"] * 300)
 STUCK = f"SELECT length(matchinfo(f, 'ssssssssssssssss')) FROM f WHERE f MATCH '{TERMS}'"
-# Until SQLite has begun with that, it can be interrupted; how long that takes depends on the machine.
+# SQLite can be interrupted until it begins these comparisons. The time until then depends on the machine.
 DEADLINES_MS = (5_000, 20_000, 80_000)
 
 
@@ -20,47 +20,47 @@ def make_text(link):
     link.write("app.db", "INSERT INTO f SELECT replace(hex(zeroblob(1000000)), '0', 'a ')")
 
 
-def post_stuck(scene, link, method, deadline, **params):
-    """Sends it, and returns when its deadline has passed and the broker is at work with it all the same. `deadline` is
-    the name of the parameter."""
+def post_stuck(fixture, link, method, deadline, **params):
+    """Sends the request, and returns when its deadline has passed and the broker still executes it. `deadline` is the
+    name of the parameter."""
     for deadline_ms in DEADLINES_MS:
         which = link.post(method, db="app.db", **params, **{deadline: deadline_ms})
         try:
             raise AssertionError(f"it was answered: {link.answer(which)}")
         except Refused as x:
             is_equal(x.code, "deadline_exceeded")
-        before = cpu_ticks(scene.leader())
+        before = cpu_ticks(fixture.leader())
         try:
-            return wait_until(lambda: cpu_ticks(scene.leader()) >= before + 20, "the statement goes on", 20)
+            return wait_until(lambda: cpu_ticks(fixture.leader()) >= before + 20, "the statement goes on", 20)
         except AssertionError:
             if deadline_ms == DEADLINES_MS[-1]:
                 raise
     return None
 
 
-def stop_while_it_runs(scene, method, way, **params):
+def stop_while_it_runs(fixture, method, way, **params):
     if os.environ.get("SLUICE_SANITIZED"):
         raise Skipped("the sanitizer's own functions take so long that SQLite is interrupted before the one in question")
-    server = scene.serve()
-    with scene.connect() as link:
+    server = fixture.serve()
+    with fixture.connect() as link:
         make_text(link)
         link.write("app.db", "INSERT INTO t VALUES (1)")
-        post_stuck(scene, link, method, **params)
+        post_stuck(fixture, link, method, **params)
         way(server)
-        # Far longer than the broker takes, and far shorter than the statement.
+        # The wait is far longer than the broker takes, and far shorter than the statement.
         end = server.end(40)
     is_equal(end.status, 1, str(end))
     is_true(f"a {method}" in end.err and "app.db does not end" in end.err, str(end))
-    is_equal(scene.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "1"])
+    is_equal(fixture.run("query", "app.db", "SELECT count(*) FROM t", "--csv").good().out.split(), ["count(*)", "1"])
 
 
-def test_a_stuck_write_does_not_keep_a_stopped_broker(scene):
-    stop_while_it_runs(scene, "write", lambda x: x.signal(signal.SIGTERM), sql=f"INSERT INTO t {STUCK}",
+def test_a_stuck_write_does_not_keep_a_stopped_broker_from_ending(fixture):
+    stop_while_it_runs(fixture, "write", lambda x: x.signal(signal.SIGTERM), sql=f"INSERT INTO t {STUCK}",
                        deadline="deadline_ms")
 
 
-def test_a_stuck_read_does_not_keep_a_broker_that_a_client_stops(scene):
-    stop_while_it_runs(scene, "read", lambda _: scene.run("stop").good(), sql=STUCK, deadline="timeout_ms")
+def test_a_stuck_read_does_not_keep_a_broker_that_a_client_stops_from_ending(fixture):
+    stop_while_it_runs(fixture, "read", lambda _: fixture.run("stop").good(), sql=STUCK, deadline="timeout_ms")
 
 
 if __name__ == "__main__":

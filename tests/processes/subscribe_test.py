@@ -6,15 +6,15 @@ from harness import is_equal, is_true, run_tests, wait_until
 from rig import serve, still_serves
 
 
-def test_subscribers_hear_of_commits_in_order_and_of_their_tables_only(scene):
-    _, good = serve(scene)
-    good.write("app.db", "CREATE TABLE u (a)")
-    with scene.connect() as link:
+def test_subscribers_get_commits_to_their_tables_only_and_in_order(fixture):
+    _, client = serve(fixture)
+    client.write("app.db", "CREATE TABLE u (a)")
+    with fixture.connect() as link:
         start = link.call("subscribe", db="app.db", tables=["t"])
-        last = good.write("app.db", "INSERT INTO u VALUES (1)")["commit_seq"]
+        last = client.write("app.db", "INSERT INTO u VALUES (1)")["commit_seq"]
         seqs = []
         for i in range(200):
-            seqs.append(good.write("app.db", f"INSERT INTO t VALUES ({i})")["commit_seq"])
+            seqs.append(client.write("app.db", f"INSERT INTO t VALUES ({i})")["commit_seq"])
         heard = [link.next_news() for _ in seqs]
         is_equal([x["method"] for x in heard], ["invalidation"] * len(seqs))
         is_equal([x["params"]["commit_seq"] for x in heard], seqs)
@@ -23,61 +23,61 @@ def test_subscribers_hear_of_commits_in_order_and_of_their_tables_only(scene):
         is_true(start["as_of_seq"] < last < seqs[0], "the subscription began before")
         is_equal(link.call("unsubscribe", subscription=start["subscription"])["unsubscribed"], True)
         is_equal(link.call("unsubscribe", subscription=start["subscription"])["unsubscribed"], False)
-        good.write("app.db", "INSERT INTO t VALUES (1)")
+        client.write("app.db", "INSERT INTO t VALUES (1)")
         # A notification comes before the answer to a later request.
         link.read("app.db", "SELECT 1", freshness="fresh")
         is_equal(link.news, [])
 
 
-def test_a_subscriber_goes_on_from_where_it_was(scene):
-    _, good = serve(scene)
-    seqs = [good.write("app.db", f"INSERT INTO t VALUES ({i})")["commit_seq"] for i in range(50)]
-    with scene.connect() as link:
+def test_a_subscriber_resumes_after_its_last_commit(fixture):
+    _, client = serve(fixture)
+    seqs = [client.write("app.db", f"INSERT INTO t VALUES ({i})")["commit_seq"] for i in range(50)]
+    with fixture.connect() as link:
         link.call("subscribe", db="app.db", tables=["t"], from_seq=seqs[19])
         is_equal([link.next_news()["params"]["commit_seq"] for _ in range(30)], seqs[20:])
-    with scene.connect() as link:
+    with fixture.connect() as link:
         refused = link.refusal("subscribe", db="app.db", tables=["t"], from_seq=seqs[-1] + 1)
         is_equal(refused.code, "invalid_request")
 
 
-def test_subscribers_hear_all_while_many_write_and_they_come_and_go(scene):
-    _, good = serve(scene)
-    writers = [scene.connect() for _ in range(8)]
-    first = good.call("subscribe", db="app.db", tables=["t"])["as_of_seq"]
+def test_subscribers_that_come_and_go_miss_no_commit_of_many_writers(fixture):
+    _, client = serve(fixture)
+    writers = [fixture.connect() for _ in range(8)]
+    first = client.call("subscribe", db="app.db", tables=["t"])["as_of_seq"]
     for i in range(50):
         for x in writers:
             x.post("write", db="app.db", statements=[{"sql": f"INSERT INTO t VALUES ({i})"}])
     seen = first
-    # Each leaves after a few commits, and the next one resumes there.
+    # Each subscriber leaves after a few commits, and the next one resumes there.
     for _ in range(10):
-        with scene.connect() as link:
+        with fixture.connect() as link:
             link.call("subscribe", db="app.db", tables=["t"], from_seq=seen)
             for _ in range(3):
                 seq = link.next_news()["params"]["commit_seq"]
                 is_equal(seq, seen + 1)
                 seen = seq
-                good.write("app.db", "INSERT INTO t VALUES (0)")
+                client.write("app.db", "INSERT INTO t VALUES (0)")
     for x in writers:
         for i in range(1, 51):
             x.answer(i)
-    newest = good.write("app.db", "INSERT INTO t VALUES (0)")["commit_seq"]
-    is_equal([good.next_news()["params"]["commit_seq"] for _ in range(first, newest)],
+    newest = client.write("app.db", "INSERT INTO t VALUES (0)")["commit_seq"]
+    is_equal([client.next_news()["params"]["commit_seq"] for _ in range(first, newest)],
              list(range(first + 1, newest + 1)))
 
 
-def test_a_slow_subscriber_gets_subscription_lost_and_can_resume(scene):
-    server, good = serve(scene)
+def test_a_slow_subscriber_gets_subscription_lost_and_can_resume(fixture):
+    server, client = serve(fixture)
     # Long names make long notifications.
     tables = ["t" + "x" * 900 + str(i) for i in range(10)]
     for x in tables:
-        good.write("app.db", f"CREATE TABLE {x} (a)")
-    with scene.connect() as link:
+        client.write("app.db", f"CREATE TABLE {x} (a)")
+    with fixture.connect() as link:
         link.call("subscribe", db="app.db", tables=[])
         start = time.monotonic()
         newest = 0
         for i in range(300):
             statements = [{"sql": f"INSERT INTO {x} VALUES ({i})"} for x in tables]
-            newest = good.call("write", db="app.db", statements=statements)["commit_seq"]
+            newest = client.call("write", db="app.db", statements=statements)["commit_seq"]
         print(f"300 writes beside a subscriber that takes nothing: {time.monotonic() - start:.2f} s")
         seqs = []
         while (news := link.next_news())["method"] == "invalidation":
@@ -86,31 +86,31 @@ def test_a_slow_subscriber_gets_subscription_lost_and_can_resume(scene):
         is_equal(seqs, list(range(seqs[0], seqs[0] + len(seqs))))
         is_equal(news["params"]["last_seq"], seqs[-1])
         is_true(newest > seqs[-1], "it had not been slow")
-        # It reads now, so it is told all of the rest.
+        # The subscriber reads now, so it gets all remaining notifications.
         link.call("subscribe", db="app.db", tables=[], from_seq=seqs[-1])
         is_equal(link.next_news()["params"]["commit_seq"], seqs[-1] + 1)
-    still_serves(scene, server, good)
+    still_serves(fixture, server, client)
 
 
-def test_the_subscriptions_of_one_connection_are_bounded_and_end_with_it(scene):
-    server, good = serve(scene)
-    with scene.connect() as link:
+def test_the_subscriptions_of_one_connection_are_bounded_and_end_with_it(fixture):
+    server, client = serve(fixture)
+    with fixture.connect() as link:
         held = [link.call("subscribe", db="app.db", tables=["t"])["subscription"] for _ in range(256)]
         refused = link.refusal("subscribe", db="app.db", tables=["t"])
         is_equal(refused.code, "overloaded")
         is_true("256 subscriptions" in str(refused), str(refused))
-        # Others are not concerned.
-        own = good.call("subscribe", db="app.db", tables=["t"])["subscription"]
-        is_equal(good.call("unsubscribe", subscription=own)["unsubscribed"], True)
+        # Other connections are not affected.
+        client_subscription = client.call("subscribe", db="app.db", tables=["t"])["subscription"]
+        is_equal(client.call("unsubscribe", subscription=client_subscription)["unsubscribed"], True)
         is_equal(link.call("unsubscribe", subscription=held[0])["unsubscribed"], True)
         link.call("subscribe", db="app.db", tables=["t"])
-    wait_until(lambda: good.call("status")["front_door"]["subscriptions"] == 0, "they end with the connection")
-    still_serves(scene, server, good)
+    wait_until(lambda: client.call("status")["front_door"]["subscriptions"] == 0, "they end with the connection")
+    still_serves(fixture, server, client)
 
 
-def test_the_names_in_the_subscriptions_of_one_connection_are_bounded(scene):
-    _, good = serve(scene)
-    with scene.connect() as link:
+def test_the_names_in_the_subscriptions_of_one_connection_are_bounded(fixture):
+    _, client = serve(fixture)
+    with fixture.connect() as link:
         many = ["t" * 1_000] * 600
         link.call("subscribe", db="app.db", tables=many)
         refused = link.refusal("subscribe", db="app.db", tables=many)

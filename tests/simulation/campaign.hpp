@@ -22,10 +22,10 @@ struct tally {
   std::chrono::duration<double> took{0};
 };
 
-/// Runs one seed after the other until one fails or `enough` says so; it is asked before each, with what came so far.
+/// Runs one seed after the other until one fails or `enough`, called before each with the totals so far, returns true.
 tally run_seeds(uint64_t first, const std::function<bool(const tally&)>& enough);
 
-/// How many seeds from `first` on it takes until the defect is found, at most `most`.
+/// Runs seeds from `first` on, at most `most`, until the defect is found.
 tally hunt(defect defect, uint64_t first, uint64_t most);
 
 } // namespace sluice::simulation

@@ -12,7 +12,7 @@ namespace {
 
 using maybe = std::optional<violation>;
 
-// The requests of a ledger, executed one commit after the other.
+// Executes the requests of a ledger, one commit after the other.
 class replay {
 public:
   replay(const history& seen, uint32_t db, const database_content& found) : seen_(seen), db_(db), found_(found) {
@@ -46,7 +46,7 @@ private:
   std::unordered_map<std::string, const write_attempt*> writes_;
   std::vector<const read_attempt*> reads_;
   model state_;
-  // Where each request and each key is.
+  // The commit of each request, and the first write of each key.
   std::unordered_map<std::string, uint64_t> places_;
   std::set<uint64_t> numbers_;
   std::unordered_map<std::string, const write_attempt*> by_key_;
@@ -75,7 +75,7 @@ maybe replay::check_chain() const {
   return {};
 }
 
-// Whether an acknowledged commit went with a database in whose place a backup was put.
+// Whether an acknowledged commit was lost with a database that a backup replaced.
 bool replay::went_with_restore(const write_attempt& attempt) const {
   const auto& all = seen_.databases[db_].restores;
   return std::any_of(all.begin(), all.end(), [&](const auto& r) { return r.took(attempt) && attempt.ended > r.event; });
@@ -124,8 +124,8 @@ bool replay::satisfied(const read_attempt& attempt) const {
       return true;
   if (attempt.planned.asked == question::foreign && seen_.databases[db_].foreign_failures > 0)
     return true;
-  // Noticed at the next query that reaches the database; until then a cached answer may be a little old, but never
-  // older than one that a client has seen.
+  // The next query that reaches the database notices an external commit. Until then a cached answer may be a little
+  // old, but never older than one that a client has seen.
   if (attempt.planned.asked == question::foreign && attempt.planned.freshness == freshness::cached) {
     for (auto foreign = attempt.foreign_shown; foreign <= attempt.foreign_after; ++foreign)
       if (auto rows = state_.answer(attempt.planned.asked, attempt.planned.argument, foreign);
@@ -175,25 +175,25 @@ maybe replay::check_effects(const write_attempt& attempt, const std::vector<mode
   return {};
 }
 
-// The answers that clients got to their writes.
+// Checks the answers to the clients' writes.
 maybe replay::check_answers() const {
   for (const auto& write : seen_.writes) {
     if (write.planned.db != db_ || write.fate != fate::done || write.lost || went_with_restore(write))
       continue;
-    auto own = places_.find(write.request_id);
+    auto place = places_.find(write.request_id);
     if (!write.result.replayed) {
-      if (own == places_.end())
+      if (place == places_.end())
         return violation{"every acknowledged write is there",
                          write.request_id + " was acknowledged as commit " + std::to_string(write.result.commit_seq)};
-      if (own->second != write.result.commit_seq)
+      if (place->second != write.result.commit_seq)
         return violation{"every acknowledged write is there", write.request_id + " was acknowledged as commit "
                                                                 + std::to_string(write.result.commit_seq)
-                                                                + " and is in commit " + std::to_string(own->second)};
+                                                                + " and is in commit " + std::to_string(place->second)};
       if (auto wrong = check_effects(write, effects_.at(write.request_id)))
         return wrong;
       continue;
     }
-    if (own != places_.end())
+    if (place != places_.end())
       return violation{"a replay changes nothing", write.request_id + " was told that it is a replay, and was applied"};
     auto first = by_key_.find(write.key);
     if (first == by_key_.end())
@@ -209,8 +209,8 @@ maybe replay::check_answers() const {
   return {};
 }
 
-// Also of commits that went with a file. A crash may take the audit's record of one, when the file has taken the
-// ledger's.
+// Includes commits that were lost with a file. A crash may lose the audit's record of a commit whose ledger record was
+// lost with the file.
 maybe replay::check_numbers() const {
   const auto& losses = seen_.audit_losses;
   auto is_issued_again = [&](const write_attempt& attempt) {
@@ -275,7 +275,7 @@ maybe replay::run() {
         return wrong;
     satisfy_reads(commit.seq);
   }
-  // An epoch in which nothing has been committed yet.
+  // An epoch without a commit yet.
   satisfy_reads(found_.epoch_follows);
   for (auto check : {&replay::check_numbers, &replay::check_answers, &replay::check_keys, &replay::check_unread,
                      &replay::check_final})

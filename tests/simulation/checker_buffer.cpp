@@ -15,7 +15,7 @@ std::string row_text(const std::optional<buffered_cells>& found) {
   return found ? "a=" + (found->a ? std::to_string(*found->a) : "NULL") + " b=" + std::to_string(found->b) : "no row";
 }
 
-// The row after one operation, as if it were executed at once.
+// The row after one operation that is executed at once.
 row executed(const operation& op, row before) {
   if (op.erases)
     return std::nullopt;
@@ -34,10 +34,10 @@ void add(std::vector<row>& to, const row& row) {
     to.push_back(row);
 }
 
-// Whether a flush that began after this operation was taken, and before it could be lost, has saved it.
+// Whether a flush that began after this operation was accepted, and ended before the loss, has written it.
 bool was_saved(const history& seen, const put_attempt& attempt, uint64_t loss) {
-  return std::any_of(seen.flushes.begin(), seen.flushes.end(), [&](const flush_attempt& y) {
-    return y.fate == fate::done && y.report.kept == 0 && y.began > attempt.ended && y.ended < loss;
+  return std::any_of(seen.flushes.begin(), seen.flushes.end(), [&](const flush_attempt& flush) {
+    return flush.fate == fate::done && flush.report.kept == 0 && flush.began > attempt.ended && flush.ended < loss;
   });
 }
 
@@ -50,7 +50,7 @@ bool may_be_lost(const settings& set, const history& seen, const put_attempt& at
     return true;
   auto loses = [&](uint64_t loss) { return loss > attempt.began && !was_saved(seen, attempt, loss); };
   const auto& cuts = seen.power_losses;
-  // Without waiting for the disk, what has been written may be lost as well.
+  // Without fsync, written rows may be lost as well.
   if (set.normal ? std::any_of(cuts.begin(), cuts.end(), is_later) : std::any_of(cuts.begin(), cuts.end(), loses))
     return true;
   return !set.journal && std::any_of(seen.buffer_losses.begin(), seen.buffer_losses.end(), loses);

@@ -13,7 +13,8 @@ namespace sluice::simulation {
 /// The idempotency keys of the clients, which the plan numbers.
 class client_keys {
 public:
-  /// Of every other number as an application gives it, and else as a client library generates it for the first attempt.
+  /// Half of the keys are those of an application, the others are generated as by the client library, at the first
+  /// attempt.
   const std::string& text(uint64_t number, const clock& time) {
     auto [key, is_new] = texts_.try_emplace(number);
     if (!is_new)

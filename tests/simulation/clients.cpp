@@ -6,7 +6,7 @@ namespace sluice::simulation {
 
 namespace {
 
-// Whether the same request may fare better another time.
+// Whether the same request may succeed another time.
 bool passes(const failure& error) {
   switch (error.code) {
   case errc::busy:
@@ -32,21 +32,26 @@ write_request request_of(const operation& planned, const std::string& id, const 
   return result;
 }
 
+// A handler that moves a result or an error into `answer`.
+template <class T, class Answer> auto pass_to(Answer answer) {
+  return [answer](T& received) { answer(std::move(received)); };
+}
+
 // Each client is a process.
 peer_identity peer_of(size_t who) { return {1'000, static_cast<uint32_t>(1'000 + who)}; }
 
 std::string name_of(size_t who, const operation& planned) {
-  auto own = "client-" + std::to_string(who + 1);
-  return planned.alias > 0 ? own + "-as-" + std::to_string(planned.alias) : own;
+  auto client_name = "client-" + std::to_string(who + 1);
+  return planned.alias > 0 ? client_name + "-as-" + std::to_string(planned.alias) : client_name;
 }
 
 void set_lane(operation& op, uint64_t client) {
-  lane own{client, op.db, op.type == operation::kind::write};
+  lane client_lane{client, op.db, op.type == operation::kind::write};
   for (auto& one : op.steps)
     if (one.action == verb::work)
-      one.key = own.number();
+      one.key = client_lane.number();
   if (op.asked == question::slow_sum)
-    op.argument = own.number();
+    op.argument = client_lane.number();
 }
 
 buffer_put put_of(const operation& planned, const std::string& agent) {
@@ -119,7 +124,7 @@ bool clients::begin_one() {
 void clients::begin(size_t who, const operation& planned) {
   ++begun_;
   auto issued = planned;
-  // Its number is another one than planned when clients were left out.
+  // The number differs from the planned one when clients were left out.
   set_lane(issued, who);
   switch (issued.type) {
   case operation::kind::write: return write(who, issued);
@@ -212,8 +217,7 @@ void clients::write(size_t who, const operation& planned) {
         write_answered(found, result);
         check_wait(found);
       };
-      db.write(self, request)
-        .then([answer](write_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });
+      db.write(self, request).then(pass_to<write_result>(answer), pass_to<caf::error>(answer));
     });
 }
 
@@ -222,13 +226,13 @@ void clients::write_answered(write_attempt& attempt, const caf::expected<write_r
     attempt.fate = fate::done;
     attempt.result = *answer;
     auto& known = seen.databases[attempt.planned.db];
-    // It may have gone into a file that has been replaced since.
+    // The write may be in a file that has been replaced since.
     attempt.lost = !known.restores.empty() && known.restores.back().took(attempt);
     if (attempt.lost) {
       attempt.taken = known.restores.back().event;
       return tell(attempt, "was committed as ", std::to_string(answer->commit_seq));
     }
-    // An answer may have been on its way: a request from before says nothing about the files.
+    // The answer may be from before the loss, and then proves nothing about the files.
     if (!answer->replayed && attempt.began > known.exposed_since)
       known.exposed = false;
     auto& newest = known.acknowledged;
@@ -278,15 +282,14 @@ void clients::read(size_t who, const operation& planned) {
       read_answered(found, result);
       check_wait(found);
     };
-    door.read(self, request)
-      .then([answer](read_result& y) { answer(std::move(y)); }, [answer](caf::error& y) { answer(std::move(y)); });
+    door.read(self, request).then(pass_to<read_result>(answer), pass_to<caf::error>(answer));
   });
 }
 
 void clients::read_answered(read_attempt& attempt, const caf::expected<read_result>& answer) {
   auto& known = seen.databases[attempt.planned.db];
   attempt.foreign_after = known.foreign;
-  // Noticed when the database is looked at next.
+  // The broker notices this at its next access to the database.
   if (known.unnoticed && answer && answer->source == read_source::database
       && attempt.began > known.restores.back().event) {
     known.unnoticed = false;
@@ -326,8 +329,7 @@ void clients::put(size_t who, const operation& planned) {
         found.fate = fate::done;
         tell(found, "is buffered");
       };
-      buffer.put(self, request)
-        .then([answer](const buffer_receipt& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
+      buffer.put(self, request).then(pass_to<buffer_receipt>(answer), pass_to<caf::error>(answer));
     });
 }
 
@@ -349,8 +351,7 @@ void clients::get(size_t who, const operation& planned) {
         found.row = *result;
         tell(found, result->found ? "finds a row" : "finds no row");
       };
-      buffer.get(self, request)
-        .then([answer](const buffered_row& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
+      buffer.get(self, request).then(pass_to<buffered_row>(answer), pass_to<caf::error>(answer));
     });
 }
 
@@ -368,8 +369,7 @@ void clients::flush(size_t who, const operation& planned) {
       found.report = *result;
       tell(found, "is done: ", std::to_string(result->flushed) + " written, " + std::to_string(result->kept) + " kept");
     };
-    buffer.flush(self, flush_request{})
-      .then([answer](const flush_report& y) { answer(y); }, [answer](caf::error& y) { answer(std::move(y)); });
+    buffer.flush(self, flush_request{}).then(pass_to<flush_report>(answer), pass_to<caf::error>(answer));
   });
 }
 

@@ -13,13 +13,13 @@ class clients {
 public:
   clients(const plan& script, world& where, dice& luck, trace& trace);
 
-  /// Has some client begin its next request; false when none may.
+  /// Starts the next request of a client; false when none may start one.
   bool begin_one();
-  /// Whether all programs are done and everything has been answered.
+  /// Whether all programs have ended and all requests are answered.
   bool done() const;
   /// Requests without an answer.
   std::string open_requests() const;
-  /// Whether the tables of a database are known to be there.
+  /// Whether the tables of a database are known to exist.
   bool created(uint32_t db) const;
   bool creating() const {
     return !seen.writes.empty() && seen.writes.back().planned.steps.front().action == verb::create;
@@ -27,27 +27,27 @@ public:
   uint64_t open() const noexcept { return open_; }
   uint64_t begun() const noexcept { return begun_; }
 
-  /// The process has died: no request will be answered any more. `newest` has the newest commit of each database that
+  /// Notes that the process has died: no request will be answered. `newest` has the newest commit of each database that
   /// may have lost acknowledged commits.
   void process_died(const std::vector<std::optional<uint64_t>>& newest);
 
-  /// A client whose request is under way leaves; the outcome stays unknown to it. False when there is none.
+  /// Makes a client with a request under way leave; the outcome stays unknown to it. False when there is none.
   bool leave_one();
 
-  /// A client cancels a request of its own that is under way. False when there is none.
+  /// Makes a client cancel its request under way. False when there is none.
   bool cancel_one();
 
-  /// A backup that ends with commit `seq`, and has `foreign` external commits, has replaced a database.
+  /// Notes that a backup that ends with commit `seq`, and has `foreign` external commits, has replaced a database.
   void restored(uint32_t db, backup source);
-  /// From now on the audit may not have what it had not written, if `it_does`.
+  /// Sets whether the audit may lack the records that it had not written.
   void audit_may_lose(bool it_does) {
     if (it_does)
       seen.audit_losses.push_back(++seen.event);
   }
-  /// Acknowledged commits after `newest` of a database are lost.
+  /// Notes that acknowledged commits after `newest` of a database are lost.
   void forget_after(uint32_t db, uint64_t newest);
 
-  /// A request of the harness itself, made at once: everything buffered is to be written; asks a question.
+  /// Requests of the harness itself, sent at once: a flush of everything, and a question.
   void flush();
   void ask(uint32_t db, question asked, int64_t key, freshness mode);
   void create(uint32_t db);

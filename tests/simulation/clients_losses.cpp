@@ -91,12 +91,12 @@ void clients::restored(uint32_t db, backup source) {
   forget_after(db, seq);
 }
 
-// Commits that were acknowledged without an fsync, and have been lost.
+// Notes the loss of commits that were acknowledged without an fsync.
 void clients::forget_after(uint32_t db, uint64_t newest) {
   for (auto& write : seen.writes)
     if (write.planned.db == db && write.fate == fate::done && write.result.commit_seq > newest)
       write.lost = true;
-  // They may have seen what was never acknowledged, and is gone.
+  // Clients may have read commits that were never acknowledged and are lost now.
   for (auto& read : seen.reads)
     read.lost |= read.planned.db == db;
   auto& known = seen.databases[db].acknowledged;

@@ -44,7 +44,7 @@ enum class defect : uint8_t {
   forget_deadlines,
 };
 
-/// Whether the broker has the defect `x` now (`simulation::with_defect`). Thread-safe as long as it is not changed.
+/// Whether the broker has `defect` now (`simulation::with_defect`). Thread-safe as long as it is not changed.
 bool has(defect defect) noexcept;
 
 } // namespace sluice

@@ -9,12 +9,12 @@
 
 namespace sluice::simulation {
 
-/// A deliberate mistake, and what the broker does with it.
+/// A deliberate mistake, and its effect on the broker.
 struct known_defect {
   defect which;
   std::string_view name;
   std::string_view effect;
-  /// Where a test begins to look for it: near the first seed that finds it, if that comes late.
+  /// The seed with which a test begins the search: near the first one that finds the defect, if that comes late.
   uint64_t search_from = 1;
 };
 
@@ -23,7 +23,7 @@ std::span<const known_defect> known_defects();
 
 std::optional<known_defect> find_defect(std::string_view name);
 
-/// As long as this lives, the broker has the defect.
+/// Gives the broker the defect for its lifetime.
 class with_defect {
 public:
   explicit with_defect(defect defect);

@@ -12,7 +12,7 @@ void put(std::vector<uint8_t>& bytes, uint64_t offset, std::span<const uint8_t> 
   std::copy(from.begin(), from.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
 }
 
-// How much of what was not synced a power cut leaves.
+// The share of unsynced writes that a power cut keeps.
 enum survival : unsigned { lost, whole, front, some };
 
 } // namespace

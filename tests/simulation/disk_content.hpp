@@ -9,10 +9,10 @@ namespace sluice::simulation {
 
 /// The bytes of a file twice: as all connections see them, and as a power cut would leave them.
 ///
-/// After a cut, what was synced is there. Of what was written or cut off since, each piece may be there or not,
-/// whatever its order, and a write may be there in part: some of the sectors that it touched, with the file as long as
-/// if it were whole. A sector is 512 bytes at a multiple of 512, and its bytes are written together or not at all; what
-/// a write does not touch, it does not harm. That is what disks of today promise, and what SQLite relies on by default
+/// After a cut, all synced bytes are there. Of later writes and truncations, each may be there or not, in any order,
+/// and a write may be there in part: some of the sectors that it touched, with the file as long as if it were whole. A
+/// sector is 512 bytes at a multiple of 512, and its bytes are written together or not at all; a write does not damage
+/// bytes that it does not touch. Today's disks guarantee this, and SQLite relies on it by default
 /// (SQLITE_IOCAP_POWERSAFE_OVERWRITE). Lengthening a file shows zeros, not old bytes of other files, as some file
 /// systems once did.
 class disk_content {
@@ -21,14 +21,14 @@ public:
 
   uint64_t size() const noexcept { return now_.size(); }
 
-  /// Copies what there is from `offset` on; returns how many bytes that was.
+  /// Copies the bytes from `offset` on; returns their number.
   size_t read(uint64_t offset, std::span<uint8_t> to) const;
 
   void write(uint64_t offset, std::span<const uint8_t> from);
   void resize(uint64_t size);
   void sync();
 
-  /// The power was cut: `random` decides.
+  /// Applies a power cut; `random` decides its effect.
   void crash(std::mt19937_64& random);
 
   std::span<const uint8_t> seen() const noexcept { return now_; }
@@ -36,7 +36,7 @@ public:
 
 private:
   struct change {
-    // As long as the file is then, or where the bytes go.
+    // The length of the file after a truncation, or the offset of a write.
     uint64_t place = 0;
     bool resizes = false;
     std::vector<uint8_t> bytes;

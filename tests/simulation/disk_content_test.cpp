@@ -33,7 +33,7 @@ TEST_CASE("written bytes are visible at once, by sector or not, and gaps are zer
   CHECK(content_of(file) == bytes{0, 0, 0, 7});
 }
 
-TEST_CASE("a power cut takes nothing that was synced") {
+TEST_CASE("a power cut loses no synced write") {
   std::mt19937_64 random{1};
   for (int i = 0; i < 100; ++i) {
     disk_content file;
@@ -47,7 +47,7 @@ TEST_CASE("a power cut takes nothing that was synced") {
   }
 }
 
-TEST_CASE("of writes that were not synced a power cut leaves any, whole or by sectors, and no sector in part") {
+TEST_CASE("a power cut keeps any of the unsynced writes, whole or by sectors, and no part of a sector") {
   std::mt19937_64 random{1};
   std::set<bytes> seen;
   int torn = 0;
@@ -95,7 +95,7 @@ TEST_CASE("a torn write does not harm bytes that it did not touch, not even in i
   }
 }
 
-TEST_CASE("a file that was made longer or shorter and not synced may be either, and zeros where nothing was written") {
+TEST_CASE("a file whose length changed without a sync may have either length, with zeros where nothing was written") {
   std::mt19937_64 random{1};
   std::set<uint64_t> sizes;
   std::set<uint8_t> tails;

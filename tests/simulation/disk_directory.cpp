@@ -17,8 +17,8 @@ namespace {
 bool same(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
 
 bool is_placeholder(const disk_file& file, const struct stat& there) {
-  struct stat own {};
-  return fstat(file.placeholder.get(), &own) == 0 && same(own, there);
+  struct stat placeholder_stat {};
+  return fstat(file.placeholder.get(), &placeholder_stat) == 0 && same(placeholder_stat, there);
 }
 
 descriptor open_placeholder(const std::string& path) {
@@ -27,7 +27,7 @@ descriptor open_placeholder(const std::string& path) {
 
 std::string_view folder_of(std::string_view path) { return path.substr(0, path.rfind('/') + 1); }
 
-// FNV-1a's step, a word at a time: simulations ask for the sum of all they have after each of their steps.
+// FNV-1a with a word per step, because simulations compute the digest of the whole disk after each of their steps.
 class summer {
 public:
   void add(std::span<const uint8_t> bytes) {
@@ -86,7 +86,7 @@ disk_directory::file disk_directory::make(const std::string& path) {
   return names_[path] = std::move(result);
 }
 
-// By value: it may be the very name that is forgotten.
+// Takes the name by value, because it may be the key that is erased.
 void disk_directory::remove(std::string path) {
   names_.erase(path);
   unlink(path.c_str());
@@ -152,7 +152,7 @@ void disk_directory::crash(std::mt19937_64& random) {
 }
 
 uint64_t disk_directory::digest() const {
-  // Where the folder lies is no part of it.
+  // The path of the folder is not part of the digest.
   auto root = names_.empty() ? std::string_view{} : folder_of(names_.begin()->first);
   for (const auto& [name, x] : names_)
     while (!name.starts_with(root))

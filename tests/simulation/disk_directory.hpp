@@ -13,14 +13,14 @@
 
 namespace sluice::simulation {
 
-/// A file of a disk in memory. Lives while it has a name or is open.
+/// A file of a disk in memory. Exists while it has a name or is open.
 struct disk_file {
   disk_content content;
   level_locks locks;
   shared_index index;
-  /// How many have it open.
+  /// The number of open handles.
   uint32_t openings = 0;
-  /// The empty file that stands for it in the real file system; kept open, so that no other gets its number.
+  /// The empty file that stands for it in the real file system; kept open, so that no other file gets its inode number.
   descriptor placeholder;
 };
 
@@ -28,8 +28,9 @@ struct disk_file {
 ///
 /// A file that was made and not synced may be gone after a cut, and one that was removed may be back. POSIX promises a
 /// name only when its folder was synced, which SQLite does for journals and WALs, but not for the database itself;
-/// ext4, XFS and Btrfs make the name of a new file durable when the file is synced, and so does this. A cut never shows
-/// half of a change, and of several at one name only the first or the last state: they keep their metadata in order.
+/// ext4, XFS and Btrfs make the name of a new file durable when the file is synced, and so does this class. A cut never
+/// shows half of a change, and of several changes to one name only the first or the last state, because these file
+/// systems keep their metadata in order.
 class disk_directory {
 public:
   using file = std::shared_ptr<disk_file>;
@@ -48,17 +49,17 @@ public:
 
   void remove(std::string path);
 
-  /// The name of a file that was synced is durable as well.
+  /// Notes that a file was synced, which makes its name durable as well.
   void sync(const std::string& path, const file& file);
 
-  /// Every name in the folder that `path` is in is durable.
+  /// Notes that the folder of `path` was synced, which makes its names durable.
   void sync_folder(const std::string& path);
 
   /// Makes or removes the placeholder of the shared memory of a database; it is not on the disk.
   void show_index(const std::string& path);
   void hide_index(std::string path);
 
-  /// The power was cut: `random` decides.
+  /// Applies a power cut; `random` decides its effect.
   void crash(std::mt19937_64& random);
 
   uint64_t digest() const;

@@ -39,7 +39,7 @@ struct folder_on_disk {
   }
 };
 
-// How often `outcome` holds after as many power cuts, each of a run of its own.
+// The number of power cuts, each in a run of its own, after which `outcome` holds.
 template <class Outcome> int times_in_100(Outcome outcome) {
   int result = 0;
   for (uint64_t seed = 1; seed <= 100; ++seed) {
@@ -86,7 +86,7 @@ TEST_CASE("a file that was removed may be back after a power cut, but not once i
   CHECK(back(true) == 0);
 }
 
-TEST_CASE("of a file that was replaced, the old one or the new one is there after a power cut") {
+TEST_CASE("after a power cut a replaced file is the old one or the new one") {
   int olds = times_in_100([](folder_on_disk& at) {
     at.make("a", 1);
     at.sync("a");
@@ -102,7 +102,7 @@ TEST_CASE("of a file that was replaced, the old one or the new one is there afte
   CHECK(olds < 80);
 }
 
-TEST_CASE("placeholders that others make, rename or remove are files that were made, renamed or removed") {
+TEST_CASE("creating, renaming or removing a placeholder does the same to the simulated file") {
   folder_on_disk at;
   at.make("a", 1);
   std::filesystem::rename(at.path("a"), at.path("b"));

@@ -27,8 +27,8 @@ int level_locks::highest_of_others(const void* who) const {
 }
 
 int level_locks::raise(const void* who, int level) {
-  auto own = level_of(who);
-  if (own >= level)
+  auto held_level = level_of(who);
+  if (held_level >= level)
     return SQLITE_OK;
   auto others = highest_of_others(who);
   if (others >= pending || (level > SQLITE_LOCK_SHARED && others > SQLITE_LOCK_SHARED))
@@ -64,15 +64,15 @@ int shared_index::lock(const void* who, unsigned mask, bool exclusive) {
   for (const auto& [other, has] : users_)
     if (other != who && ((has.exclusive & mask) != 0 || (exclusive && (has.shared & mask) != 0)))
       return SQLITE_BUSY;
-  auto& own = users_[who];
-  (exclusive ? own.exclusive : own.shared) |= mask;
+  auto& held_locks = users_[who];
+  (exclusive ? held_locks.exclusive : held_locks.shared) |= mask;
   return SQLITE_OK;
 }
 
 void shared_index::unlock(const void* who, unsigned mask) {
-  auto& own = users_[who];
-  own.exclusive &= ~mask;
-  own.shared &= ~mask;
+  auto& held_locks = users_[who];
+  held_locks.exclusive &= ~mask;
+  held_locks.shared &= ~mask;
 }
 
 void shared_index::leave(const void* who) {

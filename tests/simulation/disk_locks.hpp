@@ -30,14 +30,14 @@ private:
 /// The WAL index of a database, in memory that its connections share, and the eight locks on it.
 class shared_index {
 public:
-  /// Null when there is no such region and it is not to be made.
+  /// Null when there is no such region and `make` is false.
   void* region(const void* who, size_t index, size_t size, bool make);
 
   /// SQLITE_OK or SQLITE_BUSY.
   int lock(const void* who, unsigned mask, bool exclusive);
   void unlock(const void* who, unsigned mask);
 
-  /// Forgets a connection; without any, the memory is gone.
+  /// Removes a connection; the memory is freed with the last one.
   void leave(const void* who);
 
   bool unused() const noexcept { return users_.empty(); }
@@ -49,7 +49,7 @@ private:
   };
 
   std::map<const void*, held> users_;
-  // Atomics are at home in it; so it is aligned as memory from the system is.
+  // Aligned as memory from the system is, because SQLite puts atomics into it.
   std::vector<std::unique_ptr<std::max_align_t[]>> regions_;
 };
 

@@ -22,7 +22,7 @@ sqlite::disk_fault fault_of(const incident& event, sqlite::disk_effect effect, d
   fault.skip = event.skip;
   fault.times = event.times;
   if (effect == sqlite::disk_effect::delay) {
-    // Mostly where a commit waits for the disk.
+    // Prefers the sync of the WAL, for which a commit waits.
     fault.on = luck.chance(70) ? sqlite::disk_operation::sync : fault.on;
     fault.times = event.times * 5;
     fault.delay = std::min(event.time, 1'200ms);

@@ -5,7 +5,7 @@
 
 namespace sluice::simulation {
 
-/// The fault of the disk that an incident stands for.
+/// The disk fault of an incident.
 sqlite::disk_fault fault_of(const incident& event, sqlite::disk_effect effect, dice& luck);
 
 } // namespace sluice::simulation

@@ -29,7 +29,7 @@ int execution_time::extend(sqlite3* db, char**, const sqlite3_api_routines*) {
 
 void execution_time::work(sqlite3_context*, int, sqlite3_value** values) {
   auto time = milliseconds{sqlite3_value_int64(values[1])};
-  // A copy of the store may be looked at when nothing else is there any more.
+  // A copy of the store may be checked when the machine no longer exists.
   if (active_time && active_time->spend_(time))
     active_time->spent_[sqlite3_value_int64(values[0])] += time;
 }

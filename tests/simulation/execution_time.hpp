@@ -13,13 +13,13 @@ struct sqlite3_value;
 
 namespace sluice::simulation {
 
-/// A client's requests of one kind to one database: what waits for the same writer, or for the same readers.
+/// A client's requests of one kind to one database, which wait for the same writer or the same readers.
 struct lane {
   uint64_t client = 0;
   uint32_t db = 0;
   bool writes = false;
 
-  /// As a parameter of a statement.
+  /// The lane as a parameter of a statement.
   int64_t number() const noexcept { return static_cast<int64_t>(client * 4 + db * 2 + (writes ? 1 : 0)); }
 };
 
@@ -29,7 +29,7 @@ class execution_time {
 public:
   using milliseconds = std::chrono::milliseconds;
 
-  /// How long one call takes; a statement calls it once for each row, and SQLite can interrupt it in between.
+  /// The time of one call. A statement calls the function once per row, and SQLite can interrupt it in between.
   static constexpr milliseconds step{5};
 
   using spender = std::function<bool(milliseconds)>;
@@ -40,7 +40,7 @@ public:
   execution_time(const execution_time&) = delete;
   execution_time& operator=(const execution_time&) = delete;
 
-  /// How long the statements of a lane have been executed so far, those that were undone included.
+  /// The execution time of the statements of a lane so far, including rolled-back ones.
   milliseconds spent(const lane& lane) const;
 
 private:

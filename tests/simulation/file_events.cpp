@@ -14,7 +14,7 @@ void file_events::remove_log(const incident& event) {
   // A file that no connection has open cannot be saved.
   if (!world_.is_open(file + "-wal"))
     return;
-  // For good: the name that a power cut brings back is another file's here, and was the same one's in the real world.
+  // The removal is durable: a name that a power cut restored would be another file here, but the same one in reality.
   if (event.file != 1) {
     sqlite::remove_file(file + "-wal");
     auto& known = clients_.seen.databases[event.db];
@@ -72,7 +72,7 @@ void file_events::restore_backup(uint32_t db, bool overwrites, uint64_t step) {
   others_[db]->release();
   auto from = world_.file("backup-of-" + database_names[db]);
   auto kept = *std::exchange(backups_[db], std::nullopt);
-  // A partial backup is not the broker's fault.
+  // The broker is not responsible for a partial backup.
   world_.faults().heal();
   if (!put_in_place(from, world_.path_of(db), overwrites))
     return;
@@ -98,7 +98,7 @@ void file_events::process_died(uint64_t step) {
   for (auto& database : clients_.seen.databases)
     if (std::exchange(database.exposed, false)) {
       database.replaced = true;
-      // Those of other programs may have gone as well.
+      // Commits of other programs may be lost as well.
       ++database.foreign_failures;
       database.log_losses.push_back(++clients_.seen.event);
       repair_at_ = step + 1 + luck_.pick(300);

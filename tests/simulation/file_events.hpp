@@ -9,29 +9,29 @@
 
 namespace sluice::simulation {
 
-/// That database cannot be repaired: the run of the seed ends here, without a violation.
+/// A database cannot be repaired: the run of the seed ends here, without a violation.
 struct beyond_repair {};
 
 /// Changes to the files of the store by other programs and people, and the repairs afterwards.
 class file_events {
 public:
-  /// Everything given outlives this.
+  /// All arguments must outlive this object.
   file_events(const plan& script, world& where, clients& who, std::vector<std::unique_ptr<external_process>>& others,
               dice& luck, trace& trace)
     : plan_(script), world_(where), clients_(who), others_(others), luck_(luck), trace_(trace) {}
 
-  /// A script that tidies up removes the log, its index, or both.
+  /// Removes the WAL, its index, or both, as a clean-up script does.
   void remove_log(const incident& event);
 
-  /// A copy made at any moment has every commit acknowledged by then.
+  /// Copies the store, and checks that the copy has every commit acknowledged by then.
   std::optional<violation> copy_store();
 
   void take_backup(uint32_t db);
-  /// Puts the backup in the place of the database; a person looks after the store some time after `step`.
+  /// Replaces the database by the backup; the store is repaired some time after `step`.
   void restore_backup(uint32_t db, bool overwrites, uint64_t step);
 
-  /// The newest commits in the databases that may have lost some; in all, or in those whose log was removed.
-  /// @throws beyond_repair when a checkpoint that the disk has interrupted has lost its log
+  /// The newest commits in the databases that may have lost some: in all, or in those whose WAL was removed.
+  /// @throws beyond_repair when the WAL of an interrupted checkpoint was lost
   std::vector<std::optional<uint64_t>> newest_commits(bool of_all) const;
   /// The content of a removed log was lost with the process.
   void process_died(uint64_t step);

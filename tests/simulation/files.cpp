@@ -34,7 +34,7 @@ std::string cell(sqlite3_stmt* stmt, int i) {
   return reinterpret_cast<const char*>(sqlite3_column_text(stmt, i));
 }
 
-// Rows as the model writes them.
+// Formats rows as the model does.
 std::optional<std::string> ask(sqlite3* db, const std::string& sql) {
   sqlite3_stmt* raw = nullptr;
   if (sqlite3_prepare_v2(db, sql.c_str(), -1, &raw, nullptr) != SQLITE_OK)
@@ -133,7 +133,7 @@ bool copy_database(const std::filesystem::path& from, const std::filesystem::pat
     if (*suffix == 0)
       database = std::move(content);
   }
-  // Where the disk is slow a checkpoint may come in between, and then neither of the two has what it has moved.
+  // On a slow disk a checkpoint may run between the copies of the two files; then neither copy has the moved pages.
   return database && sqlite::read_file(from) == database;
 }
 
@@ -159,10 +159,10 @@ bool put_in_place(const std::filesystem::path& from, const std::filesystem::path
     return false;
   if (!overwrites)
     std::filesystem::rename(from, to, failed);
-  // Durable in either case: the broker is not responsible for the effect of a power cut on it.
+  // The file is synced in either case, because the broker is not responsible for the effect of a power cut on it.
   if (failed || !sqlite::write_file(to, *content, true))
     return false;
-  // With all names in the folder; the disk looks for a name that is gone only when it is asked.
+  // Syncs the folder as well; the disk checks for removed names only on access.
   sqlite::remove_file(from);
   auto passing = to.string() + "-passing";
   sqlite::write_file(passing, "x", false);
@@ -186,7 +186,7 @@ std::string integrity_of(const std::filesystem::path& path) {
 }
 
 uint64_t newest_commit(const std::filesystem::path& path) {
-  // With a connection that leaves the WAL to the next one.
+  // Uses a connection that leaves the WAL to the next one.
   auto found = sqlite::last_commit_seq(path);
   return found ? *found : 0;
 }
@@ -231,7 +231,7 @@ bool external_process::lock() {
   auto db = open_database(path_);
   if (!db)
     return false;
-  // As SQLite's default for other programs is on; only the broker switches it off.
+  // SQLite's default for other programs is on; only the broker switches it off.
   sqlite3_wal_autocheckpoint(db.get(), 0);
   if (sqlite3_exec(db.get(), "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) != SQLITE_OK)
     return false;

@@ -21,13 +21,13 @@ struct database_content {
   std::vector<sqlite::ledger_commit> commits;
   /// The records of commits up to this one were removed.
   uint64_t removed_until = 0;
-  /// The number before the first one of the ledger's epoch: what is read in it is as of this commit at least.
+  /// The number before the first one of the ledger's epoch: reads in the epoch are as of this commit at least.
   uint64_t epoch_follows = 0;
   /// The result of checking the whole chain.
   std::optional<audit_verdict> chain;
-  /// The answers to the questions that have no key; nothing where the statement fails.
+  /// The answers to the queries without a key; empty where the statement fails.
   std::array<std::optional<std::string>, questions> answers;
-  /// The idempotency keys that are remembered.
+  /// The stored idempotency keys.
   std::vector<std::string> keys;
   std::map<int64_t, buffered_cells> rows;
   int64_t foreign = 0;
@@ -50,8 +50,8 @@ caf::expected<std::vector<audit_record>> audit_records(const std::filesystem::pa
 /// The newest commit in a file; 0 when there is none.
 uint64_t newest_commit(const std::filesystem::path& path);
 
-/// Copies a database and its log as they lie there, as `cp` does, or removes such a copy. False when that fails, or the
-/// database was changed meanwhile, so that the copy is not whole.
+/// Copies a database and its WAL as they are, as `cp` does, or removes such a copy. False when that fails, or when the
+/// database changed meanwhile, so that the copy is not consistent.
 bool copy_database(const std::filesystem::path& from, const std::filesystem::path& to);
 void remove_database(const std::filesystem::path& path);
 
@@ -60,7 +60,7 @@ void remove_database(const std::filesystem::path& path);
 bool back_up(const std::filesystem::path& from, const std::filesystem::path& to);
 bool put_in_place(const std::filesystem::path& from, const std::filesystem::path& to, bool overwrites);
 
-/// A program that opens a database without asking the broker.
+/// A program that opens a database without the broker.
 class external_process {
 public:
   explicit external_process(std::filesystem::path path) : path_(std::move(path)) {}
@@ -68,11 +68,11 @@ public:
   external_process& operator=(const external_process&) = delete;
   ~external_process() { release(); }
 
-  /// Takes the write lock; false when it is not to be had.
+  /// Takes the write lock; false when it is not available.
   bool lock();
   bool locks() const noexcept { return db_ != nullptr; }
 
-  /// Counts up in a table of its own; commits and lets go of the lock. False when that failed.
+  /// Increments a counter in a table of its own, commits and releases the lock. False when that failed.
   bool commit();
   void release();
 

@@ -32,11 +32,11 @@ struct waiting_time {
   clock::steady since{};
   /// The total time for which the simulation had held ready actors back by then.
   std::chrono::nanoseconds stalled{0};
-  /// How long each client's statements of its lane had been executed by then; empty if its turn is not looked at.
+  /// The execution time of each client's statements of the lane by then; empty if its turn is not checked.
   std::vector<std::chrono::milliseconds> executed;
 };
 
-/// A request that was made, and what came of it. `began` and `ended` are the numbers of events, 0 for never.
+/// A request that was sent, and its outcome. `began` and `ended` are the numbers of events, 0 for never.
 struct attempt {
   uint64_t client = 0;
   operation planned;
@@ -45,11 +45,11 @@ struct attempt {
   uint64_t ended = 0;
   simulation::fate fate = simulation::fate::open;
   failure error;
-  /// Sent to a broker that was ending in order.
+  /// Whether it was sent to a broker that was ending in order.
   bool late = false;
   /// The actor that waits for the answer.
   caf::actor messenger;
-  /// With `settings::timed`: set when the client has gone.
+  /// With `settings::timed`: set when the client has left.
   cancel_token cancel;
   bool is_cancelled = false;
   waiting_time waiting;
@@ -59,9 +59,9 @@ struct write_attempt : attempt {
   /// Its idempotency key; empty for none.
   std::string key;
   write_result result;
-  /// Acknowledged, and taken by a power cut (without fsync) or with the file that held it.
+  /// Whether it was acknowledged, and lost by a power cut (without fsync) or with its file.
   bool lost = false;
-  /// The event of the restore that took it; 0 for none.
+  /// The event of the restore that lost it; 0 for none.
   uint64_t taken = 0;
 };
 
@@ -69,15 +69,15 @@ struct read_attempt : attempt {
   std::string rows;
   uint64_t as_of_seq = 0;
   uint64_t min_seq = 0;
-  /// The newest commit that any client had an answer of when it began.
+  /// The newest commit that an answer had shown to any client when it began.
   uint64_t acknowledged = 0;
-  /// Foreign commits before it began, and before it ended.
+  /// The external commits before it began, and before it ended.
   int64_t foreign_before = 0;
   int64_t foreign_after = 0;
   /// External commits that any client had seen when it began.
   int64_t foreign_shown = 0;
   read_source source = read_source::database;
-  /// Looked at what a power cut has taken since.
+  /// Whether it read a commit that a power cut has removed since.
   bool lost = false;
 };
 
@@ -105,20 +105,20 @@ struct history {
   struct per_database {
     uint64_t acknowledged = 0;
     int64_t foreign = 0;
-    /// Foreign commits that may have happened or not.
+    /// External commits that may have happened or not.
     int64_t foreign_failures = 0;
-    /// Those that an answer has shown.
+    /// The external commits that an answer has shown.
     int64_t foreign_shown = 0;
-    /// The log was removed, and nothing was acknowledged since: what lies in it is gone with the process.
+    /// The WAL was removed, and nothing was acknowledged since: its commits are lost if the process dies.
     bool exposed = false;
-    /// The event of that.
+    /// The event of the removal.
     uint64_t exposed_since = 0;
-    /// Backups that were put in the place of the database.
+    /// The backups that replaced the database.
     struct restore {
       /// The number of the event.
       uint64_t event = 0;
       backup source;
-      /// Whether it took what this write did, or what the first under its key did.
+      /// Whether it lost the effect of this write, or of the first one under its key.
       bool took(const write_attempt& attempt) const {
         return attempt.began < event
                && !(attempt.result.replayed ? source.keys.contains(attempt.key)
@@ -126,15 +126,15 @@ struct history {
       }
     };
     std::vector<restore> restores;
-    /// The events at which a removed log was gone with its process.
+    /// The events at which a removed WAL was lost with its process.
     std::vector<uint64_t> log_losses;
-    /// The broker cannot have noticed the last one yet: a cached answer may still be given.
+    /// Whether the broker cannot have noticed the last one yet, so that a cached answer may still be returned.
     bool unnoticed = false;
-    /// The event at which it was noticed: what began before may still have to do with the old files.
+    /// The event at which it was noticed: requests that began before may still use the old files.
     uint64_t noticed = 0;
-    /// Whether the files at the path are not what the broker left there, and it has not seen to that yet.
+    /// Whether the files at the path are not those that the broker left, and it has not handled that yet.
     bool in_danger() const noexcept { return exposed || unnoticed; }
-    /// Commits were lost with files that are not there any more.
+    /// Whether commits were lost with files that no longer exist.
     bool replaced = false;
   };
 
@@ -146,20 +146,20 @@ struct history {
   std::deque<put_attempt> puts;
   std::deque<get_attempt> gets;
   std::deque<flush_attempt> flushes;
-  /// Events that may have taken what waited in the buffer.
+  /// The events that may have lost pending rows of the buffer.
   std::vector<uint64_t> buffer_losses;
-  /// Those that may have taken from the audit what it had not written.
+  /// The events that may have lost unwritten audit records.
   std::vector<uint64_t> audit_losses;
-  /// Those that a journal does not survive, either.
+  /// The events that a journal does not survive either.
   std::vector<uint64_t> power_losses;
   /// Whether another program has held the lock of a database.
   bool locked = false;
-  /// The first that did not end in time, or did not get its turn.
+  /// The first violation by a request that did not end in time or did not get its turn.
   std::optional<violation> unserved;
-  /// Whether anything failed that was not a client's own fault.
+  /// Whether any request failed for a reason other than a client's own error.
   bool troubled = false;
   bool disk_troubled = false;
-  /// Whether the audit may have lost what it had not written.
+  /// Whether the audit may have lost unwritten records.
   bool audit_troubled = false;
 };
 

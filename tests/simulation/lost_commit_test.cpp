@@ -21,7 +21,7 @@ using sqlite::disk_operation;
 // The crash of the machine, or only of the process, before the file is opened again.
 enum class crash : uint8_t { process, power };
 
-// A database on a disk that can fail, with another connection that has it open, so that its log is not recovered.
+// A database on a disk that can fail. Another connection has it open, so that its WAL is not recovered.
 struct broken_fixture {
   explicit broken_fixture(uint64_t seed = 1, broker_config config = {}) : at(seed) {
     fixture.emplace(std::move(config));
@@ -101,7 +101,7 @@ TEST_CASE("a COMMIT whose sync failed and that is not committed never comes back
       }
 }
 
-TEST_CASE("commits behind a lost COMMIT are there after a crash, and the lost one is not") {
+TEST_CASE("commits after a lost COMMIT are there after a crash, and the lost one is not") {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     INFO("seed " << seed);
     broken_fixture f{seed};
@@ -122,7 +122,7 @@ TEST_CASE("while the disk does not sync, the outcome of a COMMIT is unknown") {
   f.fail_to_write(3);
   CHECK(failure_of(f.fixture->store->committed(f.tried)).code == errc::io_error);
   CHECK(!f.fixture->store->in_transaction());
-  // Once it does, that is found out.
+  // Once the disk syncs again, the outcome is determined.
   f.at.faults.heal();
   CHECK(!must(f.fixture->store->committed(f.tried)));
   CHECK(!f.comes_back(crash::power));
@@ -150,7 +150,7 @@ TEST_CASE("a COMMIT that could not be written as a whole is not committed, witho
       auto syncs = f.wal(disk_operation::sync);
       CHECK(!must(f.fixture->store->committed(f.tried)));
       CHECK(f.wal(disk_operation::write) == writes);
-      // To look, the file is opened.
+      // The check opens the file.
       CHECK(f.wal(disk_operation::sync) == syncs + 1);
       CHECK(!f.comes_back(kind));
     }
@@ -168,7 +168,7 @@ TEST_CASE("the first commit of a file does not come back either") {
     sqlite::disk_fault fault;
     fault.file = "app.db-wal";
     fault.on = disk_operation::sync;
-    // The first sync is that of the header of a new log.
+    // The first sync is that of the header of a new WAL.
     fault.skip = 1;
     at.faults.inject(fault);
     CHECK(failure_of(commit_of(*fixture.store, begun, request_of("SELECT 1"))).code == errc::io_error);
@@ -199,7 +199,7 @@ TEST_CASE("overwriting a lost COMMIT changes nothing visible, and is not an exte
   CHECK(f.other->number("SELECT count(*) FROM t") == 1);
 }
 
-TEST_CASE("to overwrite a lost COMMIT waits for the disk where commits do not, and leaves it at that") {
+TEST_CASE("overwriting a lost COMMIT syncs once where commits do not sync") {
   broken_fixture f;
   sqlite::connection_options options;
   options.mode = sqlite::open_mode::read_write_create;
@@ -209,13 +209,13 @@ TEST_CASE("to overwrite a lost COMMIT waits for the disk where commits do not, a
   auto writes = f.wal(disk_operation::write);
   CHECK(must(sqlite::overwrite_lost_commit(db, 99, {}, options.synchronous)));
   CHECK(f.wal(disk_operation::sync) == syncs + 1);
-  // A header and a page.
+  // It writes a header and a page.
   CHECK(f.wal(disk_operation::write) == writes + 2);
   must(db.exec("INSERT INTO t VALUES ('more', NULL)"));
   CHECK(f.wal(disk_operation::sync) == syncs + 1);
 }
 
-TEST_CASE("a commit that is seen by now is not overwritten") {
+TEST_CASE("a commit that is visible by now is not overwritten") {
   broken_fixture f;
   auto db = f.fixture->external_process();
   auto hash = must(sqlite::find_commit(db, 2));

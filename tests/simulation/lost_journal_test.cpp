@@ -64,7 +64,7 @@ outcome outcome_of(const caf::expected<uint64_t>& result) {
 
 } // namespace
 
-TEST_CASE("an operation whose journal could not be synced does not come back, whatever the crash") {
+TEST_CASE("an operation whose journal could not be synced does not come back after any crash") {
   for (auto power : {false, true})
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       INFO("power " << power << ", seed " << seed);
@@ -75,7 +75,7 @@ TEST_CASE("an operation whose journal could not be synced does not come back, wh
     }
 }
 
-TEST_CASE("an operation whose journal could not be written does not come back, whatever the crash") {
+TEST_CASE("an operation whose journal could not be written does not come back after any crash") {
   for (auto power : {false, true}) {
     failing_journal f{1};
     f.fail(disk_operation::write, 1);

@@ -15,7 +15,7 @@ using namespace sluice::simulation;
 
 constexpr int failed = 1;
 constexpr int usage = 2;
-// Seeds in which a defect should have shown itself.
+// The number of seeds within which a defect should be found.
 constexpr uint64_t hunt_at_most = 3'000;
 
 struct options {
@@ -55,7 +55,7 @@ void print_lines(const verdict& verdict) {
     std::puts(line.c_str());
 }
 
-// Says all that helps to understand why a seed fails.
+// Prints everything that helps to understand why a seed fails.
 void explain(uint64_t seed, const options& chosen) {
   auto whole = make_plan(seed);
   auto result = run(whole, true);

@@ -46,14 +46,14 @@ struct open_file : sqlite3_file {
   bool has_index = false;
 };
 
-open_file& ours(sqlite3_file* file) { return *static_cast<open_file*>(file); }
+open_file& open_file_of(sqlite3_file* file) { return *static_cast<open_file*>(file); }
 
 disk_state& state_of(sqlite3_vfs* vfs) { return *static_cast<disk_state*>(vfs->pAppData); }
 
 std::string index_path(const open_file& file) { return file.path + "-shm"; }
 
 int shm_unmap(sqlite3_file* file, int removes) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   if (!std::exchange(result.has_index, false))
     return SQLITE_OK;
   result.file->index.leave(&result);
@@ -63,7 +63,7 @@ int shm_unmap(sqlite3_file* file, int removes) {
 }
 
 int close_file(sqlite3_file* file) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   shm_unmap(file, 0);
   result.file->locks.lower(&result, SQLITE_LOCK_NONE);
   if (result.goes_when_closed && !result.path.empty() && result.disk->power)
@@ -75,7 +75,7 @@ int close_file(sqlite3_file* file) {
 }
 
 int read(sqlite3_file* file, void* to, int amount, sqlite3_int64 offset) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   if (!result.disk->power)
     return SQLITE_IOERR_READ;
   std::span bytes{static_cast<uint8_t*>(to), static_cast<size_t>(amount)};
@@ -87,7 +87,7 @@ int read(sqlite3_file* file, void* to, int amount, sqlite3_int64 offset) {
 }
 
 int write(sqlite3_file* file, const void* from, int amount, sqlite3_int64 offset) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   if (!result.disk->power)
     return SQLITE_IOERR_WRITE;
   result.file->content.write(static_cast<uint64_t>(offset),
@@ -96,7 +96,7 @@ int write(sqlite3_file* file, const void* from, int amount, sqlite3_int64 offset
 }
 
 int truncate(sqlite3_file* file, sqlite3_int64 size) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   if (!result.disk->power)
     return SQLITE_IOERR_TRUNCATE;
   result.file->content.resize(static_cast<uint64_t>(size));
@@ -104,7 +104,7 @@ int truncate(sqlite3_file* file, sqlite3_int64 size) {
 }
 
 int sync(sqlite3_file* file, int) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   if (!result.disk->power)
     return SQLITE_IOERR_FSYNC;
   result.file->content.sync();
@@ -115,29 +115,29 @@ int sync(sqlite3_file* file, int) {
 }
 
 int file_size(sqlite3_file* file, sqlite3_int64* size) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   *size = static_cast<sqlite3_int64>(result.file->content.size());
   return result.disk->power ? SQLITE_OK : SQLITE_IOERR_FSTAT;
 }
 
 int lock(sqlite3_file* file, int level) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   return result.disk->power ? result.file->locks.raise(&result, level) : SQLITE_IOERR_LOCK;
 }
 
 int unlock(sqlite3_file* file, int level) {
-  ours(file).file->locks.lower(&ours(file), level);
+  open_file_of(file).file->locks.lower(&open_file_of(file), level);
   return SQLITE_OK;
 }
 
 int check_reserved(sqlite3_file* file, int* reserved) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   *reserved = result.file->locks.reserved() ? 1 : 0;
   return result.disk->power ? SQLITE_OK : SQLITE_IOERR_CHECKRESERVEDLOCK;
 }
 
 int control(sqlite3_file* file, int operation, void* argument) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   switch (operation) {
   case SQLITE_FCNTL_HAS_MOVED:
     *static_cast<int*>(argument) = !result.path.empty() && result.disk->names.find(result.path) != result.file ? 1 : 0;
@@ -151,7 +151,7 @@ int sector_size(sqlite3_file*) { return usual_sector_size; }
 int characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
 int shm_map(sqlite3_file* file, int index, int size, int make, void volatile** to) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   *to = nullptr;
   if (!result.disk->power)
     return SQLITE_IOERR_SHMMAP;
@@ -162,7 +162,7 @@ int shm_map(sqlite3_file* file, int index, int size, int make, void volatile** t
 }
 
 int shm_lock(sqlite3_file* file, int offset, int n, int flags) {
-  auto& result = ours(file);
+  auto& result = open_file_of(file);
   auto mask = ((1U << static_cast<unsigned>(n)) - 1) << static_cast<unsigned>(offset);
   if ((flags & SQLITE_SHM_UNLOCK) != 0) {
     result.file->index.unlock(&result, mask);
@@ -180,7 +180,7 @@ const sqlite3_io_methods methods{
   &unlock,    &check_reserved, &control, &sector_size, &characteristics, &shm_map, &shm_lock,  &shm_barrier,
   &shm_unmap, nullptr,         nullptr};
 
-// As open(2) does it with these flags; null when it would fail.
+// Opens a file as open(2) does with these flags; null when it would fail.
 disk_directory::file find_or_make(disk_state& state, const char* name, int flags) {
   if (!name)
     return std::make_shared<disk_file>();
@@ -202,7 +202,7 @@ int open_at_path(sqlite3_vfs* vfs, const char* name, sqlite3_file* to, int flags
   result.file = std::move(found);
   result.path = name ? name : "";
   result.goes_when_closed = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
-  // As SQLite's own VFS for Unix: with the first sync of a journal or WAL that was opened to be made.
+  // Syncs the folder with the first sync of a new journal or WAL, as SQLite's VFS for Unix does.
   constexpr auto journals = SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL;
   result.syncs_folder = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & journals) != 0;
   ++result.file->openings;
@@ -224,7 +224,7 @@ int remove(sqlite3_vfs* vfs, const char* name, int sync_folder) {
   return SQLITE_OK;
 }
 
-// An empty file counts as none, as with SQLite's own VFS: it is no journal worth looking at.
+// An empty file counts as missing, as with SQLite's own VFS: it cannot be a hot journal.
 int access(sqlite3_vfs* vfs, const char* name, int flags, int* yes) {
   auto& state = state_of(vfs);
   *yes = 0;
@@ -290,7 +290,7 @@ sqlite3_vfs vfs_of(disk_state& state) {
   return result;
 }
 
-// SQLite's generator belongs to the process; it begins anew with what the VFS of then gives it.
+// SQLite's random generator belongs to the process; this seeds it again from the current VFS.
 void forget_random_numbers() { sqlite3_randomness(0, nullptr); }
 
 } // namespace

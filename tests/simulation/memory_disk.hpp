@@ -19,12 +19,11 @@ namespace sluice::simulation {
 /// A file of the disk also is an empty file at its path in the real file system, for code that only asks whether it
 /// exists. Faults come from a `sqlite::fault_vfs` in front of this.
 ///
-/// SQLite then does the same things whenever it is used in the same way: its random numbers come from the seed, and
-/// nothing else is left to chance.
+/// SQLite is then deterministic: its random numbers come from the seed.
 class memory_disk {
 public:
-  /// `seed` decides SQLite's random numbers; `sleep` passes the time that SQLite waits; `now` is what SQL takes for the
-  /// time, without it the first moment of 2000 and what was slept since.
+  /// `seed` decides SQLite's random numbers; `sleep` advances the time that SQLite waits; `now` is the time in SQL, by
+  /// default the start of 2000 plus the waits so far.
   /// @throws std::logic_error when SQLite has no other VFS to take the place of
   memory_disk(uint64_t seed, std::function<void(std::chrono::microseconds)> sleep,
               std::function<clock::wall()> now = {});
@@ -33,15 +32,15 @@ public:
   memory_disk(const memory_disk&) = delete;
   memory_disk& operator=(const memory_disk&) = delete;
 
-  /// From now on every operation fails and changes nothing, but to close and to give locks back.
+  /// From now on every operation fails and changes nothing, except closing files and releasing locks.
   void cut_power();
   bool has_power() const;
 
-  /// The machine starts again: `random` decides what has become of writes that were not synced. Shared memory and locks
-  /// are gone. @throws std::logic_error when a connection is open
+  /// Restarts the machine: `random` decides which unsynced writes are kept. Shared memory and locks are lost. @throws
+  /// std::logic_error when a connection is open
   void restart(std::mt19937_64& random);
 
-  /// As if the process had died and not the machine: everything written stays, shared memory and locks go.
+  /// Simulates the death of the process alone: everything written stays, shared memory and locks are lost.
   /// @throws std::logic_error when a connection is open
   void restart_after_kill();
 
@@ -51,7 +50,7 @@ public:
   /// Whether a connection has the file at this path open.
   bool is_open(const std::string& path) const;
 
-  /// A number for all that is on the disk, wherever the folder lies that its files are in.
+  /// A digest of the whole content of the disk, which does not depend on the path of the folder.
   uint64_t digest() const;
 
 private:

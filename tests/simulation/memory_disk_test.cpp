@@ -58,7 +58,7 @@ TEST_CASE("rollback journals work on a disk in memory, with readers and a writer
   CHECK(third.number("SELECT count(*) FROM t") == 1);
 }
 
-TEST_CASE("code that looks at the real files finds them there while they are on the disk, and gone when they are not") {
+TEST_CASE("a real placeholder exists for each file of the disk in memory, as long as the file exists") {
   machine at{1};
   auto wal = at.file().string() + "-wal";
   auto shm = at.file().string() + "-shm";
@@ -166,7 +166,7 @@ TEST_CASE("a machine is not started again under open connections") {
   CHECK_THROWS_AS(at.disk.restart_after_kill(), std::logic_error);
 }
 
-TEST_CASE("SQL takes the time from the simulation, and waiting passes it") {
+TEST_CASE("SQL gets the simulated time, and waiting advances it") {
   temp_dir folder;
   microseconds slept{0};
   memory_disk disk{1, [&](microseconds time) { slept += time; }};

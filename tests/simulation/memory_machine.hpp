@@ -13,7 +13,7 @@
 
 namespace sluice::test::memory_machine {
 
-/// SQLite as it is, with nothing of ours around it but the disk.
+/// A connection of plain SQLite on the disk in memory.
 class plain {
 public:
   explicit plain(const std::filesystem::path& file) {

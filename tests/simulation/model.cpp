@@ -27,8 +27,7 @@ constexpr std::array schema{
   "CREATE TABLE buffered(id INTEGER PRIMARY KEY, a INTEGER, b INTEGER NOT NULL DEFAULT 0 CHECK (b >= 0))",
 };
 
-// The rows of a statement that takes its time, each of which is one call: ?1 says whose they are, ?2 how many, ?3 how
-// long each takes.
+// The rows of a slow statement, each of which is one call: ?1 is the lane, ?2 the number of rows, ?3 the time of each.
 #define SLUICE_SIMULATED_WORK                                                                                          \
   "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < ?2) SELECT simulated_work(?1, ?3) AS w "  \
   "FROM n)"
@@ -153,7 +152,7 @@ bool model::put(const step& step, bool may_exist, effect& did) {
 }
 
 bool model::apply(const step& step, effect& did) {
-  // SQLite makes a view of tables that are not there.
+  // SQLite creates a view of missing tables.
   if (step.action == verb::drop_view) {
     view_ = -1;
     return true;

@@ -25,10 +25,10 @@ enum class verb : uint8_t {
   make_view,
   /// Fails in its second row, when its first has been written.
   insert_twice,
-  /// Fails, and takes the whole transaction with it.
+  /// Fails, and rolls back the whole transaction.
   veto,
   nonsense,
-  /// Changes nothing, and takes its time: of the lane `key`, for `number` milliseconds.
+  /// Changes nothing, and spends execution time of the lane `key`, for `number` milliseconds.
   work,
 };
 
@@ -45,13 +45,13 @@ enum class question : uint8_t { one, all, tally, sum, children, joined, view, fo
 
 constexpr uint32_t questions = 9;
 
-/// The SQL that stands for a step, and for a question.
+/// The SQL of a step, and of a query.
 std::vector<statement> sql_of(const step& step);
 statement sql_of(question asked, int64_t key);
-/// The one that takes its time, of this lane.
+/// The slow question of this lane.
 statement slow_query(int64_t lane, int64_t time_ms);
 
-/// For people.
+/// The step as text for people.
 std::string to_string(const step& step);
 std::string to_string(question asked, int64_t key);
 
@@ -98,7 +98,7 @@ private:
   int64_t view_ = -1;
 };
 
-/// Accounts that there are, and what is in them together.
+/// The number of accounts, and the sum of their balances.
 constexpr int64_t accounts = 3;
 constexpr int64_t money = 300;
 

@@ -21,7 +21,7 @@ sqlite::connection_options opening(sqlite::open_mode mode, synchronous_mode sync
   return result;
 }
 
-// A database whose log has a transaction that was not synced, and that no connection has open.
+// A database that no connection has open, with an unsynced transaction in its WAL.
 std::filesystem::path leave_unsynced_commit(machine& at) {
   plain db{at.file()};
   REQUIRE(db.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t(a); PRAGMA wal_checkpoint"));
@@ -29,7 +29,7 @@ std::filesystem::path leave_unsynced_commit(machine& at) {
   fault.file = "app.db-wal";
   fault.on = disk_operation::sync;
   fault.effect = disk_effect::kill_before;
-  // The first sync is that of the header of a log that begins anew.
+  // The first sync is that of the header of a WAL that restarts.
   fault.skip = 1;
   at.faults.inject(fault);
   REQUIRE(!db.run("INSERT INTO t VALUES ('left')"));
@@ -54,7 +54,7 @@ TEST_CASE("the WAL of a process that died in its COMMIT is synced by the next co
   }
 }
 
-TEST_CASE("a log that cannot be made safe is not read from") {
+TEST_CASE("a WAL that cannot be synced is not read") {
   auto mode = GENERATE(sqlite::open_mode::read_only, sqlite::open_mode::read_write_create);
   machine at{1};
   auto file = leave_unsynced_commit(at);
@@ -67,7 +67,7 @@ TEST_CASE("a log that cannot be made safe is not read from") {
   auto db = must(sqlite::connection::open(file, opening(mode)));
 }
 
-TEST_CASE("opening a file whose log is empty, or whose commits may be lost, does not wait for the disk") {
+TEST_CASE("opening a file whose WAL is empty, or whose commits may be lost, does not wait for the disk") {
   auto mode = GENERATE(sqlite::open_mode::read_only, sqlite::open_mode::read_write_create);
   machine at{1};
   plain other{at.file()};
@@ -84,7 +84,7 @@ TEST_CASE("opening a file whose log is empty, or whose commits may be lost, does
   CHECK(syncs() == before);
 }
 
-TEST_CASE("whatever fails while a file is made or taken over, no write happens before it is in WAL mode") {
+TEST_CASE("after any failure while a file is created or converted, no write happens before it is in WAL mode") {
   auto existing = GENERATE(false, true);
   auto effect = GENERATE(disk_effect::io_error, disk_effect::full);
   auto on = GENERATE(disk_operation::open, disk_operation::read, disk_operation::write, disk_operation::sync,

@@ -172,7 +172,7 @@ incident make_incident(dice& luck, const std::vector<incident::kind>& from, cons
   return result;
 }
 
-// An incident at one of the next syncs of a database's log.
+// An incident at one of the next syncs of a database's WAL.
 incident at_a_sync(incident::kind type, const plan& plan, dice& luck) {
   incident result;
   result.after = luck.pick(plan.operations() + 1);
@@ -185,10 +185,10 @@ incident at_a_sync(incident::kind type, const plan& plan, dice& luck) {
   return result;
 }
 
-// A log that cannot be synced, and a crash soon after. No connection sees the frames of that COMMIT before the log is
+// A WAL that cannot be synced, and a crash soon after. No connection sees the frames of that COMMIT before the WAL is
 // recovered, unless another write comes in between. Random incidents hardly ever combine like this.
 void add_failing_syncs(plan& plan) {
-  // From dice of their own, so that other seeds remain what they are.
+  // Uses dice of its own, so that the plans of other seeds do not change.
   dice luck{plan.seed * 0xd6e8feb86659fd93ULL + 3};
   if (!luck.chance(8))
     return;
@@ -196,7 +196,7 @@ void add_failing_syncs(plan& plan) {
   fails.times = 1 + luck.pick(4);
   auto crash = fails;
   if (luck.chance(50)) {
-    // Nor can it be opened again, to look what is there.
+    // The file cannot be opened again either, to read the outcome back.
     auto locked_out = fails;
     locked_out.file = 1;
     locked_out.disk = static_cast<uint32_t>(sqlite::disk_operation::open);
@@ -211,7 +211,7 @@ void add_failing_syncs(plan& plan) {
   plan.incidents.push_back(crash);
 }
 
-// The process dies in a COMMIT, and soon after what found it in the log loses its power.
+// The process dies in a COMMIT, and soon after the next process has found the COMMIT in the WAL the power is cut.
 void add_death_in_commit(plan& plan) {
   dice luck{plan.seed * 0xa0761d6478bd642fULL + 5};
   if (!luck.chance(8))
@@ -257,8 +257,8 @@ void add_everyday_events(plan& plan) {
   }
 }
 
-// Old commit records are removed. Not where a file is put in the place of another: what was removed from it is known
-// from the audit alone, which has the commits of both.
+// Removes old commit records, but not in seeds that replace files: removed records are known from the audit alone,
+// which has the commits of both files.
 void add_retention(plan& plan) {
   dice luck{plan.seed * 0x8ebc6af09c88c6e3ULL + 11};
   using kind = incident::kind;
@@ -268,7 +268,7 @@ void add_retention(plan& plan) {
   };
   if (!luck.chance(15) || std::any_of(plan.incidents.begin(), plan.incidents.end(), replaces))
     return;
-  // The age of what was written before a start of the machine is known by the wall clock alone.
+  // The age of records from before a start of the machine is known by the wall clock alone.
   std::erase_if(plan.incidents, [](const incident& each) { return each.type == kind::clock_jump; });
   plan.set.ledger_bytes = 1 + luck.pick(3'000);
   for (auto count = 1 + luck.pick(3); count > 0; --count) {
@@ -301,7 +301,7 @@ plan make_plan(uint64_t seed, mischief allowed) {
       program.push_back(writes.next());
   }
   auto from = kinds(allowed);
-  // One seed in four has no trouble at all but the order of things.
+  // One seed in four has no incidents, only a random order of actors.
   auto incidents = luck.chance(25) ? 0 : luck.pick(7);
   for (uint64_t i = 0; i < incidents; ++i)
     result.incidents.push_back(make_incident(luck, from, result.set, result.operations()));

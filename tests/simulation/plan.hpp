@@ -12,7 +12,7 @@
 
 namespace sluice::simulation {
 
-/// A source of decisions; the same on every machine, unlike the distributions of the standard library.
+/// A source of random decisions, which are the same on every machine, unlike those of the standard library.
 class dice {
 public:
   explicit dice(uint64_t seed) : engine_(seed) {}
@@ -34,10 +34,9 @@ struct operation {
   kind type = kind::read;
   uint32_t db = 0;
   std::vector<step> steps;
-  /// Of a write: the number of its idempotency key, 0 for none.
+  /// The number of a write's idempotency key, 0 for none.
   uint64_t key = 0;
-  /// Of a keyed write: how often it is sent again when its answer leaves open what became of it, or is a refusal that
-  /// may pass.
+  /// How often a keyed write is sent again when its outcome is unknown or its refusal is temporary.
   uint64_t retries = 0;
   std::chrono::milliseconds deadline{0};
   /// How long a write or read is executed; its step or question says so.
@@ -46,9 +45,9 @@ struct operation {
   /// The register asked for, or the row of a buffered operation.
   int64_t argument = 0;
   sluice::freshness freshness = freshness::cached;
-  /// Of a read: asks for the newest commit that its client knows.
+  /// Whether a read requires the newest commit that its client knows.
   bool since_own = false;
-  /// Of a read: the number of the made-up name that its client sends it under, 0 for its own.
+  /// The number of the agent name of a read, 0 for the client's own name.
   uint64_t alias = 0;
   /// Of a put: nothing deletes the row; without `b` only `a` is set.
   std::optional<int64_t> a;
@@ -60,7 +59,7 @@ struct operation {
 
 std::string to_string(const operation& op);
 
-/// Something that goes wrong, or is done to the broker.
+/// A fault, or another event outside of the broker.
 struct incident {
   enum class kind : uint8_t {
     kill_writer,
@@ -91,12 +90,12 @@ struct incident {
     cancel_request,
   };
 
-  /// After how many operations have begun, and how many steps later.
+  /// The number of begun operations after which it happens, and the number of steps after that.
   uint64_t after = 0;
   uint64_t steps = 0;
   kind type = kind::kill_writer;
   uint32_t db = 0;
-  /// Which file and operation of the disk; how many of them pass first.
+  /// The file and operation of the disk, and the number of operations that pass first.
   uint32_t file = 0;
   uint32_t disk = 0;
   uint64_t skip = 0;
@@ -104,12 +103,12 @@ struct incident {
   std::chrono::milliseconds time{0};
 };
 
-/// Whether it gives the broker no reason to refuse anything.
+/// Whether the incident gives the broker no reason to refuse a request.
 bool is_harmless(incident::kind kind) noexcept;
 
 std::string to_string(const incident& event);
 
-/// In which order actors with something to do are run.
+/// The order in which ready actors run.
 enum class order : uint8_t { any, first_come, last_come, one_waits };
 
 struct settings {
@@ -129,8 +128,8 @@ struct settings {
   bool timed = false;
 };
 
-/// Everything about a run but the order of what happens at the same time, which `seed` decides. Data, so that parts can
-/// be left out.
+/// A run, except for the order of concurrent events, which `seed` decides. It is plain data, so that shrinking can
+/// leave parts out.
 struct plan {
   uint64_t seed = 0;
   settings set;
@@ -140,7 +139,7 @@ struct plan {
   uint64_t operations() const;
 };
 
-/// Which kinds of trouble a plan may have.
+/// The kinds of incidents that a plan may have.
 struct mischief {
   bool actors = true;
   bool processes = true;

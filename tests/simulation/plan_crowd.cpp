@@ -6,20 +6,20 @@ namespace sluice::simulation {
 namespace {
 
 operation slow_one(uint64_t client, uint32_t db, bool writes, std::chrono::milliseconds work) {
-  lane own{client, db, writes};
+  lane client_lane{client, db, writes};
   operation result;
   result.type = writes ? operation::kind::write : operation::kind::read;
   result.db = db;
   result.work = work;
   if (writes)
-    result.steps = {{verb::work, own.number(), work.count()}};
+    result.steps = {{verb::work, client_lane.number(), work.count()}};
   result.asked = question::slow_sum;
-  result.argument = own.number();
+  result.argument = client_lane.number();
   result.freshness = freshness::fresh;
   return result;
 }
 
-// One client sends slow requests, many at a time and of all lengths up to a most, and gives them enough time to delay
+// One client sends slow requests, many at a time and of all lengths up to a bound, with deadlines long enough to delay
 // all others.
 std::vector<operation> flood(uint64_t client, const plan& plan, dice& luck) {
   std::vector<operation> result;
@@ -32,7 +32,7 @@ std::vector<operation> flood(uint64_t client, const plan& plan, dice& luck) {
     result.push_back(slow_one(client, db, is_write, execution_time::step * (1 + luck.pick(most))));
     result.back().waits = false;
   }
-  // One that only its deadline, a cancel or the end of the broker ends.
+  // A request that only its deadline, a cancel or the end of the broker ends.
   if (luck.chance(30)) {
     auto endless = slow_one(client, 0, luck.chance(60), std::chrono::milliseconds{40'000});
     endless.waits = false;
@@ -58,7 +58,7 @@ void take_time(std::vector<operation>& program, uint64_t client, dice& luck) {
   }
 }
 
-// It sends its reads under many names, of which none has more of them than others have.
+// The client sends its reads under many agent names, about as many under each.
 void make_up_names(std::vector<operation>& flood, uint64_t seed) {
   dice luck{seed * 0x9fb21c651e98df25ULL + 13};
   auto names = 2 + luck.pick(30);
@@ -70,7 +70,7 @@ void make_up_names(std::vector<operation>& flood, uint64_t seed) {
 } // namespace
 
 void add_crowd(plan& plan, const mischief& allowed) {
-  // Every tenth seed; others remain what they are.
+  // Applies to every tenth seed, so that the plans of other seeds do not change.
   if (plan.seed % 10 != 6)
     return;
   dice luck{plan.seed * 0x8ebc6af09c88c6e3ULL + 11};

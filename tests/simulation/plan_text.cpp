@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-// A plan as text, for people.
+// Prints a plan as text for people.
 namespace sluice::simulation {
 
 namespace {

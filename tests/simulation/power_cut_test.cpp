@@ -17,7 +17,7 @@ using memory_machine::plain;
 using sqlite::disk_effect;
 using sqlite::disk_operation;
 
-// One machine that goes through many power cuts, and what must be true of its database after each.
+// One machine with many power cuts, and the checks of its database after each.
 class power_cut_sequence {
 public:
   power_cut_sequence(uint64_t seed, std::string synchronous) : at_(seed), synchronous_(std::move(synchronous)) {}
@@ -59,7 +59,7 @@ private:
     at_.faults.inject(cut);
   }
 
-  // Opens, writes and closes until the power goes, or for so long.
+  // Opens, writes and closes until the power is cut, at most so many times.
   void work() {
     for (auto sessions = 1 + at_.random() % 3; sessions > 0 && at_.disk.has_power(); --sessions) {
       plain db{at_.file()};
@@ -75,7 +75,7 @@ private:
 
   void step(plain& db, plain& reader) {
     switch (at_.random() % 8) {
-    // A snapshot that stays open keeps the WAL from being begun anew.
+    // A snapshot that stays open keeps the WAL from restarting.
     case 0: reader.run("BEGIN; SELECT count(*) FROM log"); break;
     case 1: reader.run("ROLLBACK"); break;
     case 2: db.run("PRAGMA wal_checkpoint(PASSIVE)"); break;
@@ -84,7 +84,7 @@ private:
     }
   }
 
-  // The number of a transaction says how many rows it has: so what is there tells which were.
+  // The number of a transaction determines its rows, so the rows show which transactions are there.
   static int rows_of(int t) { return 1 + t * 7 % 5; }
 
   void transaction(plain& db) {
@@ -138,7 +138,7 @@ private:
 
 } // namespace
 
-TEST_CASE("with synchronous = FULL, a power cut at any operation takes nothing that was acknowledged") {
+TEST_CASE("with synchronous = FULL, a power cut at any operation loses no acknowledged write") {
   int cuts = 0;
   int transactions = 0;
   for (uint64_t seed = 1; seed <= 40; ++seed) {
@@ -152,7 +152,7 @@ TEST_CASE("with synchronous = FULL, a power cut at any operation takes nothing t
   CHECK(transactions > 700);
 }
 
-TEST_CASE("with synchronous = NORMAL, a power cut may take the last transactions, and never a part of one") {
+TEST_CASE("with synchronous = NORMAL, a power cut may lose the last transactions, and never a part of one") {
   int lost = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     INFO("seed " << seed);
@@ -170,7 +170,7 @@ TEST_CASE("with synchronous = OFF, power cuts break databases") {
   CHECK(broken >= 5);
 }
 
-TEST_CASE("the same seed leaves the same bytes, wherever the folder is; another leaves others") {
+TEST_CASE("the same seed leaves the same bytes in any folder; another seed leaves others") {
   std::set<std::vector<uint64_t>> seen;
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     auto digests = [&] {

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Longer than any deadline, time-out and pause of the broker's one after the other.
+// Longer than the sum of all deadlines, time-outs and pauses of the broker.
 constexpr auto patience = 180s;
 
 class runner {
@@ -95,7 +95,7 @@ private:
   uint64_t digest_ = 0;
   bool calm_ = false;
   file_events files_{plan_, world_, clients_, external_processes_, luck_, trace_};
-  // Found while the broker was running.
+  // A violation that was found while the broker ran.
   std::optional<violation> broken_;
 };
 
@@ -107,7 +107,7 @@ bool runner::turn(bool everything) {
   }
   if (world_.closed()) {
     auto& seen = clients_.seen;
-    // A broker that ends while its disk or its lock is not to be had gives up what waits for it.
+    // A broker that ends while its disk or lock is not available drops the rows that wait for it.
     if (seen.troubled)
       seen.buffer_losses.push_back(++seen.event);
     clients_.audit_may_lose(seen.disk_troubled);
@@ -197,7 +197,7 @@ void runner::happen(const incident& event) {
   case kind::heal: return world_.faults().heal();
   case kind::foreign_lock:
   case kind::foreign_commit:
-    // A program that opens a file whose log was removed or left behind, before the broker has handled that, does damage
+    // A program that opens a file whose WAL was removed or left behind, before the broker has handled that, does damage
     // that no broker can prevent.
     if (!seen.databases[event.db].in_danger() && external_processes_[event.db]->lock()) {
       trace_.note(world_.time(), "external_process", "holds the lock");
@@ -232,7 +232,7 @@ void runner::break_disk(const incident& event, sqlite::disk_effect effect) {
   world_.faults().inject(fault_of(event, effect, luck_));
 }
 
-// The process has died; a new one is started on what the disk has kept.
+// Starts a new process on the content of the disk, after the old one has died.
 void runner::survive() {
   ++crashes_;
   auto& seen = clients_.seen;
@@ -244,7 +244,7 @@ void runner::survive() {
   world_.die(power);
   if (power)
     seen.power_losses.push_back(seen.event + 1);
-  // A new machine begins with a disk that is whole.
+  // A new machine starts with a disk without faults.
   world_.faults().heal();
   auto newest = files_.newest_commits(power && plan_.set.normal);
   files_.process_died(steps_);
@@ -290,7 +290,7 @@ std::optional<violation> runner::live() {
   return judge(plan_.set, clients_.seen, world_);
 }
 
-// From here on nothing goes wrong any more.
+// Ends all faults and incidents.
 void runner::calm_down() {
   calm_ = true;
   world_.faults().heal();

@@ -13,10 +13,10 @@ namespace sluice::simulation {
 /// The result of a run.
 struct verdict {
   std::optional<violation> broken;
-  /// Tells two runs apart: what happened, and what is on the disk in the end.
+  /// Hashes of the events and of the final content of the disk, to compare two runs.
   uint64_t trace_hash = 0;
   uint64_t digest = 0;
-  /// Requests that clients made, and messages that actors took.
+  /// The number of requests of clients, and of messages that actors took.
   uint64_t operations = 0;
   uint64_t steps = 0;
   uint64_t crashes = 0;

@@ -23,7 +23,7 @@ public:
   }
 
 private:
-  // Whether the plan without something still breaks the same invariant; it is the best one then.
+  // Whether the reduced plan still breaks the same invariant; if so, it becomes the best one.
   bool still_fails(plan plan) {
     if (best_.runs >= most_)
       return false;
@@ -48,7 +48,7 @@ private:
     return smaller;
   }
 
-  // Runs of elements, ever shorter ones, from the end.
+  // Leaves out runs of elements, shorter and shorter ones, from the end.
   template <class Select> bool cut(Select select) {
     auto smaller = false;
     for (auto length = select(best_.smallest).size(); length > 0; length /= 2)

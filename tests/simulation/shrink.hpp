@@ -6,7 +6,7 @@
 
 namespace sluice::simulation {
 
-/// A plan from which nothing more can be left out without its breaking another invariant, or none.
+/// A plan that no longer breaks the same invariant if anything more is left out.
 struct shrunk_plan {
   plan smallest;
   verdict result;

@@ -12,7 +12,7 @@ namespace {
 
 using namespace sluice::simulation;
 
-// How many seeds there is time for; a build with sanitizers is ten times slower.
+// The number of seeds; a build with sanitizers is ten times slower.
 uint64_t seeds_of_a_test() {
   if (const auto* wanted = std::getenv("SLUICE_SEEDS"))
     return std::strtoull(wanted, nullptr, 10);
@@ -25,13 +25,13 @@ std::string text_of(const tally& tally) {
                       : "";
 }
 
-// Everything in plain sight, so that a failure can be read.
+// Reports the seed and the violation, so that a failure can be read.
 void holds(uint64_t first, uint64_t count) {
   auto result = run_seeds(first, [count](const tally& so_far) { return so_far.seeds >= count; });
   CHECK(text_of(result) == "");
 }
 
-// A seed that shows the defect soon.
+// Finds a seed that shows the defect.
 verdict found_with(defect defect, uint64_t& seed) {
   auto found = hunt(defect, 1, 200);
   REQUIRE(found.failed);
@@ -46,7 +46,7 @@ TEST_CASE("every invariant holds for the first seeds") { holds(1, seeds_of_a_tes
 
 TEST_CASE("every invariant holds for new seeds") { holds(1'000'000, seeds_of_a_test() / 2); }
 
-TEST_CASE("every seed that has found something holds") {
+TEST_CASE("every invariant holds for the seeds that once found a mistake") {
   std::ifstream file{SLUICE_SOURCE_DIR "/tests/simulation/seeds.txt"};
   REQUIRE(file);
   uint64_t count = 0;
@@ -64,10 +64,10 @@ TEST_CASE("every seed that has found something holds") {
   CHECK(count > 0);
 }
 
-TEST_CASE("the same seed does the same twice to every byte on the disk") {
+TEST_CASE("the same seed gives the same trace and the same bytes on the disk twice") {
   for (uint64_t seed = 1; seed <= 25; ++seed) {
     auto once = run(make_plan(seed));
-    // Other things on the heap in between.
+    // Another run in between changes the heap.
     auto other = run(make_plan(seed + 1'000));
     auto twice = run(make_plan(seed), true);
     INFO("seed " << seed);
@@ -87,7 +87,7 @@ TEST_CASE("every deliberate defect is found") {
   }
 }
 
-TEST_CASE("a seed that fails is cut down to a few operations that still fail the same way") {
+TEST_CASE("a seed that fails is shrunk to a few operations that still break the same invariant") {
   if (known_defects().empty())
     return;
   uint64_t seed = 0;

@@ -9,21 +9,21 @@
 
 namespace sluice::simulation {
 
-/// The events in order: as a number that distinguishes two runs, and on demand as text, a line per event.
+/// The events in order: as a hash that distinguishes two runs, and on demand as text, a line per event.
 class trace {
 public:
   explicit trace(bool keep) : keep_(keep) {}
 
   bool keeps() const noexcept { return keep_; }
 
-  /// Notes that `who` did `what`.
+  /// Records that `who` did `what`.
   void note(const clock& time, std::string_view who, std::string_view text) {
     mix(who);
     mix(text);
     say(time, who, text);
   }
 
-  /// The same, of which the number knows nothing.
+  /// Records an event without adding it to the hash.
   void say(const clock& time, std::string_view who, std::string_view text) {
     if (!keep_)
       return;

@@ -76,23 +76,24 @@ std::optional<violation> waiting_rules::check_deadline(const attempt& attempt) c
                      + " in which the simulation kept actors from running)"};
 }
 
-// The statements that one client may have executed before another one's turn comes.
+// The bound of the execution time that another client may use before a client's turn comes.
 //
-// Writes: a group that is open ends with the request during which it has been so for `group_max_time`, and has no more
-// than that of one client before; a second one may have been begun before the request is among those that take turns;
-// then each client has one turn at most, which may be the last of a group that another one filled. A request that costs
-// its group the transaction has the others executed once more.
+// Writes: an open group ends with the request during which it reaches `group_max_time`, so it has at most this time and
+// one more request of a client. A second group may have begun before the request takes part in turns. Then each client
+// has one turn at most, which may be the last of a group that another client filled. A request that rolls back the
+// transaction of its group has the others executed once more.
 //
-// Reads: one on each reader, one turn, and one that was begun before its process was charged for those under way,
-// whatever names it uses. Where there is one reader there may be a second one.
+// Reads: one on each reader, one turn, and one that began before its process was charged for those under way,
+// regardless of its agent names. With one reader there may be a second one.
 //
-// Either: as much as the client itself has had last, for which the others are compensated.
+// Both: the client's own longest request, for which the others are compensated.
 std::chrono::milliseconds waiting_rules::bound(const attempt& attempt, const lane& other) const {
   auto longest = longest_of(other);
-  auto own = longest_of(lane_of(attempt, attempt.client));
+  auto client_longest = longest_of(lane_of(attempt, attempt.client));
   if (!other.writes)
-    return own + static_cast<int64_t>(std::max<uint64_t>(2, plan_.set.readers) + 2) * longest;
-  return own + defaults_.group_max_time + 3 * longest + repetitions(attempt) * (defaults_.group_max_time + longest);
+    return client_longest + static_cast<int64_t>(std::max<uint64_t>(2, plan_.set.readers) + 2) * longest;
+  return client_longest + defaults_.group_max_time + 3 * longest
+         + repetitions(attempt) * (defaults_.group_max_time + longest);
 }
 
 std::chrono::milliseconds waiting_rules::longest_of(const lane& lane) const {
@@ -100,16 +101,17 @@ std::chrono::milliseconds waiting_rules::longest_of(const lane& lane) const {
   return found == longest_.end() ? 0ms : found->second;
 }
 
-// How many writes may have cost their group its transaction while this one waited, itself included.
+// The number of writes that may have rolled back the transaction of their group while this one waited, itself included.
 int64_t waiting_rules::repetitions(const attempt& attempt) const {
-  auto is_fatal = [](const write_attempt& y) {
-    auto is_ended = y.is_cancelled || (y.planned.work.count() > 0 && y.planned.deadline.count() > 0);
-    return is_ended || std::any_of(y.planned.steps.begin(), y.planned.steps.end(), [](const step& each) {
+  auto is_fatal = [](const write_attempt& write) {
+    auto is_ended = write.is_cancelled || (write.planned.work.count() > 0 && write.planned.deadline.count() > 0);
+    return is_ended || std::any_of(write.planned.steps.begin(), write.planned.steps.end(), [](const step& each) {
              return each.action == verb::veto;
            });
   };
-  return std::count_if(seen_.writes.begin(), seen_.writes.end(), [&](const write_attempt& y) {
-    return y.planned.db == attempt.planned.db && (y.ended == 0 || y.ended > attempt.began) && is_fatal(y);
+  return std::count_if(seen_.writes.begin(), seen_.writes.end(), [&](const write_attempt& write) {
+    return write.planned.db == attempt.planned.db && (write.ended == 0 || write.ended > attempt.began)
+           && is_fatal(write);
   });
 }
 

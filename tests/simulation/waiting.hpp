@@ -7,26 +7,27 @@
 
 namespace sluice::simulation {
 
-/// The invariants on waiting.
+/// Checks the invariants on waiting.
 ///
 /// Every write and read is answered within its deadline and 250 ms, whatever else happens, for as long as its broker
 /// lives. Time in which the simulation keeps actors from running that could run does not count.
 ///
 /// With `settings::timed`: while a client waits for its only request, no other client's statements of that lane are
-/// executed for longer than the bound of its turn, which `bound` derives from the design, whatever names it sends its
-/// reads under. Writes are not looked at where a disk fails or another program holds a lock: each failure has its group
-/// executed again, and what waits for a lock is executed in the order in which it came.
+/// executed for longer than the bound of its turn, which `bound` computes from the scheduling rules, regardless of the
+/// agent names of its reads. Writes are not checked where a disk fails or another program holds a lock: each failure
+/// has its group executed again, and requests that wait for a lock are executed in their order of arrival.
 class waiting_rules {
 public:
   static constexpr std::chrono::milliseconds grace{250};
 
-  /// Both outlive this.
+  /// Both arguments must outlive this object.
   waiting_rules(const plan& script, const world& where, const history& seen);
 
-  /// A request is sent. `is_only` says whether its client waits for no other one.
+  /// Notes that a request is sent. `is_only`: its client waits for no other one.
   void begins(attempt& attempt, bool is_only) const;
 
-  /// It has been answered, or its client has given up: `open` means that it has no answer. Nothing when all is well.
+  /// Checks a request that was answered, or that its client has given up; `open` means that it has no answer. Empty
+  /// without a violation.
   std::optional<violation> ends(const attempt& attempt) const;
 
 private:
@@ -40,9 +41,9 @@ private:
   const plan& plan_;
   const world& world_;
   const history& seen_;
-  // No world has settings of its own for what is used of it.
+  // The defaults of the settings that no world changes.
   const broker_config defaults_;
-  // The longest statement of each lane, by its number.
+  // The longest statement of each lane, by the lane's number.
   std::map<int64_t, std::chrono::milliseconds> longest_;
 };
 

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Nested no deeper than a machine has threads that could wait for the disk at the same time.
+// The nesting is not deeper than the number of threads that could wait for the disk at the same time.
 constexpr uint32_t deepest = 4;
 
 broker_config make_config(const settings& set, const std::filesystem::path& root) {
@@ -28,7 +28,7 @@ broker_config make_config(const settings& set, const std::filesystem::path& root
   result.queue_max_requests = set.queue;
   result.buffer_max_pending = set.buffer_pending;
   result.page_cache_bytes = 1ULL << 20;
-  // In some worlds databases are closed and opened again all the time.
+  // Some worlds close and open databases all the time.
   result.close_idle_after = set.journal ? 200ms : 300s;
   return result;
 }
@@ -36,14 +36,14 @@ broker_config make_config(const settings& set, const std::filesystem::path& root
 std::string_view name_of(caf::resumable* job) {
   auto* actor = dynamic_cast<caf::local_actor*>(job);
   std::string_view name = actor ? actor->name() : "?";
-  // Those of the harness, one for each request, have none.
+  // The actors of the harness, one for each request, have none.
   return name == "scheduled_actor" ? "messenger" : name;
 }
 
-// Whether the next message of a reader is a query that takes its time.
+// Whether the next message of a reader is a slow query.
 bool reads_slowly(caf::resumable* job) {
   auto* actor = dynamic_cast<caf::scheduled_actor*>(job);
-  // Its size makes it take in what has been sent.
+  // size() moves sent messages into the mailbox.
   auto* message = actor && actor->mailbox().size() > 0 ? actor->mailbox().peek() : nullptr;
   return message && message->content().match_elements<run_read>()
          && message->content().get_as<run_read>(0).request.query.sql.str().find("simulated_work") != std::string::npos;
@@ -57,7 +57,7 @@ std::string front_of_mailbox(caf::resumable* job) {
 
 } // namespace
 
-// The path is in the audit; what is on the disk must not depend on its length.
+// The audit has the path, so its length must be fixed for the content of the disk to be the same.
 run_folder::run_folder() {
   constexpr size_t length = 120;
   auto base = (std::filesystem::temp_directory_path() / "sluice-simulation-").string();
@@ -157,7 +157,7 @@ void world::leave(const std::function<void()>& on_death) {
   drain();
   front_.reset();
   core_.reset();
-  // A fault may have hit the very last of it.
+  // A fault may have hit its last operation.
   if (died_) {
     disk_->cut_power();
     if (on_death)
@@ -173,7 +173,7 @@ std::vector<caf::actor> world::actors() const {
       result.push_back(caf::actor_cast<caf::actor>(each));
   };
   auto& known = *core_->actors;
-  // First, so that it sees no actor end.
+  // Ends first, so that it sees no actor end.
   add(known.supervisor());
   for (auto* context : known.contexts())
     if (auto route = context->last_route())
@@ -210,7 +210,7 @@ void world::die(bool power) {
   died_ = false;
 }
 
-// Runs actors that have been told to end; time stands still, and they have no observer.
+// Runs actors that were told to end, without advancing the time and without an observer.
 void world::drain() {
   for (auto steps = 0; steps < 100'000; ++steps) {
     sched().clock().cancel_all();
@@ -285,7 +285,7 @@ void world::pass(std::chrono::milliseconds by) {
     advance(std::min(by, readiness::tolerance));
 }
 
-// An actor waits for the disk, or for a lock. Meanwhile others go on, as on threads of their own.
+// Runs other actors while one waits for the disk or for a lock, as on threads of their own.
 void world::wait(std::chrono::microseconds by) {
   if (died_)
     return;
@@ -309,8 +309,8 @@ void world::wait(std::chrono::microseconds by) {
     advance(std::chrono::ceil<std::chrono::milliseconds>(left));
 }
 
-// Only one statement takes its time, lest those of other actors, which run meanwhile, keep it from going on: a write
-// takes none during a read, and a read waits for the end of either.
+// Only one statement spends execution time, because other actors, which run meanwhile, would keep it from continuing: a
+// write spends none during a read, and a read waits for the end of either.
 bool world::execute_for(std::chrono::milliseconds by) {
   if (died_ || !is_up() || executes_)
     return false;
@@ -335,7 +335,7 @@ void world::hold_back_readers() {
       held_back_.push_back(job);
 }
 
-// `run` is run now. Others may have ended, or have lost their query to its cancellation.
+// Runs `run` now. Other readers may have ended, or their query was cancelled.
 void world::forget_held_back(caf::resumable* run) {
   const auto& jobs = sched().jobs;
   std::erase_if(held_back_, [&](caf::resumable* resumable) {

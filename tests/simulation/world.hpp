@@ -18,7 +18,7 @@
 
 namespace sluice::simulation {
 
-/// A folder whose path is of the same length everywhere; gone with everything in it at the end.
+/// A folder with a path of fixed length, which is removed with its content at the end.
 class run_folder {
 public:
   run_folder();
@@ -42,10 +42,10 @@ public:
   world(const world&) = delete;
   world& operator=(const world&) = delete;
 
-  /// From the next start on, instead of what the settings say; databases are then opened on demand.
+  /// Replaces the settings from the next start on; databases are then opened on demand.
   void configure(broker_config config) { configured_ = std::move(config); }
 
-  /// Starts a broker on what the disk holds. It needs some steps to be ready.
+  /// Starts a broker on the content of the disk. It needs some steps to be ready.
   void boot();
   bool is_up() const noexcept { return core_ != nullptr; }
   bool ready() const noexcept { return ready_; }
@@ -54,31 +54,30 @@ public:
   void close();
   bool closing() const noexcept { return closing_; }
   bool closed() const noexcept { return closed_; }
-  /// Calls `on_death` when it has died in its last moment all the same, and what others hold of its disk has to go.
+  /// Calls `on_death` if the process dies while it ends; then all handles to its disk must be released.
   void leave(const std::function<void()>& on_death = {});
 
-  /// The process is gone, from one moment to the next; with `power`, the machine as well. The disk is as after a
-  /// restart.
+  /// Kills the process; with `power`, cuts the power of the machine as well. The disk is then as after a restart.
   void die(bool power);
 
-  /// Dies if it lives; to be called before the receivers of answers are destroyed.
+  /// Kills the process if it runs; must be called before the receivers of answers are destroyed.
   void end();
-  /// Whether the process died in the middle of a step, and whether for lack of power; `die` is to follow.
+  /// Whether the process died in the middle of a step, and whether by a power cut; the caller must call `die`.
   bool died() const noexcept { return died_; }
   bool lost_power() const noexcept { return lost_power_; }
 
-  /// The process has no disk any more; `die` is to follow.
+  /// Takes the disk from the process; the caller must call `die`.
   void cut() { disk_->cut_power(); }
   bool is_open(const std::filesystem::path& file) const { return disk_->is_open(file.string()); }
 
   /// Runs one message of an actor; false when there is none.
   bool step();
   void advance(std::chrono::milliseconds by);
-  /// The same, but not past the moment at which an actor has something to do.
+  /// The same, but not beyond the time at which an actor is ready.
   void pass(std::chrono::milliseconds by);
-  /// Whether an actor has to be run before more time passes, with `settings::timed`.
+  /// Whether an actor must run before time advances, with `settings::timed`.
   bool is_late() const { return set_.timed && ready_to_run_.is_late(time_->now()); }
-  /// How long the simulation has kept actors from running, beyond what a machine would.
+  /// The time in which the simulation has kept actors from running, beyond that of a machine.
   std::chrono::nanoseconds stalled() const noexcept { return ready_to_run_.stalled(); }
   std::chrono::milliseconds executed(const lane& lane) const { return execution_time_.spent(lane); }
   /// Sets the wall clock.
@@ -143,10 +142,10 @@ private:
   bool lost_power_ = false;
   uint32_t life_ = 0;
   uint32_t depth_ = 0;
-  // Whether a statement takes its time.
+  // Whether a statement spends execution time.
   bool executes_ = false;
-  // Readers with a query that takes its time, which waited for the end of another one: they are run in this order, as
-  // on threads of their own, before what was started later.
+  // Readers with a slow query, which waited for the end of another one. They run in this order, as on threads of their
+  // own, before later queries.
   std::deque<caf::resumable*> held_back_;
   readiness ready_to_run_;
   execution_time execution_time_{[this](auto by) { return execute_for(by); }};

@@ -15,7 +15,7 @@ struct script_line {
   bool blank() const { return text.empty(); }
 };
 
-// Without comments, which may stand anywhere; white space at the end of a line is no text.
+// Removes comments, which may be on any line, and white space at the end of a line.
 std::vector<script_line> lines_of(const std::string& text) {
   std::vector<script_line> result;
   std::istringstream in{text};
@@ -139,7 +139,7 @@ private:
     return result;
   }
 
-  // Up to a blank line, or the line that ends a query.
+  // Reads up to a blank line, or to the line that ends a query.
   std::string take_sql() {
     std::string result;
     for (; !at_end() && !lines_[at_].blank() && lines_[at_].text != "----"; ++at_)
@@ -149,7 +149,7 @@ private:
     return result;
   }
 
-  // Of the line that was taken last.
+  // The number of the line that was read last.
   [[noreturn]] void fail(const std::string& reason) const {
     throw script_error{name_ + ":" + std::to_string(lines_[at_ - 1].number) + ": " + reason};
   }

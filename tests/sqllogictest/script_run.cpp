@@ -24,7 +24,7 @@ std::string in_hex(md5& state) {
   return result;
 }
 
-// Each value followed by the end of a line, in MD5, as the format has it.
+// The MD5 of all values, each with a newline, as the format defines it.
 std::string hash_of(const std::vector<std::string>& values) {
   md5 state;
   for (const auto& value : values) {
@@ -34,7 +34,7 @@ std::string hash_of(const std::vector<std::string>& values) {
   return in_hex(state);
 }
 
-// As SQLite writes numbers, which is what results were made with.
+// Formats a number as SQLite does, because SQLite generated the expected results.
 std::string formatted(const char* format, double number) {
   std::unique_ptr<char, decltype(&sqlite3_free)> text{sqlite3_mprintf(format, number), sqlite3_free};
   return text ? text.get() : "";
@@ -69,7 +69,7 @@ std::string as_text(const value& cell) {
     result = formatted("%!.15g", *real);
   else
     result = cell.text() ? *cell.text() : *cell.blob_bytes();
-  // A C string in the original.
+  // The original implementation uses a C string, which ends at a NUL.
   result.resize(std::strlen(result.c_str()));
   for (auto& c : result)
     if (c < ' ' || c > '~')
@@ -178,7 +178,7 @@ void script_run::query(const script_record& record) {
 }
 
 void script_run::compare(const script_record& record, const std::vector<std::string>& values) {
-  // Many files have hashes and leave it to the command that made them to say from how many values on.
+  // Many files have hashes without a hash-threshold.
   auto by_hash = (threshold_ > 0 && values.size() > threshold_) || holds_hash(record);
   if (!by_hash && record.label.empty())
     return compare_values(record, values);

@@ -21,10 +21,10 @@ struct script_counts {
 };
 
 /// Runs records against a database of a broker: statements as writes, queries as reads through the cache. Each query is
-/// asked twice, and has to get the same answer twice.
+/// asked twice, and must get the same answer both times.
 class script_run {
 public:
-  /// `complain` is given a line for whatever fails.
+  /// `complain` gets a line for each failure.
   script_run(database db, std::string file, std::function<void(const std::string&)> complain)
     : db_(std::move(db)), file_(std::move(file)), complain_(std::move(complain)) {}
 

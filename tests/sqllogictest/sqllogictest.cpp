@@ -2,7 +2,7 @@
 //
 //   sqllogictest FILE...      each on a database of its own
 //
-// Exit status: 0 when everything is as the files say, 1 when not (FILE:LINE: why, on standard error), 2 for no files.
+// Exit status: 0 when all results match, 1 when not (FILE:LINE: reason, on standard error), 2 without files.
 
 #include "tests/sqllogictest/script_run.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -16,7 +16,7 @@
 namespace sluice::test {
 namespace {
 
-// The names by which a script may leave out, or keep for us, what others do otherwise.
+// The engine names in `skipif` and `onlyif` that mean this engine.
 const std::vector<std::string> engines{"sqlite", "sluice"};
 
 std::string contents_of(const std::string& file) {
@@ -33,13 +33,13 @@ bool run(const std::string& file) {
   temp_dir folder;
   broker_config config;
   config.root = folder.path();
-  // A hit is to be a hit however slow the machine is.
+  // Cached answers must not expire on slow machines.
   config.cache_ttl = std::chrono::hours{1};
   auto host = broker::open(config);
   auto db = host ? host->open_database("test.db") : caf::expected<database>{host.error()};
   if (!db)
     throw script_error{file + ": " + describe(db.error()).message};
-  // So that there is a file: only writes make one, and a script may begin with a query.
+  // Creates the file: only writes do that, and a script may begin with a query.
   if (auto made = db->write("sqllogictest", "SELECT 1"); !made)
     throw script_error{file + ": " + describe(made.error()).message};
   script_run script{*db, file, [](const std::string& line) { std::cerr << line << "\n"; }};

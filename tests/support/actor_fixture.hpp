@@ -15,7 +15,7 @@
 
 namespace sluice::test {
 
-/// An actor system that runs in the test's own thread and on the test's own time. Spawn everything attached.
+/// An actor system that runs in the thread of the test and on the test's clock.
 struct actor_fixture {
   struct config : caf::actor_system_config {
     config() {
@@ -74,7 +74,7 @@ struct actor_fixture {
     run();
   }
 
-  /// Whether anything is going to happen by itself.
+  /// Whether anything is scheduled.
   bool quiet() { return !sched().has_job() && !sched().has_pending_timeout(); }
 
   caf::scheduler::test_coordinator& sched() { return dynamic_cast<caf::scheduler::test_coordinator&>(sys.scheduler()); }

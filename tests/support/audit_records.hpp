@@ -10,7 +10,7 @@
 
 namespace sluice::test {
 
-/// All records of the audit file `path`, oldest first, read without a broker. Throws what went wrong.
+/// All records of the audit file `path`, oldest first, read without a broker. Throws the error as an exception.
 inline std::vector<audit_record> audit_records_in(const std::filesystem::path& path) {
   auto need = [](auto expected) {
     if (!expected)
@@ -29,7 +29,7 @@ inline std::vector<audit_record> audit_records_in(const std::filesystem::path& p
   return result;
 }
 
-/// How many of them are as `f` says.
+/// The number of records for which `f` is true.
 template <class F> int64_t count_audit_records(const std::filesystem::path& path, F f) {
   auto records = audit_records_in(path);
   return std::count_if(records.begin(), records.end(), f);

@@ -13,7 +13,7 @@
 
 namespace sluice::test {
 
-/// The whole house on fakes: a disk per database, one audit file.
+/// A supervisor with all its actors on fakes: a disk per database, one audit file.
 struct broker_fixture : actor_fixture {
   std::map<std::string, fake_disk> disks;
   fake_audit_file file;
@@ -25,7 +25,7 @@ struct broker_fixture : actor_fixture {
   std::map<std::string, std::vector<reader_actor>> readers;
   /// The answer of `find` for a database whose file must exist.
   std::function<caf::error(const std::string&)> find = [](const std::string&) { return caf::error{}; };
-  /// Called before an actor is made.
+  /// Called before an actor is created.
   std::function<void(std::string_view kind)> on_spawn = [](std::string_view) {};
   std::shared_ptr<result_cache> hits = std::make_shared<result_cache>(result_cache_settings{});
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();

@@ -21,7 +21,7 @@ struct scripted_database {
 
   struct fault {
     failure error;
-    /// Whether the request has been executed all the same.
+    /// Whether the request has been executed although it failed.
     bool done = false;
   };
 
@@ -63,7 +63,7 @@ struct scripted_database {
   std::deque<fault> faults;
   std::map<std::string, write_result> keys;
   uint64_t commits = 0;
-  /// Requests are not answered while this is set; reads are answered late, with what was there.
+  /// While this is set, requests are not answered, and reads are answered late, with the rows at the time of the read.
   bool holds = false;
   bool holds_reads = false;
   std::vector<write_request> held;
@@ -97,7 +97,7 @@ inline writer_actor::behavior_type scripted_writer(writer_actor::stateful_pointe
     [](close_idle_atom, uint64_t) {},
     [](checkpoint_atom) {},
     [](prune_atom) {},
-    // Answers what is held back.
+    // Answers the requests that are held back.
     [self, db](verify_atom) {
       auto requests = std::exchange(db->held, {});
       auto waiting = std::exchange(self->state.held, {});
@@ -143,7 +143,7 @@ inline cache_actor::behavior_type scripted_cache(cache_actor::stateful_pointer<s
     [](const invalidation&) {},
     [](retry_atom) {},
     [](caf::join_atom, const std::string&, const reader_actor&) {},
-    // Answers what is held back.
+    // Answers the requests that are held back.
     [self](caf::tick_atom) {
       for (auto& [to, answer] : std::exchange(self->state.held, {}))
         to.deliver(std::move(answer));
@@ -152,7 +152,7 @@ inline cache_actor::behavior_type scripted_cache(cache_actor::stateful_pointer<s
   };
 }
 
-/// The buffer with its neighbours: a database `app.db` behind a scripted writer, everything in the test's own thread.
+/// The buffer with the database `app.db` behind a scripted writer, everything in the thread of the test.
 struct buffer_fixture : actor_fixture {
   explicit buffer_fixture(const std::vector<std::string>& schema = {"CREATE TABLE t(k INTEGER PRIMARY KEY, a, b)"})
     : db(schema) {
@@ -252,7 +252,7 @@ struct buffer_fixture : actor_fixture {
     return result;
   }
 
-  /// The writer answers what it has held back.
+  /// The writer answers the requests that it has held back.
   void release() {
     db.holds = false;
     caf::anon_send(writer, verify_atom{});
@@ -265,7 +265,7 @@ struct buffer_fixture : actor_fixture {
     run();
   }
 
-  /// The writer fails with what it has not answered, and another takes its place.
+  /// The writer ends without answering its requests, and another one takes its place.
   void replace_writer() {
     kill(writer);
     db.holds = false;

@@ -9,7 +9,7 @@
 
 namespace sluice::test {
 
-/// A table for the property tests: by which keys its rows are named, and what can be set.
+/// A table for the property tests, with its keys and the columns that can be set.
 struct sampled_table {
   std::string name;
   std::vector<std::vector<std::string>> keys;
@@ -23,7 +23,7 @@ struct sampled_schema {
   std::vector<std::string> witnesses{};
 };
 
-/// Schemas in which merging or changing places could be seen, if it were done where it must not.
+/// Schemas in which forbidden merging or reordering has a visible effect.
 inline const std::vector<sampled_schema>& sampled_schemas() {
   static const std::vector<sampled_schema> all{
     {{"CREATE TABLE t(k INTEGER, l TEXT, a, b DEFAULT 7, PRIMARY KEY(k, l))"}, {{"t", {{"k", "l"}}, {"a", "b"}}}},
@@ -75,7 +75,7 @@ inline const std::vector<sampled_schema>& sampled_schemas() {
   return all;
 }
 
-/// Values that are the same to some columns and differ to others, few enough to meet again.
+/// Values that are equal in some columns and different in others, few enough to occur repeatedly.
 inline value random_value(std::mt19937& dice) {
   static const std::vector<value> pool{
     1,   2,   3,   value{"1"}, value{"2"}, 1.0, 2.5,  value{"a"},       value{"A"},
@@ -84,7 +84,7 @@ inline value random_value(std::mt19937& dice) {
   return pool[dice() % pool.size()];
 }
 
-/// Which keys a sequence prefers: those that fit some column, so that operations meet on rows.
+/// The keys that a sequence prefers: those that fit a column, so that operations have rows in common.
 enum class key_style : uint8_t { integers, texts, reals, mixed };
 
 inline key_style random_style(std::mt19937& dice, const sampled_schema& schema) {
@@ -96,7 +96,7 @@ inline key_style random_style(std::mt19937& dice, const sampled_schema& schema) 
 }
 
 inline value random_key(std::mt19937& dice, key_style style, const std::string& column) {
-  // A second key of the same rows, so that one row is named in two ways.
+  // A second key of the same rows, so that one row can be named by two keys.
   if (column == "e" && style != key_style::mixed)
     style = key_style::texts;
   if (style == key_style::mixed || dice() % 16 == 0)
@@ -140,11 +140,11 @@ inline std::string text_of(const value& cell) {
 
 inline std::string text_of(const buffer_put& put) {
   std::string result = std::string{to_string(put.operation)} + " " + put.row.table + " [";
-  for (const auto& y : put.row.columns)
-    result += " " + y.name + "=" + text_of(y.content);
+  for (const auto& column : put.row.columns)
+    result += " " + column.name + "=" + text_of(column.content);
   result += " ] {";
-  for (const auto& y : put.values)
-    result += " " + y.name + "=" + text_of(y.content);
+  for (const auto& assigned : put.values)
+    result += " " + assigned.name + "=" + text_of(assigned.content);
   return result + " }";
 }
 

@@ -15,7 +15,7 @@ while(NOT names STREQUAL "")
   string(SUBSTRING "${names}" 0 ${end} name)
   math(EXPR next "${end} + 1")
   string(SUBSTRING "${names}" ${next} -1 names)
-  # What the runner would take for an expression.
+  # Escapes the characters that the runner takes for an expression.
   string(REPLACE "\\" "\\\\" pattern "${name}")
   foreach(special "," "[" "]" "\"")
     string(REPLACE "${special}" "\\${special}" pattern "${pattern}")

@@ -7,7 +7,7 @@
 
 namespace sluice::test {
 
-/// Time that stands still until a test moves it. Both clocks move together, unless the wall clock jumps.
+/// A clock that stands still until a test advances it. Both clocks move together, unless the wall clock jumps.
 class fake_clock : public clock {
 public:
   steady now() const override { return steady{} + std::chrono::hours{1} + elapsed(); }
@@ -15,13 +15,13 @@ public:
   std::chrono::microseconds since_boot() const override { return std::chrono::hours{1} + elapsed() - booted_; }
   std::string boot() const override { return boot_; }
 
-  /// The machine is started anew.
+  /// Simulates a restart of the machine.
   void reboot() {
     boot_ += "again";
     booted_ = std::chrono::hours{1} + elapsed();
   }
 
-  /// The wall clock alone jumps.
+  /// Moves the wall clock alone.
   void jump(std::chrono::nanoseconds by) { jumped_ns_ += by.count(); }
 
   void advance(std::chrono::nanoseconds by) { elapsed_ns_ += by.count(); }

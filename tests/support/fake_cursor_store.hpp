@@ -12,7 +12,8 @@ namespace sluice::test {
 /// The answers to the cursors of a test, in this order, and then `rows`. Outlives the stores.
 struct fake_pages {
   std::deque<caf::expected<cursor_rows>> answers;
-  /// The integers from 1 to this, in pages as they are asked for; empty means pages of one row without end.
+  /// The rows are the integers from 1 to this, in pages of the requested size; empty means pages of one row without
+  /// end.
   std::optional<uint64_t> rows;
   uint64_t rows_answered = 0;
   uint64_t calls = 0;

@@ -16,14 +16,14 @@ namespace sluice::test {
 struct fake_log_file {
   std::vector<log_entry> entries;
   uint64_t last_id = 0;
-  /// Sizes of the transactions.
+  /// The sizes of the transactions.
   std::vector<size_t> appends;
   std::vector<int64_t> pruned_before;
-  /// How many transactions there were each time that the entries were listed.
+  /// The number of transactions at each listing of the entries.
   std::vector<size_t> listed_at;
   /// Called after each transaction.
   std::function<void()> on_append = [] {};
-  /// Empty while it works.
+  /// The error of every call; empty while the file works.
   std::optional<errc> fault;
   bool throws = false;
   uint64_t open_stores = 0;

@@ -14,11 +14,11 @@ namespace sluice::test {
 struct fake_view {
   /// The tables that a statement reads; the default is one table named like the statement.
   std::function<read_set(const std::string&)> reads_of = [](const std::string& sql) { return read_set{{sql}, true}; };
-  /// The one cell that a statement answers with.
+  /// The single cell of a statement's answer.
   std::function<value(const std::string&)> cell_of = [](const std::string& sql) { return value{sql}; };
-  /// How statements fail that do.
+  /// The errors of failing statements.
   std::map<std::string, errc> errors;
-  /// Told by the next read.
+  /// Whether the next read reports an external commit.
   bool external_commit = false;
   uint64_t runs = 0;
   bool throws = false;

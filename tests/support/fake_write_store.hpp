@@ -17,7 +17,7 @@
 
 namespace sluice::test {
 
-/// How a COMMIT goes: whether it says so, whether it is true, and whether that can be read back.
+/// The fate of a COMMIT: its result, its real outcome, and whether that can be read back.
 enum class failed_commit : uint8_t {
   works,
   fails,
@@ -48,7 +48,7 @@ struct fake_content {
   std::map<std::string, std::pair<std::string, write_result>> keys;
 };
 
-/// The disk under a `fake_write_store`, together with the faults that it is going to have. Outlives the store.
+/// The disk under a `fake_write_store`, with its planned faults. Outlives the store.
 struct fake_disk {
   fake_content durable;
   uint64_t last_seq = 0;
@@ -60,19 +60,19 @@ struct fake_disk {
   };
   std::vector<commit_record> commits;
 
-  /// Taken one by one, each by the next call; none means that the call works.
+  /// Each call takes the next one; none means that the call works.
   std::deque<failed_commit> commit_fates;
   std::deque<errc> begin_errors;
   std::deque<errc> checkpoint_errors;
   errc commit_error = errc::io_error;
   /// Consulted once `begin_errors` is empty.
   std::function<std::optional<errc>()> on_begin = [] { return std::nullopt; };
-  /// Runs inside `commit`, before it takes effect and after.
+  /// Called inside `commit`, before and after it takes effect.
   std::function<void()> before_commit = [] {};
   std::function<void()> after_commit = [] {};
-  /// Runs for the statement "hook".
+  /// Called for the statement "hook".
   std::function<void()> hook = [] {};
-  /// Runs when a store is closed.
+  /// Called when a store is closed.
   std::function<void()> on_close = [] {};
   bool external_commit = false;
   std::vector<file_event> file_events;
@@ -92,12 +92,12 @@ struct fake_disk {
   /// The numbers of keys that the next calls of `prune_keys` prune; then none.
   std::deque<uint64_t> old_keys;
   uint64_t prunes = 0;
-  /// The same for commit records; and the arguments of these calls.
+  /// The numbers of commit records that the next calls remove, and the arguments of these calls.
   std::deque<uint64_t> old_commits;
   std::vector<uint64_t> commits_pruned;
   uint64_t wal_bytes = 0;
   uint64_t log_bytes = 0;
-  /// Readers keep the log from beginning anew.
+  /// Whether readers keep the WAL from restarting.
   bool is_read = false;
   uint64_t open_stores = 0;
   uint64_t idle_closings = 0;

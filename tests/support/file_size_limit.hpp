@@ -5,7 +5,7 @@
 
 namespace sluice::test {
 
-/// Makes the disk refuse files of this process that grow past `bytes`, as long as it lives.
+/// For its lifetime, the system refuses writes of this process that make a file larger than `bytes`.
 class file_size_limit {
 public:
   explicit file_size_limit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {

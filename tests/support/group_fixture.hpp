@@ -21,8 +21,7 @@ inline write_request a_write(std::string agent, std::vector<std::string> sql, st
   return x;
 }
 
-/// A `group_commit` on a fake disk, with the few lines of a writer around it. Requests are distinguished by their
-/// agent.
+/// A `group_commit` on a fake disk, driven as by a writer. Requests are distinguished by their agent.
 struct group_fixture {
   explicit group_fixture(group_settings settings = {}, uint64_t seed = 1)
     : settings_of_group(settings), store(disk, time), group(store, context, time, settings, seed, slow) {}
@@ -40,7 +39,7 @@ struct group_fixture {
   std::vector<audit_record> records;
   std::vector<invalidation> changes;
   std::optional<uint64_t> marker;
-  /// The pauses that the group asked for; the last one is running while `retry_due`.
+  /// The pauses that the group has requested; the last one is under way while `retry_due`.
   std::vector<std::chrono::milliseconds> pauses;
   bool retry_due = false;
   uint64_t restarts = 1;
@@ -78,20 +77,20 @@ struct group_fixture {
     apply(group.after_group());
   }
 
-  /// The marker arrives: everything sent before it is in the group.
+  /// Delivers the marker: all requests sent before it are in the group.
   void end_group() {
     if (marker && std::exchange(marker, std::nullopt) == group.number())
       finish_group();
   }
 
-  /// The pause is over.
+  /// Ends the pause.
   void retry() {
     retry_due = false;
     time.advance(pauses.back());
     apply(group.retry());
   }
 
-  /// A new writer takes over after the old one threw, as the supervisor does. Requests without an answer are lost.
+  /// Starts a new writer after the old one threw, as the supervisor does. Requests without an answer are lost.
   void restart() {
     std::destroy_at(&group);
     std::destroy_at(&store);

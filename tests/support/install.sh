@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
-# Sourced by tests/run and examples/run: what a fresh Debian 12 needs to build and run sluice.
+# Sourced by tests/run and examples/run: the packages that a fresh Debian 12 needs to build and run sluice.
 
-# One entry per need; where alternatives are given, any one of them will do and the first is installed.
+# One entry per dependency; of alternatives any one suffices, and the first is installed.
 build_packages=(
   g++
   cmake
@@ -29,7 +29,7 @@ build_packages=(
   socat
 )
 
-# What the tests need beyond that.
+# The packages that the tests need beyond that.
 test_packages=(
   valgrind
 )

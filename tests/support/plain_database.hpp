@@ -26,7 +26,7 @@ public:
     reset(schema);
   }
 
-  /// Why it had no effect; nothing when it had.
+  /// The error if the request had no effect; empty if it had.
   std::optional<failure> execute(const std::vector<statement>& request) {
     // Rows that other statements inserted are not compared.
     sqlite3_set_last_insert_rowid(db_->handle(), 0);
@@ -66,7 +66,7 @@ public:
     return result;
   }
 
-  /// Makes the tables as they were at first.
+  /// Creates the tables in their initial state.
   void reset(const std::vector<std::string>& schema) {
     auto anew = schema_rows("type = 'trigger'").empty() == false || schema_rows("type = 'table'").empty();
     must(db_->exec("PRAGMA foreign_keys = OFF"));

@@ -32,7 +32,7 @@ inline void commit_to(table_versions& versions, std::vector<std::string> tables,
   window.committed(seq == 0 ? versions.last_commit() + 1 : seq);
 }
 
-/// A `read_scheduler` and its result cache, with the test in the place of the readers. Reads are distinguished by their
+/// A `read_scheduler` and its result cache; the test takes the part of the readers. Reads are distinguished by their
 /// request id, answers come from a database with one number per table.
 struct read_fixture {
   explicit read_fixture(uint64_t max_queued = 100, result_cache_settings settings = {}, uint64_t max_readers = 4)
@@ -59,10 +59,10 @@ struct read_fixture {
   std::vector<std::string> wants_readers;
   std::vector<std::string> suspects;
   std::vector<bool> quiesced;
-  // When `expire` has to be called.
+  // The time at which `expire` must be called.
   std::multiset<clock::steady> calls;
 
-  // Lets time pass, and `expire` be called when it was asked for.
+  // Advances the time, and calls `expire` at the requested time.
   void pass(std::chrono::milliseconds how_long) {
     auto until = time.now() + how_long;
     while (!calls.empty() && *calls.begin() <= until) {

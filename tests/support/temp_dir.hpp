@@ -7,7 +7,7 @@
 
 namespace sluice::test {
 
-/// A folder of its own for one test; gone with everything in it when the test ends.
+/// A temporary folder for one test, which is removed with its content when the test ends.
 class temp_dir {
 public:
   temp_dir() {

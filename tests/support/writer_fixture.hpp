@@ -6,7 +6,7 @@
 
 namespace sluice::test {
 
-/// A writer on a fake disk, with a fake clock and stubs in the place of the actors around it.
+/// A writer on a fake disk, with a fake clock and stubs for the other actors.
 struct writer_fixture : actor_fixture {
   fake_disk disk;
   received_messages log;
@@ -47,7 +47,7 @@ struct writer_fixture : actor_fixture {
     return write(a_write(std::move(agent), {std::move(sql)}, std::move(key)));
   }
 
-  /// Runs until the writer has taken `count` requests, and no further.
+  /// Runs until the writer has taken `count` requests, and then stops.
   void run_until_executed(uint64_t count) {
     auto executed = [&] {
       uint64_t sum = 0;

@@ -29,7 +29,7 @@ TEST_CASE("the audit of a broker that has just started lists the commits that on
   write_each("CREATE TABLE t (n)");
   fs::copy(state, folder / "earlier", fs::copy_options::recursive);
   write_each("INSERT INTO t VALUES (1)");
-  // As after a kill that came before the audit was written.
+  // The state after a kill before the audit was written.
   fs::remove_all(state);
   fs::copy(folder / "earlier", state, fs::copy_options::recursive);
   fs::permissions(state, fs::perms::owner_all);

@@ -110,7 +110,7 @@ TEST_CASE("a writer that is killed during a flush is replaced, and each row is w
   external_process other{f.file()};
   other.run("BEGIN IMMEDIATE");
   auto flush = std::async(std::launch::async, [&] { return f.host.buffer().flush(); });
-  // It waits for the lock.
+  // The flush waits for the lock.
   await([&] { return f.db.status().retry.lock_errors > 0; });
   caf::anon_send_exit(f.host.actors().context("app.db").route()->writer, caf::exit_reason::kill);
   CHECK(must(flush.get()).kept == 20);
@@ -121,7 +121,7 @@ TEST_CASE("a writer that is killed during a flush is replaced, and each row is w
   f.require_serving();
 }
 
-TEST_CASE("a broker that ends writes everything first", "[system][buffer]") {
+TEST_CASE("a broker writes all pending rows before it ends", "[system][buffer]") {
   buffered f{[](broker_config& c) {
     c.buffer_batch = 1'000;
     c.buffer_interval = 3'600s;
@@ -203,7 +203,7 @@ TEST_CASE("a put that fits no table is refused with the name of the error", "[sy
   auto no_key = buffered::a_put(1);
   std::swap(no_key.row.columns, no_key.values);
   CHECK(refused(f.host.buffer().put(no_key)).code == errc::invalid_request);
-  // A schema that has just changed is known at once.
+  // The buffer knows a changed schema at once.
   must(f.db.write("tester", "CREATE TABLE nowhere(k INTEGER PRIMARY KEY, a)"));
   must(f.host.buffer().put(nowhere));
 }
@@ -212,7 +212,7 @@ TEST_CASE("a buffer that is killed loses its pending rows, reports it, and is re
   buffered f;
   f.put(0, 5);
   f.kill_buffer();
-  // Its successor is known before it has begun.
+  // The registry has the successor before it has started.
   await([&] { return f.status().last_error.find("5 rows were lost") != std::string::npos; });
   f.put(5, 6);
   CHECK(must(f.host.buffer().flush()).flushed == 1);

@@ -15,7 +15,7 @@ struct buffered : one_database {
   template <class Change> explicit buffered(Change change) : one_database(change) {
     must(db.write("tester", "CREATE TABLE t(k INTEGER PRIMARY KEY, a)"));
   }
-  // Nothing is written by time.
+  // The interval is so long that it writes nothing.
   buffered() : buffered([](broker_config& c) { c.buffer_interval = 3'600s; }) {}
 
   static buffer_put a_put(int64_t key, value a, const std::string& column = "a", const std::string& table = "t") {
@@ -45,7 +45,7 @@ TEST_CASE("rows that wait are in their table before its columns or it are rename
   must(f.db.write("tester", "ALTER TABLE t RENAME TO u"));
   CHECK(f.number("SELECT sum(b) FROM u") == 150);
   CHECK(refused(f.host.buffer().put(buffered::a_put(6, 60))).code == errc::sql_error);
-  // And back.
+  // Renames it back.
   must(f.host.buffer().put(buffered::a_put(6, 60, "b", "u")));
   must(f.db.write("tester", "ALTER TABLE u RENAME TO t"));
   must(f.host.buffer().put(buffered::a_put(7, 70, "b")));
@@ -55,8 +55,7 @@ TEST_CASE("rows that wait are in their table before its columns or it are rename
   f.require_serving();
 }
 
-TEST_CASE("a column that is dropped is dropped with what waited for it, and the other columns are there",
-          "[system][buffer]") {
+TEST_CASE("a dropped column drops its pending values, and those of other columns are written", "[system][buffer]") {
   buffered f;
   must(f.db.write("tester", "ALTER TABLE t ADD COLUMN b"));
   auto both = buffered::a_put(1, 10);
@@ -67,8 +66,7 @@ TEST_CASE("a column that is dropped is dropped with what waited for it, and the 
   f.require_no_rejected_rows();
 }
 
-TEST_CASE("a table that is dropped takes its waiting rows along, and its successor gets none of them",
-          "[system][buffer]") {
+TEST_CASE("a dropped table drops its pending rows, and a new table of its name gets none of them", "[system][buffer]") {
   buffered f;
   f.put(0, 5);
   must(f.db.write("tester", "DROP TABLE t"));
@@ -76,7 +74,7 @@ TEST_CASE("a table that is dropped takes its waiting rows along, and its success
   CHECK(must(f.host.buffer().flush()).set_aside == 0);
   CHECK(f.number("SELECT count(*) FROM t") == 0);
   f.put(5, 6);
-  // All in one request.
+  // Sends all statements in one request.
   must(f.db.write(write_of("tester", {{"INSERT INTO t VALUES(7, 70)", {}},
                                       {"ALTER TABLE t RENAME TO old", {}},
                                       {"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", {}},
@@ -87,7 +85,7 @@ TEST_CASE("a table that is dropped takes its waiting rows along, and its success
   f.require_no_rejected_rows();
 }
 
-TEST_CASE("a trigger or a unique index that is new sees no row that was put before", "[system][buffer]") {
+TEST_CASE("a new trigger or unique index does not apply to rows that were put before", "[system][buffer]") {
   buffered f;
   must(f.db.write("tester", "CREATE TABLE log(k)"));
   f.put(0, 5);
@@ -97,7 +95,7 @@ TEST_CASE("a trigger or a unique index that is new sees no row that was put befo
   must(f.host.buffer().flush());
   CHECK(f.number("SELECT count(*) FROM log") == 1);
   must(f.host.buffer().put(buffered::a_put(6, 50)));
-  // Which it would have been refused for.
+  // The index would have refused the row.
   CHECK(refused(f.db.write("tester", "CREATE UNIQUE INDEX i ON t(a)")).code == errc::constraint);
   f.require_no_rejected_rows();
 }
@@ -140,7 +138,7 @@ TEST_CASE("a schema change that waits for rows keeps its deadline and its place"
   CHECK((too_late.code == errc::busy || too_late.code == errc::deadline_exceeded));
   CHECK(too_late.outcome == outcome::not_committed);
   auto rename = f.db.write_async(write_of("tester", {{"ALTER TABLE t RENAME COLUMN a TO b", {}}}));
-  // A request of the same agent, behind it.
+  // Sends another request of the same agent after it.
   auto insert = f.db.write_async(write_of("tester", {{"INSERT INTO t(k, b) VALUES(100, 1)", {}}}));
   other.run("ROLLBACK");
   auto first = must(answer_of(rename));
@@ -150,7 +148,7 @@ TEST_CASE("a schema change that waits for rows keeps its deadline and its place"
   f.require_no_rejected_rows();
 }
 
-TEST_CASE("rows that others put while a schema changes are taken before it or checked after it", "[system][buffer]") {
+TEST_CASE("rows that others put while a schema changes are written before it or checked after it", "[system][buffer]") {
   buffered f{[](broker_config& c) {
     c.buffer_interval = 1ms;
     c.buffer_max_pending = 10'000;
@@ -200,7 +198,7 @@ TEST_CASE("a writer that fails while it changes a schema does not keep the buffe
   CHECK(f.number("SELECT sum(a) FROM t") == 150);
 }
 
-TEST_CASE("whatever becomes of schemas, buffered rows end as if each had been executed at once",
+TEST_CASE("with any schema changes, buffered rows end as if each had been executed at once",
           "[system][buffer][property]") {
   const std::vector<std::string> schema{"CREATE TABLE t(k INTEGER PRIMARY KEY, a)", "CREATE TABLE log(k)"};
   for (uint32_t seed = 1; seed <= 8; ++seed) {

@@ -1,4 +1,4 @@
-// The same text is the same request, and the same refusal, by whatever way it comes to the broker.
+// The same text gives the same request, or the same refusal, through every interface of the broker.
 #include "runtime/client/client.hpp"
 #include "runtime/server/front_door.hpp"
 #include "tests/system/fixture.hpp"
@@ -65,7 +65,7 @@ constexpr auto endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 
 
 } // namespace
 
-TEST_CASE("requests with text that is not UTF-8 are refused, and values come back as they went in", "[system]") {
+TEST_CASE("requests with text that is not UTF-8 are refused, and values are returned unchanged", "[system]") {
   way_in f{GENERATE(true, false)};
   const statement insert{"INSERT INTO t VALUES (:n, :s)", std::vector<named_value>{{"n", 1}, {"s", bad}}};
   must(f.guest->write(f.write(insert)));
@@ -98,7 +98,7 @@ TEST_CASE("requests with text that is not UTF-8 are refused, and values come bac
   CHECK(*must(f.guest->read(f.read("SELECT count(*) FROM t"))).rows->at(0, 0).integer() == 1);
 }
 
-TEST_CASE("ambiguous parameters are refused, and none of them is lost on the way", "[system]") {
+TEST_CASE("ambiguous parameters are refused, and none of them is lost", "[system]") {
   way_in f{GENERATE(true, false)};
   using named = std::vector<named_value>;
   parameters both{1, "one"};
@@ -165,7 +165,7 @@ TEST_CASE("a token ends the requests of a client that carry it, here and in anot
   token.cancel();
   CHECK(refused(answer_of(first)).code == errc::cancelled);
   CHECK(refused(second.get()).code == errc::cancelled);
-  // One that was cancelled before is not begun.
+  // A request that was cancelled before is not begun.
   auto write = f.write({"INSERT INTO t (n) VALUES (1)", {}});
   write.cancel = token;
   CHECK(refused(f.guest->write(write)).code == errc::cancelled);

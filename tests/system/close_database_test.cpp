@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// How many descriptors of this process are open files of the folder's, but for the broker's own.
+// The number of descriptors of this process that are open on files of the folder, except the broker's own files.
 size_t open_databases(const temp_dir& folder) {
   size_t result = 0;
   for (const auto& file : std::filesystem::directory_iterator{"/proc/self/fd"}) {
@@ -33,8 +33,7 @@ int64_t count_rows(const database& db) {
 
 } // namespace
 
-TEST_CASE("a database that was closed has no open files, refuses its handles, and goes on when it is opened",
-          "[system]") {
+TEST_CASE("a closed database has no open files, refuses its handles, and works again when it is opened", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path());
   auto db = must(host.open_database("app.db"));
@@ -52,7 +51,7 @@ TEST_CASE("a database that was closed has no open files, refuses its handles, an
   CHECK(error.code == errc::unavailable);
   CHECK(error.message == "'app.db' has been closed by its host; open it again");
   CHECK(refused(db.read("host", "SELECT count(*) FROM t")).message == error.message);
-  // Others may do with the file what they like.
+  // Other programs may replace the file.
   sqlite::connection_options options;
   options.mode = sqlite::open_mode::read_write_create;
   must(must(sqlite::connection::open(folder.path() / "app.db", options)).exec("INSERT INTO t VALUES (2)"));

@@ -35,7 +35,7 @@ public:
       uint64_t seq = 0;
       in >> seq;
       auto& result = writes_.at(n);
-      // A repetition is answered as the first time was, or would have been.
+      // A repetition gets the answer of the first attempt.
       if (result.acked && *result.acked != seq)
         FAIL(line << ", and before with " << *result.acked);
       result.acked = seq;
@@ -51,7 +51,7 @@ public:
     }
   }
 
-  /// Writes that were asked for and not answered.
+  /// The writes that were sent and not answered.
   const std::set<int>& in_doubt() const { return in_doubt_; }
 
   /// Those of them that may be sent again, because they have a key; the others are given up.
@@ -109,7 +109,7 @@ public:
     return result;
   }
 
-  /// The requests of which it has a record, whatever became of them.
+  /// The requests of which the audit has a record, with any outcome.
   std::set<std::string> recorded() const {
     std::set<std::string> result;
     if (std::filesystem::exists(audit_file()))
@@ -184,8 +184,8 @@ private:
   uint64_t newest_ = 0;
 };
 
-/// Bytes in a WAL behind the last frame that ends a commit: of a transaction that was being written. Reads the file as
-/// it is; to be called before the database is opened.
+/// The number of bytes in a WAL after the last frame that ends a commit, which belong to an unfinished transaction.
+/// Reads the file itself, so it must be called before the database is opened.
 inline size_t bytes_of_unfinished_commit(const std::filesystem::path& wal) {
   constexpr size_t header = 32;
   constexpr size_t frame_header = 24;
@@ -202,7 +202,7 @@ inline size_t bytes_of_unfinished_commit(const std::filesystem::path& wal) {
   auto frame = frame_header + number(8);
   auto end_of_commit = header;
   for (auto at = header; at + frame <= bytes.size(); at += frame) {
-    // Frames of before the WAL was begun anew have other salts.
+    // Frames from before a restart of the WAL have other salts.
     if (bytes.compare(at + 8, 8, bytes, 16, 8) != 0)
       return at - end_of_commit;
     if (number(at + 4) != 0)

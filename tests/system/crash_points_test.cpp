@@ -6,7 +6,7 @@ namespace sluice::test::crash_points_test {
 
 namespace {
 
-// Kills the child when a check throws, or both would wait for ever.
+// Kills the child when a check throws, because both would wait for ever otherwise.
 struct reaper {
   child_process& process;
   ~reaper() { process.kill(); }
@@ -67,7 +67,7 @@ struct killed_broker {
     return result;
   }
 
-  // How many of these rows the table has.
+  // The number of these rows in the table.
   size_t present(const std::vector<int>& numbers) const {
     auto rows = history.rows();
     return static_cast<size_t>(std::count_if(numbers.begin(), numbers.end(), [&](int n) { return rows.contains(n); }));

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int keys = 400;
 
-// The keyed_writer program, with what it has acknowledged so far on a pipe.
+// The keyed_writer program, with its acknowledgements on a pipe.
 class victim {
 public:
   victim(const std::filesystem::path& folder, int first, int last) {

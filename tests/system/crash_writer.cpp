@@ -1,18 +1,18 @@
-// A broker under load that dies at a named point, in the process and the moment where that really happens: SQLite asks
-// for something of a file, and the disk under it kills the process. What the agents see goes to standard output, a line
-// at a time and before anything else is done:
+// A broker under load that dies at a named point: when SQLite calls an operation on a file, the fault VFS kills the
+// process. The answers of the agents go to standard output, a line for each, before the agent continues:
 //
-//   ready              the store is open; what the last death left has been put in order
-//   sent N             write N is about to be asked for
+//   ready              the store is open, and recovery from the last death is done
+//   sent N             write N is about to be sent
 //   acked N SEQ        it was acknowledged, as part of that commit
 //   refused N CODE     it was refused
-//   dying QUEUED       the point is reached; so many requests are with the writer
-//   done               the load is over, and nothing killed us
+//   dying QUEUED       the point is reached, with so many requests at the writer
+//   done               the load is over, and the point was not reached
 //
 //   crash_writer FOLDER FIRST POINT NTH
 //
 // N counts from FIRST; lines of standard input are numbers to be sent again, and its end starts the load. Every third
-// is refused by the database; of the others, every fifth has no key. NTH says how often the point is passed before.
+// is refused by the database; of the others, every fifth has no key. NTH is the number of times that the point is
+// passed before.
 
 #include "runtime/broker/broker.hpp"
 #include "runtime/sqlite/faults/fault_vfs.hpp"
@@ -53,7 +53,8 @@ void say(const std::string& line) {
     std::abort();
 }
 
-// Where the process is to die. A commit is made of one BEGIN, which takes the lock, then writes to the WAL, and a sync.
+// The point at which the process dies. A commit is made of one BEGIN, which takes the lock, then writes to the WAL, and
+// a sync.
 struct death {
   disk_fault fault;
   // Counted from the beginning of a group, and not of the process.
@@ -90,7 +91,7 @@ std::optional<death> death_at(const std::string& point, uint64_t nth) {
     {"checkpointed", {fault_on(db, sync, kill_before, nth % 3), false, false}},
     {"closing", {fault_on(wal, truncate, kill_before), false, false}},
     {"closed", {fault_on(wal, truncate, kill_after), false, false}},
-    // While the store is opened, that is, while the last death is put in order.
+    // Dies while the store is opened, that is, during the recovery from the last death.
     {"recovering_audit", {fault_on(audit, disk_operation::write, kill_after, nth), false, false}},
     {"recovering_wal", {fault_on(wal, read, kill_after, nth), false, false}},
   };
@@ -107,7 +108,7 @@ public:
     end(n, db_.write(request_of(n)));
   }
 
-  // Keeps several under way until there are no more numbers.
+  // Keeps several requests under way until there are no more numbers.
   template <class Next> void write_many(Next next) {
     std::deque<std::pair<int, std::future<caf::expected<sluice::write_result>>>> under_way;
     for (std::optional<int> n = next(); n || !under_way.empty();) {
@@ -131,14 +132,14 @@ public:
     }
   }
 
-  // No agent sends from now on; returns when all answers have arrived and been printed.
+  // Stops all agents from sending; returns when all answers have arrived and been printed.
   void finish_all() {
     std::unique_lock guard{mutex_};
     held_ = true;
     changed_.wait(guard, [this] { return under_way_ == 0; });
   }
 
-  // Returns when so many have been asked for and not answered.
+  // Returns when so many requests are sent and not answered.
   void await_sent(uint64_t count) {
     std::unique_lock guard{mutex_};
     changed_.wait(guard, [&] { return static_cast<uint64_t>(under_way_) >= count; });
@@ -184,7 +185,7 @@ private:
   bool held_ = false;
 };
 
-// Brings the process to its point, and ends it there.
+// Brings the process to its point, and kills it there.
 class executioner {
 public:
   // The hooks are called from within this; so the disk comes last.
@@ -284,7 +285,7 @@ int main(int argc, char** argv) {
     end->arm();
   sluice::broker_config config;
   config.root = argv[1];
-  // So that checkpoints come when they are the point, and not else.
+  // Only the points of checkpoints make the broker checkpoint.
   config.checkpoint_wal_bytes = point.starts_with("checkpoint") || point == "none" ? 100'000 : 1U << 30U;
   config.idle_after = std::chrono::hours{1};
   auto broker = sluice::broker::open(config);

@@ -8,12 +8,12 @@ namespace {
 
 struct many_rows {
   temp_dir folder;
-  broker own;
+  broker leader;
   database db;
 
   template <class Change>
   explicit many_rows(Change change)
-    : folder(), own(open_broker(folder.path(), change)), db(must(own.open_database("app.db"))) {
+    : folder(), leader(open_broker(folder.path(), change)), db(must(leader.open_database("app.db"))) {
     must(db.write("host", "CREATE TABLE t(id INTEGER PRIMARY KEY)"));
     must(db.write("host", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) "
                           "INSERT INTO t SELECT i FROM n"));
@@ -29,7 +29,7 @@ struct many_rows {
   }
 
   std::unique_ptr<cursor> open() { return must(db.open_cursor(request())); }
-  size_t count_open() const { return must(own.open_cursors()).size(); }
+  size_t count_open() const { return must(leader.open_cursors()).size(); }
 };
 
 size_t count_rows(cursor& from) {
@@ -67,11 +67,11 @@ TEST_CASE("a cursor that is destroyed is closed") {
   CHECK(fixture.count_open() == 0);
 }
 
-TEST_CASE("a broker that shuts down ends its cursors first, and leaves no log") {
+TEST_CASE("a broker that shuts down ends its cursors first, and leaves no WAL") {
   many_rows fixture;
   auto rows = fixture.open();
   must(rows->next());
-  CHECK(!fixture.own.shutdown());
+  CHECK(!fixture.leader.shutdown());
   CHECK(refused(rows->next()).code == errc::unavailable);
   CHECK(!std::filesystem::exists(fixture.folder / "app.db-wal"));
 }
@@ -80,12 +80,12 @@ TEST_CASE("a draining broker ends the cursors of its hosts") {
   many_rows fixture;
   auto rows = fixture.open();
   must(rows->next());
-  fixture.own.drain();
+  fixture.leader.drain();
   CHECK(refused(rows->next()).code == errc::unavailable);
   CHECK(refused(fixture.db.open_cursor(fixture.request())).code == errc::unavailable);
 }
 
-TEST_CASE("a cursor is refused what a read is refused") {
+TEST_CASE("a cursor refuses the same statements as a read") {
   many_rows fixture;
   auto wrong = fixture.request("SELECT * FROM nothing");
   CHECK(refused(fixture.db.open_cursor(wrong)).code == errc::sql_error);
@@ -106,8 +106,8 @@ TEST_CASE("a database with an open cursor is not closed as idle, and is closed a
   auto rows = fixture.open();
   must(rows->next());
   must(fixture.db.write("host", "INSERT INTO t VALUES (2000)"));
-  // Of one that is used later the files are closed meanwhile.
-  auto other = must(fixture.own.open_database("other.db"));
+  // The files of a cursor that is used later are closed meanwhile.
+  auto other = must(fixture.leader.open_database("other.db"));
   must(other.write("host", "CREATE TABLE t(id)"));
   await([&] { return !std::filesystem::exists(fixture.folder / "other.db-wal"); });
   CHECK(std::filesystem::exists(fixture.folder / "app.db-wal"));

@@ -33,7 +33,7 @@ errc code_of_fresh_read(const database& db, sql_text sql) {
 
 } // namespace
 
-TEST_CASE("a folder is no database, whether it is there first or comes later", "[system]") {
+TEST_CASE("a folder at a database's path is refused, before or after it was opened", "[system]") {
   one_database database;
   std::filesystem::create_directory(database.folder / "folder.db");
   CHECK(refused(database.host.open_database("folder.db")).code == errc::invalid_request);
@@ -41,7 +41,7 @@ TEST_CASE("a folder is no database, whether it is there first or comes later", "
   std::filesystem::create_directory(database.folder / "late.db");
   CHECK(code_of_write(late, make_notes) == errc::invalid_request);
   CHECK(code_of_fresh_read(late, count_notes) == errc::invalid_request);
-  // Once it is out of the way, all is well.
+  // After the folder is removed, the database works.
   std::filesystem::remove(database.folder / "late.db");
   must(late.write("tester", make_notes));
   must(late.write("tester", add_note));
@@ -49,7 +49,7 @@ TEST_CASE("a folder is no database, whether it is there first or comes later", "
   database.require_serving();
 }
 
-TEST_CASE("a file that is no database is corrupt and stays as it is", "[system]") {
+TEST_CASE("a file that is not a database is corrupt and stays unchanged", "[system]") {
   one_database database;
   std::string almost = "SQLite format 3";
   almost += '\0';
@@ -89,7 +89,7 @@ TEST_CASE("requests to a damaged table fail as corrupt, and other requests are s
   CHECK(*must(db.read("tester", "SELECT count(*) FROM good")).rows->at(0, 0).integer() == 4);
 }
 
-TEST_CASE("reading a database that is not there makes none", "[system]") {
+TEST_CASE("reading a missing database creates no file", "[system]") {
   one_database database;
   CHECK(code_of_fresh_read(database.db, "SELECT 1") == errc::unknown_database);
   CHECK_FALSE(std::filesystem::exists(database.file()));
@@ -97,7 +97,7 @@ TEST_CASE("reading a database that is not there makes none", "[system]") {
   database.require_serving();
 }
 
-TEST_CASE("reading a file that has no ledger leaves every byte of it as it was", "[system]") {
+TEST_CASE("reading a file without a ledger changes no byte of it", "[system]") {
   temp_dir folder;
   auto file = folder / "app.db";
   {
@@ -114,7 +114,7 @@ TEST_CASE("reading a file that has no ledger leaves every byte of it as it was",
   CHECK(bytes_of(file) == before);
 }
 
-TEST_CASE("files that the user may not use are refused by type, and the others are served", "[system]") {
+TEST_CASE("files without permission are refused with their error, and other files are served", "[system]") {
   temp_dir folder;
   auto file = folder / "app.db";
   {
@@ -195,7 +195,8 @@ TEST_CASE("a file that is replaced while it is open is written in its place", "[
   database.require_serving();
 }
 
-TEST_CASE("a full disk refuses writes as disk_full, loses nothing, and is forgotten once there is room", "[system]") {
+TEST_CASE("a full disk refuses writes as disk_full, loses nothing, and writes work again once there is room",
+          "[system]") {
   temp_dir folder;
   child_process writer{FULL_DISK_WRITER, {folder.path().string()}};
   auto means = writer.line();
@@ -206,7 +207,7 @@ TEST_CASE("a full disk refuses writes as disk_full, loses nothing, and is forgot
     WARN("no namespace to be had; instead of a full disk, " << means);
 }
 
-TEST_CASE("a file that may not grow refuses writes, loses nothing, and goes on when it may", "[system]") {
+TEST_CASE("a file that may not grow refuses writes, loses nothing, and works again when it may grow", "[system]") {
   temp_dir folder;
   child_process writer{FULL_DISK_WRITER, {folder.path().string(), "file-bound"}};
   CHECK(writer.line() == "a bound on the size of files");

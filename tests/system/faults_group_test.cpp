@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 using future_write = std::future<caf::expected<write_result>>;
 
-// Never comes to an end, and never uses up any memory.
+// A statement that never ends and takes no memory.
 const sql_text endless{"INSERT INTO log (n) SELECT count(*) FROM (WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT "
                        "n + 1 FROM c) SELECT n FROM c)"};
 
@@ -102,7 +102,7 @@ TEST_CASE("requests that one thread sends without waiting are executed in that o
   CHECK(database.number("SELECT count(*) FROM n WHERE k = v") == count);
 }
 
-TEST_CASE("requests that fail in a group fail alone, and their neighbours commit exactly once", "[system]") {
+TEST_CASE("requests that fail in a group fail alone, and the others commit exactly once", "[system]") {
   one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   make_schema(database.db);
   auto commits = database.db.status().commits;
@@ -121,26 +121,26 @@ TEST_CASE("requests that fail in a group fail alone, and their neighbours commit
   std::map<std::string, std::string> statuses;
   for (int n = 1; n <= count; ++n) {
     INFO(n);
-    const auto& own = kinds[static_cast<size_t>(n) % kinds.size()];
+    const auto& request_kind = kinds[static_cast<size_t>(n) % kinds.size()];
     auto answer = answer_of(answers[static_cast<size_t>(n - 1)]);
     auto id = "request-" + std::to_string(n);
-    if (!own.fails_with) {
+    if (!request_kind.fails_with) {
       CHECK(must(answer).request_id == id);
       expected.emplace_back(n);
       statuses[id] = "committed";
       continue;
     }
     auto error = refused(answer);
-    CHECK(error.code == *own.fails_with);
+    CHECK(error.code == *request_kind.fails_with);
     CHECK(error.outcome == outcome::not_committed);
     CHECK(error.request_id == id);
-    statuses[id] = to_string(*own.fails_with);
+    statuses[id] = to_string(*request_kind.fails_with);
   }
   CHECK(column_of(database.file(), "SELECT n FROM log ORDER BY n") == expected);
   CHECK(integer_of(database.file(), "SELECT count(*) FROM parent") == count / 11);
   CHECK(integer_of(database.file(), "SELECT count(*) FROM child") == count / 11);
   CHECK(column_of(database.file(), "PRAGMA foreign_key_check").empty());
-  // A group, not one commit for each.
+  // The requests formed a group, with fewer commits than requests.
   CHECK(database.db.status().commits - commits < 20);
 
   audit_query query;
@@ -155,7 +155,7 @@ TEST_CASE("requests that fail in a group fail alone, and their neighbours commit
   database.require_serving();
 }
 
-TEST_CASE("an endless write is interrupted at its deadline, and its neighbours commit", "[system]") {
+TEST_CASE("an endless write is interrupted at its deadline, and the others of its group commit", "[system]") {
   one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   make_schema(database.db);
   std::vector<future_write> answers;
@@ -208,7 +208,7 @@ TEST_CASE("a write whose deadline passes in the queue is refused before it is ex
   database.require_serving();
 }
 
-TEST_CASE("the same key applies once, however many ask at once", "[system]") {
+TEST_CASE("the same key is applied once, also with many concurrent requests", "[system]") {
   one_database database;
   make_schema(database.db);
   std::vector<future_write> answers;
@@ -280,7 +280,7 @@ TEST_CASE("a key with another payload is a mismatch and changes nothing", "[syst
     CHECK(error.outcome == outcome::not_committed);
   }
   CHECK(must(database.db.write(request)).replayed);
-  // Another database knows nothing of it.
+  // The key does not exist in another database.
   auto other = must(database.host.open_database("other.db"));
   make_schema(other);
   CHECK_FALSE(must(other.write(request)).replayed);
@@ -288,7 +288,7 @@ TEST_CASE("a key with another payload is a mismatch and changes nothing", "[syst
   database.require_serving();
 }
 
-TEST_CASE("a failed attempt is not remembered under its key", "[system]") {
+TEST_CASE("a failed attempt is not stored under its key", "[system]") {
   one_database database;
   make_schema(database.db);
   auto request = write_of("alice", {{"INSERT INTO later (n) VALUES (?)", {1}}}, "key");
@@ -297,7 +297,7 @@ TEST_CASE("a failed attempt is not remembered under its key", "[system]") {
   must(database.db.write("host", "CREATE TABLE later (n INTEGER NOT NULL)"));
   CHECK_FALSE(must(database.db.write(request)).replayed);
   CHECK(must(database.db.write(request)).replayed);
-  // One that costs the whole transaction is no exception.
+  // The same holds for a request that rolls back the whole transaction.
   auto mined = write_of("alice", {{add, {5}}, {"INSERT INTO mined (n) VALUES (5)", {}}}, "mined");
   CHECK(refused(database.db.write(mined)).code == errc::constraint);
   must(database.db.write("host", "DROP TRIGGER mine"));

@@ -4,7 +4,7 @@ namespace sluice::test::faults_invalidation_test {
 
 namespace {
 
-// A kept answer, a write that changes it, and the new answer (the first column of every row).
+// A cached answer, a write that changes it, and the new answer (the first column of every row).
 struct change {
   const char* name;
   std::vector<const char*> schema;
@@ -219,7 +219,7 @@ std::vector<statement> list_of(const std::string& sql) {
 
 } // namespace
 
-TEST_CASE("a write takes away every kept answer that it changes, whichever way it changes it", "[system]") {
+TEST_CASE("a write invalidates every cached answer that it changes, by statements, triggers or cascades", "[system]") {
   for (const auto& change : changes) {
     INFO(change.name);
     one_database store;
@@ -234,7 +234,7 @@ TEST_CASE("a write takes away every kept answer that it changes, whichever way i
   }
 }
 
-TEST_CASE("a write to another table leaves the kept answers, a change of the schema does not", "[system]") {
+TEST_CASE("a write to another table keeps the cached answers, a schema change does not", "[system]") {
   one_database f;
   for (const char* sql :
        {"CREATE TABLE kept (n)", "INSERT INTO kept VALUES (1)", "CREATE TABLE other (n)", "CREATE TABLE log (n)",
@@ -249,7 +249,7 @@ TEST_CASE("a write to another table leaves the kept answers, a change of the sch
     must(f.db.write("writer", sql));
     CHECK(source() == read_source::cache);
   }
-  // A write that fails takes nothing away.
+  // A failed write invalidates nothing.
   CHECK(refused(f.db.write(write_of("writer", {{"UPDATE kept SET n = 2", {}}, {"NONSENSE", {}}}))).code
         == errc::sql_error);
   CHECK(source() == read_source::cache);

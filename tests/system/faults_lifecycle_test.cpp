@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 const sql_text make_log{"CREATE TABLE log (n INTEGER NOT NULL UNIQUE)"};
 const sql_text add{"INSERT INTO log (n) VALUES (?)"};
 
-// Returns when another writer is in its place, or none at all.
+// Returns when another writer has replaced it, or when there is none.
 void kill_writer(const broker& host, const std::string& name) {
   auto& context = host.actors().context(name);
   auto victim = must(context.route()).writer;
@@ -79,7 +79,7 @@ TEST_CASE("a writer that is killed six times puts its database in quarantine, an
   must(must(again.open_database("app.db")).write("agent", add, {6}));
 }
 
-TEST_CASE("a kept answer of a database in quarantine is not given", "[system]") {
+TEST_CASE("a cached answer of a database in quarantine is not returned", "[system]") {
   one_database database{[](broker_config& cfg) {
     cfg.restart_limit = 1;
     cfg.cache_ttl = 1h;
@@ -121,7 +121,7 @@ TEST_CASE("requests that wait for a writer that dies are answered, and a retry w
   database.require_serving();
 }
 
-TEST_CASE("a damaged audit file is kept aside, and a new one is completed from the ledger", "[system]") {
+TEST_CASE("a damaged audit file is renamed, and a new one is completed from the ledger", "[system]") {
   temp_dir folder;
   { must(must(open_broker(folder.path()).open_database("app.db")).write("host", make_log)); }
   auto audit = folder / ".sluice" / "audit.db";
@@ -158,7 +158,7 @@ TEST_CASE("records that a killed audit actor had not written are completed from 
       await(replaced);
       killed = database.host.actors().audit();
       caf::anon_send_exit(killed, caf::exit_reason::kill);
-      // Some go to the dead one.
+      // Some requests go to the dead actor.
       if (n % 80 == 20)
         await(replaced);
     }
@@ -216,13 +216,13 @@ TEST_CASE("shutting down answers every accepted write, after it is on disk", "[s
   }
   CHECK(committed == 300);
   CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM log") == committed);
-  // The log was moved into the file.
+  // The WAL was checkpointed.
   auto wal = folder / "app.db-wal";
   CHECK((!std::filesystem::exists(wal) || std::filesystem::file_size(wal) == 0));
   require_sound(folder / "app.db");
 }
 
-TEST_CASE("shutting down while writes come in answers all of them truthfully", "[system]") {
+TEST_CASE("shutting down during writes answers each with its true outcome", "[system]") {
   temp_dir folder;
   std::vector<std::future<caf::expected<write_result>>> answers;
   {
@@ -281,7 +281,7 @@ TEST_CASE("the second broker on a root is refused as busy, until the first one e
   CHECK(error.code == errc::busy);
   CHECK(error.attempts == 1);
   database.require_serving();
-  // One that comes while the first is going waits for it.
+  // A broker that is opened while the first one ends waits for it.
   auto closing = std::async(std::launch::async, [&] { return database.host.shutdown(); });
   auto second = broker::open(config);
   while (!second && code_of(second.error()) == errc::busy)
@@ -291,7 +291,7 @@ TEST_CASE("the second broker on a root is refused as busy, until the first one e
   must(must(heir.open_database("app.db")).write("heir", make_log));
 }
 
-TEST_CASE("one actor system carries two brokers on two roots", "[system]") {
+TEST_CASE("one actor system can have two brokers on two roots", "[system]") {
   temp_dir one;
   temp_dir two;
   caf::actor_system_config system_config;

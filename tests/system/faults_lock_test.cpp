@@ -12,7 +12,7 @@ const sql_text make_log{"CREATE TABLE log (n INTEGER NOT NULL)"};
 const sql_text add{"INSERT INTO log (n) VALUES (?)"};
 const sql_text count{"SELECT count(*) FROM log"};
 
-// A process outside the broker that has the lock until it is released.
+// An external process that holds the lock until it is released.
 struct lock_holder : child_process {
   explicit lock_holder(const std::filesystem::path& file, std::vector<std::string> more = {})
     : child_process(LOCK_HOLDER, arguments(file, std::move(more))) {
@@ -34,7 +34,7 @@ uint64_t audited_foreign_commits(const broker& host) {
 
 } // namespace
 
-TEST_CASE("an external process's lock that ends before the deadline costs time and nothing else", "[system]") {
+TEST_CASE("an external process's lock that ends before the deadline only delays requests", "[system]") {
   one_database database{[](broker_config& cfg) { cfg.retry_attempts = 100; }};
   must(database.db.write("host", make_log));
   lock_holder other{database.file()};
@@ -71,7 +71,7 @@ TEST_CASE("an external process's lock that outlasts the deadline is busy, with t
   CHECK(error.attempts >= 1);
   CHECK(error.waited_ms >= 800);
   CHECK(took < request.deadline + 1s);
-  // Another database does not notice.
+  // Another database is not affected.
   auto free = must(database.host.open_database("free.db"));
   must(free.write("agent", make_log));
   CHECK(database.db.status().retry.failures >= 1);
@@ -98,7 +98,7 @@ TEST_CASE("with no retries configured a lock is not waited for", "[system]") {
   database.require_serving();
 }
 
-TEST_CASE("a short deadline is kept though the next try for the lock is far off", "[system]") {
+TEST_CASE("a short deadline is kept even if the next try for the lock would be later", "[system]") {
   one_database database{[](broker_config& cfg) {
     cfg.retry_attempts = 100;
     cfg.busy_timeout = 0ms;
@@ -113,7 +113,7 @@ TEST_CASE("a short deadline is kept though the next try for the lock is far off"
   auto hasty = write_of("hasty", {{add, {2}}});
   hasty.deadline = 100ms;
   auto error = refused(database.db.write(hasty));
-  // Known not to have happened: the broker has answered, the caller has not just given up waiting.
+  // The outcome is known, because the broker has answered and the caller has not merely stopped waiting.
   CHECK(error.outcome == outcome::not_committed);
   CHECK((error.code == errc::busy || error.code == errc::deadline_exceeded));
   other.release();
@@ -179,12 +179,12 @@ TEST_CASE("an external commit is noticed by the next write, counted and audited"
   CHECK(must(database.db.read("tester", count)).source == read_source::cache);
   external_process someone{database.file()};
   someone.run("INSERT INTO log (n) VALUES (1), (2)");
-  // About another table, yet it flushes everything.
+  // An external commit to any table invalidates everything.
   must(database.db.write("agent", "INSERT INTO other (n) VALUES (1)"));
   CHECK(database.number("SELECT count(*) FROM log") == 2);
   CHECK(database.db.status().foreign_commits == 1);
   CHECK(audited_foreign_commits(database.host) == 1);
-  // Our own commits, checkpoints and the closing of an external connection do not count.
+  // The broker's own commits, checkpoints and the closing of an external connection do not count.
   must(database.db.write("agent", add, {3}));
   CHECK(database.number("SELECT count(*) FROM log") == 3);
   CHECK(database.db.status().foreign_commits == 1);
@@ -286,7 +286,7 @@ TEST_CASE("an agent whose share of the queue is full is overloaded at once, and 
   database.require_serving();
 }
 
-TEST_CASE("bytes in the queue are bounded as requests are", "[system]") {
+TEST_CASE("the bytes in the queue are bounded as well", "[system]") {
   one_database database{[](broker_config& cfg) {
     cfg.queue_max_bytes = 400'000;
     cfg.retry_attempts = 100;

@@ -38,7 +38,7 @@ read_limits bytes_at_most(uint64_t n) {
 
 } // namespace
 
-TEST_CASE("an answer over a bound is cut and says so, kept or not", "[system]") {
+TEST_CASE("an answer over a bound is cut and marked as truncated, cached or not", "[system]") {
   with_rows f;
   for (auto mode : {freshness::cached, freshness::cached, freshness::fresh}) {
     auto cut = f.read("SELECT n FROM t ORDER BY n", rows_at_most(99), mode);
@@ -52,7 +52,7 @@ TEST_CASE("an answer over a bound is cut and says so, kept or not", "[system]") 
     CHECK(few_bytes.rows->size() > 0);
     CHECK(few_bytes.rows->size() < 10);
     CHECK(few_bytes.rows->footprint() <= 10'000);
-    // A value that is larger than the bound is not given in part.
+    // A value larger than the bound is not returned in part.
     auto none = f.read("SELECT zeroblob(50000)", bytes_at_most(10'000), mode);
     CHECK(none.truncated);
     CHECK(none.rows->size() == 0);
@@ -74,10 +74,10 @@ TEST_CASE("the configured bounds hold for requests that name none", "[system]") 
   f.require_serving();
 }
 
-TEST_CASE("endless reads end at their time-out and delay neither writes nor the reads behind them", "[system]") {
+TEST_CASE("endless reads end at their time-out and delay neither writes nor later reads", "[system]") {
   with_rows f;
   std::vector<std::future<caf::expected<read_result>>> answers;
-  // More than there are readers, and no two alike, so that none is shared.
+  // Sends more reads than there are readers, all different, so that none is shared.
   for (int i = 0; i < 9; ++i) {
     auto request = read_of("slow", sql_text{endless.str() + " WHERE n > " + std::to_string(i)}, freshness::fresh);
     request.limits.timeout = 700ms;
@@ -114,7 +114,7 @@ TEST_CASE("a read that its caller gives up is cancelled, running or waiting", "[
   f.require_serving();
 }
 
-TEST_CASE("a read that is given up at any moment is cancelled, whatever it was at", "[system]") {
+TEST_CASE("a read that its caller gives up at any moment is cancelled", "[system]") {
   with_rows f;
   // A schema that takes a while to load, and is loaded anew each time.
   std::vector<statement> tables;
@@ -188,7 +188,7 @@ TEST_CASE("min_seq of a commit from before a restart is known at once", "[system
   CHECK(must(db.read(request)).as_of_seq >= seq);
 }
 
-TEST_CASE("statements that may answer differently each time are never cached", "[system]") {
+TEST_CASE("non-deterministic statements are never cached", "[system]") {
   with_rows f;
   must(f.db.write("host", "CREATE VIEW dice AS SELECT n, random() AS r FROM t"));
   must(f.db.write("host", "CREATE TABLE numbered (id INTEGER PRIMARY KEY AUTOINCREMENT)"));

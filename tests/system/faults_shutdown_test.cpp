@@ -84,7 +84,7 @@ TEST_CASE("a broker that is shut down leaves nothing beside its databases", "[sy
   CHECK(integer_of(database.file(), "SELECT count(*) FROM log") == 1);
 }
 
-TEST_CASE("nothing is left of a database that was only read, or that only the audit looked at", "[system]") {
+TEST_CASE("no files are left of a database that was only read or compared with the audit", "[system]") {
   temp_dir folder;
   {
     auto host = open_broker(folder.path());
@@ -101,7 +101,7 @@ TEST_CASE("nothing is left of a database that was only read, or that only the au
   CHECK(logs_in(folder.path()) == names{});
 }
 
-TEST_CASE("queries that run do not hold up a shutdown, nor leave anything behind", "[system]") {
+TEST_CASE("running queries neither delay a shutdown nor leave files", "[system]") {
   one_database database;
   must(database.db.write("host", make_log));
   must(database.db.write("agent", add, {1}));
@@ -138,7 +138,7 @@ TEST_CASE("a database that another process has open keeps its files, until that 
   CHECK(integer_of(database.file(), "SELECT count(*) FROM log") == 2);
 }
 
-TEST_CASE("nothing is left when an actor was killed before the shutdown", "[system]") {
+TEST_CASE("no files are left when an actor was killed before the shutdown", "[system]") {
   one_database database;
   must(database.db.write("host", make_log));
   must(database.db.read(read_of("reader", "SELECT count(*) FROM log", freshness::fresh)));
@@ -155,7 +155,7 @@ TEST_CASE("nothing is left when an actor was killed before the shutdown", "[syst
   CHECK(logs_in(database.folder.path()) == names{});
 }
 
-TEST_CASE("a query that runs is interrupted by cancelling its id, and its reader serves on", "[system]") {
+TEST_CASE("a running query is interrupted by cancelling its id, and its reader runs the next one", "[system]") {
   one_database database{[](broker_config& cfg) { cfg.readers = 1; }};
   must(database.db.write("host", make_log));
   must(database.db.write("agent", add, {1}));

@@ -62,7 +62,7 @@ TEST_CASE("SQL that SQLite does not understand is a sql_error on both paths", "[
   }
 }
 
-TEST_CASE("a text with no statement or more than one is refused whole", "[system]") {
+TEST_CASE("a text with no statement or more than one is refused as a whole", "[system]") {
   guarded f;
   for (const auto& sql : {""s, "   "s, ";"s, "-- nothing"s, "/* nothing */"s, "DELETE FROM t; DELETE FROM t"s,
                           "SELECT 1; DELETE FROM t"s, "DELETE FROM t\0 WHERE n = 5"s, "SELECT '" + bad_utf8 + "'"}) {
@@ -92,14 +92,14 @@ TEST_CASE("parameters that do not fit in number, name or type are refused", "[sy
   CHECK(f.refused_read({"SELECT n FROM t WHERE n = ?", {}}).code == errc::invalid_request);
   CHECK(f.refused_read({"SELECT n FROM t", {1}}).code == errc::invalid_request);
 
-  // Types are the schema's business.
+  // Types of columns are up to the schema.
   CHECK(code_of_write(f, {insert, {"not a number", "two"}}) == errc::constraint);
   CHECK(code_of_write(f, {insert, {nullptr, "two"}}) == errc::constraint);
   CHECK(code_of_write(f, {insert, {2, blob{"two"}}}) == errc::constraint);
   CHECK(code_of_write(f, {insert, {1000, "too much"}}) == errc::constraint);
 }
 
-TEST_CASE("NaN is refused by name on both paths, and SQL that is not UTF-8; values may hold any bytes", "[system]") {
+TEST_CASE("NaN and SQL that is not UTF-8 are refused on both paths; values may hold any bytes", "[system]") {
   guarded f;
   const sql_text insert{"INSERT INTO t (n, s) VALUES (?, ?)"};
   auto nan = f.refused_write({{insert, {std::numeric_limits<double>::quiet_NaN(), "x"}}});
@@ -114,7 +114,7 @@ TEST_CASE("NaN is refused by name on both paths, and SQL that is not UTF-8; valu
   CHECK(must(f.db.read(std::move(request))).rows->at(0, 0) == value{bad_utf8});
 }
 
-TEST_CASE("statements that are the broker's business are refused by name, with the reason", "[system]") {
+TEST_CASE("statements reserved for the broker are refused with the reason", "[system]") {
   guarded f;
   struct forbidden {
     const char* sql;
@@ -164,7 +164,7 @@ TEST_CASE("the ledger and code loading are refused to all clients", "[system]") 
     INFO(sql);
     CHECK(code_of_write(f, {sql, {}}) == errc::not_authorized);
   }
-  // Nor to be touched by a trigger that was laid past the broker.
+  // A trigger of another program cannot change the ledger either.
   {
     external_process mallory{f.file()};
     mallory.run("CREATE TABLE bait (n);"
@@ -191,7 +191,7 @@ TEST_CASE("a write sent to the read path is refused and nothing is written", "[s
   CHECK(integer_of(f.file(), "SELECT count(*) FROM sqlite_schema WHERE name IN ('u', 'v')") == 0);
 }
 
-TEST_CASE("names over their bounds are refused on both paths, even when the answer lies ready", "[system]") {
+TEST_CASE("names over their bounds are refused on both paths, even when the answer is cached", "[system]") {
   guarded f;
   const std::string long_name(10'000, 'a');
   must(f.db.read("tester", "SELECT n FROM t"));
@@ -244,7 +244,7 @@ TEST_CASE("requests over the limits are too_large or invalid and leave no trace"
   }
 }
 
-TEST_CASE("texts and blobs of 1 MB and odd values come back as they went in", "[system]") {
+TEST_CASE("texts and blobs of 1 MB and unusual values are returned unchanged", "[system]") {
   one_database f;
   must(f.db.write("host", "CREATE TABLE v (id INTEGER PRIMARY KEY, x)"));
   std::string every_byte;

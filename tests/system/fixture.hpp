@@ -39,7 +39,7 @@ inline broker open_broker(const std::filesystem::path& root) {
   return open_broker(root, [](broker_config&) {});
 }
 
-/// The value, or a failed test with what went wrong.
+/// Returns the value, or fails the test with the error.
 template <class T> T must(caf::expected<T> result) {
   if (!result)
     FAIL(std::string{to_string(describe(result.error()).code)} + ": " + describe(result.error()).message);
@@ -51,21 +51,21 @@ inline void must(caf::expected<void> result) {
     FAIL(std::string{to_string(describe(result.error()).code)} + ": " + describe(result.error()).message);
 }
 
-/// Why it failed, or a failed test because it did not.
+/// Returns the error, or fails the test if there is none.
 template <class T> failure refused(const caf::expected<T>& result) {
   if (result)
     FAIL("this was to be refused, and was not");
   return describe(result.error());
 }
 
-/// The answer, or a failed test when there is none after a minute.
+/// Returns the answer, or fails the test when there is none after a minute.
 template <class T> caf::expected<T> answer_of(std::future<caf::expected<T>>& future) {
   if (future.wait_for(std::chrono::minutes{1}) != std::future_status::ready)
     FAIL("no answer within a minute");
   return future.get();
 }
 
-/// Waits for an event that can only be looked for; a failed test when it has not come after a minute.
+/// Polls until a condition holds; fails the test when it does not hold after a minute.
 template <class Event> void await(Event has_come) {
   auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes{1};
   while (!has_come()) {
@@ -91,7 +91,7 @@ inline read_request read_of(std::string agent, sql_text sql, freshness mode = fr
   return result;
 }
 
-/// Asks a file without a broker; the first column of every row.
+/// Queries a file without a broker; returns the first column of every row.
 inline std::vector<value> column_of(const std::filesystem::path& file, const std::string& sql) {
   auto db = must(sqlite::connection::open(file, {}));
   auto stmt = must(sqlite::prepared_statement::prepare(db, sql));
@@ -146,7 +146,7 @@ struct one_database {
     return *answer.rows->at(0, 0).integer();
   }
 
-  /// Writes and reads as if nothing had happened, and the file is sound.
+  /// Checks that writes and reads work, and that the file is sound.
   void require_serving() const {
     must(db.write("tester", "CREATE TABLE IF NOT EXISTS still_there (n INTEGER NOT NULL)"));
     auto before = number("SELECT count(*) FROM still_there");
@@ -203,7 +203,7 @@ public:
   /// Writes to its input.
   void tell(const std::string& text) { REQUIRE(write(in_, text.data(), text.size()) == ssize_t(text.size())); }
 
-  /// As a crash, from outside; nothing once it was waited for.
+  /// Sends SIGKILL; does nothing after the process was waited for.
   void kill() {
     if (pid_ > 0)
       ::kill(pid_, SIGKILL);
@@ -232,7 +232,7 @@ private:
   std::FILE* out_ = nullptr;
 };
 
-/// A size that CI keeps small and a person may raise: `SLUICE_SOAK=20` makes soak tests twenty times as long.
+/// A size that is small by default and can be raised: `SLUICE_SOAK=20` makes soak tests twenty times as long.
 inline int soak(int size) {
   auto* factor = std::getenv("SLUICE_SOAK");
   return size * (factor ? std::max(1, std::atoi(factor)) : 1);

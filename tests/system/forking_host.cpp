@@ -2,7 +2,7 @@
 //
 //   forking_host CASE FOLDER [NUMBER]
 //
-// Prints what came of it, a line for each fact.
+// Prints the results, a line for each fact.
 
 #include "tests/system/host_program.hpp"
 
@@ -49,7 +49,7 @@ void await_child(pid_t child) {
                           : fmt::format("the child is killed by {}", WTERMSIG(status)));
 }
 
-// The work of the child, which ends with `_exit(0)`.
+// Runs the work in a child, which ends with `_exit(0)`.
 template <class Work> void fork_once(Work work) {
   std::fflush(stdout);
   auto child = fork();
@@ -83,7 +83,7 @@ void fork_uses() {
   say("parent", db.write(insert(1)));
 }
 
-// The child destroys what it has from its parent.
+// The child destroys the objects that it inherited.
 void fork_returns() {
   pid_t child = -1;
   {
@@ -115,13 +115,13 @@ void fork_exits() {
   say("parent", db.write(insert(1)));
 }
 
-// A worker that was forked lives on when its host has been killed, and keeps nothing of the store.
+// A forked worker survives the kill of its host, and keeps no lock of the store.
 void fork_orphan() {
   auto pipes = make_pipe();
   auto host = fork();
   if (host == 0) {
-    auto own = need(broker::open(config_of(folder)));
-    auto db = open_app(own);
+    auto host_broker = need(broker::open(config_of(folder)));
+    auto db = open_app(host_broker);
     need(db.write(insert(1)));
     auto worker = fork();
     if (worker == 0)
@@ -161,8 +161,8 @@ void fork_while_writing() {
     });
   for (uint64_t i = 0; i < std::max<uint64_t>(number, 10); ++i)
     fork_once([&] {
-      auto own = need(broker::open(config_of(folder / ("child" + std::to_string(i)))));
-      need(open_app(own).write(insert(1)));
+      auto child_broker = need(broker::open(config_of(folder / ("child" + std::to_string(i)))));
+      need(open_app(child_broker).write(insert(1)));
       client_options options;
       options.require_broker = true;
       auto guest = need(open_client(folder / "host", options));
@@ -179,8 +179,8 @@ void fork_heir() {
   auto tried = make_pipe();
   auto host = fork();
   if (host == 0) {
-    auto own = need(broker::open(config_of(folder)));
-    auto db = open_app(own);
+    auto host_broker = need(broker::open(config_of(folder)));
+    auto db = open_app(host_broker);
     std::thread writer{[&] { write_until_refused(db); }};
     while (*need(db.read(count_rows())).rows->at(0, 0).integer() < 20)
       std::this_thread::yield();
@@ -191,14 +191,14 @@ void fork_heir() {
       for (;;)
         pause();
     }
-    // Until the parent is dead.
+    // Without this end, the pipe ends when the parent is dead.
     close(pipes[1]);
     char none = 0;
     auto config = config_of(folder);
     config.lock_wait = 0ms;
     auto early = broker::open(config);
     say("while the parent lives", early);
-    // Now the parent may be killed.
+    // Reports that the parent may be killed.
     if (write(tried[1], "", 1) != 1)
       _exit(1);
     while (getppid() != 1 && read(pipes[0], &none, 1) > 0)

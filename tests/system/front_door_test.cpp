@@ -55,7 +55,7 @@ int64_t count(client& client) {
 
 } // namespace
 
-TEST_CASE("a host that shares its broker is the leader that others find", "[system]") {
+TEST_CASE("other processes find a host that shares its broker as the leader", "[system]") {
   temp_dir folder;
   host f{folder.path()};
   auto guest = connect(folder.path());
@@ -68,7 +68,7 @@ TEST_CASE("a host that shares its broker is the leader that others find", "[syst
   CHECK(count(*guest) == 2);
 }
 
-TEST_CASE("when the host leaves, its guests go on with the next leader", "[system]") {
+TEST_CASE("when the host ends, its clients continue with the next leader", "[system]") {
   temp_dir folder;
   auto first = std::make_unique<host>(folder.path());
   auto guest = connect(folder.path(), false);
@@ -93,7 +93,7 @@ TEST_CASE("futures of many requests over one connection are all fulfilled", "[sy
   uint64_t last = 0;
   for (auto& each : writes) {
     auto result = must(answer_of(each));
-    // In the order in which they were asked for.
+    // The answers come in the order of the requests.
     CHECK(result.commit_seq >= last);
     last = result.commit_seq;
   }
@@ -134,7 +134,7 @@ TEST_CASE("a subscriber is notified of the host's own writes", "[system]") {
   CHECK(written.commit_seq == as_of + 1);
 }
 
-TEST_CASE("a host is notified when a client asks it to stop, and refuses nothing until it does", "[system]") {
+TEST_CASE("a host is notified when a client asks it to stop, and serves until it stops", "[system]") {
   temp_dir folder;
   std::promise<std::string> wanted;
   front_door_options options;

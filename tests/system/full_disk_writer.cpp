@@ -1,6 +1,6 @@
-// Fills a small disk with writes until it is full, makes room, goes on, and checks that what was acknowledged is there
-// and nothing else. The disk is a tmpfs in a mount namespace of its own; where that cannot be had, a bound on the size
-// of files stands for it. Says which on standard output; the exit status is 0 when all is well.
+// Fills a small disk with writes, makes room, continues, and checks that exactly the acknowledged writes are there. The
+// disk is a tmpfs in a mount namespace of its own; where that is not permitted, a bound on the size of files replaces
+// it. Prints which of the two on standard output; the exit status is 0 when all is well.
 //
 //   full_disk_writer FOLDER [file-bound]
 
@@ -28,7 +28,7 @@ constexpr int ballast_bytes = 512 << 10;
 constexpr int most_writes = 10'000;
 constexpr uint64_t log_entries = 60;
 
-// How the broker came to run out of room.
+// The limit that makes the broker run out of room.
 enum class means { tmpfs, file_bound };
 
 bool write_file(const char* path, const std::string& text) {
@@ -78,7 +78,7 @@ public:
       return wrong("the ballast cannot be written");
     sluice::broker_config config;
     config.root = folder_;
-    // Tidying up would make room before its time.
+    // Clean-up would make room too early.
     config.idle_after = std::chrono::hours{1};
     auto broker = sluice::broker::open(config);
     if (!broker)
@@ -125,8 +125,8 @@ private:
     return wrong("the disk was never full");
   }
 
-  // A full disk is refused every time, and reads are served all the while. A file that may not grow may make room by
-  // itself, when the write-ahead log begins again at its front.
+  // Every write to a full disk is refused, and reads are served meanwhile. With a bound on the size of files, a restart
+  // of the WAL may make room.
   bool refuse_again(const sluice::database& db) {
     for (int n = most_writes; n < most_writes + 5; ++n) {
       if (append(db, n)) {
@@ -152,7 +152,7 @@ private:
   bool log_in_vain(const sluice::broker& broker) {
     for (uint64_t n = 0; n < log_entries; ++n)
       broker.log(sluice::log_level::info, "writer", std::to_string(n));
-    // Has them written, or tried.
+    // Waits until the log actor has written the entries, or tried to.
     static_cast<void>(broker.recent_logs({}));
     auto status = broker.status().log;
     return (disk_ == means::file_bound || (status.failing && status.queued == log_entries))
@@ -170,7 +170,7 @@ private:
     return (page && page->entries.size() == log_entries) || wrong("entries of the log are missing");
   }
 
-  // It lies on the same disk, and has what was acknowledged nevertheless.
+  // The audit is on the same disk, and still has every acknowledged write.
   bool check_audit(const sluice::broker& broker) {
     auto verdict = broker.verify_audit();
     if (!verdict || !verdict->intact())
@@ -179,7 +179,7 @@ private:
     query.status = "committed";
     query.limit = most_writes;
     auto page = broker.audit(query);
-    // The table is one more.
+    // The creation of the table is one more write.
     return (page && page->records.size() == acknowledged_.size() + 1)
            || wrong("the audit lacks something that was acknowledged");
   }

@@ -17,7 +17,8 @@ using Catch::Contains;
 
 namespace {
 
-// Longer than any of this may take, and shorter than what was waited for before: 5 s for a lock, 31 s for an answer.
+// Longer than any of these calls may take, and shorter than the waits of earlier versions: 5 s for a lock, 31 s for an
+// answer.
 constexpr auto patience = 4s;
 
 template <class Call> auto at_once(Call call) {
@@ -60,7 +61,7 @@ TEST_CASE("a second front door is refused, and leaves the first one's socket alo
   CHECK(refused(second).code == errc::invalid_request);
   REQUIRE(std::filesystem::is_socket(socket_of(folder)));
   must(must(connect(folder.path()))->write(make_table()));
-  // Where one was stopped another may follow, though the first has not been destroyed.
+  // After one was stopped, another may be opened, even if the first is not destroyed.
   door->stop();
   auto third = must(front_door::open(host, {}));
   door.reset();
@@ -94,7 +95,7 @@ TEST_CASE("a broker that is shut down, or destroyed, stops its front door first"
   door->stop();
 }
 
-TEST_CASE("guests of a front door go on without it when its broker was shut down", "[system]") {
+TEST_CASE("clients of a front door continue without it when its broker was shut down", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path());
   auto door = must(front_door::open(host, {}));
@@ -115,7 +116,7 @@ TEST_CASE("a client that is destroyed ends the calls that threads wait for in it
   slow.statements = {{"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 5000000) INSERT INTO t "
                       "SELECT max(x) FROM n",
                       {}}};
-  // Of one of the calls another thread of the client waits for the answer.
+  // For one of the calls, another thread of the client waits for the answer.
   std::vector<cancel_token> tokens{{}, cancel_token::make()};
   std::vector<caf::expected<write_result>> answers(tokens.size(), caf::error{});
   std::vector<std::thread> waiting;
@@ -188,7 +189,7 @@ TEST_CASE("a forked child that ends a front door leaves that of its parent alone
   CHECK(std::filesystem::is_socket(socket_of(folder)));
 }
 
-TEST_CASE("the same folder twice in one process is refused at once, by whatever way", "[system]") {
+TEST_CASE("opening the same folder twice in one process is refused at once, by a broker or a client", "[system]") {
   temp_dir folder;
   temp_dir links;
   std::filesystem::create_directory_symlink(folder.path(), links / "link");
@@ -203,7 +204,7 @@ TEST_CASE("the same folder twice in one process is refused at once, by whatever 
     CHECK(error.code == errc::busy);
     CHECK_THAT(error.message, Contains(this_process() + " leads this store itself"));
   }
-  // Not for longer than it is so.
+  // After the shutdown the folder can be opened again.
   CHECK_FALSE(host.shutdown());
   open_broker(folder.path());
 }
@@ -219,7 +220,7 @@ TEST_CASE("a folder that a broker of this process uses as part of its store is r
   CHECK(at_once([&] { return refused(connect(folder.path() / "sub")); }).message == error.message);
 }
 
-TEST_CASE("a folder that is a store of its own is no part of the one around it", "[system]") {
+TEST_CASE("a folder that is a store of its own is not part of the outer one", "[system]") {
   temp_dir folder;
   std::filesystem::create_directory(folder.path() / "sub");
   auto inner = open_broker(folder.path() / "sub");
@@ -227,7 +228,7 @@ TEST_CASE("a folder that is a store of its own is no part of the one around it",
   CHECK(at_once([&] { return refused(outer.open_database("sub/app.db")); }).code == errc::wrong_store);
 }
 
-TEST_CASE("no broker is opened with settings that no file could have", "[system]") {
+TEST_CASE("a broker with settings that sluice.toml could not have is not opened", "[system]") {
   temp_dir folder;
   caf::actor_system_config system_config;
   add_message_types(system_config);
@@ -244,7 +245,7 @@ TEST_CASE("no broker is opened with settings that no file could have", "[system]
     CHECK(refused(opened).code == errc::invalid_request);
     CHECK_THAT(refused(opened).message, Catch::StartsWith(field));
   }
-  // Nothing was made of it.
+  // No file was created.
   CHECK(std::filesystem::is_empty(folder.path()));
   if (field == "root")
     return;
@@ -279,7 +280,7 @@ TEST_CASE("a request for another database than that of its handle is refused", "
     CHECK_FALSE(database.db.cached(read));
   }
   CHECK(database.number("SELECT count(*) FROM t") == 6);
-  // By the name that was asked for.
+  // The error has the requested name.
   audit_query query;
   query.db = "other.db";
   query.status = "invalid_request";

@@ -1,5 +1,5 @@
-// The calls and answers of threads of the broker's own process, hits in the caller's thread included, are recorded and
-// given to the checker in tests/histories/; the histories of several processes are in tests/processes/history_test.py.
+// Records the calls and answers of threads of the broker's own process, including hits in the caller's thread, and runs
+// the checker of tests/histories/ on them; the histories of several processes are in tests/processes/history_test.py.
 
 #include "tests/system/fixture.hpp"
 
@@ -35,7 +35,7 @@ json json_of(const value& cell) {
   return cell.integer() ? json(*cell.integer()) : cell.text() ? json(*cell.text()) : json();
 }
 
-// One thread's part of a history; written down at the end, for the threads are to be as fast as they can.
+// One thread's part of a history; written to the file at the end, so that it does not slow down the threads.
 class agent {
 public:
   agent(std::string name, database db, unsigned seed) : name_(std::move(name)), db_(std::move(db)), random_(seed) {}
@@ -191,7 +191,7 @@ std::string verdict_on(const std::filesystem::path& history) {
   return said;
 }
 
-// Six threads at work while `meanwhile(stop)` runs in one of its own; then the verdict.
+// Runs six threads while `meanwhile(stop)` runs in another one, and returns the verdict.
 template <class Meanwhile> void check_history(one_database& store, int operations, Meanwhile meanwhile) {
   auto founder = founded(store.db);
   std::vector<agent> agents;
@@ -206,7 +206,7 @@ template <class Meanwhile> void check_history(one_database& store, int operation
     each.join();
   stop = true;
   other.join();
-  // The last kill may not have been noticed by now; this request is behind it.
+  // The supervisor may not have noticed the last kill yet; this request comes after it.
   await([&store] {
     read_request request;
     request.query = {"SELECT 1", {}};
@@ -227,14 +227,14 @@ template <class Meanwhile> void check_history(one_database& store, int operation
 
 } // namespace
 
-TEST_CASE("some order explains what threads saw, cache hits included", "[system]") {
+TEST_CASE("the history of threads is linearizable, cache hits included", "[system]") {
   one_database store;
   check_history(store, soak(1'000), [](const std::atomic<bool>&) {});
   CHECK(store.host.status().cache.hits > 100);
 }
 
-TEST_CASE("some order explains what threads saw while actors were killed", "[system]") {
-  // However many are killed, none is killed too often.
+TEST_CASE("the history of threads is linearizable while actors are killed", "[system]") {
+  // With this limit no number of kills puts the database in quarantine.
   one_database store{[](broker_config& cfg) {
     cfg.restart_limit = 1'000;
     cfg.restart_window = std::chrono::milliseconds{1};

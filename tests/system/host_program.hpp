@@ -27,7 +27,7 @@ inline void write_until_refused(const database& db) {
     continue;
 }
 
-/// Plays the case that the arguments name; returns the exit status, 2 for wrong usage.
+/// Runs the case that the arguments name; returns the exit status, 2 for wrong usage.
 inline int run_case(int argc, char** argv, const std::map<std::string, std::function<void()>>& cases) {
   if (argc < 3 || !cases.contains(argv[1]))
     return 2;

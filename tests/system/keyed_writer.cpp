@@ -1,5 +1,5 @@
-// Writes one row per key, from several threads, and says so on standard output after each acknowledgement. The crash
-// test kills it and starts it again with the same keys.
+// Writes one row per key, from several threads, and prints a line on standard output after each acknowledgement. The
+// crash test kills it and starts it again with the same keys.
 //
 //   keyed_writer FOLDER FIRST LAST
 

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 // The methods of a broker, on a loop that the test runs, one event at a time.
 struct stepped_service {
-  // Memory that is used after it was given back then shows, without a sanitizer too.
+  // Makes use of freed memory visible, also without a sanitizer.
   stepped_service() { mallopt(M_PERTURB, 0xdb); }
   ~stepped_service() { mallopt(M_PERTURB, 0); }
 
@@ -25,7 +25,7 @@ struct stepped_service {
 
   std::unique_ptr<rpc::handler> open_mcp() { return rpc::make_mcp(open_handler(), {.version = "1"}); }
 
-  // Makes the call, and destroys the port after so many events. Whether it had been answered before that.
+  // Makes the call, and destroys the port after so many events. Returns whether it was answered before that.
   bool leave(std::unique_ptr<rpc::handler> port, size_t events, const std::string& method, const json& params) {
     auto answered = std::make_shared<bool>(false);
     auto gone = std::make_shared<bool>(false);
@@ -51,7 +51,7 @@ struct stepped_service {
     return result->text.empty() ? result->result : json::parse(result->text);
   }
 
-  // Runs the loop meanwhile.
+  // Runs the loop while it waits.
   template <class Event> void await_event(Event has_come) {
     await([&] {
       loop.poll();
@@ -67,7 +67,7 @@ struct stepped_service {
     return {};
   }
 
-  // Waits for the end of a write whose client has gone: it was done, or not begun. Whether it was done.
+  // Waits for the end of a write whose client has left, and returns whether it was committed; else it was not begun.
   bool await_end(const std::string& request_id) {
     await_event([&] { return !end_of(request_id).empty(); });
     auto end = end_of(request_id);
@@ -99,12 +99,11 @@ json write_params(const std::string& db, const std::string& request_id) {
 
 } // namespace
 
-TEST_CASE("a client may leave at every event of its write, which is recorded, and done or not begun",
-          "[system][leaving]") {
+TEST_CASE("a write whose client leaves at any event is audited, and committed or not begun", "[system][leaving]") {
   stepped_service f;
   auto answered = false;
   for (size_t events = 0; !answered; ++events) {
-    // Its database is opened by the first write.
+    // The first write opens its database.
     auto name = std::to_string(events);
     answered = f.leave(f.open_handler(), events, "write", write_params(name + ".db", "write-" + name));
     if (f.await_end("write-" + name))
@@ -178,7 +177,7 @@ TEST_CASE("a client may leave at every event of every method, without an effect 
     INFO(method);
     auto answered = false;
     for (size_t events = 0; !answered; ++events) {
-      // A name that is opened is new each time.
+      // Each call opens a new name.
       auto text = params.dump();
       if (auto at = text.find('%'); at != std::string::npos)
         text.replace(at, 1, std::to_string(++number));
@@ -186,12 +185,12 @@ TEST_CASE("a client may leave at every event of every method, without an effect 
       CHECK(f.ask("ping", json::object()).at("pong") == true);
     }
   }
-  // The requests that they left behind have ended by then.
+  // The requests of clients that left have ended by then.
   f.ask("flush", json::object());
   CHECK(f.ask("read", {{"db", "app.db"}, {"sql", "SELECT count(*) FROM t"}}).at("rows") == json{{2}});
 }
 
-TEST_CASE("a client that leaves with calls under way costs its broker nothing but their answers", "[system][leaving]") {
+TEST_CASE("a client that leaves with calls under way loses only their answers", "[system][leaving]") {
   stepped_service f;
   for (auto i = 0; i < 20; ++i) {
     auto name = std::to_string(i);

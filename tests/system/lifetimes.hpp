@@ -36,7 +36,7 @@ constexpr bool is_sanitized = false;
 constexpr bool is_sanitized = false;
 #endif
 
-/// How long the end of everything may take.
+/// The time in which everything must have ended.
 constexpr std::chrono::seconds time_to_end = is_sanitized ? 120s : 10s;
 
 /// Aborts the process, with the name of what hangs, unless it is destroyed in time.
@@ -72,12 +72,12 @@ inline size_t entries_of(const char* folder) {
   return static_cast<size_t>(std::distance(std::filesystem::directory_iterator{folder}, {}));
 }
 
-/// The resources of which a process must have as many after a broker as before it.
+/// Threads and descriptors, of which a process must have the same number before and after a broker.
 struct resources {
   size_t threads = entries_of("/proc/self/task");
   size_t descriptors = entries_of("/proc/self/fd");
 
-  /// Threads end a moment after they were asked to.
+  /// Waits, because threads end a moment after they were told to.
   void require_back() const {
     auto give_up = std::chrono::steady_clock::now() + time_to_end;
     for (;;) {
@@ -137,7 +137,7 @@ inline database open_app(broker& from) {
   return db;
 }
 
-/// More than a page of a cursor.
+/// A number of rows larger than a page of a cursor.
 inline read_request many_rows() {
   read_request result;
   result.agent = "agent";
@@ -154,7 +154,7 @@ inline buffer_put keep(int64_t id) {
   return result;
 }
 
-/// How requests ended. Thread-safe.
+/// Counts how requests ended. Thread-safe.
 class tally {
 public:
   int64_t next() noexcept { return ++last_; }
@@ -174,7 +174,7 @@ public:
       acknowledged_.insert(written);
   }
 
-  /// A request that is under way when its broker ends, or that comes later, fails because there is none any more.
+  /// Whether a request that is under way when its broker ends, or that comes later, failed for that reason.
   void note_failure(const caf::error& failed) {
     auto error = describe(failed);
     auto is_expected = error.code == errc::unavailable || error.code == errc::cancelled
@@ -213,7 +213,7 @@ private:
   std::map<std::string, int> wrong_;
 };
 
-/// Whether there is no broker any more.
+/// Whether the broker has ended.
 inline bool is_over(const caf::error& error) { return code_of(error) != errc::overloaded; }
 
 } // namespace sluice::test::lifetimes

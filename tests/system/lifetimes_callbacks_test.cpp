@@ -12,9 +12,9 @@ namespace {
 struct fixture {
   fixture() {
     auto config = config_of(folder.path());
-    // By another broker, which warns of nothing: one that has just warned of a slow write does not warn of the next.
+    // Another broker writes this: one that has just warned of a slow write does not warn of the next.
     must(must(must(broker::open(config)).open_database("app.db")).write(make_tables()));
-    // Any write that takes its time is warned about, by its writer.
+    // The writer warns about every slow write.
     config.slow_execution = 1ms;
     if (GENERATE(true, false))
       system = std::make_unique<host_system>(1);
@@ -22,7 +22,7 @@ struct fixture {
     db.emplace(must(host->open_database("app.db")));
   }
 
-  /// The answer comes from the thread that warns, before that.
+  /// The thread that warns has answered before.
   void cause_warning() {
     write_request slow;
     slow.agent = "agent";
@@ -34,7 +34,7 @@ struct fixture {
 
   void cause_failure() { caf::anon_send_exit(host->actors().supervisor(), caf::exit_reason::kill); }
 
-  /// The next opening waits for the end, and finds all acknowledged rows.
+  /// Opens the folder again, which waits for the end of the first broker, and finds all acknowledged rows.
   void require_reopened(int64_t rows) {
     must(must(broker::open(config_of(folder.path()))).open_database("app.db"));
     CHECK(integer_of(folder / "app.db", "SELECT count(*) FROM t") == rows);
@@ -68,7 +68,7 @@ TEST_CASE("a host destroys its broker in the callback that reports its failure",
   CHECK_NOTHROW(f.before.require_back());
 }
 
-TEST_CASE("a host destroys its broker when it asks whether it has failed", "[system][lifetimes]") {
+TEST_CASE("a host destroys its broker in the callback that it set after the failure", "[system][lifetimes]") {
   fixture f;
   watchdog limit{"a broker that is destroyed by on_failure itself"};
   f.cause_failure();
@@ -78,7 +78,7 @@ TEST_CASE("a host destroys its broker when it asks whether it has failed", "[sys
   f.require_reopened(0);
 }
 
-TEST_CASE("a host destroys its broker, and a front door with it, where it is warned", "[system][lifetimes]") {
+TEST_CASE("a host destroys its broker and front door in the callback of a warning", "[system][lifetimes]") {
   fixture f;
   auto door = must(front_door::open(*f.host, {}));
   f.host->on_warning([&, is_first = true](std::string_view) mutable {
@@ -98,7 +98,7 @@ TEST_CASE("a host destroys its broker, and a front door with it, where it is war
   CHECK_NOTHROW(f.before.require_back());
 }
 
-TEST_CASE("calls that would wait for the broker are refused where it warns its host", "[system][lifetimes]") {
+TEST_CASE("calls that would wait for the broker are refused in the callback of a warning", "[system][lifetimes]") {
   fixture f;
   watchdog limit{"calls in on_warning"};
   std::vector<failure> error;

@@ -1,9 +1,9 @@
-// A host that ends in some way of its own, for tests that cannot do so themselves: with static objects, from threads
-// and actors.
+// A host that ends in various ways, for tests that cannot end their own process: with static objects, from threads and
+// actors.
 //
 //   lifetimes_host CASE FOLDER [NUMBER]
 //
-// Prints what came of it, a line for each fact.
+// Prints the results, a line for each fact.
 
 #include "tests/system/host_program.hpp"
 
@@ -16,7 +16,7 @@ namespace {
 using namespace sluice;
 using namespace sluice::test::lifetimes;
 
-// Destroyed after everything that the library makes static when it is used.
+// Destroyed after all static objects that the library creates on use.
 std::optional<broker> static_broker;
 std::optional<database> static_database;
 std::unique_ptr<client> static_client;
@@ -147,20 +147,20 @@ write_request slow_insert() {
   return result;
 }
 
-// Once its broker knows of it, the thread is inside the client.
+// When the broker has the request, the thread is inside the client.
 bool knows_slow_write(client& whom) {
   const auto status = need(whom.status());
   return std::ranges::any_of(status.at("running"), [](const auto& x) { return x.at("agent") == "slow"; });
 }
 
-// The client is destroyed while they wait in it.
+// Destroys the client while threads wait in it.
 void call_in_thread(client& whom) {
   std::thread{[&whom] { static_cast<void>(whom.write(slow_insert())); }}.detach();
   for (auto i = 2; i < 50; ++i)
     static_cast<void>(whom.write_async(insert(i)));
 }
 
-// Every way to a store has calls under way.
+// Has calls under way through every interface of a store.
 void exit_in_thread_under_way() {
   open_static();
   acknowledge(1);
@@ -190,7 +190,7 @@ void exit_quickly() {
   std::quick_exit(0);
 }
 
-// Everything at once, by static objects of the host, in the order that belongs to the number.
+// Destroys everything by static objects of the host, in the order with this number.
 struct static_end {
   std::unique_ptr<situation> all;
   std::optional<watchdog> limit;
@@ -233,7 +233,7 @@ const std::map<std::string, std::function<void()>> cases{
   {"exit_in_thread", exit_in_thread},
   {"exit_in_thread_under_way", exit_in_thread_under_way},
   {"exit_quickly", exit_quickly},
-  {"exit_own_system", [] { static_situation.begin(home::own); }},
+  {"exit_own_system", [] { static_situation.begin(home::broker_system); }},
   {"exit_one_thread", [] { static_situation.begin(home::one_thread); }},
   {"exit_eight_threads", [] { static_situation.begin(home::eight_threads); }},
 };

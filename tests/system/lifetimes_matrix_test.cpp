@@ -1,4 +1,5 @@
-// Everything that sluice gives a host, destroyed in every order, by whom it may be, with requests under way.
+// Destroys the broker and everything that a host has of it, in random orders and from any thread, with requests under
+// way.
 #include "tests/support/temp_dir.hpp"
 #include "tests/system/situation.hpp"
 
@@ -12,11 +13,11 @@ using namespace lifetimes;
 
 namespace {
 
-enum class ender : uint8_t { main, thread, agent, elsewhere };
+enum class destroyer : uint8_t { main, thread, agent, elsewhere };
 
-std::string name_of(ender ender) {
+std::string name_of(destroyer destroyer) {
   return std::array{"main", "other threads", "an agent beside the broker",
-                    "an agent of another system"}[static_cast<size_t>(ender)];
+                    "an agent of another system"}[static_cast<size_t>(destroyer)];
 }
 
 uint64_t number_of(const char* variable, uint64_t otherwise) {
@@ -35,21 +36,21 @@ void run_in_actor(caf::actor_system& system, const std::function<void()>& work) 
   done.get_future().wait();
 }
 
-void end_by(ender who, situation& situation, const order& parts) {
+void end_by(destroyer who, situation& situation, const order& parts) {
   switch (who) {
-  case ender::main: return situation.end_all(parts);
-  case ender::thread:
+  case destroyer::main: return situation.end_all(parts);
+  case destroyer::thread:
     for (auto each : parts)
       run_in_new_thread([&] { situation.end(each); });
     return;
-  case ender::agent: return run_in_actor(situation.system(), [&] { situation.end_all(parts); });
-  case ender::elsewhere: return run_in_actor(situation.elsewhere(), [&] { situation.end_all(parts); });
+  case destroyer::agent: return run_in_actor(situation.system(), [&] { situation.end_all(parts); });
+  case destroyer::elsewhere: return run_in_actor(situation.elsewhere(), [&] { situation.end_all(parts); });
   }
 }
 
-void run_case(home where, ender who, uint64_t seed) {
+void run_case(home where, destroyer who, uint64_t seed) {
   // A system cannot be destroyed by one of its actors.
-  auto parts = nth_order(seed, where != home::own && who != ender::agent);
+  auto parts = nth_order(seed, where != home::broker_system && who != destroyer::agent);
   auto name = "SLUICE_LIFETIMES_SEED=" + std::to_string(seed) + ", " + name_of(where) + ", by " + name_of(who) + ": "
               + name_of(parts);
   INFO(name);
@@ -68,21 +69,20 @@ void run_case(home where, ender who, uint64_t seed) {
   before.require_back();
 }
 
-// `SLUICE_LIFETIMES_ORDERS` says how many orders are tried with each of `enders`, `SLUICE_LIFETIMES_SEED` where they
-// begin.
+// SLUICE_LIFETIMES_ORDERS: the number of orders for each destroyer. SLUICE_LIFETIMES_SEED: the first order.
 void run_matrix(home where) {
   auto first = number_of("SLUICE_LIFETIMES_SEED", std::random_device{}());
   auto count = number_of("SLUICE_LIFETIMES_ORDERS", 6);
   for (uint64_t i = 0; i < count; ++i)
-    for (auto who : {ender::main, ender::thread, ender::agent, ender::elsewhere})
+    for (auto who : {destroyer::main, destroyer::thread, destroyer::agent, destroyer::elsewhere})
       REQUIRE_NOTHROW(run_case(where, who, first + i));
 }
 
-// Bytes that are allocated and not freed, after each of the rounds.
+// The allocated bytes after each round.
 std::vector<size_t> memory_after(home where, uint64_t first, int rounds) {
   std::vector<size_t> result;
   for (auto i = 0; i < rounds; ++i) {
-    for (auto who : {ender::main, ender::thread, ender::agent, ender::elsewhere})
+    for (auto who : {destroyer::main, destroyer::thread, destroyer::agent, destroyer::elsewhere})
       REQUIRE_NOTHROW(run_case(where, who, first + static_cast<uint64_t>(who) % 2));
     result.push_back(mallinfo2().uordblks);
   }
@@ -91,24 +91,25 @@ std::vector<size_t> memory_after(home where, uint64_t first, int rounds) {
 
 } // namespace
 
-TEST_CASE("a host of plain threads destroys everything in any order, from anywhere", "[system][lifetimes]") {
-  run_matrix(home::own);
+TEST_CASE("a host of plain threads destroys everything in any order and from any thread", "[system][lifetimes]") {
+  run_matrix(home::broker_system);
 }
 
-TEST_CASE("a host with a system of one thread destroys everything in any order, from anywhere", "[system][lifetimes]") {
+TEST_CASE("a host with a system of one thread destroys everything in any order and from any thread",
+          "[system][lifetimes]") {
   run_matrix(home::one_thread);
 }
 
-TEST_CASE("a host with a system of eight threads destroys everything in any order, from anywhere",
+TEST_CASE("a host with a system of eight threads destroys everything in any order and from any thread",
           "[system][lifetimes]") {
   run_matrix(home::eight_threads);
 }
 
 TEST_CASE("memory does not grow over many rounds of the same orders", "[system][lifetimes]") {
-  // The sanitizer has an allocator of its own, and looks for leaks itself.
+  // The sanitizer replaces the allocator, and reports leaks itself.
   if (is_sanitized)
     return;
-  auto where = GENERATE(home::own, home::one_thread, home::eight_threads);
+  auto where = GENERATE(home::broker_system, home::one_thread, home::eight_threads);
   auto first = number_of("SLUICE_LIFETIMES_SEED", std::random_device{}());
   INFO("SLUICE_LIFETIMES_SEED=" << first << ", " << name_of(where));
   auto rounds = static_cast<int>(number_of("SLUICE_LIFETIMES_ROUNDS", 4));
@@ -116,8 +117,7 @@ TEST_CASE("memory does not grow over many rounds of the same orders", "[system][
   memory_after(where, first, 2);
   auto early = memory_after(where, first, rounds);
   auto late = memory_after(where, first, rounds);
-  // A leak of 4 KiB in each case between the two would be as much. The memory that the allocator keeps varies by a
-  // quarter of that.
+  // The bound is a leak of 4 KiB in each of 16 cases. The memory that the allocator keeps varies by a quarter of that.
   auto growth = static_cast<int64_t>(*std::min_element(late.begin(), late.end()))
                 - static_cast<int64_t>(*std::min_element(early.begin(), early.end()));
   CAPTURE(early, late);

@@ -1,4 +1,4 @@
-// Hosts whose threads and actors live on, or go, in an order that a broker does not expect.
+// Hosts whose threads and actors outlive a broker, or end in an unusual order.
 #include "tests/support/temp_dir.hpp"
 #include "tests/system/fixture.hpp"
 #include "tests/system/situation.hpp"
@@ -9,7 +9,7 @@ using namespace lifetimes;
 
 namespace {
 
-// A thread of the host that is still there when its work is done.
+// A thread of the host that keeps running after its work.
 class living_thread {
 public:
   explicit living_thread(std::function<void()> work)
@@ -31,7 +31,7 @@ private:
   std::thread thread_;
 };
 
-// A broker that can be destroyed, in a system of its own or of the host's.
+// A broker in its own actor system or in that of the host.
 struct fixture {
   explicit fixture(size_t threads = 0) {
     if (threads > 0)
@@ -112,7 +112,7 @@ TEST_CASE("a thread that spawned an agent in the broker's own system lives on", 
     living_thread spawner{[&] { f.host->system().spawn([](caf::event_based_actor*) {}); }};
     auto start = std::chrono::steady_clock::now();
     f.within_limit("a thread that spawned lives on", [&] { f.host.reset(); });
-    // Agents that live on would be waited for so long.
+    // The destructor waits this long for agents that do not end.
     CHECK(std::chrono::steady_clock::now() - start < (is_sanitized ? 60s : 3s));
     // Another broker can lead meanwhile.
     f.open();
@@ -218,7 +218,7 @@ TEST_CASE("a second shutdown returns when the first is done", "[system][lifetime
   begun.get_future().wait();
   watchdog limit{"two threads that shut down"};
   if (ends_by_destruction) {
-    // Not before the other thread is in the call: a full queue refuses writes, too, and says nothing of it.
+    // Waits until the other thread is in the call. A full queue refuses writes as well, which proves nothing.
     await([&] {
       auto written = f.db->write(insert(++last));
       return !written && refused(written).code == errc::unavailable;
@@ -294,7 +294,7 @@ TEST_CASE("every future ends that was under way when the broker was destroyed", 
   auto notes = std::make_shared<tally>();
   for (auto i = 1; i <= 3'000; ++i) {
     auto future = f.db->write_async(insert(i));
-    // Every third is dropped.
+    // Drops every third future.
     if (i % 3 != 0)
       futures.push_back(std::move(future));
     static_cast<void>(f.db->read_async(count_rows()));

@@ -55,7 +55,7 @@ TEST_CASE("ten thousand log entries are written while an external process has th
   for (auto& each : threads)
     each.join();
   await([&] { return database.host.status().log.written == 10'000; });
-  // All of this while the lock is still held.
+  // The lock is still held.
   CHECK(waiting.wait_for(0s) == std::future_status::timeout);
   auto status = database.host.status().log;
   CHECK(status.dropped == 0);
@@ -85,7 +85,7 @@ TEST_CASE("a shutdown writes all entries logged until then, and leaves one file"
   CHECK(integer_of(log_file_of(folder.path()), "SELECT count(*) FROM log") == 1'234);
 }
 
-TEST_CASE("without a log entry there is no log file, though it is asked for", "[system]") {
+TEST_CASE("without a log entry a query creates no log file", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path());
   CHECK(messages_of(host).empty());
@@ -109,11 +109,11 @@ TEST_CASE("log entries survive the log actor", "[system]") {
   CHECK(messages_of(host).size() == 9);
 }
 
-TEST_CASE("a damaged log file costs no entry, and the host is warned", "[system]") {
+TEST_CASE("a damaged log file loses no new entry, and the host is warned", "[system]") {
   temp_dir folder;
   std::filesystem::create_directory(folder / ".sluice");
   std::ofstream{log_file_of(folder.path())} << std::string(10'000, 'x');
-  // One that others may read would be made anew before.
+  // The broker would replace a file that others may read.
   std::filesystem::permissions(log_file_of(folder.path()),
                                std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   auto host = open_broker(folder.path());
@@ -128,7 +128,7 @@ TEST_CASE("a damaged log file costs no entry, and the host is warned", "[system]
   CHECK(host.status().log.files_set_aside == 1);
 }
 
-TEST_CASE("threads that log while the broker ends, and after it, notice nothing", "[system]") {
+TEST_CASE("threads may log while the broker ends, and after it", "[system]") {
   temp_dir folder;
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> pushed{0};
@@ -169,7 +169,7 @@ TEST_CASE("threads that log while the broker ends, and after it, notice nothing"
   CHECK(in_file == static_cast<int64_t>(written));
 }
 
-TEST_CASE("a host that logs with spdlog finds it in the log database, as it was said", "[system]") {
+TEST_CASE("entries that a host logs with spdlog are in the log database unchanged", "[system]") {
   temp_dir folder;
   auto host = std::make_unique<broker>(open_broker(folder.path()));
   spdlog::logger log{"scanner", make_log_sink(*host, "alice")};

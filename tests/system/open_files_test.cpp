@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The limit of this process, until the end of the scope.
+// Sets the descriptor limit of this process until the end of the scope.
 class descriptor_limit {
 public:
   explicit descriptor_limit(rlim_t limit) {
@@ -65,7 +65,7 @@ private:
 
 } // namespace
 
-TEST_CASE("a host uses more databases than there is room for, and can open files of its own all the while",
+TEST_CASE("a host uses more databases than descriptors allow, and can still open files of its own",
           "[system][descriptors]") {
   descriptor_limit low{256};
   temp_dir folder;
@@ -100,7 +100,7 @@ TEST_CASE("a host uses more databases than there is room for, and can open files
   }
 }
 
-TEST_CASE("requests to more databases than there is room for, all at once, are all answered", "[system][descriptors]") {
+TEST_CASE("concurrent requests to more databases than descriptors allow are all answered", "[system][descriptors]") {
   temp_dir folder;
   auto host = open_broker(folder.path(), [](broker_config& config) {
     config.max_open_files = 60;
@@ -112,16 +112,15 @@ TEST_CASE("requests to more databases than there is room for, all at once, are a
       writes.push_back(must(host.open_database(name_of(i))).write_async(add_row()));
   for (auto& each : writes)
     must(answer_of(each));
-  // To wait for descriptors is no wait for a lock.
+  // A wait for descriptors does not count as a wait for a lock.
   for (const auto& each : host.status().databases)
     CHECK(each.retry.lock_errors == 0);
 }
 
-TEST_CASE("a database that finds no room until its deadline is refused with the limit that it met",
-          "[system][descriptors]") {
+TEST_CASE("a database without descriptors until the deadline is refused with the limit", "[system][descriptors]") {
   temp_dir folder;
   auto host = open_broker(folder.path(), [](broker_config& config) {
-    // Of three databases, each with its writer and a cursor.
+    // Uses the descriptors of three databases, each with its writer and a cursor.
     config.max_open_files = 21;
     config.retry_base = 5ms;
   });

@@ -20,11 +20,11 @@ struct attempt {
   std::string method;
   json params;
   std::string status;
-  // In the audit.
+  // The expected values in the audit.
   std::string db;
 };
 
-// By the agent that asks.
+// The refused requests, by agent.
 std::map<std::string, attempt> attempts() {
   json row{{"db", "app.db"}, {"table", "nowhere"}, {"operation", "upsert"}, {"key", {{"k", 1}}}};
   auto outside = row;
@@ -98,8 +98,7 @@ struct shared_store {
 
 } // namespace
 
-TEST_CASE("every request that is refused is on record, with its agent, method, database and reason",
-          "[system][audit]") {
+TEST_CASE("every refused request is audited with its agent, method, database and reason", "[system][audit]") {
   shared_store f;
   raw_line_client guest{f.socket()};
   auto id = 0;
@@ -113,7 +112,7 @@ TEST_CASE("every request that is refused is on record, with its agent, method, d
     f.require_recorded(agent, attempt);
 }
 
-TEST_CASE("a request that is refused with no usable name is on record under its connection's", "[system][audit]") {
+TEST_CASE("a refused request without a valid agent is audited under its connection's", "[system][audit]") {
   shared_store f;
   raw_line_client guest{f.socket()};
   guest.send(request_line(1, "write", {{"db", "app.db"}, {"statements", one_row}, {"agent", "sluice:buffer"}}));
@@ -143,7 +142,7 @@ TEST_CASE("a request that is refused with no usable name is on record under its 
   CHECK(types == std::vector<std::string_view>{"write", "flush", "cancel", "log", "other", "other", "other"});
 }
 
-TEST_CASE("a call that changes something without being a write is audited when it is done", "[system][audit]") {
+TEST_CASE("a call with side effects that is not a write is audited when it is done", "[system][audit]") {
   shared_store f;
   raw_line_client guest{f.socket()};
   auto id = 0;
@@ -166,7 +165,7 @@ TEST_CASE("a call that changes something without being a write is audited when i
   CHECK(records_of(f.host, "cancel")[0].request_id == "r");
 }
 
-TEST_CASE("a tool call that is refused before it is a request is on record", "[system][audit]") {
+TEST_CASE("a tool call that is refused before it becomes a request is audited", "[system][audit]") {
   shared_store f;
   boost::asio::io_context loop{1};
   io_actor_handle actor{f.host.system(), loop};
@@ -195,7 +194,7 @@ TEST_CASE("a tool call that is refused before it is a request is on record", "[s
   CHECK(records_of(f.host, "no-tool")[0].type == request_type::other);
 }
 
-TEST_CASE("a host's own requests that are refused are on record", "[system][audit]") {
+TEST_CASE("refused requests of the host are audited", "[system][audit]") {
   shared_store f;
   auto db = must(f.host.open_database("app.db"));
   CHECK(refused(db.write("sluice:buffer", "INSERT INTO t VALUES(1)")).code == errc::invalid_request);
@@ -217,7 +216,7 @@ TEST_CASE("a host's own requests that are refused are on record", "[system][audi
   CHECK(types == std::vector<std::string_view>{"write", "open", "buffer.requeue", "buffer.discard", "flush"});
 }
 
-TEST_CASE("a client that leads by itself has its refused requests on record", "[system][audit]") {
+TEST_CASE("refused requests of a client that leads in its process are audited", "[system][audit]") {
   temp_dir folder;
   client_options options;
   options.start_broker = false;
@@ -250,7 +249,7 @@ TEST_CASE("a flood of refused requests is counted in few records", "[system][aud
   for (auto i = 0; i < size; ++i)
     REQUIRE(guest.answer().contains("error"));
   flood.join();
-  // Page by page: a slow machine spreads the flood over many seconds, and each may have its thousand records.
+  // Reads page by page: a slow machine spreads the flood over many seconds, each of which may have a thousand records.
   audit_query query;
   query.agent = "flood";
   uint64_t counted = 0;

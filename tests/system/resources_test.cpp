@@ -33,7 +33,7 @@ void await_closed(const one_database& database) {
   await([&] { return !std::filesystem::exists(database.file().native() + "-wal"); });
 }
 
-// How many descriptors of this process are open on the database.
+// The number of descriptors of this process that are open on the database.
 size_t descriptors(const one_database& database) {
   auto name = std::filesystem::canonical(database.file()).native();
   size_t result = 0;
@@ -45,7 +45,7 @@ size_t descriptors(const one_database& database) {
 
 } // namespace
 
-TEST_CASE("a hundred databases take no more threads than a few", "[system]") {
+TEST_CASE("a hundred databases take no more threads than a few databases", "[system]") {
   temp_dir folder;
   auto host = open_broker(folder.path(), [](broker_config& x) { x.blocking_threads = 6; });
   auto before = threads();
@@ -90,7 +90,7 @@ TEST_CASE("an idle database is closed, and continues with the next request", "[s
   database.require_serving();
 }
 
-TEST_CASE("requests that come while a database is being closed are answered", "[system]") {
+TEST_CASE("requests that arrive while a database is being closed are answered", "[system]") {
   one_database database{[](broker_config& config) {
     config.idle_after = 10ms;
     config.close_idle_after = 1ms;
@@ -98,7 +98,7 @@ TEST_CASE("requests that come while a database is being closed are answered", "[
   must(database.db.write("host", make_notes));
   constexpr int rounds = 100;
   for (int i = 0; i < rounds; ++i) {
-    // The first of its connections is being closed, or was just now.
+    // The first of its connections is being closed or has just been closed.
     auto in_use = descriptors(database);
     await([&] { return descriptors(database) < in_use || in_use == 0; });
     must(database.db.write("host", add_note));
@@ -107,7 +107,7 @@ TEST_CASE("requests that come while a database is being closed are answered", "[
   database.require_serving();
 }
 
-TEST_CASE("a kept answer is not given any more when another program has written to a closed database", "[system]") {
+TEST_CASE("a cached answer is not returned after another program has written to a closed database", "[system]") {
   one_database database{close_soon};
   must(database.db.write("host", make_notes));
   await_closed(database);
@@ -131,7 +131,8 @@ TEST_CASE("find refuses a name without a file, and it appears in no status", "[s
   CHECK(must(database.host.find_database("app.db")).name() == "app.db");
 }
 
-TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and another one can lead", "[system]") {
+TEST_CASE("a broker whose supervisor has failed refuses every request with the reason, and another one can lead",
+          "[system]") {
   temp_dir folder;
   {
     auto host = open_broker(folder.path());
@@ -156,7 +157,7 @@ TEST_CASE("a broker whose supervisor has failed refuses everything, says so, and
     put.agent = "host";
     put.row = {"app.db", "notes", {{"text", value{"a"}}}};
     CHECK(refused(host.buffer().put(put)).code == errc::unavailable);
-    // A callback that is set only now is called all the same.
+    // A callback that is set after the failure is called as well.
     std::atomic<int> late{0};
     host.on_failure([&](const failure&) { ++late; });
     CHECK(late == 1);

@@ -12,7 +12,7 @@ namespace {
 
 std::atomic<std::thread::id> serving;
 
-// SQL: 1 in the thread that serves, and 0 in others.
+// An SQL function that returns 1 in the thread that serves, and 0 in others.
 void runs_in_serving_thread(sqlite3_context* context, int, sqlite3_value**) {
   sqlite3_result_int(context, std::this_thread::get_id() == serving.load() ? 1 : 0);
 }
@@ -48,13 +48,13 @@ struct fixture {
 
   fixture() {
     must(db.write("a", "CREATE TABLE t(x)"));
-    // It is known to be bounded by its form when it has come several times.
+    // The broker knows that the write is bounded by its form after several executions.
     for (auto i = 0; i < 5; ++i)
       must(db.write(insert()));
     must(db.write("a", "DELETE FROM t"));
   }
 
-  /// Whatever the speed of this machine.
+  /// Makes the result independent of the speed of this machine.
   void know_as_short(bool is_short) {
     auto& known = host.actors().context("app.db").short_writes();
     known.clear();
@@ -65,7 +65,7 @@ struct fixture {
     await_idle_writer();
   }
 
-  /// Its last answer comes before it has handled its last message.
+  /// The actor sends its last answer before it has handled its last message.
   void await_idle_writer() {
     auto route = host.actors().context("app.db").route();
     const auto* writer = dynamic_cast<const pooled_job*>(caf::actor_cast<caf::abstract_actor*>(route->writer));
@@ -74,7 +74,7 @@ struct fixture {
       std::this_thread::yield();
   }
 
-  /// Where each of the writes was executed that this thread has sent while it served.
+  /// For each write that this thread sent while it served: whether this thread executed it.
   std::vector<int64_t> serve(size_t writes) {
     std::vector<std::future<caf::expected<write_result>>> answers;
     host.serve([&] {
@@ -107,7 +107,7 @@ TEST_CASE("a thread that serves leaves writes to the pool that are not known to 
   CHECK(f.serve(2) == std::vector<int64_t>{0, 0});
 }
 
-TEST_CASE("a short write behind one that may be long is run by the pool") {
+TEST_CASE("the pool runs a short write that follows one that may be long") {
   fixture f;
   f.know_as_short(true);
   std::future<caf::expected<write_result>> longer;

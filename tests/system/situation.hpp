@@ -18,7 +18,7 @@
 /// A host with everything that sluice gives it, and requests under way; it is destroyed piece by piece, in any order.
 namespace sluice::test::lifetimes {
 
-enum class home : uint8_t { own, one_thread, eight_threads };
+enum class home : uint8_t { broker_system, one_thread, eight_threads };
 
 inline std::string name_of(home home) {
   return std::array{"own system", "host's system of 1 thread", "host's system of 8 threads"}[static_cast<size_t>(home)];
@@ -51,8 +51,7 @@ inline order nth_order(uint64_t seed, bool with_system) {
   return result;
 }
 
-/// An actor system of the host. Made in a thread of its own, so that the one that destroys it need not be the one that
-/// made it.
+/// An actor system of the host. A separate thread creates it, so that any thread can destroy it.
 class host_system {
 public:
   explicit host_system(size_t threads) {
@@ -76,7 +75,7 @@ public:
   situation(home where, const std::filesystem::path& folder) : root_(folder / "store"), own_root_(folder / "client") {
     std::filesystem::create_directories(root_);
     std::filesystem::create_directories(own_root_);
-    if (where != home::own)
+    if (where != home::broker_system)
       system_ = std::make_unique<host_system>(where == home::one_thread ? 1 : 8);
     elsewhere_ = std::make_unique<host_system>(1);
     open();
@@ -94,9 +93,9 @@ public:
         thread.join();
   }
 
-  /// The broker's.
+  /// The actor system of the broker.
   caf::actor_system& system() { return broker_->system(); }
-  /// One that has nothing to do with it.
+  /// An actor system without a broker.
   caf::actor_system& elsewhere() { return elsewhere_->get(); }
   bool has_system() const { return system_ != nullptr; }
 
@@ -122,7 +121,7 @@ public:
       end(part);
   }
 
-  /// Waits for what is under way, after the end of all parts.
+  /// Waits for the requests under way, after all parts have ended.
   void finish_all() {
     for (auto& thread : threads_)
       thread.join();
@@ -144,7 +143,7 @@ public:
     client_tally_->require_typed();
   }
 
-  /// Both stores can be led again, and have what was acknowledged.
+  /// Checks that both stores can be led again, and have every acknowledged write.
   void require_writes() const {
     require_rows(root_, tally_->acknowledged());
     require_rows(own_root_, client_tally_->acknowledged());

@@ -28,66 +28,66 @@ struct ledger_of_agent {
   int odd_answers = 0;
 };
 
-write_request insert_request(const ledger_of_agent& own, int n, bool keyed) {
+write_request insert_request(const ledger_of_agent& agent, int n, bool keyed) {
   write_request request;
-  request.agent = own.name;
-  request.request_id = own.name + "/" + std::to_string(n);
+  request.agent = agent.name;
+  request.request_id = agent.name + "/" + std::to_string(n);
   if (keyed)
-    request.idempotency_key = own.db + ":" + request.request_id;
-  request.statements.push_back({insert, {own.name, n}});
+    request.idempotency_key = agent.db + ":" + request.request_id;
+  request.statements.push_back({insert, {agent.name, n}});
   return request;
 }
 
 // The second statement fails always, so the first must leave no trace.
-write_request failing_request(const ledger_of_agent& own, int n) {
-  auto request = insert_request(own, n, false);
-  request.statements.push_back({"INSERT INTO log (agent, n) VALUES (?, NULL)", {own.name}});
+write_request failing_request(const ledger_of_agent& agent, int n) {
+  auto request = insert_request(agent, n, false);
+  request.statements.push_back({"INSERT INTO log (agent, n) VALUES (?, NULL)", {agent.name}});
   return request;
 }
 
 bool retryable(const failure& error) { return error.code == errc::unavailable || error.code == errc::overloaded; }
 
-void note_committed(ledger_of_agent& own, int n, const write_result& result) {
-  own.committed.push_back(n);
-  own.request_ids.push_back(result.request_id);
+void note_committed(ledger_of_agent& agent, int n, const write_result& result) {
+  agent.committed.push_back(n);
+  agent.request_ids.push_back(result.request_id);
 }
 
-void thread_agent(const database& db, ledger_of_agent& own, int operations, unsigned seed) {
+void thread_agent(const database& db, ledger_of_agent& agent, int operations, unsigned seed) {
   std::mt19937 random{seed};
   for (int n = 1; n <= operations; ++n) {
     switch (random() % 4) {
     case 0: {
-      auto failed = db.write(failing_request(own, n));
-      own.odd_answers += failed.engaged();
-      own.refused.push_back(n);
+      auto failed = db.write(failing_request(agent, n));
+      agent.odd_answers += failed.engaged();
+      agent.refused.push_back(n);
       break;
     }
     default: {
       for (;;) {
-        auto done = db.write(insert_request(own, n, true));
+        auto done = db.write(insert_request(agent, n, true));
         if (done) {
-          note_committed(own, n, *done);
+          note_committed(agent, n, *done);
           break;
         }
         if (!retryable(describe(done.error()))) {
-          ++own.odd_answers;
+          ++agent.odd_answers;
           break;
         }
       }
       if (random() % 3 == 0) {
         // Said twice, applied once; an actor may have just been killed, so ask until there is an answer.
-        auto again = db.write(insert_request(own, n, true));
+        auto again = db.write(insert_request(agent, n, true));
         while (!again && retryable(describe(again.error())))
-          again = db.write(insert_request(own, n, true));
-        own.odd_answers += !again || !again->replayed;
+          again = db.write(insert_request(agent, n, true));
+        agent.odd_answers += !again || !again->replayed;
       }
     }
     }
-    if (auto seen = db.read(own.name, newest, {own.name})) {
-      auto least = own.committed.empty() ? 0 : own.committed.back();
-      own.stale_reads += *seen->rows->at(0, 0).integer() < least;
+    if (auto seen = db.read(agent.name, newest, {agent.name})) {
+      auto least = agent.committed.empty() ? 0 : agent.committed.back();
+      agent.stale_reads += *seen->rows->at(0, 0).integer() < least;
     } else {
-      own.odd_answers += !retryable(describe(seen.error()));
+      agent.odd_answers += !retryable(describe(seen.error()));
     }
   }
 }
@@ -95,37 +95,37 @@ void thread_agent(const database& db, ledger_of_agent& own, int operations, unsi
 // The same as an actor: one keyed write after the other, with a read of its own rows in between.
 struct actor_agent {
   database db;
-  ledger_of_agent* own;
+  ledger_of_agent* agent;
   int operations;
 
   void write(caf::event_based_actor* self, int n) {
     if (n > operations)
       return;
-    db.write(self, insert_request(*own, n, true))
+    db.write(self, insert_request(*agent, n, true))
       .then(
         [this, self, n](const write_result& done) {
-          note_committed(*own, n, done);
+          note_committed(*agent, n, done);
           read(self, n);
         },
         [this, self, n](const caf::error& error) {
           if (retryable(describe(error)))
             return write(self, n);
-          ++own->odd_answers;
+          ++agent->odd_answers;
         });
   }
 
   void read(caf::event_based_actor* self, int n) {
     read_request request;
-    request.agent = own->name;
-    request.query = {newest, {own->name}};
+    request.agent = agent->name;
+    request.query = {newest, {agent->name}};
     db.read(self, request)
       .then(
         [this, self, n](const read_result& seen) {
-          own->stale_reads += *seen.rows->at(0, 0).integer() < n;
+          agent->stale_reads += *seen.rows->at(0, 0).integer() < n;
           write(self, n + 1);
         },
         [this, self, n](const caf::error& error) {
-          own->odd_answers += !retryable(describe(error));
+          agent->odd_answers += !retryable(describe(error));
           write(self, n + 1);
         });
   }
@@ -159,18 +159,18 @@ bool kill_actors(broker& host, const std::vector<std::string>& dbs, const std::a
   return true;
 }
 
-void check_against_file(const std::filesystem::path& root, const ledger_of_agent& own) {
-  auto file = root / own.db;
-  auto where = " FROM log WHERE agent = '" + own.name + "'";
-  INFO(own.name << " in " << own.db);
+void check_against_file(const std::filesystem::path& root, const ledger_of_agent& agent) {
+  auto file = root / agent.db;
+  auto where = " FROM log WHERE agent = '" + agent.name + "'";
+  INFO(agent.name << " in " << agent.db);
   auto rows = column_of(file, "SELECT n" + where + " ORDER BY n");
-  std::vector<int64_t> expected{own.committed.begin(), own.committed.end()};
+  std::vector<int64_t> expected{agent.committed.begin(), agent.committed.end()};
   std::vector<int64_t> present;
   for (const auto& row : rows)
     present.push_back(*row.integer());
   CHECK(present == expected);
-  CHECK(own.stale_reads == 0);
-  CHECK(own.odd_answers == 0);
+  CHECK(agent.stale_reads == 0);
+  CHECK(agent.odd_answers == 0);
 }
 
 std::map<std::string, int> committed_in_audit(const broker& host) {
@@ -190,7 +190,7 @@ std::map<std::string, int> committed_in_audit(const broker& host) {
 
 } // namespace
 
-TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while actors are killed", "[system]") {
+TEST_CASE("64 agents on 3 databases lose no write and read nothing stale while actors are killed", "[system]") {
   temp_dir folder;
   std::vector<std::string> dbs{"a.db", "b.db", "c.db"};
   std::vector<ledger_of_agent> agents(thread_agents + actor_agents);
@@ -209,14 +209,14 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
     caf::scoped_actor observer{host.system()};
     std::vector<std::unique_ptr<actor_agent>> actors;
     for (size_t i = 0; i < agents.size(); ++i) {
-      auto& own = agents[i];
-      own.name = "agent-" + std::to_string(i);
-      own.db = dbs[i % dbs.size()];
+      auto& agent = agents[i];
+      agent.name = "agent-" + std::to_string(i);
+      agent.db = dbs[i % dbs.size()];
       auto& db = handles[i % dbs.size()];
       if (i < thread_agents)
-        threads.emplace_back([&, i] { thread_agent(db, own, soak(250), static_cast<unsigned>(i)); });
+        threads.emplace_back([&, i] { thread_agent(db, agent, soak(250), static_cast<unsigned>(i)); });
       else {
-        actors.push_back(std::make_unique<actor_agent>(actor_agent{db, &own, soak(250)}));
+        actors.push_back(std::make_unique<actor_agent>(actor_agent{db, &agent, soak(250)}));
         observer->spawn<caf::monitored>(
           [result = actors.back().get()](caf::event_based_actor* self) { result->write(self, 1); });
       }
@@ -233,8 +233,8 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
     CHECK(all_replaced);
     CHECK(host.actors().restarts >= 20);
   }
-  for (const auto& own : agents)
-    check_against_file(folder.path(), own);
+  for (const auto& agent : agents)
+    check_against_file(folder.path(), agent);
   for (const auto& name : dbs)
     require_sound(folder.path() / name);
 
@@ -244,10 +244,10 @@ TEST_CASE("64 agents on 3 databases lose nothing and read nothing old while acto
     must(host.open_database(name));
   CHECK(must(host.verify_audit()).intact());
   auto audited = committed_in_audit(host);
-  for (const auto& own : agents)
-    for (const auto& id : own.request_ids) {
-      INFO(own.db << " " << id);
-      CHECK(audited[own.db + " " + id] == 1);
+  for (const auto& agent : agents)
+    for (const auto& id : agent.request_ids) {
+      INFO(agent.db << " " << id);
+      CHECK(audited[agent.db + " " + id] == 1);
     }
 }
 

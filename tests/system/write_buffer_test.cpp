@@ -48,7 +48,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("a host puts rows, sees them as they will be, and has them written") {
+TEST_CASE("a host puts rows, reads them with pending operations, and flushes them") {
   fixture r;
   CHECK(must(r.buffer.put(put(1, 10))).pending == 1);
   auto row = must(r.buffer.get({{"app.db", "t", {{"id", 1}}}, "alice", {}}));
@@ -59,7 +59,7 @@ TEST_CASE("a host puts rows, sees them as they will be, and has them written") {
   CHECK(r.rows() == std::vector<int64_t>{10});
 }
 
-TEST_CASE("a database of the buffer is one under all its names") {
+TEST_CASE("all names of a database mean the same one in the buffer") {
   fixture r;
   std::filesystem::create_symlink(r.dir / "app.db", r.dir / "link.db");
   auto other = put(1, 2);
@@ -111,7 +111,7 @@ TEST_CASE("a broker that is shut down writes all pending rows, and accepts nothi
   CHECK(r.rows() == std::vector<int64_t>{10});
 }
 
-TEST_CASE("a table of the configuration is meant by every name of its database") {
+TEST_CASE("a configured table applies to every name of its database") {
   temp_dir dir;
   std::filesystem::create_symlink(dir / "app.db", dir / "link.db");
   {

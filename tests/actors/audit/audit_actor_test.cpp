@@ -67,7 +67,7 @@ struct fixture : actor_fixture {
 
 } // namespace
 
-TEST_CASE("records are on disk a moment later, in order and in one go, and then nothing is scheduled") {
+TEST_CASE("records are on disk a moment later, in order and in one batch, and then nothing is scheduled") {
   fixture f;
   CHECK(f.quiet());
   f.send(0);
@@ -79,7 +79,7 @@ TEST_CASE("records are on disk a moment later, in order and in one go, and then 
   CHECK(f.quiet());
 }
 
-TEST_CASE("many records do not wait for the moment") {
+TEST_CASE("many records are written at once") {
   fixture f;
   f.send(0, 1'024);
   CHECK(f.holds(0, 1'024));
@@ -100,7 +100,7 @@ TEST_CASE("listing and verifying include records still in memory") {
   CHECK((**verdict)->records == 3);
 }
 
-TEST_CASE("records that are older than they are kept are removed with the next ones, some at a time") {
+TEST_CASE("records beyond their retention are removed with the next ones, some at a time") {
   fixture f;
   f.kill(f.aut);
   f.parts.retention = std::chrono::hours{1};
@@ -122,7 +122,7 @@ TEST_CASE("records that are older than they are kept are removed with the next o
   CHECK(f.file.records.size() == 2);
   send_at(now_us, 1);
   CHECK(f.file.records.size() == 2);
-  // Nothing is left to remove: it does not look again with each record.
+  // Nothing is left to remove, so the actor does not check again with each record.
   auto looks = f.file.prunings.size();
   send_at(now_us, 1);
   CHECK(f.file.prunings.size() == looks);
@@ -132,7 +132,7 @@ TEST_CASE("records that are older than they are kept are removed with the next o
   CHECK(f.file.records.size() == 2);
 }
 
-TEST_CASE("why old records cannot be removed is in the status, and records are written all the same") {
+TEST_CASE("the status has the reason why old records cannot be removed, and new records are still written") {
   fixture f;
   f.kill(f.aut);
   f.parts.max_bytes = 1;
@@ -145,7 +145,7 @@ TEST_CASE("why old records cannot be removed is in the status, and records are w
   CHECK_FALSE(f.stats->audit.get().failing);
 }
 
-TEST_CASE("records are kept for ever, and removed only on demand, if no setting says otherwise") {
+TEST_CASE("without a retention records are kept for ever, and removed only on demand") {
   fixture f;
   f.send(0, 3);
   CHECK(f.file.prunings.empty());
@@ -155,7 +155,7 @@ TEST_CASE("records are kept for ever, and removed only on demand, if no setting 
   CHECK(f.holds(2, 1));
 }
 
-TEST_CASE("attaching a database fills in what its ledger holds and the audit does not") {
+TEST_CASE("attaching a database adds the records that its ledger has and the audit lacks") {
   fixture f;
   f.file.missing["app.db"].resize(3);
   f.send(0);
@@ -203,7 +203,7 @@ TEST_CASE(
   CHECK(ids()
         == std::vector<std::string>{"app.db first committed", "app.db second committed", "app.db third committed",
                                     "other.db second committed", "app.db second refused"});
-  // Once only: a record that is sent twice is written twice, so that a defect of the writer shows.
+  // The writer sends each record once. The audit writes a record that is sent twice twice, so that a defect shows.
   audit_batch again;
   again.records = {committed("second", 2)};
   f.push(std::move(again));
@@ -240,7 +240,7 @@ TEST_CASE("after an event of a database file its ledger is read again, and each 
     result.commit_seq = 1;
     return result;
   };
-  // The look of the start saw the file without its log.
+  // The first check, at the start, saw the file without its WAL.
   f.ask<attach_report>(f.aut, attach_atom{}, std::string{"app.db"});
   f.run();
   f.file.missing["app.db"] = {write_of("unknown until then"), write_of("on its way")};
@@ -339,7 +339,7 @@ TEST_CASE("a store that throws ends the actor, not the process") {
   CHECK(f.file.open_stores == 0);
 }
 
-TEST_CASE("closing writes everything, closes the file and says whether that worked") {
+TEST_CASE("closing writes everything, closes the file and reports whether that worked") {
   fixture f;
   auto works = GENERATE(true, false);
   f.send(0, 3);

@@ -26,7 +26,7 @@ uint64_t sum(const std::vector<audit_record>& records) {
 
 } // namespace
 
-TEST_CASE("a few refusals in a second are recorded as they came") {
+TEST_CASE("a few refusals in a second have a record each") {
   refusal_merging aut{10, 2};
   std::vector<audit_record> pending;
   for (int i = 0; i < 10; ++i)

@@ -24,7 +24,7 @@ TEST_CASE("names are the same if they differ in the case of ASCII letters only")
   CHECK(same_name("", ""));
   CHECK_FALSE(same_name("items", "item"));
   CHECK_FALSE(same_name("\xc3\xa4", "\xc3\x84"));
-  // They differ in the bit that tells small letters from capitals.
+  // These pairs differ in the bit that distinguishes small letters from capitals.
   CHECK_FALSE(same_name("[", "{"));
   CHECK_FALSE(same_name("@", "`"));
 }

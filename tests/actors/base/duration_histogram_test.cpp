@@ -25,7 +25,7 @@ TEST_CASE("a duration is counted in the first bucket whose upper end it does not
   }
 }
 
-TEST_CASE("nothing is too short or too long to be counted") {
+TEST_CASE("the shortest and longest durations are counted") {
   duration_histogram aut;
   aut.add(0ns);
   aut.add(-5s);
@@ -69,7 +69,7 @@ TEST_CASE("with narrow buckets any quantile is exact to an eighth of an octave")
   }
 }
 
-TEST_CASE("what is beyond the narrow buckets is counted at their ends") {
+TEST_CASE("durations beyond the narrow buckets are counted at their ends") {
   duration_counts<narrow_buckets> aut;
   CHECK(aut.quantile(0.5) == 0ns);
   aut.add(0ns);

@@ -6,13 +6,13 @@
 
 namespace sluice::test::names_test {
 
-TEST_CASE("controls of terminals and of writing direction are no part of a name") {
+TEST_CASE("a name has no control characters of terminals or of writing direction") {
   for (const auto* text : {"a\x01", "\n", "a\x7f", "\xc2\x80", "a\xc2\x9b", "\xc2\x9f", "\xd8\x9c", "\xe2\x80\x8e",
                            "a\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "b\xe2\x81\xa9"}) {
     CHECK(why_no_name(text) == "holds a control character");
     CHECK(why_no_agent(text));
   }
-  // Their neighbours, and what people write.
+  // The neighbours of these characters, and ordinary names, are allowed.
   for (const auto* text : {"", "a b", "\xc2\xa0", "\xd8\x9b", "\xe2\x80\x8d", "\xe2\x80\x90", "\xe2\x80\xaf",
                            "\xe2\x81\xa5", "J\xc3\xbcrgen", "\xd7\x90\xd7\x91"}) {
     CHECK_FALSE(why_no_agent(text));
@@ -37,7 +37,7 @@ TEST_CASE("a client's name without forbidden characters is a valid agent") {
   CHECK(usable_agent("plain") == "plain");
   CHECK(usable_agent("a\nb\x7f \xe2\x80\xaex\xc2\x9b") == "ab x");
   CHECK(usable_agent("sluice:sluice:buffer") == "buffer");
-  // Removing one thing may make another.
+  // Removing characters may make the reserved prefix appear.
   CHECK(usable_agent("slu\x01ice:buffer") == "buffer");
   CHECK(usable_agent("\xff").empty());
   CHECK(usable_agent(std::string(255, 'x') + "\xc3\xbc") == std::string(255, 'x'));

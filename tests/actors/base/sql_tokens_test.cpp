@@ -6,7 +6,7 @@ namespace sluice::test::sql_tokens_test {
 
 namespace {
 
-// Each token in angle brackets, with the first letter of its kind before them.
+// Formats each token in angle brackets, with the first letter of its kind before them.
 std::string tokens_of(std::string_view sql) {
   std::string result;
   for (auto token = take_token(sql); token.kind != sql_token_kind::end; token = take_token(sql)) {
@@ -61,7 +61,7 @@ TEST_CASE("a statement begins behind semicolons, blanks and comments") {
   CHECK(skip_to_statement("").empty());
 }
 
-TEST_CASE("what a quoted token stands for has its quotes off and single") {
+TEST_CASE("the content of a quoted token has no outer quotes, and single inner ones") {
   CHECK(unquoted("'it''s'") == "it's");
   CHECK(unquoted("\"\"\"\"") == "\"");
   CHECK(unquoted("[a]") == "a");

@@ -25,7 +25,7 @@ bool valid_to_boost(std::string_view text) {
 
 } // namespace
 
-TEST_CASE("valid text comes out as it is") {
+TEST_CASE("valid text is unchanged") {
   for (std::string_view text : {"", "a", "exactly8", "a longer text in plain ASCII", "gr\xc3\xbc\xc3\x9f dich",
                                 "\xe2\x82\xac 5", "\xf0\x9f\x98\x80", "\xed\x9f\xbf\xee\x80\x80",
                                 "\xe0\xa0\x80 \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf \xc2\x80 \xdf\xbf"}) {
@@ -73,9 +73,9 @@ TEST_CASE("a text is cut between characters, and a text that fits exactly is not
   CHECK_FALSE(take_characters("", 0).cut);
 }
 
-TEST_CASE("for any input the result is valid UTF-8 of no more characters than allowed") {
+TEST_CASE("take_characters gives valid UTF-8 of at most the given number of characters for any input") {
   std::mt19937_64 random{7};
-  // Bytes that are interesting side by side.
+  // The bounds of UTF-8's ranges of lead and continuation bytes, mixed at random.
   constexpr std::string_view bytes = "az\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc2\xdf\xe0\xe2\xed\xef\xf0\xf1\xf4\xf5\xff";
   for (int round = 0; round < 20'000; ++round) {
     std::string text;
@@ -85,7 +85,7 @@ TEST_CASE("for any input the result is valid UTF-8 of no more characters than al
     auto result = take_characters(text, most);
     auto again = take_characters(result.text, most);
     REQUIRE(valid_to_boost(result.text));
-    // Boost's opinion of the same bytes.
+    // Boost's decoder must agree.
     REQUIRE(is_utf8(text) == valid_to_boost(text));
     REQUIRE((made_valid(text) == text) == valid_to_boost(text));
     REQUIRE(again.text == result.text);
@@ -95,7 +95,7 @@ TEST_CASE("for any input the result is valid UTF-8 of no more characters than al
   }
 }
 
-TEST_CASE("validity agrees with an independent decoder, whatever the bytes") {
+TEST_CASE("is_utf8 accepts valid UTF-8 only, and first_character decodes it") {
   for (std::string_view valid :
        {"", "plain", "eight by eight by eight", "gr\xc3\xbc\xc3\x9f dich, long enough for a word",
         "\xef\xbf\xbe \xef\xbb\xbf", "\xf4\x8f\xbf\xbf"})
@@ -108,7 +108,7 @@ TEST_CASE("validity agrees with an independent decoder, whatever the bytes") {
   CHECK(first_character("").size == 0);
 }
 
-TEST_CASE("the first bytes of a text end with a whole character") {
+TEST_CASE("utf8_prefix ends with a whole character") {
   constexpr std::string_view text = "a\xe2\x82\xac"
                                     "b";
   CHECK(utf8_prefix(text, 9) == text);
@@ -127,7 +127,7 @@ TEST_CASE("invalid bytes are escaped one by one, and nothing else is changed") {
     CHECK(escape_invalid_utf8(text) == text);
 }
 
-TEST_CASE("characters that a terminal acts on are controls, and those that it shows are not") {
+TEST_CASE("has_control reports characters that a terminal acts on, and no printable ones") {
   for (std::string_view text : {"\x1b[2J", "a\tb", "\x7f", "\xc2\x9bm", "\x9bm", "\xe2\x80\xaeth", "\xe2\x81\xa6x",
                                 "\xd8\x9c", "\xe2\x80\xa8", "\xe2\x80\x8f", "\xef\xbb\xbf", "\xef\xbf\xbe", "tail\n"})
     CHECK(has_control(text));

@@ -1,5 +1,5 @@
-// The same promise as in buffer_property_test.cpp, of the whole actor: with writers that fail, schemas to be asked for,
-// and with a journal, also with buffers that are killed.
+// Tests the property of buffer_property_test.cpp for the whole actor: with writers that fail, schemas that it requests,
+// and, with a journal, buffers that are killed.
 
 #include "actors/buffer/row_statement.hpp"
 #include "tests/support/buffer_fixture.hpp"
@@ -30,7 +30,7 @@ struct actor_sequence : buffer_fixture {
     history += text_of(result) + "\n";
     auto taken = put(result);
     if (!ok(taken)) {
-      // Nothing but what can never be written is refused here.
+      // The actor refuses only operations that can never be written.
       REQUIRE(failure_of(taken).code == errc::invalid_request);
       return;
     }
@@ -88,8 +88,7 @@ struct actor_sequence : buffer_fixture {
 
 } // namespace
 
-TEST_CASE("whatever fails on the way, the database ends as if every operation had been executed at once",
-          "[buffer][property]") {
+TEST_CASE("with any failures the database ends as if every operation had been executed at once", "[buffer][property]") {
   const auto& schemas = sampled_schemas();
   for (uint32_t seed = 0; seed < 300; ++seed) {
     INFO("seed " << seed << " of " << schemas[seed % schemas.size()].sql[0]);

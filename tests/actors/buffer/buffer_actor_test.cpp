@@ -20,7 +20,7 @@ TEST_CASE_METHOD(started_buffer, "a put is answered at once and written after th
   CHECK(quiet());
 }
 
-TEST_CASE_METHOD(started_buffer, "operations on one row are one row, and have the same result merged as one by one",
+TEST_CASE_METHOD(started_buffer, "operations on one row are written as one row, with the same result as one by one",
                  "[buffer]") {
   upsert(1, {{"a", "x"}});
   upsert(1, {{"b", "y"}});
@@ -33,7 +33,7 @@ TEST_CASE_METHOD(started_buffer, "operations on one row are one row, and have th
   REQUIRE(cell("SELECT a || b FROM t") == value{"zy"});
 }
 
-TEST_CASE_METHOD(started_buffer, "as many rows as a batch are written without waiting", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a full batch of rows is written at once", "[buffer]") {
   for (auto i = 0; i < 9; ++i)
     upsert(i, {});
   REQUIRE(db.requests.empty());
@@ -114,7 +114,7 @@ TEST_CASE_METHOD(started_buffer, "rows that the file of rejected rows refuses ar
   REQUIRE(disk.rejects.size() == 1);
 }
 
-TEST_CASE_METHOD(started_buffer, "rows that could not be written stay, and the same request is sent again",
+TEST_CASE_METHOD(started_buffer, "rows that could not be written are kept, and the same request is sent again",
                  "[buffer]") {
   upsert(1, {});
   db.fail(errc::busy);
@@ -124,7 +124,7 @@ TEST_CASE_METHOD(started_buffer, "rows that could not be written stay, and the s
   CHECK(status().last_error == "scripted");
   CHECK(status().failed_flushes == 1);
   CHECK(status().pending == 1);
-  // It is not merged into what is on its way.
+  // The new operation is not merged into one that is under way.
   upsert(1, {{"a", 2}});
   CHECK(status().pending == 2);
   advance(5s);
@@ -135,7 +135,7 @@ TEST_CASE_METHOD(started_buffer, "rows that could not be written stay, and the s
   CHECK(status().last_error.empty());
 }
 
-TEST_CASE_METHOD(started_buffer, "a request whose fate is not known is not applied twice", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a request of unknown outcome is not applied twice", "[buffer]") {
   static_cast<void>(db.file.execute({{"CREATE TABLE log(n)", {}}}));
   static_cast<void>(db.file.execute({{"CREATE TRIGGER w AFTER INSERT ON t BEGIN INSERT INTO log VALUES(1); END", {}}}));
   upsert(1, {});
@@ -145,8 +145,7 @@ TEST_CASE_METHOD(started_buffer, "a request whose fate is not known is not appli
   REQUIRE(cell("SELECT count(*) FROM log") == value{1});
 }
 
-TEST_CASE_METHOD(started_buffer, "whatever the error, a request whose fate is not known is sent again as it was",
-                 "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a request of unknown outcome is sent again unchanged after any error", "[buffer]") {
   upsert(1, {});
   upsert(2, {});
   db.fail(errc::internal, outcome::unknown, true);
@@ -169,7 +168,7 @@ TEST_CASE_METHOD(started_buffer, "a writer that ends during a flush is followed 
   REQUIRE(count() == 1);
 }
 
-TEST_CASE_METHOD(started_buffer, "an operation that always runs into its deadline does not hold up the others",
+TEST_CASE_METHOD(started_buffer, "an operation that always exceeds its deadline does not delay the others",
                  "[buffer]") {
   upsert(1, {});
   for (auto i = 0; i < 3; ++i)
@@ -179,7 +178,7 @@ TEST_CASE_METHOD(started_buffer, "an operation that always runs into its deadlin
   REQUIRE(value_of(flush()).set_aside == 1);
 }
 
-TEST_CASE_METHOD(started_buffer, "from four fifths on, only what needs no room is taken", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "from four fifths on, only operations that need no room are accepted", "[buffer]") {
   db.holds = true;
   for (auto i = 0; i < 80; ++i)
     REQUIRE(ok(upsert(i, {})));
@@ -192,7 +191,7 @@ TEST_CASE_METHOD(started_buffer, "from four fifths on, only what needs no room i
   CHECK(ok(upsert(80, {})));
 }
 
-TEST_CASE_METHOD(started_buffer, "a put may wait for room, for as long as it says", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a put may wait for room, up to its own limit", "[buffer]") {
   db.holds = true;
   for (auto i = 0; i < 80; ++i)
     upsert(i, {});
@@ -226,7 +225,7 @@ TEST_CASE_METHOD(started_buffer, "a put that is cancelled waits no longer, and i
   REQUIRE(failure_of(put(patient)).code == errc::cancelled);
 }
 
-TEST_CASE_METHOD(started_buffer, "refused rows that are put again have the last fifth", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "requeued rows may use the last fifth of the room", "[buffer]") {
   for (auto i = 0; i < 3; ++i)
     upsert(std::string(1, static_cast<char>('a' + i)), {});
   flush();
@@ -272,7 +271,7 @@ TEST_CASE_METHOD(started_buffer, "callers of a buffer that fails get an answer, 
   REQUIRE(ok(upsert(3, {})));
 }
 
-TEST_CASE_METHOD(started_buffer, "a row is shown as it will be", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a row is returned with its pending operations", "[buffer]") {
   REQUIRE(!value_of(get(1)).found);
   static_cast<void>(db.file.execute({{"INSERT INTO t VALUES(1, 'old', 'kept')", {}}}));
   upsert(1, {{"a", "new"}});
@@ -289,7 +288,8 @@ TEST_CASE_METHOD(started_buffer, "a row is shown as it will be", "[buffer]") {
   CHECK(!value_of(get(1)).found);
 }
 
-TEST_CASE_METHOD(started_buffer, "a row that only the database can foresee is written before it is shown", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a row whose result only the database can compute is written before it is returned",
+                 "[buffer]") {
   static_cast<void>(db.file.execute(
     {{"CREATE TRIGGER w AFTER INSERT ON t BEGIN UPDATE t SET b = 'by trigger' WHERE k = new.k; END", {}}}));
   upsert(1, {{"a", 1}});
@@ -299,7 +299,7 @@ TEST_CASE_METHOD(started_buffer, "a row that only the database can foresee is wr
   CHECK(failure_of(get(2)).code == errc::busy);
 }
 
-TEST_CASE_METHOD(started_buffer, "an update under way does not reach the row that follows it", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "an update under way does not apply to a row that is inserted later", "[buffer]") {
   put(a_put(buffer_operation::update, 1, {{"a", "none"}}));
   upsert(1, {{"b", 1}});
   db.holds = true;
@@ -311,12 +311,12 @@ TEST_CASE_METHOD(started_buffer, "an update under way does not reach the row tha
   CHECK(value_of(waits).columns == std::vector<named_value>{{"k", 1}, {"a", {}}, {"b", 1}});
 }
 
-TEST_CASE_METHOD(started_buffer, "a row that is written while it is looked up is shown as it is then", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a row that is written during its lookup is returned as written", "[buffer]") {
   upsert(1, {{"a", "new"}});
   db.holds_reads = true;
   auto waits = get(1);
   REQUIRE(value_of(flush()).flushed == 1);
-  // The answer is from before.
+  // The answer has the row from before the flush.
   release_reads();
   REQUIRE(value_of(waits).found);
   CHECK(value_of(waits).columns.at(1).content == value{"new"});

@@ -6,7 +6,7 @@ namespace sluice::test::buffer_closing_test {
 
 using namespace std::chrono_literals;
 
-TEST_CASE_METHOD(started_buffer, "closing writes everything, also what the contexts do not let in any more",
+TEST_CASE_METHOD(started_buffer, "closing writes everything, also when the contexts admit no more requests",
                  "[buffer]") {
   for (auto i = 0; i < 5; ++i)
     upsert(i, {});
@@ -34,7 +34,7 @@ TEST_CASE_METHOD(started_buffer, "closing gives up after a while, and keeps unwr
   CHECK(records[0].count == 2);
   CHECK(records[0].status == "unavailable");
   REQUIRE(disk.rejects.size() == 2);
-  // Its fate is not known.
+  // The outcome of its request is unknown.
   CHECK(disk.rejects[1].message.find("it may be in the database") != std::string::npos);
   CHECK(disk.rejects[1].operation.row.columns[0].content == value{1});
   REQUIRE(operator_messages.size() == 1);
@@ -62,7 +62,7 @@ TEST_CASE_METHOD(started_buffer,
   REQUIRE(cell("SELECT a FROM t WHERE k = 1") == value{1});
 }
 
-TEST_CASE_METHOD(started_buffer, "a refusal that may pass is repeated a few times while closing", "[buffer]") {
+TEST_CASE_METHOD(started_buffer, "a temporary failure is retried a few times while closing", "[buffer]") {
   upsert(1, {});
   for (auto i = 0; i < 100; ++i)
     db.fail(errc::disk_full);

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// An engine and the table `t` of `app.db`; the test itself stands for the actors around the engine.
+/// An engine and the table `t` of `app.db`; the test takes the part of the actors around the engine.
 struct engine_fixture {
   explicit engine_fixture(bool journal = false) {
     settings.rows.batch = 3;
@@ -50,7 +50,7 @@ struct engine_fixture {
     take_effects();
   }
 
-  /// Answers with what the table is in the file.
+  /// Answers a request for the schema with that of the table in the file.
   void read_schema(const std::string& table = "t") {
     read_result answer;
     answer.rows = std::make_shared<const rowset>(file.query(engine->schema_query("app.db", table).query));
@@ -58,7 +58,7 @@ struct engine_fixture {
     take_effects();
   }
 
-  /// From now on the engine knows the table.
+  /// Gives the engine the schema of the table.
   void learn_table() {
     put(a_put(1'000));
     read_schema();
@@ -90,15 +90,15 @@ struct engine_fixture {
   synchronized<buffer_view> view;
   buffer_engine_settings settings;
   std::optional<buffer_engine> engine;
-  /// Of the last call.
+  /// The requests of the last call.
   buffer_engine::effects out;
-  /// When the engine wants to be called by itself.
+  /// The time at which the engine asks for a tick.
   clock::steady next_tick{};
 };
 
 } // namespace
 
-TEST_CASE("puts for a table that is not known wait for its schema, which is asked for once", "[buffer_engine]") {
+TEST_CASE("puts for an unknown table wait for its schema, which is requested once", "[buffer_engine]") {
   engine_fixture f;
   f.put(f.a_put(1));
   REQUIRE(f.out.unknown_tables.size() == 1);
@@ -115,7 +115,7 @@ TEST_CASE("puts for a table that is not known wait for its schema, which is aske
   CHECK(f.out.receipts[0].result->pending == 2);
 }
 
-TEST_CASE("a table that does not exist refuses its puts, and is asked for again by the next", "[buffer_engine]") {
+TEST_CASE("puts for a missing table are refused, and the next put requests its schema again", "[buffer_engine]") {
   engine_fixture f;
   f.put(f.a_put(1, "nowhere"));
   f.read_schema("nowhere");
@@ -146,7 +146,7 @@ TEST_CASE("rows are written when a batch of them waits, one request at a time", 
   CHECK(f.pending() == 3);
 }
 
-TEST_CASE("rows are written after their interval, at the tick that was asked for", "[buffer_engine]") {
+TEST_CASE("rows are written after their interval, at the requested tick", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   f.put(f.a_put(1));
@@ -160,7 +160,7 @@ TEST_CASE("rows are written after their interval, at the tick that was asked for
   CHECK(f.out.writes.size() == 1);
 }
 
-TEST_CASE("a flush is answered when every request that it needs is, with what became of the rows", "[buffer_engine]") {
+TEST_CASE("a flush is answered after all its requests, with the outcome of the rows", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   f.put(f.a_put(1));
@@ -181,7 +181,7 @@ TEST_CASE("a flush is answered when every request that it needs is, with what be
   CHECK(f.out.reports[0].result->set_aside == 1);
 }
 
-TEST_CASE("a request that fails for a passing reason is sent again as it was, after a pause", "[buffer_engine]") {
+TEST_CASE("a request that fails for a temporary reason is sent again unchanged after a pause", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   for (auto key = 1; key <= 3; ++key)
@@ -211,7 +211,7 @@ TEST_CASE("with a journal, operations are answered by the tick that has written 
   CHECK(f.disk.appends == 1);
 }
 
-TEST_CASE("an engine sends what the journal of its predecessor holds", "[buffer_engine]") {
+TEST_CASE("an engine sends the operations in the journal of its predecessor", "[buffer_engine]") {
   engine_fixture f{true};
   f.put(f.a_put(1));
   f.read_schema();
@@ -239,7 +239,7 @@ TEST_CASE("operations are held back while a schema changes, and taken in order a
   CHECK(f.out.receipts.size() == 1);
 }
 
-TEST_CASE("a row is shown with what is pending, from one query", "[buffer_engine]") {
+TEST_CASE("a row is shown with its pending operations, from one query", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   auto operation = f.a_put(1);
@@ -260,7 +260,7 @@ TEST_CASE("a row is shown with what is pending, from one query", "[buffer_engine
   CHECK(f.out.rows[0].result->columns == std::vector<named_value>{{"k", 1}, {"a", "new"}});
 }
 
-TEST_CASE("closing has everything written, and is done when it is", "[buffer_engine]") {
+TEST_CASE("closing ends when everything is written", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   f.put(f.a_put(1));
@@ -275,7 +275,7 @@ TEST_CASE("closing has everything written, and is done when it is", "[buffer_eng
   CHECK_FALSE(*f.out.closed);
 }
 
-TEST_CASE("closing ends in time, sends nothing more then, and keeps what is left with the rejected rows",
+TEST_CASE("closing ends in time, sends nothing more, and keeps the remaining rows with the rejected ones",
           "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
@@ -292,12 +292,12 @@ TEST_CASE("closing ends in time, sends nothing more then, and keeps what is left
   CHECK(f.disk.rejects.begin()->second.message == "the broker ended before it was written: scripted");
   REQUIRE(f.out.warnings.size() == 1);
   CHECK(f.out.warnings[0].first == log_level::warning);
-  // An answer that comes too late is of no use any more.
+  // The engine ignores an answer that comes too late.
   f.answer_write();
   CHECK_FALSE(f.out.closed);
 }
 
-TEST_CASE("from four fifths on a put waits for room, and is refused when its time is over", "[buffer_engine]") {
+TEST_CASE("from four fifths on a put waits for room, and is refused at its time-out", "[buffer_engine]") {
   engine_fixture f;
   f.learn_table();
   for (auto key = 1; key <= 8; ++key)
@@ -307,7 +307,7 @@ TEST_CASE("from four fifths on a put waits for room, and is refused when its tim
   f.put(patient);
   CHECK(f.out.receipts.empty());
   f.put(f.a_put(10));
-  // Nothing overtakes what waits.
+  // No operation overtakes one that waits.
   REQUIRE(f.out.receipts.size() == 1);
   CHECK(code_of(f.out.receipts[0].result.error()) == errc::overloaded);
   f.time.advance(1s);

@@ -23,7 +23,8 @@ template <class T> const T& value_of(const actor_fixture::answer<T>& answer) {
 
 } // namespace
 
-TEST_CASE_METHOD(journaled, "with a journal a put is on disk when it is answered, together with what came beside it",
+TEST_CASE_METHOD(journaled,
+                 "with a journal a put is on disk when it is answered, in one transaction with concurrent ones",
                  "[buffer][journal]") {
   REQUIRE(value_of(upsert(1, {})).journaled);
   REQUIRE(disk.appends == 1);
@@ -37,7 +38,7 @@ TEST_CASE_METHOD(journaled, "with a journal a put is on disk when it is answered
   CHECK(disk.appends < 6);
 }
 
-TEST_CASE_METHOD(journaled, "the journal forgets operations that have been written", "[buffer][journal]") {
+TEST_CASE_METHOD(journaled, "the journal drops operations that have been written", "[buffer][journal]") {
   upsert(1, {});
   upsert(1, {{"a", 1}});
   upsert(2, {});
@@ -73,12 +74,12 @@ TEST_CASE_METHOD(journaled, "a batch that was under way when the buffer was kill
   REQUIRE(db.requests.at(0).idempotency_key == key);
   REQUIRE(cell("SELECT count(*) FROM log") == value{1});
   REQUIRE(disk.journal.empty());
-  // Its agent is still known.
+  // The audit still has the agent of the operation.
   CHECK(log.records.back().agent == "alice");
   CHECK(log.records.back().status == "committed");
 }
 
-TEST_CASE_METHOD(journaled, "a remembered batch comes before anything new, and is halved when it is refused",
+TEST_CASE_METHOD(journaled, "a batch in the journal comes before new operations, and is halved when it is refused",
                  "[buffer][journal]") {
   upsert(1, {{"a", "first"}});
   upsert("poison", {});
@@ -121,7 +122,7 @@ TEST_CASE_METHOD(journaled, "a put that the journal refuses is refused", "[buffe
   REQUIRE(ok(upsert(1, {})));
 }
 
-TEST_CASE_METHOD(journaled, "nothing is sent that the journal has not taken note of", "[buffer][journal]") {
+TEST_CASE_METHOD(journaled, "no request is sent before the journal has recorded it", "[buffer][journal]") {
   upsert(1, {});
   disk.refuses = true;
   CHECK(value_of(flush()).kept == 1);
@@ -131,7 +132,7 @@ TEST_CASE_METHOD(journaled, "nothing is sent that the journal has not taken note
   REQUIRE(disk.journal.empty());
 }
 
-TEST_CASE_METHOD(journaled, "a journal that does not forget at once forgets later", "[buffer][journal]") {
+TEST_CASE_METHOD(journaled, "a journal that cannot drop operations at once drops them later", "[buffer][journal]") {
   upsert(1, {});
   db.holds = true;
   flush();
@@ -145,7 +146,7 @@ TEST_CASE_METHOD(journaled, "a journal that does not forget at once forgets late
   REQUIRE(disk.journal.empty());
 }
 
-TEST_CASE_METHOD(journaled, "the halves of a refused batch wait until the journal has let go of the whole",
+TEST_CASE_METHOD(journaled, "the halves of a refused batch wait until the journal has ended the whole",
                  "[buffer][journal]") {
   upsert(1, {});
   upsert("poison", {});
@@ -162,7 +163,7 @@ TEST_CASE_METHOD(journaled, "the halves of a refused batch wait until the journa
   REQUIRE(disk.batches.empty());
 }
 
-TEST_CASE_METHOD(buffer_fixture, "nothing is taken as long as a journal cannot be read", "[buffer][journal]") {
+TEST_CASE_METHOD(buffer_fixture, "no put is accepted as long as the journal cannot be read", "[buffer][journal]") {
   disk.unreadable = true;
   disk.journal[1] = {a_put(buffer_operation::upsert, 1, {{"a", "old"}}), {}};
   disk.last_place = 1;
@@ -173,7 +174,7 @@ TEST_CASE_METHOD(buffer_fixture, "nothing is taken as long as a journal cannot b
   REQUIRE(ok(upsert(1, {{"a", "new"}})));
   flush();
   REQUIRE(cell("SELECT a FROM t") == value{"new"});
-  // It was read although new operations are not kept in it.
+  // The journal was read although new operations are not stored in it.
   REQUIRE(disk.journal.empty());
 }
 
@@ -194,7 +195,7 @@ TEST_CASE_METHOD(journaled, "operations that cannot be written before the end st
   REQUIRE(count() == 1);
 }
 
-TEST_CASE_METHOD(buffer_fixture, "without a journal the file is left alone", "[buffer][journal]") {
+TEST_CASE_METHOD(buffer_fixture, "without a journal the file is not used", "[buffer][journal]") {
   start();
   auto calls = disk.calls;
   for (auto i = 0; i < 30; ++i)
@@ -203,7 +204,7 @@ TEST_CASE_METHOD(buffer_fixture, "without a journal the file is left alone", "[b
   REQUIRE(disk.calls == calls);
 }
 
-TEST_CASE_METHOD(journaled, "refused rows that are put again are in the journal", "[buffer][journal]") {
+TEST_CASE_METHOD(journaled, "requeued rows are in the journal", "[buffer][journal]") {
   upsert("poison", {});
   flush();
   REQUIRE(disk.rejects.size() == 1);
@@ -213,7 +214,7 @@ TEST_CASE_METHOD(journaled, "refused rows that are put again are in the journal"
   REQUIRE(disk.journal.size() == 1);
 }
 
-TEST_CASE_METHOD(journaled, "refused rows that cannot be put again stay where they are", "[buffer][journal]") {
+TEST_CASE_METHOD(journaled, "rejected rows that cannot be requeued stay where they are", "[buffer][journal]") {
   upsert("poison", {});
   flush();
   REQUIRE(disk.rejects.size() == 1);

@@ -59,7 +59,7 @@ bool is_free(const table_schema& shape, buffer_operation operation, columns key,
 
 } // namespace
 
-TEST_CASE("two operations on a row become what comes to the same", "[buffer]") {
+TEST_CASE("two operations on a row are merged into an equivalent one", "[buffer]") {
   CHECK(merged(free_one(upsert, {{"a", 1}, {"b", 1}}), free_one(upsert, {{"b", 2}, {"c", 2}})) == "upsert a=1 b=2 c=2");
   CHECK(merged(free_one(upsert, {{"a", 1}}), free_one(update, {{"a", 2}, {"b", 2}})) == "upsert a=2 b=2");
   CHECK(merged(free_one(upsert, {{"a", 1}}), free_one(erase)) == "delete");
@@ -72,7 +72,7 @@ TEST_CASE("two operations on a row become what comes to the same", "[buffer]") {
   CHECK(merged(free_one(erase), free_one(erase)) == "delete");
 }
 
-TEST_CASE("every sequence of five operations on a row comes to the same when merged", "[buffer]") {
+TEST_CASE("every sequence of five operations on a row has the same result when merged", "[buffer]") {
   const std::vector<checked_operation> choices{
     free_one(upsert, {{"a", 1}}), free_one(upsert, {{"b", 2}}), free_one(upsert),
     free_one(update, {{"a", 3}}), free_one(update, {{"b", 4}}), free_one(erase)};
@@ -116,7 +116,7 @@ TEST_CASE("a merged row keeps the agents, their numbers of operations and the po
   CHECK(out[0].from[1].agent == "bob");
 }
 
-TEST_CASE("nothing is merged past an operation that is not mergeable, nor into what was taken out", "[buffer]") {
+TEST_CASE("nothing is merged past an operation that is not mergeable, nor into an operation under way", "[buffer]") {
   row_queue rows;
   auto fixed = free_one(upsert, {}, 2);
   fixed.is_mergeable = false;
@@ -189,7 +189,7 @@ TEST_CASE("keys are compared as typed values", "[buffer]") {
   CHECK(rows.would_merge(free_one(upsert, {}, 1)));
 }
 
-TEST_CASE("a row does not grow by merging beyond what one operation may weigh", "[buffer]") {
+TEST_CASE("merging does not make a row larger than the bound of one operation", "[buffer]") {
   row_queue rows;
   rows.add(free_one(upsert, {{"a", std::string(900'000, 'x')}}), 1, {}, {});
   CHECK_FALSE(rows.would_merge(free_one(upsert, {{"b", std::string(900'000, 'x')}})));

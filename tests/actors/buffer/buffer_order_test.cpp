@@ -40,8 +40,7 @@ TEST_CASE_METHOD(fixture, "an operation that waits for room is not overtaken by 
   CHECK(cell("SELECT b FROM t WHERE k = 79") == value{2});
 }
 
-TEST_CASE_METHOD(fixture, "more puts than may be pending wait for a table that is not known yet, in their order",
-                 "[buffer]") {
+TEST_CASE_METHOD(fixture, "puts beyond the bound wait in order for a table whose schema is still unknown", "[buffer]") {
   db.holds_reads = true;
   std::vector<answer<buffer_receipt>> receipts;
   for (auto n = 0; n < 150; ++n)

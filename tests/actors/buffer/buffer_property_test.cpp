@@ -1,4 +1,4 @@
-// H4: whatever is put, and whenever it is flushed, the database ends as if each operation had been executed at once.
+// For any puts and flushes, the database ends as if each operation had been executed at once.
 
 #include "actors/buffer/buffered_database.hpp"
 #include "actors/buffer/row_statement.hpp"
@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-/// A schema with two databases: one that everything is executed on at once, one that the buffer writes to.
+/// A schema with two databases: one executes every operation at once, the buffer writes to the other one.
 struct databases_under_test {
   explicit databases_under_test(const sampled_schema& sampled)
     : schema(sampled), model(sampled.sql), file(sampled.sql) {
@@ -113,7 +113,7 @@ struct sequence {
     }
   }
 
-  // The row as the buffer shows it, against the model's.
+  // Compares the row that the buffer returns with that of the model.
   void look() {
     auto result = random_put(dice, databases_.schema, style);
     const auto& shape = databases_.shapes.at(result.row.table);
@@ -176,7 +176,7 @@ private:
 
 TEST_CASE("merged and reordered rows leave the database as if every operation had been executed at once",
           "[buffer][property]") {
-  // The first of 10,000 seeds; another start explores others, and a failure names the one to repeat.
+  // The first of 10,000 seeds. Another start explores other seeds; a failure names the seed to repeat.
   const auto* start = std::getenv("SLUICE_SEED");
   const auto* count = std::getenv("SLUICE_SEQUENCES");
   auto first = start ? static_cast<uint32_t>(std::atoll(start)) : 0;
@@ -208,7 +208,7 @@ TEST_CASE("merged and reordered rows leave the database as if every operation ha
     refused += f.refused_by_model.size();
     looks += f.looks;
   }
-  // Else it shows nothing.
+  // Without such cases the test proves nothing.
   if (sequences >= 10'000) {
     CHECK(merged > sequences / 2);
     CHECK(refused > sequences);

@@ -14,7 +14,7 @@ template <class T> const T& value_of(const actor_fixture::answer<T>& answer) {
 struct started : buffer_fixture {
   started() { start(); }
 
-  // As a writer that is about to change the schema, and stays.
+  // Asks as a writer that is about to change the schema and keeps running.
   void quiesce() {
     changer = sys.spawn([this](caf::event_based_actor* self) -> caf::behavior {
       self->request(aut, caf::infinite, quiesce_atom{}, std::string{"app.db"})
@@ -61,7 +61,7 @@ TEST_CASE_METHOD(started, "the audit has refused, flushed, requeued and discarde
   // Accepted operations are in the record of their flush.
   CHECK(ok(upsert(1, {})));
   CHECK(log.records.size() == 5);
-  // Callers of an actor that fails are recorded, too.
+  // The calls to an actor that fails are audited as well.
   db.holds = true;
   auto waits = flush();
   kill(aut);
@@ -70,7 +70,8 @@ TEST_CASE_METHOD(started, "the audit has refused, flushed, requeued and discarde
   CHECK(log.records.back().status == "unavailable");
 }
 
-TEST_CASE_METHOD(started, "a database whose schema changes has its rows written, and takes others when that is done",
+TEST_CASE_METHOD(started,
+                 "the rows of a database are written before its schema changes, and new ones are accepted after it",
                  "[buffer]") {
   upsert(1, {{"a", 1}});
   quiesce();
@@ -83,14 +84,14 @@ TEST_CASE_METHOD(started, "a database whose schema changes has its rows written,
   static_cast<void>(db.file.execute({{"ALTER TABLE t RENAME COLUMN a TO c", {}}}));
   caf::anon_send(aut, invalidation{"app.db", 2, {"t", "sqlite_schema"}, true});
   resume();
-  // They are checked against what the table is now.
+  // They are checked against the new schema of the table.
   CHECK(failure_of(first).code == errc::invalid_request);
   CHECK(failure_of(second).code == errc::invalid_request);
   REQUIRE(ok(upsert(2, {{"c", 2}})));
   CHECK(value_of(flush()).flushed == 1);
 }
 
-TEST_CASE_METHOD(started, "operations that wait for a schema change are taken in order, and refused at the end",
+TEST_CASE_METHOD(started, "operations that wait for a schema change are accepted in order, and refused at the end",
                  "[buffer]") {
   quiesce();
   auto first = upsert(2, {{"a", 2}});
@@ -107,7 +108,8 @@ TEST_CASE_METHOD(started, "operations that wait for a schema change are taken in
   CHECK(failure_of(late).code == errc::unavailable);
 }
 
-TEST_CASE_METHOD(started, "nothing overtakes what waited for its table when a schema change began", "[buffer]") {
+TEST_CASE_METHOD(started, "no operation overtakes those that waited for their table when a schema change began",
+                 "[buffer]") {
   db.holds_reads = true;
   auto first = upsert(2, {{"a", 2}});
   quiesce();
@@ -124,7 +126,8 @@ TEST_CASE_METHOD(started, "nothing overtakes what waited for its table when a sc
   CHECK(cell("SELECT a FROM t WHERE k = 2") == value{3});
 }
 
-TEST_CASE_METHOD(started, "a writer that ends during a schema change does not keep the buffer from taking operations",
+TEST_CASE_METHOD(started,
+                 "a writer that ends during a schema change does not keep the buffer from accepting operations",
                  "[buffer]") {
   quiesce();
   auto waits = upsert(1, {{"a", 1}});

@@ -30,7 +30,7 @@ struct waiters_fixture {
     waiters.add(table, number, std::move(databases), [this](const flush_report& result) { report = result; });
   }
 
-  // A database where rows wait in `t` for the operations with these numbers.
+  // A database with pending rows in `t` for the operations with these numbers.
   buffered_database database_with(const std::vector<uint64_t>& numbers) {
     buffered_database db{"app.db", settings, time, ids};
     for (auto number : numbers) {
@@ -67,7 +67,7 @@ TEST_CASE("a flush is answered with the rows written and rejected, when none of 
   CHECK(f.report->kept == 0);
 }
 
-TEST_CASE("a flush does not wait for, or count, what was put after it", "[flush_waiters]") {
+TEST_CASE("a flush neither waits for nor counts later puts", "[flush_waiters]") {
   waiters_fixture f;
   f.add({}, 1, {"app.db"});
   auto later = f.database_with({2, 3});

@@ -105,7 +105,7 @@ TEST_CASE("reads are sent to the audit in batches, and then nothing is scheduled
   CHECK(f.quiet());
 }
 
-TEST_CASE("a tick sends the audit the hits since the last") {
+TEST_CASE("a tick sends the audit the hits since the previous one") {
   fixture f;
   f.add_reader();
   f.read("a", "t");
@@ -122,7 +122,7 @@ TEST_CASE("a tick sends the audit the hits since the last") {
   CHECK(f.quiet());
 }
 
-TEST_CASE("an invalidation makes stale entries gone, a storm of them costs few sweeps, and then all is quiet") {
+TEST_CASE("an invalidation removes stale entries, many of them cause few sweeps, and then nothing is scheduled") {
   fixture f;
   f.add_reader();
   f.read("a", "t");
@@ -142,7 +142,7 @@ TEST_CASE("an invalidation makes stale entries gone, a storm of them costs few s
   CHECK(f.quiet());
 }
 
-TEST_CASE("a killed cache leaves no read without an answer, and its successor starts with nothing") {
+TEST_CASE("a killed cache leaves no read without an answer, and its successor starts empty") {
   fixture f;
   auto queued = f.read("queued", "t");
   f.run();
@@ -180,7 +180,7 @@ TEST_CASE("reads that wait when the cache is killed are answered") {
   CHECK(failure_of(b).code == errc::unavailable);
 }
 
-TEST_CASE("a reader that is killed or throws fails its query, and the others go on") {
+TEST_CASE("a reader that is killed or throws fails only its own query") {
   fixture f;
   f.add_reader();
   auto a = f.read("a", "t");

@@ -37,7 +37,7 @@ TEST_CASE("a read that waits for a reader is cancelled without having run") {
   CHECK(b.running[0].request.request_id == "b");
 }
 
-TEST_CASE("a cancelled read makes room for others that wait") {
+TEST_CASE("a cancelled read frees its place in the queue") {
   fixture b{1};
   b.submit("a", "q");
   b.submit("refused", "r");
@@ -76,7 +76,7 @@ TEST_CASE("no read joins a query that is being interrupted") {
   CHECK(b.cell("b") == 7);
 }
 
-TEST_CASE("an answer that arrived before its query was interrupted does no harm") {
+TEST_CASE("an answer that arrived before its query was interrupted is ignored") {
   fixture b;
   b.add_readers();
   b.submit("a", "q");
@@ -88,7 +88,7 @@ TEST_CASE("an answer that arrived before its query was interrupted does no harm"
   REQUIRE(b.running.size() == 1);
 }
 
-TEST_CASE("callers that share a query get their answer when another one cancels, first or not, started or not") {
+TEST_CASE("callers that share a query get their answer when any other one cancels, started or not") {
   auto first = GENERATE(false, true);
   auto started = GENERATE(false, true);
   CAPTURE(first, started);
@@ -108,7 +108,7 @@ TEST_CASE("callers that share a query get their answer when another one cancels,
   CHECK(b.cell("c") == 7);
   CHECK(b.cell(first ? "b" : "a") == 7);
   CHECK(b.source("c") == read_source::joined);
-  // Kept as ever.
+  // The answer is cached as usual.
   CHECK(b.hit("q"));
 }
 
@@ -125,7 +125,7 @@ TEST_CASE("when all callers that share a query cancel one after the other, the l
   CHECK(b.answers.size() == 2);
 }
 
-TEST_CASE("a caller that has joined a query runs it again when the time of the one that cancelled is up") {
+TEST_CASE("a caller that has joined a query runs it again after the time-out of the caller that cancelled") {
   fixture b;
   b.add_readers();
   auto hurried = a_read("hurried", "q");
@@ -155,7 +155,7 @@ TEST_CASE(
   CHECK(b.cell("b") == 8);
 }
 
-TEST_CASE("one id cancels every read that bears it") {
+TEST_CASE("one id cancels every read with it") {
   fixture b;
   b.add_readers();
   for (auto* sql : {"q", "q", "r"}) {

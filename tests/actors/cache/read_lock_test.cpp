@@ -6,7 +6,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A bench that keeps the time of the next retry, as the cache actor does.
+/// A scheduler fixture that stores the time of the next retry, as the cache actor does.
 struct lock_fixture : read_fixture {
   lock_fixture() { add_readers(); }
 
@@ -77,7 +77,7 @@ TEST_CASE("a read that finds the database locked needs no reader while it waits"
   CHECK(b.cell("a") == 1);
 }
 
-TEST_CASE("a read waits for a lock until its time is up, and the error names the holder") {
+TEST_CASE("a read waits for a lock until its time-out, and the error names the holder") {
   lock_fixture b;
   b.submit(hasty("a", 1'000ms));
   for (int i = 0; i < 20 && !b.answered("a"); ++i) {

@@ -29,7 +29,7 @@ std::vector<std::string> names_of(const std::vector<size_t>& tables) {
 int64_t encode(const content& content) { return (content[0] * 1'000 + content[1]) * 1'000 + content[2]; }
 content decode(int64_t number) { return {number / 1'000'000, number / 1'000 % 1'000, number % 1'000}; }
 
-/// Commits and reads whose steps interleave at random; every table counts the commits that touched it.
+/// Commits and reads whose steps interleave at random; every table counts the commits that changed it.
 class random_interleaving {
 public:
   explicit random_interleaving(uint64_t seed) : random_(seed), fixture_(50, settings()) {
@@ -182,7 +182,7 @@ private:
   std::mt19937_64 random_;
   read_fixture fixture_;
   std::vector<size_t> written_;
-  // Before the window, which refers to it.
+  // Declared before the window, which refers to it.
   std::vector<std::string> written_names_;
   std::optional<commit_window> window_;
   bool done_ = false;
@@ -202,7 +202,7 @@ public:
 
 } // namespace
 
-TEST_CASE("no read returns less than was acknowledged or returned before it began") {
+TEST_CASE("no read returns an older state than was acknowledged or returned before it began") {
   uint64_t hits = 0;
   uint64_t joined = 0;
   for (uint64_t seed = 1; seed <= 4'000; ++seed) {
@@ -212,7 +212,7 @@ TEST_CASE("no read returns less than was acknowledged or returned before it bega
     hits += f.hits_;
     joined += f.joined();
   }
-  // The check is worth something only if answers were shared.
+  // The test proves nothing unless answers were shared.
   CHECK(hits > 1'000);
   CHECK(joined > 1'000);
 }

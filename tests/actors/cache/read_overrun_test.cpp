@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A database with so many of at most two readers, and two statements that have been tiny so far.
+// A database with the given number of readers, at most two, and two statements that were tiny so far.
 struct fixture : read_fixture {
   explicit fixture(uint64_t readers) : read_fixture(100, {}, 2) {
     add_readers(readers);
@@ -25,7 +25,7 @@ struct fixture : read_fixture {
     submit(request);
   }
 
-  // How often it has been given to a reader, and not been answered for.
+  // The number of times that it was given to a reader without an answer yet.
   size_t runs(const std::string& id) const {
     return static_cast<size_t>(
       std::count_if(running.begin(), running.end(), [&](const auto& x) { return x.request.request_id == id; }));
@@ -36,7 +36,7 @@ const auto cancelled = make_error(errc::cancelled, "the request was cancelled be
 
 } // namespace
 
-TEST_CASE("queries that wait at a reader behind one that is not tiny after all run on another reader") {
+TEST_CASE("queries that wait at a reader behind a slow one run on another reader") {
   fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -53,7 +53,7 @@ TEST_CASE("queries that wait at a reader behind one that is not tiny after all r
   b.finish(3, b.answer_of(2, {"t"}));
   CHECK(b.cell("one") == 1);
   CHECK(b.cell("two") == 2);
-  // The reader that had them goes on once it has answered for them.
+  // Their former reader runs other queries once it has answered for them.
   b.finish(0, b.answer_of(3, {"t"}));
   CHECK(b.answered("slow"));
   b.finish(0, cancelled);
@@ -65,7 +65,7 @@ TEST_CASE("queries that wait at a reader behind one that is not tiny after all r
   }
 }
 
-TEST_CASE("nothing more is given to a reader behind a query that is not tiny after all") {
+TEST_CASE("a reader gets no more queries behind a slow one") {
   fixture b{2};
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -90,7 +90,7 @@ TEST_CASE("a query that has begun meanwhile is answered once, by the reader that
   CHECK(b.cell("one") == 2);
 }
 
-TEST_CASE("queries that follow each other quickly stay where they are") {
+TEST_CASE("queries that follow each other quickly stay at their reader") {
   fixture b{2};
   b.ask("0", "look");
   for (auto i = 1; i < 40; ++i) {
@@ -102,7 +102,7 @@ TEST_CASE("queries that follow each other quickly stay where they are") {
   }
 }
 
-TEST_CASE("queries stay where they are while no other reader could run them, and leave when one can") {
+TEST_CASE("queries stay at their reader while no other one could run them, and move when one can") {
   fixture b{2};
   b.submit("busy", "nobody knows");
   b.ask("slow", "look");
@@ -129,7 +129,7 @@ TEST_CASE("queries behind a slow one take turns with those that wait for a reade
   CHECK(!b.answered("slow"));
 }
 
-TEST_CASE("a reader is asked for when there may be one more") {
+TEST_CASE("another reader is requested if the bound allows one more") {
   fixture b{1};
   b.ask("slow", "look");
   b.ask("one", "peek");
@@ -141,7 +141,8 @@ TEST_CASE("a reader is asked for when there may be one more") {
   CHECK(b.runs("one") == 2);
 }
 
-TEST_CASE("a query that was taken back ends with its time and its client, whichever reader answers first") {
+TEST_CASE(
+  "a query that moved to another reader ends at its time-out or with its client, whichever reader answers first") {
   fixture b{1};
   b.ask("slow", "look");
   b.ask("hasty", "peek", 200ms);
@@ -160,10 +161,10 @@ TEST_CASE("a query that was taken back ends with its time and its client, whiche
   CHECK(b.runs("next") == 1);
 }
 
-TEST_CASE("a read is answered by its time though its reader is to be looked after before, and then need not be") {
+TEST_CASE("a read is answered at its time-out also after an earlier check of its reader was cancelled") {
   fixture b{2};
   b.ask("first", "look", 10s);
-  // Asks for both times at once.
+  // The scheduler asks for both times at once.
   b.ask("hangs", "peek", 300ms);
   b.finish(0, b.answer_of(1, {"t"}));
   b.pass(500ms);

@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Runs the statement once, so that the scheduler knows what it reads.
+/// Runs the statement once, so that the scheduler knows its tables.
 void teach(read_fixture& b, const std::string& sql, std::vector<std::string> tables, bool deterministic = true) {
   b.submit("teach " + sql, sql);
   b.finish(0, b.answer_of(0, std::move(tables), deterministic));
@@ -17,7 +17,7 @@ void teach(read_fixture& b, const std::string& sql, std::vector<std::string> tab
 
 } // namespace
 
-TEST_CASE("a read runs on an idle reader, and its answer is kept") {
+TEST_CASE("a read runs on an idle reader, and its answer is cached") {
   read_fixture b;
   b.add_readers();
   b.submit("a", "q");
@@ -30,7 +30,7 @@ TEST_CASE("a read runs on an idle reader, and its answer is kept") {
   CHECK(b.scheduler.misses() == 1);
 }
 
-TEST_CASE("reads that no reader is idle for wait in order, and more readers are asked for") {
+TEST_CASE("reads without an idle reader wait in order, and more readers are requested") {
   read_fixture b;
   b.add_readers();
   b.submit("a", "q1");
@@ -87,7 +87,7 @@ TEST_CASE("a read never joins a flight that began before a write to a table that
   CHECK(*b.hit("q")->rows->at(0, 0).integer() == 2);
 }
 
-TEST_CASE("a write to an unrelated table does not part reads whose tables are known") {
+TEST_CASE("a write to an unrelated table does not keep reads with known tables from sharing a query") {
   read_fixture b;
   b.add_readers(2);
   teach(b, "q", {"t"});
@@ -100,7 +100,7 @@ TEST_CASE("a write to an unrelated table does not part reads whose tables are kn
   CHECK(b.hit("q"));
 }
 
-TEST_CASE("while it is unknown what a statement reads any write parts its readers") {
+TEST_CASE("while the tables of a statement are unknown, any write keeps its reads from sharing a query") {
   read_fixture b;
   b.add_readers(2);
   auto forgotten = GENERATE(false, true);
@@ -130,7 +130,7 @@ TEST_CASE("no read joins while a COMMIT is under way, nor a query that began dur
   CHECK(!b.hit("q"));
 }
 
-TEST_CASE("an answer whose table is in a COMMIT when it arrives is delivered but not kept") {
+TEST_CASE("an answer that arrives during a COMMIT to its table is delivered but not cached") {
   read_fixture b;
   b.add_readers();
   b.submit("a", "q");
@@ -142,7 +142,7 @@ TEST_CASE("an answer whose table is in a COMMIT when it arrives is delivered but
   CHECK(!b.hit("q"));
 }
 
-TEST_CASE("a statement that answers differently each time is neither shared nor kept") {
+TEST_CASE("the answer of a non-deterministic statement is neither shared nor cached") {
   read_fixture b;
   b.add_readers(3);
   b.submit("a", "random");
@@ -164,7 +164,7 @@ TEST_CASE("a statement that answers differently each time is neither shared nor 
   CHECK(b.running.size() == 2);
 }
 
-TEST_CASE("known to answer differently each time, reads that wait for a reader do not share either") {
+TEST_CASE("waiting reads of a non-deterministic statement share no query") {
   read_fixture b;
   b.add_readers(1);
   teach(b, "random", {}, false);
@@ -178,7 +178,7 @@ TEST_CASE("known to answer differently each time, reads that wait for a reader d
   CHECK(b.cell("b") == 2);
 }
 
-TEST_CASE("only identical questions share: parameters and limits count") {
+TEST_CASE("only reads with the same parameters and limits share a query") {
   read_fixture b;
   b.add_readers(6);
   b.submit("a", "q", {1});
@@ -195,7 +195,7 @@ TEST_CASE("only identical questions share: parameters and limits count") {
   CHECK(b.running.size() == 4);
 }
 
-TEST_CASE("a fresh read runs by itself and is not kept") {
+TEST_CASE("a fresh read shares no query and is not cached") {
   read_fixture b;
   b.add_readers(3);
   b.submit("a", "q");
@@ -211,7 +211,7 @@ TEST_CASE("a fresh read runs by itself and is not kept") {
   CHECK(!b.hit("q"));
 }
 
-TEST_CASE("a queue that is full refuses at once and says when to come again") {
+TEST_CASE("a full queue refuses at once with retry_after") {
   read_fixture b{2};
   b.submit("a", "q1");
   b.submit("b", "q2");
@@ -223,7 +223,7 @@ TEST_CASE("a queue that is full refuses at once and says when to come again") {
   CHECK(!b.answered("joins"));
 }
 
-TEST_CASE("a read whose time-out passes in the queue is not run, and waiting counts against the rest") {
+TEST_CASE("a read whose time-out passes in the queue is not run, and the wait counts towards the time-out") {
   read_fixture b;
   auto hasty = a_read("hasty", "q");
   hasty.limits.timeout = 10ms;
@@ -273,7 +273,7 @@ TEST_CASE("a read that is cancelled while it waits is not run") {
   CHECK(b.failure_of("a").code == errc::cancelled);
 }
 
-TEST_CASE("a failed query fails all callers that share it, each under its own id, and the reader goes on") {
+TEST_CASE("a failed query fails all callers that share it, each under its own id, and its reader runs the next one") {
   read_fixture b;
   b.add_readers();
   b.submit("a", "q");
@@ -322,7 +322,7 @@ TEST_CASE("abandoning answers all waiting callers, running or not") {
   b.finish(0, b.answer_of(1, {"t"}));
 }
 
-TEST_CASE("every read leaves one record, refused ones too") {
+TEST_CASE("every read has one audit record, refused ones as well") {
   read_fixture b{1};
   auto request = a_read("a", "q");
   request.correlation_id = "trace";

@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A database with so many readers, all of them there.
+// A database with the given number of readers, all of them started.
 struct fixture : read_fixture {
   explicit fixture(uint64_t readers) : read_fixture(100, {}, readers) { add_readers(readers); }
 
@@ -56,7 +56,7 @@ struct fixture : read_fixture {
 
 } // namespace
 
-TEST_CASE("a waiting read is answered when its time is up, though no reader becomes idle") {
+TEST_CASE("a waiting read is answered at its time-out even if no reader becomes idle") {
   fixture b{1};
   b.ask("a", "first");
   b.ask("b", "waits", 1s);
@@ -69,7 +69,7 @@ TEST_CASE("a waiting read is answered when its time is up, though no reader beco
   CHECK(!b.answered("first"));
 }
 
-TEST_CASE("a query that does not come back is answered for a moment after its time, and its reader is not forgotten") {
+TEST_CASE("a query that does not return is answered shortly after its time-out, and its reader stays busy") {
   fixture b{1};
   b.ask("a", "hangs", 1s);
   b.time.advance(1s);
@@ -85,7 +85,7 @@ TEST_CASE("a query that does not come back is answered for a moment after its ti
   CHECK(b.runs("next"));
 }
 
-TEST_CASE("one reader is kept from queries of unknown length") {
+TEST_CASE("one reader is reserved for short queries") {
   fixture b{3};
   b.ask_from(1, "a", "one");
   b.ask_from(2, "b", "two");
@@ -95,7 +95,7 @@ TEST_CASE("one reader is kept from queries of unknown length") {
   CHECK(b.time_of("three") == brief_time);
 }
 
-TEST_CASE("with one reader, a short query waits for one that turns out long no longer than the kept reader gives") {
+TEST_CASE("with one reader, a short query waits no longer than the time slice for one that turns out long") {
   fixture b{1};
   b.ask("a", "report");
   CHECK(b.time_of("report") == brief_time);
@@ -107,7 +107,7 @@ TEST_CASE("with one reader, a short query waits for one that turns out long no l
   b.finish(0, b.answer_after(1ms));
   REQUIRE(b.time_of("report") > 9s);
   CHECK(b.wants_readers.empty());
-  // There is a second one for as long as the report runs, and only if a read waits.
+  // A second reader exists while the long report runs, and only if a read waits.
   b.ask("b", "look again");
   CHECK(!b.runs("look again"));
   REQUIRE(b.wants_readers.size() == 1);
@@ -122,7 +122,7 @@ TEST_CASE("with one reader, a short query waits for one that turns out long no l
   CHECK(!b.runs("and once more"));
 }
 
-TEST_CASE("a query that takes longer than the kept reader gives waits for another one, and one behind it runs") {
+TEST_CASE("a query that exceeds the time slice of the reserved reader waits for another one, and the next query runs") {
   fixture b{2};
   b.ask("a", "report");
   b.ask("b", "another report");
@@ -139,7 +139,7 @@ TEST_CASE("a query that takes longer than the kept reader gives waits for anothe
   CHECK(b.time_of("another report") > 9s);
 }
 
-TEST_CASE("a query whose own time is the shorter one is late, not long") {
+TEST_CASE("a query whose time-out is shorter than the time slice fails at it and does not count as long") {
   fixture b{2};
   b.ask("a", "report");
   b.ask("b", "hasty", 100ms);
@@ -148,7 +148,7 @@ TEST_CASE("a query whose own time is the shorter one is late, not long") {
   CHECK(b.failure_of("hasty").code == errc::deadline_exceeded);
 }
 
-TEST_CASE("one agent does not get all readers for long queries, nor does one process under several names") {
+TEST_CASE("neither one agent nor one process with several names gets all readers for long queries") {
   fixture b{4};
   for (auto* sql : {"one", "two"})
     b.ask_from(7, "greedy", sql);
@@ -179,7 +179,7 @@ TEST_CASE("reads wait by turns of their agents") {
   CHECK(b.runs("a1"));
 }
 
-TEST_CASE("reads wait by turns of their processes, under however many names one of them asks") {
+TEST_CASE("reads wait by turns of their processes, regardless of the number of agent names") {
   fixture b{1};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 40; ++i)
@@ -196,7 +196,7 @@ TEST_CASE("reads wait by turns of their processes, under however many names one 
   }
 }
 
-TEST_CASE("callers inside this process are one process like another") {
+TEST_CASE("all callers inside this process count as one process") {
   fixture b{1};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 40; ++i)
@@ -207,7 +207,7 @@ TEST_CASE("callers inside this process are one process like another") {
   CHECK(b.runs("one"));
 }
 
-TEST_CASE("long reads wait by turns of their processes, too") {
+TEST_CASE("long reads also wait by turns of their processes") {
   fixture b{2};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 6; ++i) {
@@ -244,7 +244,7 @@ TEST_CASE("a read that shares one that waits has the turn of its own process, if
   CHECK(b.answers.size() == 23);
 }
 
-TEST_CASE("one process on a socket has half of the places to wait in, and gets them back") {
+TEST_CASE("one process on a socket may fill half of the queue, and its places are freed again") {
   fixture b{1};
   b.ask_from(7, "a", "runs");
   for (auto i = 0; i < 50; ++i)
@@ -263,13 +263,13 @@ TEST_CASE("one process on a socket has half of the places to wait in, and gets t
   CHECK(!b.answered("not too many"));
 }
 
-TEST_CASE("an agent is charged for the time that its read ran, not for the time that it waited for its reader") {
+TEST_CASE("an agent is charged for the execution time of its read, not for its wait") {
   fixture b{1};
   for (auto* sql : {"look", "peek"}) {
     b.ask("anybody", sql);
     b.finish(0, b.answer_after(0ms));
   }
-  // Known to be tiny, and so handed to the same reader.
+  // The query is known to be tiny, so it goes to the same reader.
   for (const auto& [agent, sql] : {std::pair{"slow", "look"}, std::pair{"quiet", "peek"}}) {
     auto request = a_read(agent, sql);
     request.freshness = freshness::fresh;

@@ -35,7 +35,7 @@ reader_pool::grant start(reader_pool& in, const requester& who, uint64_t flight,
 
 } // namespace
 
-TEST_CASE("the long queries of all databases have a bound together, beyond which time is limited") {
+TEST_CASE("the long queries of all databases are bounded together, beyond which their time is limited") {
   two_databases f{2};
   auto a = start(f.first, {1, "a"}, 1);
   CHECK(!a.is_limited);
@@ -70,7 +70,7 @@ TEST_CASE("one process leaves a quarter of the long queries of all databases to 
   CHECK(f.everywhere.may_start(1, "d"));
 }
 
-TEST_CASE("of the readers that run long queries one process leaves one to others, and one agent of it another one") {
+TEST_CASE("one process leaves one of the readers for long queries to others, and one agent another one") {
   auto result = with_readers(5, 5);
   CHECK(!start(result, {1, "a"}, 1).is_limited);
   CHECK(!start(result, {1, "a"}, 2).is_limited);

@@ -56,7 +56,7 @@ using codes = std::vector<errc>;
 
 } // namespace
 
-TEST_CASE("an agent, and all of them together, have a bounded number of cursors") {
+TEST_CASE("the cursors of one agent and of all agents are bounded") {
   table_fixture fixture;
   CHECK(!fixture.table.why_full("a", 0));
   fixture.open("a");
@@ -77,7 +77,7 @@ TEST_CASE("connections that are not closed yet count as cursors") {
   CHECK(fixture.table.why_full("a", 4));
 }
 
-TEST_CASE("as many pages are made at once as there are threads, for agents by turns") {
+TEST_CASE("one page per thread is made at a time, for agents by turns") {
   table_fixture fixture;
   auto a1 = fixture.open("a");
   auto a2 = fixture.open("a");
@@ -117,7 +117,7 @@ TEST_CASE("an agent and a process leave a thread to others") {
   CHECK(started().empty());
 }
 
-TEST_CASE("a client may take as long for a page as it says, up to the life of its cursor") {
+TEST_CASE("a client may set the idle time of its cursor, up to the cursor's lifetime") {
   table_fixture fixture;
   open_cursor cursor;
   cursor.request.agent = "a";
@@ -133,7 +133,7 @@ TEST_CASE("a client may take as long for a page as it says, up to the life of it
   CHECK(fixture.due() == codes{errc::deadline_exceeded});
 }
 
-TEST_CASE("a thread that works for a cursor that has ended is still taken") {
+TEST_CASE("a thread that works for an ended cursor still counts as used") {
   table_fixture fixture;
   auto a = fixture.open("a");
   fixture.open("b");
@@ -145,7 +145,7 @@ TEST_CASE("a thread that works for a cursor that has ended is still taken") {
   CHECK(fixture.started() == ids{c});
 }
 
-TEST_CASE("a cursor ends when its next page is not asked for in time, and a late request gets the reason") {
+TEST_CASE("a cursor ends when its next page is not requested in time, and a late request gets the reason") {
   table_fixture fixture;
   auto id = fixture.open_idle("a");
   fixture.time.advance(milliseconds{9'999});
@@ -172,7 +172,7 @@ TEST_CASE("a cursor ends at its age, however busy it is") {
   CHECK_THAT(fixture.table.ask(id, fixture.time.now())->message, Catch::Contains("cursor_lifetime_ms"));
 }
 
-TEST_CASE("a page has to be there at its time-out, whether it waits or is made") {
+TEST_CASE("a page fails at its time-out, waiting or being made") {
   table_fixture fixture;
   fixture.open("a", milliseconds{100});
   fixture.open("b", milliseconds{200});
@@ -184,7 +184,7 @@ TEST_CASE("a page has to be there at its time-out, whether it waits or is made")
   CHECK(fixture.due() == codes{errc::deadline_exceeded, errc::deadline_exceeded});
 }
 
-TEST_CASE("one page of a cursor is asked for at a time") {
+TEST_CASE("a second request for a page of the same cursor is refused") {
   table_fixture fixture;
   auto id = fixture.open("a");
   CHECK(fixture.table.ask(id, fixture.time.now())->code == errc::invalid_request);

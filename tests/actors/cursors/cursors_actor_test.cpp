@@ -24,9 +24,9 @@ struct cursors_fixture : actor_fixture {
     parts.spawn_reader = [this](const std::string&, const statement&) {
       if (spawning_fails)
         throw std::runtime_error("no memory");
-      auto own = std::make_shared<cursor_reader_dependencies>();
-      own->store = std::make_unique<fake_cursor_store>(pages);
-      return readers.emplace_back(sys.spawn(cursor_reader, std::move(own)));
+      auto dependencies = std::make_shared<cursor_reader_dependencies>();
+      dependencies->store = std::make_unique<fake_cursor_store>(pages);
+      return readers.emplace_back(sys.spawn(cursor_reader, std::move(dependencies)));
     };
     parts.actors = actors;
     parts.time = &time;
@@ -74,7 +74,7 @@ using words = std::vector<std::string>;
 
 } // namespace
 
-TEST_CASE("a cursor answers page by page, and is closed and on record when it ends") {
+TEST_CASE("a cursor answers page by page, and is closed and audited at its end") {
   cursors_fixture fixture;
   auto first = fixture.ask_open();
   fixture.run();
@@ -91,7 +91,7 @@ TEST_CASE("a cursor answers page by page, and is closed and on record when it en
   CHECK(failure_of(fixture.next((**first)->cursor)).code == errc::invalid_request);
 }
 
-TEST_CASE("any error ends a cursor, but that the memory for answers is used up") {
+TEST_CASE("any error ends a cursor, except a lack of memory for answers") {
   cursors_fixture fixture;
   auto id = fixture.open();
   fixture.pages.then_fails(errc::overloaded);
@@ -133,7 +133,7 @@ TEST_CASE("an idle cursor is closed") {
   CHECK(fixture.statuses() == words{"deadline_exceeded"});
 }
 
-TEST_CASE("cursors beyond the bounds, and without memory for them, are refused and on record") {
+TEST_CASE("cursors beyond the bounds or without memory are refused and audited") {
   cursors_fixture fixture;
   fixture.open();
   fixture.open();
@@ -147,7 +147,7 @@ TEST_CASE("cursors beyond the bounds, and without memory for them, are refused a
   CHECK(fixture.statuses() == words{"overloaded", "unavailable"});
 }
 
-TEST_CASE("a cancelled cursor is closed as soon as a message asks for it") {
+TEST_CASE("a cancelled cursor is closed at the next message") {
   cursors_fixture fixture;
   auto cancel = cancel_token::make();
   auto page = fixture.ask_open("a", cancel);
@@ -176,7 +176,7 @@ TEST_CASE("the cursors of a database can be ended, and their clients get the rea
   CHECK(failure_of(fixture.next(id)).message == "the log is too large");
 }
 
-TEST_CASE("a reader that fails costs its own cursor alone") {
+TEST_CASE("a reader that fails ends only its own cursor") {
   cursors_fixture fixture;
   auto id = fixture.open();
   auto other = fixture.open();

@@ -12,7 +12,7 @@ namespace {
 
 using texts = std::vector<std::string>;
 
-// The queue's own clock; it is moved along with the bench's.
+// The clock of the queue; the test advances it together with that of the fixture.
 struct fixture : actor_fixture {
   fake_log_file file;
   std::shared_ptr<fake_clock> queue_time = std::make_shared<fake_clock>();
@@ -140,7 +140,7 @@ TEST_CASE("a continuous flood of entries does not block the log, and is written 
   CHECK(f.status().queued == 0);
 }
 
-TEST_CASE("listing the log includes what still waits") {
+TEST_CASE("listing the log includes waiting entries") {
   fixture f;
   f.say(0, 3);
   CHECK(f.list() == texts{"0", "1", "2"});
@@ -161,7 +161,7 @@ TEST_CASE("dropped entries are reported by one entry in their place") {
   CHECK(f.file.entries.size() == 102);
 }
 
-TEST_CASE("a log file that refuses is tried again with growing pauses, and said once") {
+TEST_CASE("writing to a failing log file is retried with growing pauses, and reported once") {
   fixture f;
   f.file.fault = errc::disk_full;
   f.say(0, 3);
@@ -185,7 +185,7 @@ TEST_CASE("a log file that refuses is tried again with growing pauses, and said 
   CHECK_FALSE(f.status().failing);
   CHECK(f.status().written == 103);
   CHECK(f.warnings.size() == 1);
-  // The next failure is another one.
+  // The next failure counts as a new one.
   f.file.fault = errc::disk_full;
   f.say(103);
   f.pass(2s);
@@ -260,7 +260,7 @@ TEST_CASE("the log does not report a new file before that file exists") {
     CHECK(text.find("a new one was begun") == std::string::npos);
 }
 
-TEST_CASE("damage that only a reader meets is dealt with, too") {
+TEST_CASE("damage that only a reader finds also replaces the log file") {
   fixture f;
   f.say(0);
   f.pass(2s);
@@ -270,7 +270,7 @@ TEST_CASE("damage that only a reader meets is dealt with, too") {
   CHECK(f.status().files_set_aside == 1);
 }
 
-TEST_CASE("damage that pruning meets is dealt with, too") {
+TEST_CASE("damage that pruning finds also replaces the log file") {
   fixture f;
   f.say(0);
   f.pass(2s);
@@ -340,14 +340,14 @@ TEST_CASE("pruning that fails is tried again after an hour") {
   CHECK(f.file.entries.empty());
 }
 
-TEST_CASE("a log actor that is killed loses nothing that its successor finds in the queue") {
+TEST_CASE("after a log actor is killed its successor writes the entries in the queue") {
   fixture f;
   f.say(0, 3);
   f.kill(f.aut);
   CHECK(f.file.open_stores == 0);
   f.say(3, 60);
   f.start();
-  // As the supervisor does.
+  // Starts a successor, as the supervisor does.
   caf::anon_send(f.aut, caf::flush_atom_v);
   f.run();
   CHECK(f.file.entries.size() == 63);
@@ -370,7 +370,7 @@ TEST_CASE("a log store that throws ends no actor") {
   CHECK(f.file.messages() == texts{"0"});
 }
 
-TEST_CASE("closing the log writes everything and takes nothing more") {
+TEST_CASE("closing the log writes everything and accepts no more entries") {
   fixture f;
   f.say(0, 3);
   auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);

@@ -47,7 +47,7 @@ using texts = std::vector<std::string>;
 
 } // namespace
 
-TEST_CASE("entries come out as they went in, in order, with the time of the call") {
+TEST_CASE("entries are returned unchanged, in order, with the time of the call") {
   fixture f;
   auto before = wall_us(*f.time);
   f.aut.push(log_level::warning, "part", "first", "alice");
@@ -79,7 +79,7 @@ TEST_CASE("a full queue drops the oldest and counts exactly") {
   CHECK(f.aut.take(10).missing == 0);
 }
 
-TEST_CASE("the newest entry is never dropped, though all room is under way") {
+TEST_CASE("the newest entry is never dropped, even if all other room is in use") {
   fixture f{{2, 100, 2s, 100}};
   f.push(0, 2);
   auto batch = f.aut.take(2);
@@ -207,7 +207,7 @@ TEST_CASE("abandoned entries are lost") {
   CHECK(f.status().queued == 0);
 }
 
-TEST_CASE("a waker that throws has no effect on callers, and the next entry wakes again") {
+TEST_CASE("a wake-up that throws has no effect on callers, and the next entry wakes again") {
   fixture f;
   auto calls = 0;
   f.aut.waker().set([&](std::chrono::milliseconds) {
@@ -220,7 +220,7 @@ TEST_CASE("a waker that throws has no effect on callers, and the next entry wake
   CHECK(f.status().queued == 51);
 }
 
-TEST_CASE("of what many threads log nothing is lost or counted twice") {
+TEST_CASE("no entry of many threads is lost or counted twice") {
   constexpr int threads = 8;
   constexpr int each = 5'000;
   log_queue aut{{500, 50, 2s, 100}, std::make_shared<fake_clock>()};

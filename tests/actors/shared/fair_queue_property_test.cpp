@@ -13,9 +13,9 @@ namespace {
 using std::chrono::nanoseconds;
 using party = std::tuple<uint64_t, std::string>;
 
-/// Processes with random numbers of agents, whose requests come and are served at random, by one server. While two of a
-/// level both have something waiting, neither gets more time than the other by more than the longest requests of both:
-/// the bound that start-time fair queueing has.
+/// Processes with random numbers of agents, whose requests arrive and are served at random, by one server. While two
+/// parties of one level both have requests waiting, neither gets more time than the other by more than the sum of their
+/// longest requests: the bound of start-time fair queueing.
 class random_queue {
 public:
   explicit random_queue(uint64_t seed) : random_(seed) {
@@ -39,12 +39,12 @@ private:
     uint64_t number = 0;
   };
 
-  // Of a process, or of an agent.
+  // The account of a process or of an agent.
   struct account {
     uint64_t waiting = 0;
     nanoseconds served{0};
     nanoseconds longest{0};
-    // The service of the others when this one, or they, began to wait.
+    // The service of each other party minus that of this one when the later of the two began to wait.
     std::map<party, nanoseconds> ahead;
   };
 
@@ -70,13 +70,13 @@ private:
   }
 
   void begin_to_wait(const party& who) {
-    auto& own = accounts_[who];
-    if (own.waiting++ > 0)
+    auto& account_of_party = accounts_[who];
+    if (account_of_party.waiting++ > 0)
       return;
-    for (auto& [other, theirs] : accounts_)
+    for (auto& [other, rival] : accounts_)
       if (are_rivals(who, other)) {
-        own.ahead[other] = theirs.served - own.served;
-        theirs.ahead[who] = own.served - theirs.served;
+        account_of_party.ahead[other] = rival.served - account_of_party.served;
+        rival.ahead[who] = account_of_party.served - rival.served;
       }
   }
 
@@ -89,25 +89,25 @@ private:
     nanoseconds time{1 + pick(one_in(10) ? 10'000 : 100)};
     turns_.charge(result->who, time);
     for (const auto& who : {process_party(result->who), agent_party(result->who)}) {
-      auto& own = accounts_[who];
-      own.served += time;
-      own.longest = std::max(own.longest, time);
-      check(who, own);
-      --own.waiting;
+      auto& account_of_party = accounts_[who];
+      account_of_party.served += time;
+      account_of_party.longest = std::max(account_of_party.longest, time);
+      check(who, account_of_party);
+      --account_of_party.waiting;
     }
   }
 
-  void check(const party& who, const account& own) {
-    for (const auto& [other, theirs] : accounts_)
-      if (theirs.waiting > 0 && are_rivals(who, other)) {
-        auto gained = own.served - theirs.served + own.ahead.at(other);
+  void check(const party& who, const account& account_of_party) {
+    for (const auto& [other, rival] : accounts_)
+      if (rival.waiting > 0 && are_rivals(who, other)) {
+        auto gained = account_of_party.served - rival.served + account_of_party.ahead.at(other);
         INFO("process " << std::get<0>(who) << ' ' << std::get<1>(who) << " beside " << std::get<1>(other));
-        CHECK(gained <= own.longest + theirs.longest);
+        CHECK(gained <= account_of_party.longest + rival.longest);
       }
   }
 
   std::mt19937_64 random_;
-  // How many agents each process has.
+  // The number of agents of each process.
   std::vector<uint64_t> names_;
   fair_queue<item> turns_;
   std::map<party, account> accounts_;
@@ -119,14 +119,14 @@ private:
 
 } // namespace
 
-TEST_CASE("whatever comes, processes get equal time, and within a process its agents") {
+TEST_CASE("with random load, processes get equal time, and so do the agents of a process") {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     INFO("seed " << seed);
     random_queue{seed}.run();
   }
 }
 
-TEST_CASE("names that do not come back are forgotten while others wait") {
+TEST_CASE("names without further requests are forgotten while others wait") {
   fair_queue<int> turns;
   turns.push({1, "stays"}, 0);
   turns.charge({1, "stays"}, std::chrono::hours{1});

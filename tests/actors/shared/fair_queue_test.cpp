@@ -21,7 +21,7 @@ struct fixture {
   void push(const requester& who, const std::string& id = {}) { turns.push(who, {who.process, who.agent, id}); }
   void charge(const std::string& agent, std::chrono::nanoseconds time) { turns.charge({0, agent}, time); }
 
-  // The agent whose request is taken, which is charged `time` for it.
+  // Takes the next request, charges its agent `time`, and returns the agent.
   std::string serve(std::chrono::nanoseconds time) {
     auto result = turns.pop();
     if (!result)
@@ -76,7 +76,7 @@ TEST_CASE("an agent whose writes take long is served as much time as others, not
   CHECK(served["slow"] <= 5);
 }
 
-TEST_CASE("an agent that comes while others have been served for long waits for one write at most") {
+TEST_CASE("an agent that arrives after others were served for long waits for one write at most") {
   fixture f;
   for (auto i = 0; i < 20; ++i)
     f.push("chatty");
@@ -87,7 +87,7 @@ TEST_CASE("an agent that comes while others have been served for long waits for 
   CHECK(f.serve(600ms) == "chatty");
 }
 
-TEST_CASE("an agent gathers no credit while it asks for nothing") {
+TEST_CASE("an agent gathers no credit while it is idle") {
   fixture f;
   f.push("idle");
   f.serve(1ms);
@@ -104,7 +104,7 @@ TEST_CASE("an agent gathers no credit while it asks for nothing") {
   CHECK(served["idle"] >= 9);
 }
 
-TEST_CASE("an agent that may not come now does not keep the others from it, nor its own place") {
+TEST_CASE("an agent that is not admitted now delays no other, and keeps its place") {
   fixture f;
   f.push("a", "1");
   f.push("b", "2");
@@ -116,7 +116,7 @@ TEST_CASE("an agent that may not come now does not keep the others from it, nor 
   CHECK(f.turns.empty());
 }
 
-TEST_CASE("the cost of a group before others waited counts, too") {
+TEST_CASE("the cost of a group from before others waited counts as well") {
   fixture f;
   f.charge("chatty", 600ms);
   f.push("chatty");
@@ -129,7 +129,7 @@ TEST_CASE("the cost of a group before others waited counts, too") {
   CHECK(f.serve(1ms) == "chatty");
 }
 
-TEST_CASE("processes take turns, under however many names one of them asks") {
+TEST_CASE("processes take turns regardless of the number of their agent names") {
   fixture f;
   for (auto i = 0; i < 160; ++i)
     f.push({7, "name " + std::to_string(i)}, "many");
@@ -154,7 +154,7 @@ TEST_CASE("agents with the same name in two processes have turns of their own") 
   CHECK(f.turns.pop()->id == "3");
 }
 
-TEST_CASE("a process that may not come now does not keep the others from it, nor is looked through") {
+TEST_CASE("a process that is not admitted now delays no other, and its agents are not searched") {
   fixture f;
   for (auto i = 0; i < 100; ++i)
     f.push({7, "name " + std::to_string(i)}, "many");

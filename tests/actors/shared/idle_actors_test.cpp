@@ -6,7 +6,7 @@
 
 #include <catch2/catch.hpp>
 
-// Idle writers and readers: they close their files, and stay.
+// Idle writers and readers close their files and stay alive.
 namespace sluice::test::idle_actors_test {
 
 using namespace std::chrono_literals;
@@ -108,7 +108,7 @@ TEST_CASE("a writer whose file a reader keeps open tries to close it again later
   CHECK(f.quiet());
 }
 
-TEST_CASE("a reader that idle_closings has the writer tidy up, which does not close a file that was used lately") {
+TEST_CASE("an idle reader has the writer clean up, which keeps a recently used file open") {
   writer_fixture f;
   caf::anon_send(f.aut, close_idle_atom{}, uint64_t{0});
   f.run();
@@ -136,7 +136,7 @@ TEST_CASE("a reader closes its connection when it has had no query for long, and
   CHECK(f.view.idle_closings == 2);
 }
 
-TEST_CASE("a writer closes its file early if it is to, and not when it has been used since") {
+TEST_CASE("a writer closes its file early on request, unless it was used meanwhile") {
   writer_fixture f;
   f.write("a", "put t 1 x");
   f.is_to_be_closed = true;

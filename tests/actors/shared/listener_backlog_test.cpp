@@ -40,11 +40,11 @@ struct fixture : actor_fixture {
 
 } // namespace
 
-TEST_CASE("a listener that does nothing gets no more than its bound, and one message for all the rest") {
+TEST_CASE("a stalled listener gets messages up to its bound, and one for all the rest") {
   fixture f;
   f.commit(1, bound + 5'000);
   f.run();
-  // The rest came while the message that stands for it waited, so it is said once more.
+  // Messages arrived while the replacement message waited, so it is sent once more.
   REQUIRE(f.heard.size() == bound + 2);
   for (size_t i = 0; i < bound; ++i)
     REQUIRE(f.heard[i].commit_seq == i + 1);
@@ -53,7 +53,7 @@ TEST_CASE("a listener that does nothing gets no more than its bound, and one mes
     CHECK(f.heard[i].everything);
     CHECK(f.heard[i].db == "app.db");
   }
-  // It has caught up.
+  // The listener has caught up.
   f.commit(20'000);
   f.run();
   REQUIRE(f.heard.size() == bound + 3);
@@ -61,7 +61,7 @@ TEST_CASE("a listener that does nothing gets no more than its bound, and one mes
   CHECK_FALSE(f.heard.back().everything);
 }
 
-TEST_CASE("one message beyond the bound is stood for once") {
+TEST_CASE("one message beyond the bound is replaced once") {
   fixture f;
   f.commit(1, bound + 1);
   f.run();
@@ -69,7 +69,7 @@ TEST_CASE("one message beyond the bound is stood for once") {
   CHECK(f.heard.back().everything);
 }
 
-TEST_CASE("messages that arrive while a listener handles the message that stands for all are not lost") {
+TEST_CASE("messages that arrive while a listener handles the replacement message are not lost") {
   fixture f;
   f.commit(1, bound + 1);
   f.while_hearing = [&] {

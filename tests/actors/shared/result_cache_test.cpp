@@ -43,7 +43,7 @@ read_request with(parameters params) { return a_read("a", "SELECT ?", std::move(
 
 } // namespace
 
-TEST_CASE("a kept answer comes back and says that it is from the cache") {
+TEST_CASE("a cached answer is returned with the source cache") {
   fixture f;
   f.put(a_read("a", "q"), 42);
   auto found = f.get(a_read("b", "q"));
@@ -82,7 +82,7 @@ TEST_CASE("a stale hit is impossible before any message has removed the entry") 
   }
 }
 
-TEST_CASE("an answer is not kept when its table changed during the read") {
+TEST_CASE("an answer is not cached when its table changed during the read") {
   fixture f;
   auto request = a_read("a", "q");
   auto began = f.context.versions().now();
@@ -91,7 +91,7 @@ TEST_CASE("an answer is not kept when its table changed during the read") {
   CHECK(f.status().entries == 0);
 }
 
-TEST_CASE("an answer lives for its TTL and not longer") {
+TEST_CASE("an answer is cached until its TTL") {
   fixture f;
   f.put(a_read("a", "q"));
   f.time.advance(4'999ms);
@@ -100,7 +100,7 @@ TEST_CASE("an answer lives for its TTL and not longer") {
   CHECK(!f.get(a_read("a", "q")));
 }
 
-TEST_CASE("switched off, nothing is kept") {
+TEST_CASE("a disabled cache stores nothing") {
   result_cache_settings off;
   off.enabled = false;
   fixture f{off};
@@ -110,7 +110,7 @@ TEST_CASE("switched off, nothing is kept") {
   CHECK(!f.status().enabled);
 }
 
-TEST_CASE("parameters of different types are different questions") {
+TEST_CASE("parameters of different types have different entries") {
   fixture f;
   const std::vector<value> likes{1, 1.0, "1", blob{"1"}, nullptr, 0};
   for (size_t i = 0; i < likes.size(); ++i)
@@ -126,7 +126,7 @@ TEST_CASE("parameters of different types are different questions") {
   CHECK(!f.get(with({1, 1})));
 }
 
-TEST_CASE("limits that cut an answer are part of the question, the time-out is not") {
+TEST_CASE("limits that cut an answer are part of the key, the time-out is not") {
   fixture f;
   f.put(a_read("a", "q"));
   auto request = a_read("a", "q");
@@ -139,7 +139,7 @@ TEST_CASE("limits that cut an answer are part of the question, the time-out is n
   CHECK(!f.get(request));
 }
 
-TEST_CASE("databases do not see each other's answers") {
+TEST_CASE("answers of different databases are separate") {
   fixture f;
   f.put(a_read("a", "q"));
   database_context other{"app.db"};
@@ -147,7 +147,7 @@ TEST_CASE("databases do not see each other's answers") {
   CHECK(!f.hits.find(other, request, request.limits, f.time.now()));
 }
 
-TEST_CASE("an entry may have an eighth of the bytes, and a larger one is not kept") {
+TEST_CASE("an entry may have an eighth of the bytes, and a larger one is not stored") {
   result_cache_settings small;
   small.max_bytes = 8 * 4'096;
   fixture f{small};
@@ -174,7 +174,7 @@ TEST_CASE("bytes stay within their bound, and the most recently used entry stays
   CHECK(f.get(a_read("a", "q999")));
 }
 
-TEST_CASE("an answer put in again takes the place of the older one") {
+TEST_CASE("inserting an answer again replaces the older one") {
   fixture f;
   f.put(a_read("a", "q"), 1);
   auto bytes = f.status().bytes;
@@ -184,7 +184,7 @@ TEST_CASE("an answer put in again takes the place of the older one") {
   CHECK(*f.get(a_read("a", "q"))->rows->at(0, 0).integer() == 2);
 }
 
-TEST_CASE("a parameter that is not a number, not even equal to itself, does no harm") {
+TEST_CASE("a NaN parameter, which is not equal to itself, causes no error") {
   result_cache_settings small;
   small.max_bytes = 64 << 10;
   fixture f{small};
@@ -210,7 +210,7 @@ TEST_CASE("sweeping removes stale and expired entries, and only those") {
   CHECK(f.get(a_read("a", "good")));
 }
 
-TEST_CASE("hits are counted per agent and statement, wherever their entry has gone, and reported once") {
+TEST_CASE("hits are counted per agent and statement, also after their entry was removed, and reported once") {
   fixture f;
   f.put(a_read("x", "q"));
   f.put(a_read("x", "replaced"));
@@ -242,7 +242,7 @@ TEST_CASE("hits are counted per agent and statement, wherever their entry has go
   CHECK(f.status().hits == 6);
 }
 
-TEST_CASE("the writer hears of a kept answer when it commits to one of its tables") {
+TEST_CASE("a commit to a table of a cached answer is reported as relevant to the cache") {
   fixture f;
   auto concerns_kept = [&f](const std::vector<std::string>& tables) {
     commit_window window{f.context.versions(), tables, false};

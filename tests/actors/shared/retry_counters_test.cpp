@@ -49,7 +49,7 @@ TEST_CASE("the error rate looks back five minutes") {
   CHECK(counters.snapshot(time).lock_errors == 2);
 }
 
-TEST_CASE("a wait that a stepping clock made negative counts as none") {
+TEST_CASE("a wait that a clock step made negative counts as zero") {
   fake_clock time;
   retry_counters counters;
   counters.gave_up(-5ms);

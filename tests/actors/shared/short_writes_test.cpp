@@ -53,7 +53,7 @@ TEST_CASE("while commits take long no write is short") {
   CHECK(f.known.contains(a_write("a")));
 }
 
-TEST_CASE("a list of statements is another write than each of them, and than the list in another order") {
+TEST_CASE("a list of statements is known apart from its single statements and from other orders") {
   fixture f;
   auto list = a_write("a");
   list.statements.push_back({"b", {}});
@@ -64,7 +64,7 @@ TEST_CASE("a list of statements is another write than each of them, and than the
   CHECK_FALSE(f.known.contains(list));
 }
 
-TEST_CASE("nothing is known after the database was closed") {
+TEST_CASE("closing the database forgets the known writes") {
   fixture f;
   f.known.note(a_write("a"), 10us, true);
   f.known.clear();

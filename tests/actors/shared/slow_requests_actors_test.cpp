@@ -37,7 +37,7 @@ TEST_CASE("only the plans of slow writes are read, and after the whole group was
   CHECK(f.slow()[0].execute_us == 20'000);
 }
 
-TEST_CASE("a flood of equally slow writes costs as many plans as are kept") {
+TEST_CASE("a flood of equally slow writes reads only as many plans as are stored") {
   fixture f;
   f.disks["app.db"].before_commit = [&] { f.time.advance(20ms); };
   std::vector<actor_fixture::answer<write_result>> all;
@@ -50,7 +50,7 @@ TEST_CASE("a flood of equally slow writes costs as many plans as are kept") {
   CHECK(f.slow().size() == slow_requests::capacity);
 }
 
-TEST_CASE("a slow read is shown with its plan, and where its time went") {
+TEST_CASE("a slow read is shown with its plan and the parts of its time") {
   fixture f;
   f.view.cell_of = [&f](const std::string& sql) {
     if (sql == "slow")

@@ -27,7 +27,7 @@ slow_request took(uint64_t total_us, uint64_t queue_us = 0, uint64_t execute_us 
 
 } // namespace
 
-TEST_CASE("of any number of requests the slowest are kept, slowest first") {
+TEST_CASE("the slowest requests are kept, slowest first") {
   slow_requests aut;
   std::vector<uint64_t> all;
   for (uint64_t i = 0; i < 1'000; ++i) {
@@ -45,7 +45,7 @@ TEST_CASE("of any number of requests the slowest are kept, slowest first") {
   CHECK(aut.warnings() == 0);
 }
 
-TEST_CASE("a request below a millisecond, or faster than all kept ones, is not notable") {
+TEST_CASE("a request below a millisecond, or faster than all kept ones, is not kept") {
   slow_requests aut;
   CHECK_FALSE(aut.notable(999us));
   CHECK(aut.notable(1ms));
@@ -123,7 +123,7 @@ TEST_CASE("statements are shown without their values, cut after a thousand bytes
   CHECK(of(std::vector<statement>(10'000, {"SELECT 1", {}})).size() == 1'000);
 }
 
-TEST_CASE("threads may add and look at once") {
+TEST_CASE("threads may add and list at the same time") {
   slow_requests aut{{1ms, 1ms}};
   std::vector<std::thread> threads;
   for (uint64_t t = 0; t < 4; ++t)

@@ -33,7 +33,7 @@ TEST_CASE("a commit raises its tables above every version taken before it, and n
   CHECK(v.last_commit() == 7);
 }
 
-TEST_CASE("inside the window its tables are in doubt, and the newest commit is not published yet") {
+TEST_CASE("during a COMMIT the stamps of its tables are in doubt, and the newest commit is not published yet") {
   table_versions v;
   commit_window window{v, t_and_u, false};
   CHECK(v.committing());

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// More bytes than an empty request counts for.
+// A size larger than that of an empty request.
 constexpr uint64_t unit = 1'000;
 constexpr auto some_time = clock::steady{} + 1h;
 
@@ -34,9 +34,9 @@ struct fixture {
   }
 
   void release(const std::string& agent) {
-    auto& own = tickets.at(agent);
-    queue.release(*own.back());
-    own.pop_back();
+    auto& agent_tickets = tickets.at(agent);
+    queue.release(*agent_tickets.back());
+    agent_tickets.pop_back();
   }
 
   write_quota queue;
@@ -59,7 +59,7 @@ struct waiting {
   std::shared_ptr<ticket> held_ticket;
 };
 
-// Where such actors live.
+// The actor system of these actors.
 struct place {
   caf::actor_system_config config;
   caf::actor_system system{config};
@@ -93,7 +93,7 @@ TEST_CASE("all agents together may fill the queue, and no more") {
   CHECK(!f.admit("e"));
 }
 
-TEST_CASE("one process may fill half of the queue, whatever it calls its agents") {
+TEST_CASE("one process may fill half of the queue, regardless of its agent names") {
   fixture f{8};
   for (auto* agent : {"a", "b", "c", "d"})
     CHECK(!f.admit(agent, 1, 17));
@@ -126,13 +126,13 @@ TEST_CASE("bytes are bounded like requests, for one agent and for all") {
   CHECK(f.admit("e")->code == errc::overloaded);
 }
 
-TEST_CASE("a request that could never be taken is too large, however empty the queue") {
+TEST_CASE("a request larger than the bound is too_large even with an empty queue") {
   fixture f{1'000, 400};
   CHECK(!f.admit("a", 100));
   CHECK(f.admit("b", 101)->code == errc::too_large);
 }
 
-TEST_CASE("an answered request makes room again, down to nothing, and only once") {
+TEST_CASE("an answered request frees its room, and only once") {
   fixture f{8};
   for (auto i = 0; i < 100; ++i) {
     CHECK(!f.admit("a", 1, 17));
@@ -155,7 +155,7 @@ TEST_CASE("a tiny queue still takes one request of each agent") {
   CHECK(f.admit("c"));
 }
 
-TEST_CASE("the advice when to come again grows with the queue and the time a request takes, within bounds") {
+TEST_CASE("retry_after grows with the queue and the time of a request, within bounds") {
   auto advice = [](uint64_t waiting, std::chrono::nanoseconds each) {
     fixture f{4 * waiting, 1'000'000};
     for (auto i = 0; i < 100; ++i)
@@ -171,7 +171,7 @@ TEST_CASE("the advice when to come again grows with the queue and the time a req
   CHECK(advice(1'000, 1s) == 5'000);
 }
 
-TEST_CASE("a crowd of names that come once does not stay in memory or in the way") {
+TEST_CASE("many names with one request each take neither memory nor room afterwards") {
   fixture f{100'000, 1'000'000};
   for (auto i = 0; i < 10'000; ++i) {
     auto agent = "agent " + std::to_string(i);
@@ -250,7 +250,7 @@ TEST_CASE("a cancelled request is answered at once while it waits, and interrupt
   CHECK(runs.held_ticket->reason().code == errc::cancelled);
 }
 
-TEST_CASE("when the broker ends, nothing waits for its own deadline") {
+TEST_CASE("when the broker ends, no request waits for its own deadline") {
   place p;
   auto& queue = p.queue;
   waiting waits{p.system, queue, some_time};

@@ -24,7 +24,7 @@ TEST_CASE("failures that are older than the window are forgotten") {
   CHECK(window.allow(now + 1h));
 }
 
-TEST_CASE("a limit of nothing allows nothing") {
+TEST_CASE("a limit of zero allows no failure") {
   restart_window window{0, 10s};
   CHECK(!window.allow(clock::steady{} + 1h));
 }

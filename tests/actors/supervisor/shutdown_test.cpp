@@ -116,7 +116,7 @@ TEST_CASE("a database that is being opened when shutdown begins is not left open
   CHECK(!f.actors->context("a.db").route());
 }
 
-TEST_CASE("an actor that fails during shutdown does not hold it up") {
+TEST_CASE("an actor that fails during shutdown does not delay it") {
   fixture f;
   f.open("a.db");
   f.run();

@@ -24,7 +24,7 @@ TEST_CASE("opening a database reconciles the audit, then starts a writer and a r
   CHECK(f.works("a.db"));
 }
 
-TEST_CASE("a database whose audit cannot be completed is served all the same") {
+TEST_CASE("a database whose audit cannot be completed is still served") {
   fixture f;
   f.file.refuses = true;
   f.file.missing["a.db"].resize(1);
@@ -62,7 +62,7 @@ TEST_CASE("the writer gets the ledger standing from the audit, and it grows with
   CHECK(context.known_ledger().issued == 9);
 }
 
-TEST_CASE("a database that has to exist and does not is refused, and nothing is left of its name") {
+TEST_CASE("a missing database that must exist is refused, and no state of its name remains") {
   fixture f;
   f.find = [](const std::string& db) { return make_error(errc::unknown_database, "'" + db + "' does not exist"); };
   auto refused = f.find_database("a.db");
@@ -73,7 +73,7 @@ TEST_CASE("a database that has to exist and does not is refused, and nothing is 
   CHECK(f.prepared.empty());
   CHECK(f.file.attached.empty());
   CHECK(f.actors->contexts().empty());
-  // A write makes the file, and then it is found.
+  // After a write has created the file, it is found.
   auto opened = f.open("a.db");
   f.run();
   CHECK(ok(opened));
@@ -83,7 +83,7 @@ TEST_CASE("a database that has to exist and does not is refused, and nothing is 
   CHECK(f.works("a.db"));
 }
 
-TEST_CASE("a writer that cannot be made is an error of the request that needed it, and the next one tries again") {
+TEST_CASE("a writer that cannot be created fails the request that needed it, and the next one tries again") {
   fixture f;
   f.open("b.db");
   f.run();
@@ -105,7 +105,7 @@ TEST_CASE("a writer that cannot be made is an error of the request that needed i
   CHECK(f.works("a.db"));
 }
 
-TEST_CASE("whatever cannot be restarted at once is tried again until it can, and the supervisor lives") {
+TEST_CASE("restarts that fail are retried until they succeed, and the supervisor survives") {
   fixture f;
   f.open("a.db");
   f.open("b.db");
@@ -156,7 +156,7 @@ TEST_CASE("more readers come when reads wait, up to the configured number") {
   CHECK(f.readers.count("unknown.db") == 0);
 }
 
-TEST_CASE("whichever actor is killed, waiting callers are answered, it is restarted, and the work goes on") {
+TEST_CASE("after any actor is killed, waiting callers are answered and it is restarted") {
   fixture f;
   f.open("a.db");
   f.open("b.db");
@@ -264,7 +264,7 @@ TEST_CASE("a quarantined database gets no new reader") {
   CHECK(f.readers["a.db"].size() == count);
 }
 
-TEST_CASE("reads that wait for a reader when the last one's failure is one too many are answered") {
+TEST_CASE("reads that wait when the last reader's failure causes quarantine are answered") {
   fixture f;
   f.open("a.db");
   f.run();
@@ -282,7 +282,7 @@ TEST_CASE("reads that wait for a reader when the last one's failure is one too m
   }
 }
 
-TEST_CASE("failures that come seldom never add up to a quarantine") {
+TEST_CASE("rare failures never add up to a quarantine") {
   fixture f;
   f.open("a.db");
   f.run();

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 using agents = group_fixture::agents;
 
-TEST_CASE("a group ends by itself at the request cap") {
+TEST_CASE("a group ends at the request cap") {
   group_settings settings;
   settings.max_requests = 3;
   group_fixture b{settings};
@@ -22,7 +22,7 @@ TEST_CASE("a group ends by itself at the request cap") {
   CHECK(b.disk.commits[2].agents == agents{"6"});
 }
 
-TEST_CASE("a group ends by itself at the time cap") {
+TEST_CASE("a group ends at the time cap") {
   group_fixture b;
   b.send("a", "put t k v");
   b.time.advance(49ms);
@@ -49,7 +49,8 @@ TEST_CASE("every group has a number of its own, so that a marker of an ended one
   CHECK(b.committed("c"));
 }
 
-TEST_CASE("while COMMIT runs nothing about its tables is valid, and before any answer their stamps are raised") {
+TEST_CASE(
+  "while COMMIT runs no cached answer from its tables is valid, and their stamps are raised before any answer") {
   group_fixture b;
   auto& versions = b.context.versions();
   auto before = versions.now();
@@ -165,7 +166,7 @@ TEST_CASE("a schema change and an external commit invalidate everything") {
   CHECK(b.context.versions().everything_changed_at().load() > before);
   REQUIRE(b.changes.size() == (foreign ? 2 : 1));
   CHECK(b.changes[0].everything);
-  // An external commit has no number, and came before ours.
+  // An external commit has no number, and came before this commit.
   CHECK(b.changes[0].commit_seq == (foreign ? 0 : 1));
   CHECK(b.changes.back().commit_seq == 1);
   CHECK(b.context.counters().foreign_commits == (foreign ? 1 : 0));
@@ -191,7 +192,7 @@ TEST_CASE("an external commit is found on request, without disturbing an open tr
   CHECK(b.context.counters().foreign_commits == 1);
 }
 
-TEST_CASE("every request leaves one audit record that says what became of it") {
+TEST_CASE("every request has one audit record with its outcome") {
   group_fixture b;
   b.send("first", "put t 1 x", "k");
   auto full = a_write("second", {"put t 2 x"});

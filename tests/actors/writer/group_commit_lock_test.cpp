@@ -53,7 +53,7 @@ TEST_CASE("the writer waits for a lock until the deadline, and busy has the numb
   CHECK(!error.request_id.empty());
   CHECK(b.records.at(0).status == "busy");
   CHECK(b.context.retries().snapshot(b.time).failures == 1);
-  // After three pauses that grow they stay as they are.
+  // After three growing pauses the length stays the same.
   for (size_t i = 3; i + 1 < b.pauses.size(); ++i)
     CHECK((b.pauses[i] >= 300ms && b.pauses[i] <= 500ms));
 }

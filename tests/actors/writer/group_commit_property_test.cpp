@@ -113,7 +113,7 @@ private:
         REQUIRE(fixture_.answered(request.agent));
       auto found = place.find(request.agent);
       if (found != place.end()) {
-        // In the order in which they were sent.
+        // The answers come in the order of the requests.
         CHECK((!last || *last < found->second));
         last = found->second;
       }

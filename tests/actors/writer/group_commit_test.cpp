@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 using agents = group_fixture::agents;
 
-TEST_CASE("everything queued before the marker shares one commit and is answered after it") {
+TEST_CASE("all requests queued before the marker share one commit and are answered after it") {
   group_fixture b;
   b.send("a", "put t 1 x");
   b.send("b", "put u 2 y");
@@ -63,7 +63,7 @@ TEST_CASE("a group of failures only leaves no commit") {
   CHECK(b.answers.size() == 2);
 }
 
-TEST_CASE("when a request costs the transaction the others run again, once each and in order, without it") {
+TEST_CASE("when a request rolls back the transaction the others run again, once each and in order, without it") {
   group_fixture b;
   b.send("a", "put t 1 x");
   b.send("b", "put t 2 x");
@@ -79,7 +79,7 @@ TEST_CASE("when a request costs the transaction the others run again, once each 
   CHECK(b.disk.commits.size() == 1);
 }
 
-TEST_CASE("several culprits each fail once, and everyone else commits") {
+TEST_CASE("several failing requests each fail once, and all others commit") {
   group_fixture b;
   for (auto i = 0; i < 9; ++i)
     b.send(std::to_string(i), i % 3 == 1 ? "lose" : "put t k v");
@@ -91,7 +91,7 @@ TEST_CASE("several culprits each fail once, and everyone else commits") {
   }
 }
 
-TEST_CASE("a culprit's outcome does not depend on neighbours that ran past their deadline in the second run") {
+TEST_CASE("the outcome of a failing request does not depend on others that passed their deadline in the second run") {
   group_fixture b;
   auto hasty = a_write("hasty", {"put t 1 x"});
   hasty.deadline = 10ms;
@@ -105,7 +105,7 @@ TEST_CASE("a culprit's outcome does not depend on neighbours that ran past their
   CHECK(b.applied().empty());
 }
 
-TEST_CASE("a COMMIT that fails for good isolates its culprits by halving") {
+TEST_CASE("a COMMIT that fails permanently isolates the failing requests by halving") {
   group_fixture b;
   auto size = GENERATE(1, 2, 3, 7, 16);
   auto bad = GENERATE(0, 1, 5);
@@ -128,7 +128,7 @@ TEST_CASE("a COMMIT that fails for good isolates its culprits by halving") {
       CHECK(b.seq_of(agent) == record.seq);
 }
 
-TEST_CASE("a COMMIT that fails once fails no request but a lone one") {
+TEST_CASE("a COMMIT that fails once fails only a request that is alone in its group") {
   group_fixture b;
   b.disk.commit_fates = {failed_commit::fails};
   b.disk.commit_error = errc::disk_full;
@@ -147,7 +147,7 @@ TEST_CASE("a COMMIT that fails once fails no request but a lone one") {
   }
 }
 
-TEST_CASE("an unsure COMMIT is read back: done means committed") {
+TEST_CASE("a COMMIT of unknown outcome is read back: done means committed") {
   group_fixture b;
   b.disk.commit_fates = {failed_commit::unsure_but_done};
   b.send("a", "put t 1 x");
@@ -160,7 +160,7 @@ TEST_CASE("an unsure COMMIT is read back: done means committed") {
   CHECK(b.disk.executions["a"] == 1);
 }
 
-TEST_CASE("an unsure COMMIT is read back: undone means that it is tried in halves") {
+TEST_CASE("a COMMIT of unknown outcome is read back: undone means that it is tried in halves") {
   group_fixture b;
   b.disk.commit_fates = {failed_commit::unsure_and_undone};
   b.send("a", "put t 1 x");
@@ -186,7 +186,7 @@ TEST_CASE("a COMMIT that cannot be read back leaves the outcome unknown, and a r
   CHECK(b.applied().size() == 1);
 }
 
-TEST_CASE("a commit that turns up after its outcome was unknown makes every answer so far invalid") {
+TEST_CASE("a commit that appears after its outcome was unknown invalidates every cached answer") {
   auto turns_up = GENERATE(true, false);
   group_fixture b;
   b.send("first", "put t 1 x");
@@ -196,7 +196,7 @@ TEST_CASE("a commit that turns up after its outcome was unknown makes every answ
   b.end_group();
   REQUIRE(b.failure_of("lost").outcome == outcome::unknown);
   auto version = b.context.versions().now();
-  // As a recovery of the log does.
+  // The commit appears, as after a recovery of the WAL.
   b.disk.last_seq += turns_up ? 1 : 0;
   b.changes.clear();
   b.send("next", "put u 1 x");
@@ -247,7 +247,7 @@ TEST_CASE("a failed attempt is not remembered: its key applies when it is tried 
   CHECK(b.applied() == agents{"again"});
 }
 
-TEST_CASE("a replay within the group stands or falls with the request that it repeats") {
+TEST_CASE("a replay within the group has the outcome of the request that it repeats") {
   group_fixture b;
   b.send("first", "poison", "k");
   b.send("repeat", "poison", "k");
@@ -258,7 +258,7 @@ TEST_CASE("a replay within the group stands or falls with the request that it re
   CHECK(b.applied() == agents{"other"});
 }
 
-TEST_CASE("a replay of an earlier commit is answered whatever becomes of its neighbours") {
+TEST_CASE("a replay of an earlier commit is answered regardless of the rest of its group") {
   group_fixture b;
   b.send("first", "put t 1 x", "k");
   b.end_group();
@@ -349,7 +349,7 @@ TEST_CASE("a new ledger is recorded with the commit that makes it durable, once"
   CHECK((found->key == "epoch" && found->commit_seq == 8 && found->db == "app.db"));
 }
 
-TEST_CASE("behind a gap between epochs readers get the existing commit, and writers the next number") {
+TEST_CASE("after a gap between epochs readers get the existing commit, and writers the next number") {
   group_fixture b;
   b.context.versions().start_at(9);
   b.disk.last_seq = 3;

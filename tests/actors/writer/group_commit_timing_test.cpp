@@ -21,7 +21,7 @@ struct fixture : group_fixture {
     disk.before_commit = [this] { time.advance(30ms); };
   }
 
-  // Taken in by the front door some time ago.
+  // The front door received the request some time ago.
   void send_after(std::chrono::milliseconds wait, std::string agent, std::string sql) {
     auto x = a_write(std::move(agent), {std::move(sql)});
     x.received = time.now() - wait;
@@ -81,7 +81,7 @@ TEST_CASE("the wait for an external process's lock does not count as a wait in t
   b.send("opens the file", "put t 0 x");
   b.end_group();
   b.disk.begin_errors = {errc::busy, errc::busy};
-  // As long as SQLite's own wait.
+  // The time of SQLite's own wait.
   b.disk.on_begin = [&b]() -> std::optional<errc> {
     b.time.advance(200ms);
     return std::nullopt;
@@ -96,7 +96,7 @@ TEST_CASE("the wait for an external process's lock does not count as a wait in t
   auto sent = b.time.now();
   b.retry();
   auto got = b.time.now();
-  // In the mailbox while the writer waited for the lock, like the others.
+  // This request was in the mailbox while the writer waited for the lock, like the others.
   auto x = a_write("c", {"put t 3 x"});
   x.received = sent;
   b.send(x);
@@ -114,14 +114,14 @@ TEST_CASE("the wait for an external process's lock does not count as a wait in t
   auto third = b.timing("c");
   CHECK(third.queue_us == 0);
   CHECK(third.lock_us == us(got - sent));
-  // It is over: the next group does not count it again.
+  // The wait has ended, so the next group does not count it again.
   b.disk.on_begin = [] { return std::nullopt; };
   b.send_after(0ms, "d", "put t 4 x");
   b.end_group();
   CHECK(b.timing("d").lock_us == 0);
 }
 
-TEST_CASE("opening the file is no wait for a lock") {
+TEST_CASE("opening the file does not count as a wait for a lock") {
   fixture b;
   b.disk.on_begin = [&b]() -> std::optional<errc> {
     b.time.advance(50ms);
@@ -137,7 +137,7 @@ TEST_CASE("opening the file is no wait for a lock") {
   CHECK(b.timing("second").queue_us == 0);
 }
 
-TEST_CASE("a request that gives up on the lock has waited for nothing else") {
+TEST_CASE("the time of a request that gives up on the lock counts as lock time only") {
   fixture b;
   b.disk.on_begin = [] { return errc::busy; };
   b.send_after(3ms, "a", "put t 1 x");
@@ -170,7 +170,7 @@ TEST_CASE("a request refused because its deadline passed in the queue is reporte
   CHECK(warnings[0].find("slow write by late on app.db: 21.0 s in all, 21.0 s in the queue") == 0);
 }
 
-TEST_CASE("a long execution is warned about when it ends, well or not") {
+TEST_CASE("a long execution causes a warning at its end, with or without an error") {
   fixture b;
   b.execution = 6s;
   b.send_after(0ms, "good", "hook");
@@ -182,7 +182,7 @@ TEST_CASE("a long execution is warned about when it ends, well or not") {
   CHECK(b.timing("bad").execute_us == 6'000'000);
 }
 
-TEST_CASE("ordinary requests leave no trace but in the counts") {
+TEST_CASE("ordinary requests appear only in the counts") {
   group_fixture b;
   b.send("a", "put t 1 x");
   b.end_group();

@@ -41,7 +41,7 @@ struct waiter_fixture {
 
 } // namespace
 
-TEST_CASE("pauses between tries grow as often as retries are allowed, and then stay as they are", "[lock_waiter]") {
+TEST_CASE("pauses between tries grow for the allowed number of retries, and then stay the same", "[lock_waiter]") {
   waiter_fixture f;
   auto now = 0ms;
   std::vector<std::chrono::milliseconds> pauses;
@@ -110,21 +110,21 @@ TEST_CASE("the error of a request has the message of the last refusal, with the 
   CHECK(error.message == "no descriptor is free; asked 2 times in 2000 ms");
 }
 
-TEST_CASE("a request is locked out from its arrival on, as long as the lock is not got", "[lock_waiter]") {
+TEST_CASE("the lock time of a request counts from its arrival until the lock is taken", "[lock_waiter]") {
   waiter_fixture f;
   f.refuse(0ms);
   CHECK(f.waiter.waited(start + 100ms) == 100ms);
-  // While the wait goes on.
+  // The wait is still under way.
   CHECK(f.waiter.time_locked_out(start - 1s, start + 100ms) == 100ms);
   CHECK(f.waiter.time_locked_out(start + 40ms, start + 100ms) == 60ms);
   f.waiter.end(start + 250ms);
-  // After it.
+  // The wait has ended.
   CHECK(f.waiter.time_locked_out(start, start + 400ms) == 250ms);
   CHECK(f.waiter.time_locked_out(start + 100ms, start + 400ms) == 150ms);
   CHECK(f.waiter.time_locked_out(start + 300ms, start + 400ms) == 0ms);
 }
 
-TEST_CASE("a BEGIN that takes less than a millisecond is no wait", "[lock_waiter]") {
+TEST_CASE("a BEGIN of less than a millisecond does not count as a wait", "[lock_waiter]") {
   waiter_fixture f;
   f.waiter.end(start + std::chrono::microseconds{999});
   CHECK(f.waiter.time_locked_out(start, start + 1s) == 0ns);

@@ -98,7 +98,7 @@ TEST_CASE("new reads wait for running ones no longer than allowed", "[log]") {
   CHECK(b.running.size() == 2);
 }
 
-TEST_CASE("a writer that does not come back keeps reads waiting no longer than allowed", "[log]") {
+TEST_CASE("a writer that does not return keeps reads waiting no longer than allowed", "[log]") {
   reads b;
   b.quiesce();
   b.submit("waits", "waits");
@@ -120,7 +120,7 @@ TEST_CASE("a read that is given up while it runs counts until its reader has not
   CHECK(b.quiesced == std::vector{true});
 }
 
-TEST_CASE("the log restarts at half of its bound, at a moment without reads", "[log]") {
+TEST_CASE("the WAL restarts at half of its bound, at a moment without reads", "[log]") {
   fixture f;
   f.write_with_log_of(f.settings.max_log_bytes / 2 - 1);
   CHECK(f.log.quiesces == 0);
@@ -132,7 +132,7 @@ TEST_CASE("the log restarts at half of its bound, at a moment without reads", "[
   CHECK(f.log.quiesces == 1);
 }
 
-TEST_CASE("a large file of a log that has restarted by itself is truncated at the next checkpoint", "[log]") {
+TEST_CASE("a large file of a WAL that has restarted is truncated at the next checkpoint", "[log]") {
   fixture f;
   f.log.is_quiet = false;
   f.write_with_log_of(f.settings.max_log_bytes / 2);
@@ -146,7 +146,7 @@ TEST_CASE("a large file of a log that has restarted by itself is truncated at th
   CHECK(f.disk.checkpoints == std::vector{checkpoint_mode::truncate, checkpoint_mode::passive});
 }
 
-TEST_CASE("cursors are ended when the log passes its bound, and the next try follows soon", "[log]") {
+TEST_CASE("cursors are ended when the WAL passes its bound, and the next try follows soon", "[log]") {
   fixture f;
   std::vector<failure> ended;
   f.actors->set(f.sys.spawn(cursors_stub, &ended));

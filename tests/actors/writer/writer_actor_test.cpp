@@ -131,7 +131,7 @@ TEST_CASE("an answered request makes room in the queue, whatever the answer") {
   CHECK(f.queue->queued().bytes == 0);
 }
 
-TEST_CASE("a killed writer leaves no request without an answer, and nothing half done") {
+TEST_CASE("a killed writer leaves no request without an answer and no partial write") {
   fixture f;
   std::vector<actor_fixture::answer<write_result>> waiting;
   for (auto i = 0; i < 6; ++i)
@@ -155,7 +155,7 @@ TEST_CASE("a killed writer leaves no request without an answer, and nothing half
   CHECK(f.disk.open_stores == 0);
 }
 
-TEST_CASE("a writer that throws before COMMIT refuses everything it held") {
+TEST_CASE("a writer that throws before COMMIT refuses all its requests") {
   fixture f;
   auto a = f.write("a", "put t 1 x");
   auto b = f.write("b", "throw");
@@ -168,7 +168,7 @@ TEST_CASE("a writer that throws before COMMIT refuses everything it held") {
   CHECK(f.disk.durable.applied.empty());
 }
 
-TEST_CASE("a writer that throws inside COMMIT leaves the outcome unknown to everyone whom the commit concerns") {
+TEST_CASE("a writer that throws inside COMMIT answers all requests of the commit with the outcome unknown") {
   fixture f;
   f.write("earlier", "put t 0 x", "old");
   f.run();
@@ -267,7 +267,7 @@ TEST_CASE("an idle writer truncates the WAL and prunes keys, and then sleeps") {
   CHECK(f.quiet());
 }
 
-TEST_CASE("an idle writer prunes until no key is old, some at a time, and a write comes in between") {
+TEST_CASE("an idle writer prunes until no key is old, some at a time, with writes in between") {
   fixture f;
   f.disk.old_keys = {1'000, 1'000, 7};
   f.write("a", "put t 1 x");
@@ -278,14 +278,14 @@ TEST_CASE("an idle writer prunes until no key is old, some at a time, and a writ
   CHECK(f.quiet());
 }
 
-TEST_CASE("old commit records are removed that the audit has, some at a time, once in a while") {
+TEST_CASE("old commit records that the audit has are removed now and then, some at a time") {
   writer_settings settings;
   settings.prune_every = 60s;
   fixture f{settings};
   f.disk.old_commits = {1'000, 7};
   f.write("a", "put t 1 x");
   f.run();
-  // The stub of the audit has all.
+  // The stub of the audit has all records.
   CHECK(f.disk.commits_pruned == std::vector<uint64_t>{1, 1});
   f.write("a", "put t 1 x");
   f.run();
@@ -377,7 +377,7 @@ TEST_CASE("closing while an external process holds the lock still answers the re
   CHECK(f.disk.open_stores == 0);
 }
 
-TEST_CASE("the caller that closes a writer that fails in closing is answered") {
+TEST_CASE("closing a writer that fails while it closes is answered") {
   fixture f;
   f.write("a", "put t 1 x");
   f.run();

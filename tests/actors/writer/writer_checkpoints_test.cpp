@@ -22,13 +22,13 @@ struct fixture : writer_fixture {
 
 } // namespace
 
-TEST_CASE("checkpoints are counted, of a log that has grown and of an idle database") {
+TEST_CASE("checkpoints of a grown WAL and of an idle database are counted") {
   fixture f;
   f.write_with_log_of(f.settings.checkpoint_wal_bytes - 1);
   CHECK(f.counted() == 0);
   f.write_with_log_of(f.settings.checkpoint_wal_bytes);
   CHECK(f.counted() == 1);
-  // The first look finds another group than the one that it was meant for.
+  // The first check finds another group than the one that scheduled it.
   f.advance(1s);
   f.advance(1s);
   CHECK(f.counted() == 2);
@@ -47,7 +47,7 @@ TEST_CASE("a checkpoint that fails is not counted, and the next one is") {
   CHECK(f.counted() == 1);
 }
 
-TEST_CASE("no checkpoint is counted of a database whose file is not open") {
+TEST_CASE("no checkpoint is counted for a database whose file is not open") {
   fixture f;
   auto closed = f.ask<caf::ok_atom>(f.aut, caf::close_atom_v);
   f.run();

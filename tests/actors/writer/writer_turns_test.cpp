@@ -6,7 +6,7 @@ namespace sluice::test::writer_turns_test {
 
 using fixture = writer_fixture;
 
-TEST_CASE("once more waits than fits one group, agents are served by turns, and before that in the order they came") {
+TEST_CASE("agents are served in order of arrival, and by turns once more requests wait than fit one group") {
   writer_settings settings;
   settings.group.max_requests = 4;
   fixture f{settings};
@@ -36,7 +36,7 @@ TEST_CASE("requests that waited behind a schema change are served by turns once 
   writer_settings settings;
   settings.group.max_requests = 2;
   fixture f{settings};
-  // The only two of its messages that a writer sends.
+  // A writer sends only these two of the buffer's messages.
   auto buffer = f.sys.spawn([]() -> caf::behavior {
     return {[](quiesce_atom, const std::string&) { return flush_report{}; }, [](resume_atom, const std::string&) {}};
   });
@@ -60,7 +60,7 @@ TEST_CASE("requests that waited behind a schema change are served by turns once 
   f.kill(buffer);
 }
 
-TEST_CASE("a writer that ends executes what waits for its turn") {
+TEST_CASE("a writer that ends executes the requests that wait for their turn") {
   writer_settings settings;
   settings.group.max_requests = 2;
   fixture f{settings};

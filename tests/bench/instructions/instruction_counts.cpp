@@ -72,7 +72,7 @@ private:
   database db_;
 };
 
-// A client that has its documents ready, so that what is counted is the broker's.
+// A client with prepared documents, so that the count is that of the broker.
 class line_client {
 public:
   explicit line_client(const std::filesystem::path& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {

@@ -18,7 +18,7 @@ using get_atom = caf::atom_constant<caf::atom("get")>;
 using put_atom = caf::atom_constant<caf::atom("put")>;
 using work_atom = caf::atom_constant<caf::atom("work")>;
 
-// Runs what its test says for every message.
+// Runs a function of the test for every message.
 caf::behavior worker(caf::event_based_actor* self, std::function<void(int)> work) {
   return {
     [work](work_atom, int n) { work(n); },
@@ -54,7 +54,7 @@ blocking_pool_settings small(size_t threads) {
   return result;
 }
 
-// Makes threads until its limit is reached.
+// Creates threads until its limit is reached.
 struct thread_limit {
   std::atomic<bool> is_reached{false};
   std::atomic<int> refusals{0};
@@ -78,7 +78,7 @@ template <class T> T value_of(std::future<T> future) {
   return future.get();
 }
 
-// Blocks the actors that come to it, until it is opened.
+// Blocks the actors that reach it until it is opened.
 class gate {
 public:
   void pass() {
@@ -168,7 +168,7 @@ TEST_CASE("messages are handled once and in the order of their sender, whatever 
   CHECK(f.pool->threads() <= 5 + blocking_pool::service_threads + blocking_pool::coordination_threads + 1);
 }
 
-TEST_CASE("two actors that wait for each other meet, even if a thread was just about to look for work", "[pool]") {
+TEST_CASE("two actors that wait for each other both run, even while a thread looks for work", "[pool]") {
   constexpr int rounds = 5'000;
   std::atomic<int> begun{0};
   std::atomic<int> met{0};
@@ -260,7 +260,7 @@ TEST_CASE("a busy coordinator does not keep its messages from other threads", "[
 TEST_CASE("when the system allows no further thread, the existing ones do all the work", "[pool]") {
   thread_limit limit;
   std::latch done{100};
-  // Two that wait for each other need two threads, and there are as many.
+  // Two actors that wait for each other need two threads, which exist.
   std::latch both{2};
   fixture f{limit.settings(16)};
   CHECK(f.pool->threads() == blocking_pool::kept_threads);
@@ -275,7 +275,7 @@ TEST_CASE("when the system allows no further thread, the existing ones do all th
   CHECK(limit.refusals <= 100);
 }
 
-TEST_CASE("a pool that gets no thread at all is not made, and leaves none behind", "[pool]") {
+TEST_CASE("a pool that gets no thread is not created, and leaves none behind", "[pool]") {
   caf::actor_system_config cfg;
   caf::actor_system sys{cfg};
   std::atomic<int> made{0};
@@ -310,8 +310,7 @@ TEST_CASE("idle threads end, except those that are kept", "[pool]") {
   CHECK(value_of(served.get_future()));
 }
 
-TEST_CASE("a request to an actor that the pool does not run any more is answered when the actor is destroyed",
-          "[pool]") {
+TEST_CASE("a request to an actor that the pool no longer runs is answered when the actor is destroyed", "[pool]") {
   fixture f;
   auto aut = f.spawn(blocking_work::write, [](int) {});
   f.pool->stop();

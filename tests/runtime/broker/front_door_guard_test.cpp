@@ -7,7 +7,7 @@
 
 namespace sluice::test::front_door_guard_test {
 
-TEST_CASE("one front door at a time, and none once the broker has been shut down") {
+TEST_CASE("a broker has one front door at a time, and none after its shutdown") {
   front_door_guard guard;
   CHECK_FALSE(guard.enter([] {}));
   CHECK(code_of(guard.enter([] {})) == errc::invalid_request);
@@ -21,7 +21,7 @@ TEST_CASE("one front door at a time, and none once the broker has been shut down
   CHECK(code_of(guard.enter([] {})) == errc::unavailable);
 }
 
-TEST_CASE("a thread that closes it, or is about to destroy the door, waits until it is closed") {
+TEST_CASE("a thread that closes or destroys the front door waits until it is closed") {
   front_door_guard guard;
   std::promise<void> begun;
   std::promise<void> end;
@@ -29,7 +29,7 @@ TEST_CASE("a thread that closes it, or is about to destroy the door, waits until
   REQUIRE_FALSE(guard.enter([&] {
     begun.set_value();
     end.get_future().wait();
-    // As a door does that was stopped by its broker.
+    // Does what a front door does that its broker has stopped.
     guard.leave();
     is_closed = true;
   }));

@@ -30,11 +30,11 @@ struct fixture {
   }
 
   caf::actor spawn(blocking_work kind, std::function<void()> work) {
-    // Lazily: nothing runs it before it is sent something.
+    // Spawned lazily: it does not run before its first message.
     return spawned.emplace_back(spawn_pooled<caf::lazy_init>(system, pool, kind, runner, std::move(work)));
   }
 
-  /// The thread that has run the actor which `send` sends to.
+  /// The thread that ran the actor to which `send` sends.
   std::thread::id thread_of(blocking_work kind, std::function<void(const caf::actor&)> send) {
     std::promise<std::thread::id> ran_in;
     auto result = ran_in.get_future();
@@ -75,7 +75,7 @@ TEST_CASE("a thread that waits runs coordinators, its own write and short reads 
   CHECK(f.thread_of(blocking_work::read, [](const caf::actor& to) { caf::anon_send(to, tiny_read()); }) == self());
 }
 
-TEST_CASE("services, reads that may be long and other messages to writers go on to the pool", "[pool]") {
+TEST_CASE("services, reads that may be long and other messages to writers run in the pool", "[pool]") {
   fixture f;
   CHECK(f.thread_of(blocking_work::service, send_work) != self());
   CHECK(f.thread_of(blocking_work::write, send_work) != self());
@@ -116,7 +116,7 @@ TEST_CASE("of a writer a thread runs its own message only; the pool runs those b
   CHECK(ran_in.front() == self());
 }
 
-TEST_CASE("the pool runs what a thread leaves that has its answer, or asks without waiting", "[pool]") {
+TEST_CASE("the pool runs the work that a thread with its answer, or without a wait, leaves", "[pool]") {
   fixture f;
   std::promise<std::thread::id> ran_in;
   auto actor = f.spawn(blocking_work::coordination, [&] { ran_in.set_value(self()); });
@@ -227,7 +227,7 @@ TEST_CASE("a thread that serves runs all messages of a writer, until one is not 
   CHECK(f.thread_of(blocking_work::write, [](const caf::actor& to) { caf::anon_send(to, short_write()); }) == self());
 }
 
-TEST_CASE("only a thread that takes requests in, and runs no actor yet, says that it serves", "[pool]") {
+TEST_CASE("only a thread that accepts requests and runs no actor reports that it serves", "[pool]") {
   fixture f;
   CHECK_FALSE(lent_thread::serves());
   auto serves_while_running = true;

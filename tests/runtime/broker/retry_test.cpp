@@ -17,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A call that is refused some times before it gets through, on a clock of its own.
+// A call that is refused a number of times before it succeeds, on a fake clock.
 struct fixture {
   fake_clock time;
   retry_counters counters;
@@ -72,7 +72,7 @@ TEST_CASE("a call that succeeds at once is made once, without waiting") {
   CHECK(f.status().error_rate_5m == 0);
 }
 
-TEST_CASE("a call that finds a lock is made again after growing pauses until it gets through") {
+TEST_CASE("a call that finds a lock is repeated after growing pauses until it succeeds") {
   fixture f;
   auto result = retry(f.policy, f.refused_times(3), f.options());
   REQUIRE(result);
@@ -87,7 +87,7 @@ TEST_CASE("a call that finds a lock is made again after growing pauses until it 
   CHECK(status.error_rate_5m == Approx(0.75));
 }
 
-TEST_CASE("a lock that outlasts the tries is busy, with how often and how long") {
+TEST_CASE("a lock that outlasts the tries is busy, with the number of attempts and the time") {
   fixture f;
   f.each_takes = 500ms;
   auto result = retry(f.policy, f.refused_times(100), f.options());
@@ -103,7 +103,7 @@ TEST_CASE("a lock that outlasts the tries is busy, with how often and how long")
   CHECK(f.status().total_wait_ms == 2'700);
 }
 
-TEST_CASE("any failure but a lock is for the caller at once, also after a lock") {
+TEST_CASE("any failure other than a lock is returned at once, also after a lock") {
   fixture f;
   auto result = retry(f.policy, f.refused_times(5, errc::constraint), f.options());
   CHECK(code_of(result.error()) == errc::constraint);
@@ -140,7 +140,7 @@ TEST_CASE("a deadline counts the calls as well as the pauses") {
   CHECK_FALSE(retry(f.policy, f.refused_times(1), f.options()));
   CHECK(f.calls == 1);
   CHECK(f.pauses.empty());
-  // A call that gets through is never too late.
+  // A call that succeeds is never too late.
   CHECK(retry(f.policy, f.refused_times(0), f.options()));
 }
 

@@ -37,7 +37,7 @@ json whole_status() {
   return as_json(status);
 }
 
-// Each name in `x`, and in what is inside of it.
+// Collects each name in `document`, at any depth.
 void collect_names(const json& document, std::vector<std::string>& to) {
   if (document.is_array() && !document.empty())
     return collect_names(document.front(), to);
@@ -45,7 +45,7 @@ void collect_names(const json& document, std::vector<std::string>& to) {
     return;
   for (const auto& [name, content] : document.items()) {
     to.push_back(name);
-    // Described once, in the row `retry`.
+    // The row `retry` describes these names.
     if (name != "retry")
       collect_names(content, to);
   }
@@ -60,7 +60,7 @@ TEST_CASE("docs/reference/protocol.md names every member of the status", "[statu
     auto row = row_of(page, member);
     INFO(member << " is described as: " << row);
     CHECK_FALSE(row.empty());
-    // It has the members of `retry`.
+    // `host_retry` has the members of `retry`.
     if (member == "host_retry")
       continue;
     std::vector<std::string> names;

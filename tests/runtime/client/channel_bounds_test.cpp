@@ -15,7 +15,7 @@ json result_of(const channel::call& call) { return json::parse(call.answer).at("
 
 } // namespace
 
-TEST_CASE("requests of any size are sent, and the ones behind them too") {
+TEST_CASE("requests of any size and those after them are sent") {
   fixture r;
   fake_leader leader{r.path, echo};
   auto result = r.open();
@@ -28,7 +28,7 @@ TEST_CASE("requests of any size are sent, and the ones behind them too") {
   }
 }
 
-TEST_CASE("posted requests go out whatever they add up to") {
+TEST_CASE("posted requests are sent regardless of their total size") {
   fixture r;
   fake_leader leader{r.path, echo};
   auto result = r.open();
@@ -69,7 +69,7 @@ TEST_CASE("a leader that sends nothing, not even an answer to a ping, is reporte
   REQUIRE(result->silence());
   leader.await_requests(2);
   CHECK(leader.requests()[1].at("method") == "ping");
-  // A word from it, and it counts as there again.
+  // After any message the leader no longer counts as silent.
   wakes = true;
   result->ask(call, "ping", "2", in(2min));
   CHECK(call.became == fate::answered);

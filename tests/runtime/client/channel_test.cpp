@@ -14,7 +14,7 @@ using fixture = channel_fixture;
 
 namespace {
 
-// Waits until a thread of this process sleeps, as one does that waits for a descriptor.
+// Waits until a thread of this process sleeps, as in a wait for a descriptor.
 void await_sleep(pid_t thread) {
   auto path = "/proc/self/task/" + std::to_string(thread) + "/stat";
   for (std::string text; text.find(") S ") == std::string::npos;) {
@@ -23,7 +23,7 @@ void await_sleep(pid_t thread) {
   }
 }
 
-// Runs it in a thread of its own, and returns when that waits.
+// Runs a call in a new thread, and returns when that thread waits.
 template <class Work> auto start_waiting(Work work) {
   std::promise<pid_t> thread;
   auto known = thread.get_future();
@@ -39,7 +39,7 @@ json result_of(const channel::call& call) { return json::parse(call.answer).at("
 
 } // namespace
 
-TEST_CASE("a request and the greeting go out together, and the greeting once") {
+TEST_CASE("the first request is sent together with the greeting, which is sent once") {
   fixture r;
   fake_leader leader{r.path, echo};
   auto result = r.open();
@@ -229,7 +229,7 @@ TEST_CASE("a call that is not answered in time is given up, and its answer is dr
   CHECK(result_of(call) == "right");
 }
 
-TEST_CASE("a connection that ends is lost for all calls, with what they had sent") {
+TEST_CASE("the end of a connection ends all calls, and reports which were sent") {
   fixture r;
   fake_leader leader{r.path, [](const json& request, fake_connection& from) {
                        if (request.at("params") == 2) {
@@ -267,7 +267,7 @@ TEST_CASE("a request to a leader that has ended counts as not sent") {
   CHECK_FALSE(call.sent);
 }
 
-TEST_CASE("an answer that came before the end counts, even if it is found by sending") {
+TEST_CASE("an answer that arrived before the end of the connection counts, even if a send finds the end") {
   fixture r;
   std::promise<void> answered;
   auto leader = std::make_unique<fake_leader>(r.path, [&](const json& request, fake_connection& from) {
@@ -287,7 +287,7 @@ TEST_CASE("an answer that came before the end counts, even if it is found by sen
   CHECK(posted.became == fate::answered);
 }
 
-TEST_CASE("a peer that talks nonsense is left") {
+TEST_CASE("a connection with invalid answers is closed") {
   fixture r;
   std::string nonsense;
   SECTION("no JSON") { nonsense = "HTTP/1.1 400 Bad Request\r\n\r\n"; }
@@ -307,7 +307,7 @@ TEST_CASE("unsolicited messages are ignored") {
   fake_leader leader{r.path, [&](const json& request, fake_connection& from) {
                        from.say({{"jsonrpc", "2.0"}, {"method", "invalidated"}, {"params", json::object()}});
                        from.answer({{"id", 4711}}, "another's");
-                       // As other implementations write it.
+                       // The form of other implementations.
                        from.say({{"jsonrpc", "2.0"}, {"a", 1}, {"id", request.at("id")}, {"result", "mine"}});
                      }};
   auto result = r.open();
@@ -317,7 +317,7 @@ TEST_CASE("unsolicited messages are ignored") {
   CHECK(result_of(call) == "mine");
 }
 
-TEST_CASE("a leader that refuses the connection is heard") {
+TEST_CASE("the error of a leader that refuses the connection is returned") {
   fixture r;
   fake_leader leader{r.path, [&](const json&, fake_connection& from) {
                        from.fail({{"id", nullptr}}, "overloaded", {{"retry_after_ms", 250}});
@@ -331,7 +331,7 @@ TEST_CASE("a leader that refuses the connection is heard") {
   CHECK(result->refusal()->retry_after_ms == 250);
 }
 
-TEST_CASE("a permanent leader of another version ends the connection, one that gives way does not") {
+TEST_CASE("a permanent leader of another version ends the connection, a transient one does not") {
   fixture r;
   auto hands_over = GENERATE(false, true);
   fake_leader leader{r.path,

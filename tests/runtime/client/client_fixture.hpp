@@ -67,12 +67,12 @@ inline failure failure_of(const caf::expected<write_result>& result) {
 
 inline const json& params(const json& request) { return request.at("params"); }
 
-// Asks in both forms, by turns of the test case.
+// Sends a request in the blocking and in the asynchronous form, in turn.
 inline caf::expected<write_result> write_by(bool waiting, client& client, write_request request) {
   return waiting ? client.write(std::move(request)) : client.write_async(std::move(request)).get();
 }
 
-// Forgets the first requests in some way, and answers the others.
+// Loses the first requests in some way, and answers the others.
 inline fake_leader::script after(int count, std::function<void(const json&, fake_connection&)> first) {
   return [left = std::make_shared<std::atomic<int>>(count), first](const json& request, fake_connection& from) {
     if ((*left)-- > 0)

@@ -42,7 +42,7 @@ struct election_fixture {
     return result->has_value();
   }
 
-  // A program that does this when it is started as a broker.
+  // Writes a program that runs this script when it is started as a broker.
   fs::path program(const std::string& script) const {
     auto path = dir / "sluice";
     std::ofstream{path} << "#!/bin/sh\n" << script << "\n";

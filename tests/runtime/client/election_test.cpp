@@ -13,13 +13,13 @@ namespace sluice::test::election_test {
 
 using Catch::Contains;
 
-TEST_CASE("a leader that answers is found without a look at the lock") {
+TEST_CASE("a leader that answers is found without a check of the lock") {
   election_fixture r;
   fake_leader leader{r.root.socket_path(), answer_nothing};
   CHECK(found(find_leader(r.options(), in(0ms))).connection);
 }
 
-TEST_CASE("a leader is found where it says that it is") {
+TEST_CASE("a leader is found at the address in broker.json") {
   election_fixture r;
   fs::create_directory(r.dir / "run");
   fs::permissions(r.dir / "run", fs::perms::owner_all);
@@ -33,7 +33,7 @@ TEST_CASE("a leader is found where it says that it is") {
 
 TEST_CASE("when no process leads and no broker may be started, the caller gets the lock") {
   election_fixture r;
-  // As a leader that was killed leaves it.
+  // The socket file of a killed leader.
   { fake_leader dead{r.root.socket_path(), answer_nothing}; }
   REQUIRE(fs::exists(r.root.socket_path()));
   auto result = found(find_leader(r.options("/missing", false), in(0ms)));
@@ -71,7 +71,7 @@ TEST_CASE("when no process leads, one of the waiting clients starts a broker") {
   election_fixture r;
   auto count = (r.dir / "count").string();
   auto go = (r.dir / "go").string();
-  // It serves when the test does, in its place.
+  // The test serves in place of the program.
   REQUIRE(mkfifo(go.c_str(), 0600) == 0);
   auto program = r.program("echo x >>" + count + "; echo $$ >" + (r.dir / "pid").string() + "; read line <" + go
                            + "; echo ready >&5; exec sleep 1000");
@@ -136,7 +136,7 @@ TEST_CASE("a broker that could not be started is not started again while its cli
   CHECK(r.said("count") == "x\n");
 }
 
-TEST_CASE("another user's socket is not talked to") {
+TEST_CASE("another user's socket is not used") {
   election_fixture r;
   if (geteuid() != 0)
     return;

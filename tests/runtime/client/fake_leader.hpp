@@ -47,7 +47,7 @@ public:
     say({{"id", request.at("id")}, {"jsonrpc", "2.0"}, {"result", std::move(result)}});
   }
 
-  /// `data` is the rest of it, beside the code.
+  /// Answers with an error; `data` has its members besides the code.
   void fail(const nlohmann::json& request, std::string_view code, nlohmann::json data = nlohmann::json::object()) {
     data["code"] = code;
     if (!data.contains("outcome"))
@@ -81,9 +81,8 @@ private:
   std::string in_;
 };
 
-/// Something that answers at a socket as a leader would, or as none should: each request goes to `script`, in a thread
-/// of its connection. Greetings are answered in a friendly way, as by the leader of whatever store is meant, unless
-/// `greet` is given.
+/// A socket that answers as a leader would, or as none should: each request goes to `script`, in a thread of its
+/// connection. Without `greet`, greetings are accepted, as by the leader of any requested store.
 class fake_leader {
 public:
   using script = std::function<void(const nlohmann::json& request, fake_connection& from)>;
@@ -104,7 +103,7 @@ public:
   fake_leader(const fake_leader&) = delete;
   fake_leader& operator=(const fake_leader&) = delete;
 
-  /// As if it was killed: the socket's file stays.
+  /// Stops as if it was killed: the socket file stays.
   ~fake_leader() {
     shutdown(listener_.get(), SHUT_RDWR);
     accepting_.join();
@@ -117,7 +116,7 @@ public:
   int connections() const noexcept { return connections_; }
   int greetings() const noexcept { return greetings_; }
 
-  /// Requests as they came, but for greetings.
+  /// The requests in their order of arrival, without greetings.
   std::vector<nlohmann::json> requests() const {
     std::lock_guard held{mutex_};
     return requests_;

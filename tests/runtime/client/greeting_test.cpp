@@ -36,7 +36,7 @@ fake_leader::script refuses(std::string_view code, const json& data = json::obje
 
 } // namespace
 
-TEST_CASE("a leader is right if it leads the folder that was asked for") {
+TEST_CASE("a leader is accepted if it leads the requested folder") {
   CHECK(ask(leads(as_json(asked))) == errc{});
   CHECK(ask(leads(as_json(file_identity{1, 3}))) == errc::wrong_store);
   CHECK(ask(leads(as_json(file_identity{2, 2}))) == errc::wrong_store);
@@ -49,7 +49,7 @@ TEST_CASE("a leader that does not name its folder is trusted at the store's own 
   CHECK(ask(leads(nullptr), false) == errc::protocol_mismatch);
 }
 
-TEST_CASE("a leader that is ending does not count, and a silent one is distinguished") {
+TEST_CASE("an ending leader does not count, and a silent one is reported as silent") {
   CHECK(ask(refuses("protocol_mismatch", {{"hands_over", true}})) == errc::unavailable);
   CHECK(ask(refuses("unavailable", {{"draining", true}})) == errc::unavailable);
   CHECK(ask(refuses("protocol_mismatch")) == errc::protocol_mismatch);
@@ -73,7 +73,7 @@ TEST_CASE("an endpoint of another store is refused, and nothing is sent to it") 
   CHECK(r.is_free());
 }
 
-TEST_CASE("the broker of another store is taken for none, wherever broker.json leads") {
+TEST_CASE("the broker of another store does not count as a leader, wherever broker.json leads") {
   election_fixture r;
   fs::create_directory(r.dir / "private");
   fs::permissions(r.dir / "private", fs::perms::owner_all);

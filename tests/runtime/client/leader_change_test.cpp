@@ -9,7 +9,7 @@ namespace sluice::test::leader_change_test {
 
 using Catch::Contains;
 
-TEST_CASE("a leader that steps down is waited for, and its successor asked") {
+TEST_CASE("a call waits for a leader that steps down, and is sent to its successor") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([&](const json& request, fake_connection& from) {
@@ -28,7 +28,7 @@ TEST_CASE("a leader that steps down is waited for, and its successor asked") {
   CHECK(leader->requests().size() == 1);
 }
 
-TEST_CASE("a leader of another version that stays is named, and nothing was committed") {
+TEST_CASE("an error names a permanent leader of another version, and nothing is committed") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json& request, fake_connection& from) { from.fail(request, "protocol_mismatch"); },
@@ -56,7 +56,7 @@ TEST_CASE("an older leader that gives way to a newer client is succeeded") {
   CHECK(asked.get());
 }
 
-TEST_CASE("a leader that has no room for a connection is asked again") {
+TEST_CASE("a leader without room for a connection is tried again") {
   client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) {
     if (from.number() < 3) {
@@ -65,12 +65,12 @@ TEST_CASE("a leader that has no room for a connection is asked again") {
     }
     from.answer(request, committed(7));
   });
-  // It was not served, so that not even a write without a key is in doubt.
+  // The leader did not execute it, so the outcome is known even for a write without a key.
   auto result = r.open({.add_keys = false});
   CHECK(result->write(insert()));
 }
 
-TEST_CASE("a request beyond the leader's bound fails as that, and is not made again") {
+TEST_CASE("a request beyond the leader's bound is too_large and not repeated") {
   client_fixture r;
   auto leader = r.lead([](const json&, fake_connection& from) {
     from.fail({{"id", nullptr}}, "too_large");
@@ -92,7 +92,7 @@ TEST_CASE("an invalid answer is a mismatch of unknown outcome") {
   CHECK(failed.outcome == outcome::unknown);
 }
 
-TEST_CASE("when the leader has gone for good the store is led in this process") {
+TEST_CASE("without a leader the client leads the store in its process") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead([](const json&, fake_connection& from) { from.hang_up(); });
@@ -114,7 +114,7 @@ TEST_CASE("when the leader has gone for good the store is led in this process") 
   CHECK_FALSE(store_lock::acquire(r.root, 0ms));
 }
 
-TEST_CASE("a client that needs a broker does not lead when the leader has gone for good") {
+TEST_CASE("a client that requires a broker does not lead without a leader") {
   client_fixture r;
   auto leader = r.lead(after(0, {}));
   auto result = r.open({.require_broker = true});
@@ -146,7 +146,7 @@ TEST_CASE("any number of calls may be under way, and find the next leader togeth
   CHECK(leader->connections() == 2);
 }
 
-TEST_CASE("a call with little time ends when that is over, though others have more") {
+TEST_CASE("a call ends at its own deadline while others continue") {
   client_fixture r;
   auto leader = r.lead([](const json&, fake_connection&) {});
   auto result = r.open();
@@ -157,7 +157,7 @@ TEST_CASE("a call with little time ends when that is over, though others have mo
   CHECK(std::chrono::steady_clock::now() - start < 10s);
 }
 
-TEST_CASE("a client that is closed ends its calls, and says which may have been done") {
+TEST_CASE("closing a client ends its calls, and reports which may have taken effect") {
   client_fixture r;
   auto leader = r.lead([](const json&, fake_connection&) {});
   auto result = r.open();
@@ -191,7 +191,7 @@ TEST_CASE("a client in a forked process refuses to work") {
   CHECK(result->write(insert()));
 }
 
-TEST_CASE("under random ends of connections each write is applied once, and every answer is right") {
+TEST_CASE("with connections that end at random each write is applied once, and every answer is correct") {
   client_fixture r;
   std::mutex mutex;
   std::minstd_rand random{42};

@@ -6,7 +6,7 @@ namespace sluice::test::remote_client_test {
 
 using Catch::Contains;
 
-TEST_CASE("writes and reads travel as they were given, and come back as they were answered") {
+TEST_CASE("writes, reads and their answers are transferred unchanged") {
   client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) {
     if (request.at("method") == "read")
@@ -27,7 +27,7 @@ TEST_CASE("writes and reads travel as they were given, and come back as they wer
   CHECK(*result->read_async(select()).get()->rows->at(0, 0).integer() == 5);
   auto asked = leader->requests();
   CHECK(params(asked[0]).at("idempotency_key") == "mine");
-  // What is left of it.
+  // The remaining time.
   CHECK(params(asked[0]).at("deadline_ms") <= 20'000);
   CHECK(params(asked[0]).at("deadline_ms") > 0);
   CHECK(params(asked[0]).at("agent") == "alice");
@@ -58,7 +58,7 @@ TEST_CASE("values of any bytes are sent, and anything else that is not UTF-8 is 
   CHECK(leader->requests().size() == 1);
 }
 
-TEST_CASE("writes without a key get one of their own, if that is wanted") {
+TEST_CASE("writes without a key get one, unless that is switched off") {
   client_fixture r;
   auto leader = r.lead(after(0, {}));
   {
@@ -118,7 +118,7 @@ TEST_CASE("a leader's successor is asked as soon as it can be reached") {
   CHECK(asked.get());
 }
 
-TEST_CASE("reads, the status and the audit are simply asked for again") {
+TEST_CASE("reads, the status and the audit are requested again after a lost answer") {
   client_fixture r;
   auto leader = r.lead([](const json& request, fake_connection& from) {
     if (from.number() % 2 == 1)
@@ -142,7 +142,7 @@ TEST_CASE("reads, the status and the audit are simply asked for again") {
   CHECK(result->call("ping", json::object()));
 }
 
-TEST_CASE("without a key, a write whose answer was lost is not made again, and its outcome is unknown") {
+TEST_CASE("without a key, a write whose answer was lost is not repeated, and its outcome is unknown") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(hang_up);
@@ -153,7 +153,7 @@ TEST_CASE("without a key, a write whose answer was lost is not made again, and i
   CHECK(leader->requests().size() == 1);
 }
 
-TEST_CASE("without a key, a write that never went out is made again") {
+TEST_CASE("without a key, a write that was never sent is repeated") {
   client_fixture r;
   auto first = r.lead(after(0, {}));
   auto result = r.open({.add_keys = false});
@@ -164,7 +164,7 @@ TEST_CASE("without a key, a write that never went out is made again") {
   CHECK(second->requests().size() == 1);
 }
 
-TEST_CASE("a method that may change something is not called again when its answer was lost") {
+TEST_CASE("a method with side effects is not called again when its answer was lost") {
   client_fixture r;
   auto leader = r.lead(hang_up);
   auto result = r.open();
@@ -174,7 +174,7 @@ TEST_CASE("a method that may change something is not called again when its answe
   CHECK(leader->requests().size() == 1);
 }
 
-TEST_CASE("a blocking request ends when its token is cancelled, by the name that the leader knows it by") {
+TEST_CASE("a cancelled token ends a blocking request by the request id that the leader has") {
   client_fixture r;
   json asked;
   cancel_token token = cancel_token::make();
@@ -216,7 +216,7 @@ TEST_CASE("silence ends with the deadline and a second of grace, and leaves the 
   CHECK(took < 3s);
 }
 
-TEST_CASE("a write that was never sent in all its time was not committed") {
+TEST_CASE("a write that was not sent by its deadline is not_committed") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   auto leader = r.lead(after(0, {}));
@@ -244,7 +244,7 @@ TEST_CASE("any answer of a leader is final") {
   CHECK(leader->requests().size() == 1);
 }
 
-TEST_CASE("a refusal that says nothing of an earlier try does not make its outcome known") {
+TEST_CASE("a refusal from before the ledger lookup leaves the outcome of an earlier try unknown") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   std::string code;
@@ -267,7 +267,7 @@ TEST_CASE("a refusal that says nothing of an earlier try does not make its outco
   }
 }
 
-TEST_CASE("a leader that is too busy to say what became of an earlier try is asked again") {
+TEST_CASE("an overloaded leader is asked again for the outcome of an earlier try") {
   client_fixture r;
   auto waiting = GENERATE(true, false);
   std::atomic<int> asked = 0;

@@ -62,7 +62,7 @@ TEST_CASE("a broker is started with no signal blocked or ignored, whatever its h
   uint64_t ignored = 1;
   REQUIRE(words >> std::hex >> blocked >> ignored);
   CHECK(blocked == 0);
-  // The C library keeps two signals of its own, beyond the first 31, to itself.
+  // The C library reserves two signals beyond the first 31.
   CHECK((ignored & 0x7fffffff) == 0);
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("the report of a starting broker is read") {
   CHECK(r.is_free());
 }
 
-TEST_CASE("a broker that is slow to start keeps the lock when it is no longer waited for") {
+TEST_CASE("a broker that is slow to start keeps the lock after its client has given up") {
   election_fixture r;
   auto lock = r.lock();
   auto out = (r.dir / "out").string();
@@ -97,7 +97,7 @@ TEST_CASE("a broker that is slow to start keeps the lock when it is no longer wa
   kill(-std::stoi(r.said("out")), SIGKILL);
 }
 
-TEST_CASE("a program that cannot be started leaves the lock where it was") {
+TEST_CASE("a program that cannot be started leaves the lock with the caller") {
   election_fixture r;
   auto lock = r.lock();
   std::ofstream{r.dir / "text"} << "no program";

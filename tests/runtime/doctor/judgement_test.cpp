@@ -30,7 +30,7 @@ const finding& of(const findings& all, const std::string& check) {
 
 } // namespace
 
-TEST_CASE("file systems without shared memory are a problem, others may need a note", "[doctor]") {
+TEST_CASE("a file system without shared memory is a problem, others may be a note", "[doctor]") {
   auto how_bad = [](uint64_t magic) { return judge_file_system(magic).severity; };
   for (uint64_t magic : {0x6969U, 0x01021997U, 0x517bU})
     CHECK(how_bad(magic) == severity::problem);
@@ -57,7 +57,7 @@ TEST_CASE("room on the disk is judged by bytes, by share, by the log and by file
   CHECK(how_bad({1 * gib, 200 * mib, 0, 0}) == severity::ok);
 }
 
-TEST_CASE("the folder of a test can be asked about its disk", "[doctor]") {
+TEST_CASE("free bytes and inodes of the test's folder are reported", "[doctor]") {
   auto result = check_disk("/", 0);
   CHECK(result.size() == 2);
   CHECK(check_disk("/no/such/folder", 0)[0].severity == severity::warning);
@@ -79,7 +79,7 @@ TEST_CASE("processes that have a database open are judged by their access", "[do
   CHECK(says(of({judge_openers(found, 0, true)[1]}, "foreign_openers"), "7 processes"));
 }
 
-TEST_CASE("a log is judged by what keeps it, then by its size", "[doctor]") {
+TEST_CASE("a WAL is judged by the process that pins it, then by its size", "[doctor]") {
   wal_view view;
   view.file_bytes = mib;
   view.frames = 250;

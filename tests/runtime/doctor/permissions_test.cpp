@@ -17,7 +17,7 @@ namespace {
 
 struct fixture {
   temp_dir root;
-  // Not root, which may do everything; the user of the tests owns the files.
+  // The checks run as the user of the tests, who owns the files, not as root, who may do everything.
   uid_t me = geteuid();
 
   fixture() {
@@ -76,7 +76,7 @@ TEST_CASE("a database that other users may read or write is reported, if they ma
   CHECK(f.check().at(0).severity == severity::ok);
 }
 
-TEST_CASE("for another user the store is reported as foreign", "[doctor]") {
+TEST_CASE("a store of another user is reported as such", "[doctor]") {
   fixture f;
   chmod(f.root.path().c_str(), 0755);
   auto all = f.check(f.me + 12'345);
@@ -86,7 +86,7 @@ TEST_CASE("for another user the store is reported as foreign", "[doctor]") {
   CHECK_FALSE(is_healthy(all));
 }
 
-TEST_CASE("a log of another user is reported", "[doctor]") {
+TEST_CASE("a WAL of another user is reported", "[doctor]") {
   fixture f;
   f.make("app.db-wal", 0600);
   chmod((f.root / "app.db").c_str(), 0666);
@@ -106,7 +106,7 @@ TEST_CASE("a folder in the place of a file, and a file in the place of a folder,
   CHECK(g.has(g.check(), severity::problem, ".sluice/token is no regular file"));
 }
 
-TEST_CASE("the folder of kept logs is in order if it is private, and reported if it is not", "[doctor]") {
+TEST_CASE("the folder of kept WALs is reported unless it is private", "[doctor]") {
   fixture f;
   std::filesystem::create_directory(f.root / ".sluice/set-aside");
   chmod((f.root / ".sluice/set-aside").c_str(), 0700);
@@ -115,7 +115,7 @@ TEST_CASE("the folder of kept logs is in order if it is private, and reported if
   CHECK(f.has(f.check(), severity::warning, ".sluice/set-aside has the mode 750"));
   CHECK(f.check().at(0).advice == "chmod 700 .sluice/set-aside");
   chmod((f.root / ".sluice/set-aside").c_str(), 0500);
-  // Root may do so all the same.
+  // Root may do so in any case.
   CHECK(f.has(f.check(), severity::problem, ".sluice/set-aside may not be entered and written") == (f.me != 0));
   chmod((f.root / ".sluice/set-aside").c_str(), 0700);
   CHECK(f.has(f.check(f.me + 12'345), severity::problem, ".sluice/set-aside belongs to uid"));

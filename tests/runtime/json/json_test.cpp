@@ -45,7 +45,7 @@ rowset sample_rows() {
 
 } // namespace
 
-TEST_CASE("every value survives the way through JSON text") {
+TEST_CASE("every value is unchanged after a round trip through JSON") {
   using namespace std::string_literals;
   for (const auto& each : {value{},
                            value{0},
@@ -78,7 +78,7 @@ TEST_CASE("every value survives the way through JSON text") {
   }
 }
 
-TEST_CASE("values look as the protocol has them") {
+TEST_CASE("values have the JSON form of the protocol") {
   CHECK(dump(as_json(value{})) == "null");
   CHECK(dump(as_json(value{largest})) == "9223372036854775807");
   CHECK(dump(as_json(value{1.5})) == "1.5");
@@ -87,7 +87,7 @@ TEST_CASE("values look as the protocol has them") {
   CHECK(dump(as_json(value{std::nan("")})) == R"({"$real":"nan"})");
 }
 
-TEST_CASE("text that is not UTF-8 is written as its bytes, and is no blob") {
+TEST_CASE("text that is not UTF-8 is written as $text, and not as a blob") {
   CHECK(dump(as_json(value{"caf\xe9"})) == R"({"$text":"Y2Fm6Q=="})");
   CHECK(read(R"({"$text":"Y2Fm6Q=="})") == value{"caf\xe9"});
   CHECK(read(R"({"$text":"Y2Fm"})") == value{"caf"});
@@ -97,7 +97,7 @@ TEST_CASE("text that is not UTF-8 is written as its bytes, and is no blob") {
   CHECK_FALSE(text_from_json(json::parse(R"({"$blob":"Y2Fm"})")));
 }
 
-TEST_CASE("a diagnostic that is not UTF-8 shows its bytes, and no two of them look alike") {
+TEST_CASE("a diagnostic that is not UTF-8 shows its bytes unambiguously") {
   failure error;
   error.message = "no such column: caf\xe9";
   CHECK(json::parse(dump(error_document(error)))["error"]["message"] == "no such column: caf\\xe9");
@@ -117,7 +117,7 @@ TEST_CASE("a request that is not UTF-8 outside of its values is refused instead 
   }
 }
 
-TEST_CASE("integers beyond 2^53 have the form that was asked for, smaller ones stay numbers") {
+TEST_CASE("integers beyond 2^53 have the requested form, smaller ones stay numbers") {
   constexpr auto exact = int64_t{1} << 53;
   for (auto each : {int64_t{0}, int64_t{-1}, exact, -exact})
     for (auto form : {integer_form::number, integer_form::text, integer_form::tagged})
@@ -142,17 +142,17 @@ TEST_CASE("an answer whose integers are texts says so, and its other numbers sta
     "rows":[["9223372036854775807",5]],"truncated":false,"source":"database","as_of_seq":3,"integer_text":true})"));
   CHECK_FALSE(as_json(result).contains("integer_text"));
   CHECK_FALSE(as_json(result, integer_form::tagged).contains("integer_text"));
-  write_result y;
-  y.results.push_back({1, largest, rows});
-  auto written = as_json(y, integer_form::text);
+  write_result write_answer;
+  write_answer.results.push_back({1, largest, rows});
+  auto written = as_json(write_answer, integer_form::text);
   CHECK(written["integer_text"] == true);
   CHECK(written["results"][0]["last_insert_rowid"] == "9223372036854775807");
   CHECK(written["results"][0]["changes"] == 1);
-  CHECK(as_json(y, integer_form::tagged)["results"][0]["rows"][0][0]
+  CHECK(as_json(write_answer, integer_form::tagged)["results"][0]["rows"][0][0]
         == json::parse(R"({"$integer":"9223372036854775807"})"));
 }
 
-TEST_CASE("JSON that is no value is refused with the name of its field") {
+TEST_CASE("invalid JSON for a value is refused with the name of its field") {
   auto refused = [](const char* text) { return refusal(value_from_json(json::parse(text), "params[1]")); };
   CHECK_THAT(refused("true"), Contains("params[1]") && Contains("boolean"));
   CHECK_THAT(refused("[1]"), Contains("params[1]"));
@@ -329,7 +329,7 @@ TEST_CASE("an audit record carries every field under its name") {
   CHECK(as_json(audit_page{"/store", {record}})["records"][0] == out);
 }
 
-TEST_CASE("a time from before the epoch or beyond all calendars is written all the same") {
+TEST_CASE("times before the epoch and beyond the calendar are written") {
   CHECK(iso_time(0) == "1970-01-01T00:00:00.000000Z");
   CHECK(iso_time(-1) == "1969-12-31T23:59:59.999999Z");
   CHECK(iso_time(largest) == "9999-12-31T23:59:59.999999Z");

@@ -68,7 +68,7 @@ TEST_CASE("a semicolon in a text or a comment ends no statement") {
   CHECK(read({"exec", "app.db", " " + sql + "\n; -- end"})->sql == sql + "\n;");
 }
 
-TEST_CASE("what the launcher does not know for certain is for the whole program") {
+TEST_CASE("the launcher leaves all uncertain cases to the whole program") {
   auto words = GENERATE(values<std::vector<std::string>>({
     {},
     {"status"},
@@ -108,7 +108,7 @@ TEST_CASE("what the launcher does not know for certain is for the whole program"
   CHECK_FALSE(read(words));
 }
 
-TEST_CASE("the environment names the agent, and an endpoint is for the whole program") {
+TEST_CASE("the environment sets the agent, and an endpoint is left to the whole program") {
   setenv("SLUICE_AGENT", "carol", 1);
   CHECK(read({"query", "app.db", "A"})->agent == "carol");
   CHECK(read({"query", "app.db", "A", "--agent", "alice"})->agent == "alice");
@@ -119,7 +119,7 @@ TEST_CASE("the environment names the agent, and an endpoint is for the whole pro
   unsetenv("SLUICE_ENDPOINT");
 }
 
-TEST_CASE("an answer in another form, or of a broker that is not the right one any more, is for the whole program") {
+TEST_CASE("an answer in another form or of another broker is left to the whole program") {
   auto line = GENERATE(values<std::string>({
     "",
     "x",

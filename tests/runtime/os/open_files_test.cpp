@@ -22,7 +22,7 @@ struct fixture {
 
   caf::expected<open_files::share> open(size_t which) { return files->open(uses.at(which)); }
 
-  // As a request to it does.
+  // Uses the database, as a request does.
   caf::expected<open_files::share> use(const std::string& db) {
     add(db).begin();
     return open(uses.size() - 1);
@@ -61,7 +61,7 @@ TEST_CASE("a database takes five descriptors with its first connection, two with
   CHECK(f.closed.empty());
 }
 
-TEST_CASE("beyond three quarters of the bound, databases that are not in use are to be closed, but for the newest",
+TEST_CASE("beyond three quarters of the bound, databases that are not in use are to be closed, except the newest",
           "[descriptors]") {
   fixture f{40};
   std::vector<open_files::share> open;
@@ -80,7 +80,7 @@ TEST_CASE("beyond three quarters of the bound, databases that are not in use are
   CHECK(f.closed == std::vector<std::string>{"b", "c"});
 }
 
-TEST_CASE("a database that is used again is not to be closed any more", "[descriptors]") {
+TEST_CASE("a database that is used again is no longer to be closed", "[descriptors]") {
   fixture f{20};
   std::vector<open_files::share> open;
   for (const auto* db : {"a", "b", "c", "d"})
@@ -108,7 +108,7 @@ TEST_CASE("beyond the bound a database is refused by name, and can be opened whe
   given(f.open(4));
 }
 
-TEST_CASE("half of the limit of the process is for databases, whatever it is at the moment", "[descriptors]") {
+TEST_CASE("half of the current limit of the process is for databases", "[descriptors]") {
   fixture f{0};
   f.limit = 64;
   f.free = 50;
@@ -127,8 +127,7 @@ TEST_CASE("half of the limit of the process is for databases, whatever it is at 
   given(f.use("more"));
 }
 
-TEST_CASE("a host that has taken the descriptors has idle databases closed, and is not kept from the only one",
-          "[descriptors]") {
+TEST_CASE("when the host takes the descriptors idle databases are closed, except a single one", "[descriptors]") {
   fixture f{0};
   auto first = given(f.use("a"));
   CHECK(f.closed.empty());
@@ -158,7 +157,7 @@ TEST_CASE("an error says that there were no descriptors only if there are none",
   CHECK(describe(f.files->explain(other, disk)).code == errc::unavailable);
 }
 
-TEST_CASE("the limit of this process is found", "[descriptors]") {
+TEST_CASE("the descriptor limit of this process is read", "[descriptors]") {
   auto files = std::make_shared<open_files>(0);
   auto use = std::make_shared<file_use>("a");
   given(files->open(use));

@@ -37,7 +37,7 @@ failure refused(const fs::path& file) {
 
 } // namespace
 
-TEST_CASE("a token is made once, for the owner alone, and kept", "[http]") {
+TEST_CASE("a token is created once, readable for the owner only, and kept", "[http]") {
   temp_dir folder;
   auto before = umask(0);
   auto first = load_or_make_secret(folder / "token", "token file");
@@ -81,7 +81,7 @@ TEST_CASE("a token that others may read is refused and left as it is", "[http]")
   CHECK(load_or_make_secret(folder / "token", "token file"));
 }
 
-TEST_CASE("a token file that holds no token is refused and left as it is", "[http]") {
+TEST_CASE("a token file without a token is refused and left unchanged", "[http]") {
   temp_dir folder;
   for (const auto& text :
        {std::string{}, std::string{"\n"}, std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'a') + "\n\n",
@@ -94,7 +94,7 @@ TEST_CASE("a token file that holds no token is refused and left as it is", "[htt
   CHECK(load_or_make_secret(folder / "token", "token file"));
 }
 
-TEST_CASE("a token file that is no plain file is refused and not followed", "[http]") {
+TEST_CASE("a token file that is not a regular file is refused and not followed", "[http]") {
   temp_dir folder;
   put(folder / "real", std::string(64, 'a'));
   fs::create_symlink(folder / "real", folder / "link");

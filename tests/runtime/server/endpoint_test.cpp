@@ -46,7 +46,7 @@ store_root open_root(const fs::path& path) {
   return std::move(*result);
 }
 
-// A store whose own folder has no room for a socket, with places for one elsewhere.
+// A store on a path too long for a socket, with other folders for the socket.
 struct far_away {
   test::temp_dir dir;
   store_root root = open_root(dir / std::string(200, 'x'));
@@ -102,7 +102,7 @@ TEST_CASE("the socket lies in the store's own folder if there is room for its pa
   CHECK(path_of(socket_path_of(longer, false)) != longer.socket_path());
 }
 
-TEST_CASE("a store far down has its socket in the user's runtime folder") {
+TEST_CASE("a store on a long path has its socket in the user's runtime folder") {
   far_away f;
   f.have_runtime(fs::perms::owner_all);
   auto path = path_of(socket_path_of(f.root, false));
@@ -114,13 +114,13 @@ TEST_CASE("a store far down has its socket in the user's runtime folder") {
   CHECK(path_of(socket_path_of(f.root, true)) == path);
 }
 
-TEST_CASE("stores far down have sockets of different names") {
+TEST_CASE("stores on long paths have sockets with different names") {
   far_away f;
   auto other = open_root(f.dir / std::string(200, 'y'));
   CHECK(path_of(socket_path_of(f.root, false)) != path_of(socket_path_of(other, false)));
 }
 
-TEST_CASE("without a runtime folder of one's own the socket lies in the temporary folder") {
+TEST_CASE("without a private runtime folder the socket is in the temporary folder") {
   far_away f;
   SECTION("there is none") {}
   SECTION("it does not exist") { f.runtime.set((f.dir / "missing").c_str()); }
@@ -141,7 +141,7 @@ TEST_CASE("without a runtime folder of one's own the socket lies in the temporar
   CHECK(fs::status(f.in_temporary()).permissions() == fs::perms::owner_all);
 }
 
-TEST_CASE("a temporary folder without room is passed over") {
+TEST_CASE("a temporary folder whose path is too long is skipped") {
   far_away f;
   fs::create_directory(f.dir / std::string(100, 't'));
   f.temporary.set((f.dir / std::string(100, 't')).c_str());
@@ -206,7 +206,7 @@ TEST_CASE("a description that cannot be published leaves nothing behind") {
   }
 }
 
-TEST_CASE("a broker.json that is torn, hostile or no file says nothing") {
+TEST_CASE("a broker.json that is incomplete, hostile or not a file is ignored") {
   test::temp_dir dir;
   auto root = open_root(dir / "root");
   REQUIRE(publish(root, example(root)));
@@ -242,7 +242,7 @@ TEST_CASE("a broker.json that is torn, hostile or no file says nothing") {
   CHECK_FALSE(published_info(root));
 }
 
-TEST_CASE("the leader is looked for where it says that it is, if that is a private place") {
+TEST_CASE("the address in broker.json is used if it is in a private folder") {
   far_away f;
   f.have_runtime(fs::perms::owner_all);
   auto info = example(f.root);
@@ -262,7 +262,7 @@ TEST_CASE("the leader is looked for where it says that it is, if that is a priva
   CHECK(leader_sockets(f.root).at(0).path.parent_path() == f.in_temporary());
 }
 
-TEST_CASE("a broker.json that came with a copy of another store says nothing") {
+TEST_CASE("a broker.json from a copy of another store is ignored") {
   test::temp_dir dir;
   auto one = open_root(dir / "one");
   auto two = open_root(dir / "two");
@@ -277,7 +277,7 @@ TEST_CASE("a broker.json that came with a copy of another store says nothing") {
   CHECK(places[0].path == two.socket_path());
 }
 
-TEST_CASE("a broker.json without a root is believed about the store's own socket only") {
+TEST_CASE("a broker.json without a root is trusted for the store's own socket only") {
   test::temp_dir dir;
   auto one = open_root(dir / "one");
   auto two = open_root(dir / "two");
@@ -291,7 +291,7 @@ TEST_CASE("a broker.json without a root is believed about the store's own socket
   CHECK_FALSE(published_info(two));
 }
 
-TEST_CASE("a broker.json that others can write says nothing") {
+TEST_CASE("a broker.json that others can write is ignored") {
   test::temp_dir dir;
   auto root = open_root(dir / "root");
   REQUIRE(publish(root, example(root)));

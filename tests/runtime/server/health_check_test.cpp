@@ -23,12 +23,12 @@ TEST_CASE("one health check is under way at a time, and its result is valid for 
   CHECK(answers.empty());
   looks[0](std::nullopt);
   CHECK(answers.size() == 100);
-  // From what was seen.
+  // The answer is the cached result.
   ask(start + 999ms);
   CHECK(looks.size() == 1);
   CHECK(answers.size() == 101);
   CHECK(answers.back() == "good");
-  // A look that takes longer than it is good for is waited for all the same.
+  // A caller also waits for a check that takes longer than its result is valid.
   ask(start + 1s);
   ask(start + 3s);
   REQUIRE(looks.size() == 2);
@@ -36,7 +36,7 @@ TEST_CASE("one health check is under way at a time, and its result is valid for 
   looks[1]("the disk is full");
   REQUIRE(answers.size() == 103);
   CHECK(answers[102] == "the disk is full");
-  // It began two seconds ago.
+  // The check began two seconds ago.
   ask(start + 3s);
   CHECK(looks.size() == 3);
 }

@@ -29,7 +29,7 @@ struct family {
   std::map<std::pair<std::string, labels>, double> samples;
 };
 
-// The text format 0.0.4, with everything refused that a scraper might refuse.
+// Parses the text format 0.0.4, and refuses everything that a scraper might refuse.
 class parser {
 public:
   std::map<std::string, family> parse(const std::string& text) {
@@ -251,7 +251,7 @@ TEST_CASE("every number of a status has its place in a scrape", "[metrics]") {
   auto count_of = [&](const std::string& prefix) {
     return std::count_if(all.begin(), all.end(), [&](const auto& f) { return f.first.starts_with(prefix); });
   };
-  // Every member that is a number, but for what Prometheus reckons itself (rates, means, ratios) and times of events.
+  // Every number, except those that Prometheus computes itself (rates, means, ratios) and the times of events.
   auto numbers_of = [](const nlohmann::json& from, const std::set<std::string>& left_out) {
     std::ptrdiff_t count = 0;
     for (const auto& [name, value] : from.items())

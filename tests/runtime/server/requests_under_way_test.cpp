@@ -21,9 +21,9 @@ sender someone(const std::string& agent, uint32_t pid, const std::shared_ptr<bro
 
 TEST_CASE("a request is cancelled by its connection, its process and its agent, and by no other client", "[cancel]") {
   requests_under_way aut;
-  auto own = a_connection();
+  auto connection = a_connection();
   auto other = a_connection();
-  auto entry = aut.add({"report-7", someone("alice", 10, own), cancel_token::make()});
+  auto entry = aut.add({"report-7", someone("alice", 10, connection), cancel_token::make()});
   auto cancels = [&](const sender& by, const std::string& id = "report-7") {
     entry->cancel = cancel_token::make();
     auto found = aut.cancel(id, by, false);
@@ -31,12 +31,12 @@ TEST_CASE("a request is cancelled by its connection, its process and its agent, 
     CHECK(found.others_left == (id == "report-7" && !entry->cancel.cancelled()));
     return entry->cancel.cancelled();
   };
-  CHECK(cancels(someone("bob", 11, own)));
+  CHECK(cancels(someone("bob", 11, connection)));
   CHECK(cancels(someone("bob", 10, other)));
   CHECK(cancels(someone("alice", 11, other)));
   CHECK_FALSE(cancels(someone("bob", 11, other)));
-  CHECK_FALSE(cancels(someone("alice", 10, own), "report-8"));
-  // Without a pid a process is not known.
+  CHECK_FALSE(cancels(someone("alice", 10, connection), "report-8"));
+  // A peer without a pid is an unknown process.
   entry->by.peer = {};
   CHECK_FALSE(cancels({"bob", {}, other}));
 }

@@ -21,7 +21,7 @@
 
 namespace sluice::test {
 
-/// `echo` answers its params, `hold` nothing until the test says so, `big` a text of so many bytes.
+/// A handler: `echo` returns its params, the test answers `hold`, `big` returns a text of the given length.
 class echo_handler final : public rpc::handler {
 public:
   echo_handler(std::vector<rpc::answer_to>& held, bool& held_back, int& left)
@@ -66,7 +66,7 @@ public:
     thread.join();
   }
 
-  /// Does it on the loop's thread and waits until it is done.
+  /// Runs a function on the loop's thread and waits for it.
   template <class Function> auto on_loop(Function f) {
     std::packaged_task<decltype(f())()> task{f};
     auto result = task.get_future();
@@ -90,7 +90,7 @@ public:
   std::thread thread;
 };
 
-/// A client that is as rude as the test wants it to be.
+/// A client that sends any bytes, and reads only when the test does.
 class raw_line_client {
 public:
   explicit raw_line_client(const std::filesystem::path& path) : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -121,7 +121,7 @@ public:
 
   void half_close() { shutdown(fd_, SHUT_WR); }
 
-  /// As if its process had ended.
+  /// Closes the connection, as the end of the process would.
   void reset() { close(std::exchange(fd_, -1)); }
 
   /// The next line without its end; empty at the end of the stream. Fails the test after a minute of silence.

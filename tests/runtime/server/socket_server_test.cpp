@@ -8,7 +8,7 @@ namespace sluice::test::socket_server_test {
 
 using namespace std::chrono_literals;
 
-TEST_CASE("answers come as they are ready, each under its request's id", "[socket]") {
+TEST_CASE("answers are sent when they are ready, each with its request's id", "[socket]") {
   socket_fixture f;
   raw_line_client client{f.path()};
   client.send(request_line(1, "hold") + request_line(2, "echo", {"a"}) + request_line(3, "echo", {"b"}));
@@ -57,13 +57,13 @@ TEST_CASE("a partial document is answered as it is when the stream ends", "[sock
   CHECK(client.line().empty());
 }
 
-TEST_CASE("a line beyond the bound is refused, and costs only its connection", "[socket]") {
+TEST_CASE("a line beyond the bound is refused, and closes only its connection", "[socket]") {
   broker_config config;
   config.max_request_bytes = 4'096;
   socket_fixture f{config};
   raw_line_client other{f.path()};
   raw_line_client client{f.path()};
-  // However much is sent, no more of it is taken.
+  // The server reads no more of it, however much is sent.
   while (client.send(std::string(64 * 1024, 'a')))
     continue;
   auto refused = client.answer();
@@ -74,7 +74,7 @@ TEST_CASE("a line beyond the bound is refused, and costs only its connection", "
   CHECK(other.answer().at("id") == 1);
 }
 
-TEST_CASE("requests beyond the bytes under way are refused, and taken again when there is room", "[socket]") {
+TEST_CASE("requests beyond the bytes under way are refused, and accepted again when there is room", "[socket]") {
   broker_config config;
   config.max_inflight_bytes = 2'000;
   socket_fixture f{config};
@@ -156,15 +156,14 @@ TEST_CASE("a client with more than 4 MiB of untaken answers is not read from, an
   CHECK_FALSE(f.on_loop([&] { return f.held_back; }));
 }
 
-TEST_CASE("the handler of a client that has gone is notified, and called with the requests that were sent",
-          "[socket]") {
+TEST_CASE("the handler of a client that has left is notified, and gets the requests that were sent", "[socket]") {
   socket_fixture f;
   {
     raw_line_client client{f.path()};
     client.send(request_line(1, "hold"));
     while (f.on_loop([&] { return f.held.empty(); }))
       std::this_thread::yield();
-    // It only ends its sending side, and still takes answers.
+    // The client only ends its sending side, and still reads answers.
     client.half_close();
     raw_line_client other{f.path()};
     other.send(request_line(9, "echo"));
@@ -212,7 +211,7 @@ TEST_CASE("a client that does not read its answers delays no other client, and i
   CHECK(taken < 20);
 }
 
-TEST_CASE("a client that says nothing is let go, one that waits for an answer is not", "[socket]") {
+TEST_CASE("a silent client is disconnected, one that waits for an answer is not", "[socket]") {
   broker_config config;
   config.connection_idle = 500ms;
   socket_fixture f{config};
@@ -301,7 +300,7 @@ TEST_CASE("notifications of a server wait for no client", "[socket]") {
   CHECK(client.line() == "the end");
 }
 
-TEST_CASE("a socket with a listener is not taken away, and a stale one is", "[socket]") {
+TEST_CASE("a socket with a listener is not removed, and a stale one is", "[socket]") {
   socket_fixture f;
   broker_config config;
   boost::asio::io_context loop{1};

@@ -138,7 +138,7 @@ TEST_CASE("a subscriber that does not read its notifications gets one subscripti
   CHECK(f.seqs() == std::vector<uint64_t>{1, 2, 3});
 }
 
-TEST_CASE("a subscriber whose past the ledger does not hold loses its place", "[subscriptions]") {
+TEST_CASE("a subscriber whose commits are no longer in the ledger gets subscription_lost", "[subscriptions]") {
   fixture f;
   for (int i = 0; i < 3; ++i)
     f.commit({"t"});
@@ -168,7 +168,7 @@ TEST_CASE("changes without a commit number are sent at once and take no number",
   CHECK(f.sent[1].at("params").at("commit_seq") == 1);
 }
 
-TEST_CASE("subscribers to a file that was replaced by another lose their place", "[subscriptions]") {
+TEST_CASE("subscribers to a replaced file get subscription_lost", "[subscriptions]") {
   fixture f;
   f.subscribe({"t"}, 0);
   f.subject.publish(f.commit({"t"}));
@@ -190,7 +190,7 @@ TEST_CASE("a subscriber that has left gets nothing, even if its past is being re
   CHECK(f.sent.empty());
 }
 
-TEST_CASE("whatever is lost, late or read in parts, each commit is sent once and in order", "[subscriptions]") {
+TEST_CASE("each commit is sent once and in order, also with lost, late and partial messages", "[subscriptions]") {
   for (unsigned seed = 0; seed < 500; ++seed) {
     std::mt19937 random{seed};
     auto chance = [&](uint32_t percent) { return random() % 100 < percent; };

@@ -41,7 +41,7 @@ TEST_CASE("agents are listed for a minute, the busiest first", "[traffic]") {
   CHECK(traffic.report(start + 61s).at("agents").size() == 1);
 }
 
-TEST_CASE("of more agents than are known the one that was silent longest is forgotten", "[traffic]") {
+TEST_CASE("beyond the bound the agent that was silent longest is forgotten", "[traffic]") {
   traffic traffic;
   for (int i = 0; i <= 1'000; ++i)
     traffic.answered("read", "agent-" + std::to_string(i), false, 1ms, start + std::chrono::milliseconds{i});

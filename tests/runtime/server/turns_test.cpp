@@ -6,7 +6,7 @@
 
 namespace sluice::test::turns_test {
 
-TEST_CASE("work is started in order, a few at a time, and not for clients that have gone") {
+TEST_CASE("work is started in order, a few at a time, and not for clients that have left") {
   turns aut{2};
   std::vector<int> begun;
   std::vector<std::function<void()>> ended;
@@ -25,7 +25,7 @@ TEST_CASE("work is started in order, a few at a time, and not for clients that h
   CHECK(begun == std::vector<int>{0, 1, 3, 4});
   ended[2]();
   ended[3]();
-  // Work that ends at once makes room at once.
+  // Work that ends at once frees its place at once.
   int count = 0;
   for (int i = 0; i < 100; ++i)
     aut.take([] { return true; },

@@ -85,7 +85,7 @@ TEST_CASE("an invalid table of the buffer is refused with its line") {
   CHECK_THAT(complaint("[[buffer_table.sub]]"), Contains("no 'sub'"));
 }
 
-TEST_CASE("a table of the buffer is said once") {
+TEST_CASE("a table of the buffer is configured once") {
   CHECK_THAT(complaint("db = \"a.db\"\ntable = \"t\"\n[[buffer_table]]\ndb = \"./a.db\"\ntable = \"T\""),
              Contains("line 4") && Contains("already"));
 }

@@ -25,7 +25,7 @@ template <class Change> std::string complaint_after(Change change) {
   return complaint(config);
 }
 
-// A value that no broker can work with; nothing for a switch, which has none.
+// An invalid value of a setting; empty for a switch, which has none.
 bool spoil(broker_config& config, const setting& s, bool too_large) {
   auto set = [&](auto member) {
     using type = std::decay_t<decltype(config.*member)>;
@@ -47,19 +47,19 @@ bool spoil(broker_config& config, const setting& s, bool too_large) {
 
 } // namespace
 
-TEST_CASE("the defaults can be used, and so can both ends of each range") {
+TEST_CASE("the defaults and both ends of each range are accepted") {
   broker_config config;
   CHECK_FALSE(check(config));
   CHECK_FALSE(check_for_locked(config));
   for (const auto& s : all_settings())
     for (auto end : {s.min, s.max}) {
-      broker_config y;
-      if (assign(y, s, static_cast<int64_t>(end)))
-        CHECK_FALSE(check(y));
+      broker_config bounded_config;
+      if (assign(bounded_config, s, static_cast<int64_t>(end)))
+        CHECK_FALSE(check(bounded_config));
     }
 }
 
-TEST_CASE("each setting that a host has set to what cannot be used is refused by its name") {
+TEST_CASE("each invalid setting of a host is refused with its name") {
   for (const auto& s : all_settings())
     for (auto too_large : {false, true}) {
       INFO(s.key);
@@ -76,7 +76,7 @@ TEST_CASE("each setting that a host has set to what cannot be used is refused by
     }
 }
 
-TEST_CASE("a root that names nothing is refused, unless the store is locked already") {
+TEST_CASE("an empty root is refused, unless the store is already locked") {
   CHECK_THAT(complaint_after([](auto& x) { x.root.clear(); }), Contains("root is empty"));
   CHECK_THAT(complaint_after([](auto& x) { x.root = std::string{"/tmp\0/x", 7}; }), Contains("root"));
   broker_config config;

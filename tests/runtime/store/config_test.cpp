@@ -147,7 +147,7 @@ TEST_CASE("a malformed file is refused with line and column") {
   CHECK_THAT(store{"synchronous = \"\xff\""}.complaint(), Contains("line 1"));
 }
 
-TEST_CASE("a file that the parser takes for impossible is refused like any other") {
+TEST_CASE("a file on which an assertion of the parser fails is refused like any other") {
   // Found by fuzzing: each met an assertion of the library, which ended the process.
   for (const auto* text : {"[=]", "[", "[\n", "[[ \x18x]]", "[.]", "a.b = {c = [}"})
     CHECK_THAT(store{text}.complaint(), Contains("sluice.toml, line 1, column"));

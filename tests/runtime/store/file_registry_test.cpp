@@ -38,7 +38,7 @@ private:
 
 } // namespace
 
-TEST_CASE("records that threads put at the same time are in the file when each of them goes on, and written together") {
+TEST_CASE("records that threads put at the same time are written together before each thread continues") {
   temp_dir folder;
   auto path = folder.path() / "files.json";
   file_registry aut{path};

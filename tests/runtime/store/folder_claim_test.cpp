@@ -47,7 +47,7 @@ descriptor listener(const file_identity& folder, int number, int backlog = 64) {
   return result;
 }
 
-// A child that runs `work`, says that it has, and stays until this ends.
+// A child that runs `work`, reports this, and stays until the object is destroyed.
 template <class Work> class child {
 public:
   explicit child(Work work) {
@@ -101,7 +101,7 @@ TEST_CASE("a folder is claimed once, and free again when its holder releases it"
   CHECK(r.claim());
 }
 
-TEST_CASE("claims of different folders have nothing to do with each other", "[folder_claim]") {
+TEST_CASE("claims of different folders are independent", "[folder_claim]") {
   fixture r;
   fixture other;
   auto first = r.claim();
@@ -133,7 +133,7 @@ TEST_CASE("a released claim is free although a forked child has a copy", "[folde
   CHECK_FALSE(r.claim());
 }
 
-TEST_CASE("a forked child that ends does not let go of its parent's claim", "[folder_claim]") {
+TEST_CASE("a forked child that ends does not release its parent's claim", "[folder_claim]") {
   fixture r;
   auto claim = r.claim();
   auto pid = fork();
@@ -179,7 +179,7 @@ TEST_CASE("a descriptor that is not the claim of the folder is not adopted", "[f
   }
 }
 
-TEST_CASE("names held by other users exclude no broker, and two brokers still see each other", "[folder_claim]") {
+TEST_CASE("names held by other users block no broker, and two brokers still exclude each other", "[folder_claim]") {
   if (geteuid() != 0)
     return;
   fixture r;
@@ -224,7 +224,7 @@ TEST_CASE("names held by other users exclude no broker, and two brokers still se
   }
 }
 
-TEST_CASE("a claim whose queue is full is seen all the same", "[folder_claim]") {
+TEST_CASE("a claim with a full connection queue is still detected", "[folder_claim]") {
   fixture r;
   auto full = listener(r.folder, 0, 0);
   std::vector<descriptor> waiting;
@@ -237,7 +237,7 @@ TEST_CASE("a claim whose queue is full is seen all the same", "[folder_claim]") 
   }
 }
 
-TEST_CASE("of many that claim at once, one at a time has the folder", "[folder_claim]") {
+TEST_CASE("of many concurrent claims, one at a time succeeds", "[folder_claim]") {
   fixture r;
   std::atomic<int> holders = 0;
   std::atomic<int> won = 0;

@@ -71,14 +71,14 @@ TEST_CASE("files that other users cannot reach stay as they are", "[private_fold
   CHECK(r.names().size() == 6);
 }
 
-TEST_CASE("a file of ours that others could open is replaced by a private copy with the same content",
+TEST_CASE("an own file that others could open is replaced by a private copy with the same content",
           "[private_folder]") {
   fixture r;
   std::string large(3'000'000, 'x');
   r.make("audit.db", 0644, large);
   r.make("audit.db-wal", 0660, "log");
   r.make("audit.db-shm", 0644);
-  descriptor theirs{open(r.at("audit.db").c_str(), O_RDONLY | O_CLOEXEC)};
+  descriptor foreign_descriptor{open(r.at("audit.db").c_str(), O_RDONLY | O_CLOEXEC)};
   auto notices = secure_own_files(r.root);
   CHECK(notices.size() == 2);
   CHECK(r.names() == std::vector<std::string>{"audit.db", "audit.db-wal"});
@@ -86,10 +86,10 @@ TEST_CASE("a file of ours that others could open is replaced by a private copy w
   CHECK(r.text_of("audit.db-wal") == "log");
   CHECK(r.mode_of("audit.db") == 0600);
   CHECK(r.mode_of("audit.db-wal") == 0600);
-  CHECK(identity_of(theirs.get()) != identity_of(r.at("audit.db")));
+  CHECK(identity_of(foreign_descriptor.get()) != identity_of(r.at("audit.db")));
 }
 
-TEST_CASE("a file of ours with another hard link is replaced by a copy, which the link does not lead to",
+TEST_CASE("an own file with another hard link is replaced by a copy, which the link does not lead to",
           "[private_folder]") {
   fixture r;
   r.make("logs.db", 0600);
@@ -101,7 +101,7 @@ TEST_CASE("a file of ours with another hard link is replaced by a copy, which th
   CHECK(r.text_of("logs.db") == "text");
 }
 
-TEST_CASE("a token that others could read is not used any more", "[private_folder]") {
+TEST_CASE("a token that others could read is renamed", "[private_folder]") {
   fixture r;
   r.make("token", 0640);
   CHECK(secure_own_files(r.root).size() == 1);
@@ -109,7 +109,7 @@ TEST_CASE("a token that others could read is not used any more", "[private_folde
   CHECK_THAT(r.names()[0], Catch::StartsWith("token.untrusted-"));
 }
 
-TEST_CASE("a journal that others could write is not rolled back into a database of ours", "[private_folder]") {
+TEST_CASE("a journal that others could write is not rolled back into an own database", "[private_folder]") {
   fixture r;
   r.make("audit.db", 0600);
   r.make("audit.db-journal", 0666, "planted");

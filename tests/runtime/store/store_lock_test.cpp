@@ -103,7 +103,7 @@ private:
   bool leads_ = false;
 };
 
-// A program that was given the lock as descriptors 8 and 9, and knows nothing of it.
+// A program that inherited the lock as descriptors 8 and 9 without using them.
 class heir {
 public:
   explicit heir(const store_lock& lock) {
@@ -150,7 +150,7 @@ TEST_CASE("only one process leads a store, and the error of the other names the 
   CHECK((info.st_mode & 07777) == 0600);
 }
 
-TEST_CASE("the lock is asked for again until the budget is over") {
+TEST_CASE("the lock is requested again until the wait is over") {
   fixture r;
   other_leader other{r.root};
   auto lock = store_lock::acquire(r.root, std::chrono::milliseconds{300});
@@ -167,7 +167,7 @@ TEST_CASE("a process that waits for the lock gets it when its holder ends") {
   CHECK(waiting.get());
 }
 
-TEST_CASE("a lock is held once within a process, too, and leaves nothing behind when it is gone") {
+TEST_CASE("a lock is held once within a process, and leaves nothing behind when it is released") {
   fixture r;
   {
     auto first = r.lock();
@@ -190,7 +190,7 @@ TEST_CASE("a lock file that a dead leader left behind is locked like a new one")
   CHECK(r.is_free());
 }
 
-TEST_CASE("a forked child that ends does not take its parent's lock along") {
+TEST_CASE("a forked child that ends does not release its parent's lock") {
   fixture r;
   auto lock = r.lock();
   auto child = fork();
@@ -219,7 +219,7 @@ TEST_CASE("while a leader lives no other process leads, even if .sluice/ was del
   CHECK(r.is_free());
 }
 
-TEST_CASE("a leader whose lock file was replaced leaves the new one alone when it lets go") {
+TEST_CASE("a leader whose lock file was replaced does not remove the new one when it releases its lock") {
   fixture r;
   {
     auto lock = r.lock();
@@ -256,7 +256,7 @@ TEST_CASE("a lock that was won is that of the file at the path, even if it is re
   CHECK(orphans == 0);
 }
 
-TEST_CASE("a program that was given the lock's descriptors keeps it after its giver forgot it") {
+TEST_CASE("a program that inherited the lock's descriptors keeps the lock after its parent has closed them") {
   fixture r;
   auto lock = r.lock();
   heir program{lock};
@@ -267,7 +267,7 @@ TEST_CASE("a program that was given the lock's descriptors keeps it after its gi
   CHECK(r.is_free());
 }
 
-TEST_CASE("a program that was not given them does not have them") {
+TEST_CASE("a program without the lock's descriptors does not inherit them") {
   fixture r;
   {
     auto lock = r.lock();
@@ -291,7 +291,7 @@ TEST_CASE("an abandoned lock that no child inherited is free") {
   CHECK(r.is_free());
 }
 
-TEST_CASE("the lock is adopted with its descriptors, and let go by its new owner") {
+TEST_CASE("the lock is adopted with its descriptors, and released by its new owner") {
   fixture r;
   auto lock = r.lock();
   inherited copies{lock};
@@ -323,14 +323,14 @@ TEST_CASE("descriptors that are not those of the store's lock are not adopted") 
   CHECK(refusal(lock.claim_fd(), lock.file_fd()) == errc::invalid_request);
   CHECK(refusal(lock.file_fd(), lock.file_fd()) == errc::invalid_request);
   CHECK(refusal(-1, -1) == errc::invalid_request);
-  // Opened by itself, so that the lock is another's.
+  // Opened separately, so that the lock belongs to another open file.
   descriptor file{open(r.root.lock_path().c_str(), O_RDWR | O_CLOEXEC)};
   CHECK(refusal(file.get(), lock.claim_fd()) == errc::busy);
   fs::remove_all(r.root.folder());
   CHECK(refusal(lock.file_fd(), lock.claim_fd()) == errc::invalid_request);
 }
 
-TEST_CASE("a flock on the folder itself excludes no leader") {
+TEST_CASE("a flock on the folder itself blocks no leader") {
   fixture r;
   descriptor folder{open(r.root.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   REQUIRE(flock(folder.get(), LOCK_EX | LOCK_NB) == 0);
@@ -345,7 +345,7 @@ TEST_CASE("a folder in which a broker of another store works cannot be led, and 
   auto claim = folder_claim::try_acquire(root->identity(), holder);
   REQUIRE((claim && *claim));
   (*claim)->begin_to_lead(root->identity());
-  // At once: only this process could end the wait.
+  // The refusal is immediate, because only this process could end the wait.
   auto refused = store_lock::acquire(*root, std::chrono::hours{1});
   REQUIRE_FALSE(refused);
   auto reason = describe(refused.error());
@@ -374,8 +374,8 @@ TEST_CASE("a lock file that others could open is renamed, even if it is locked")
   REQUIRE(r.root.make_folder());
   std::ofstream{r.root.lock_path()} << "planted";
   fs::permissions(r.root.lock_path(), fs::perms{0644});
-  descriptor theirs{open(r.root.lock_path().c_str(), O_RDONLY | O_CLOEXEC)};
-  REQUIRE(flock(theirs.get(), LOCK_EX | LOCK_NB) == 0);
+  descriptor planted_lock{open(r.root.lock_path().c_str(), O_RDONLY | O_CLOEXEC)};
+  REQUIRE(flock(planted_lock.get(), LOCK_EX | LOCK_NB) == 0);
   auto lock = r.lock();
   CHECK(lock.still_ours());
   CHECK(fs::status(r.root.lock_path()).permissions() == fs::perms{0600});

@@ -26,7 +26,7 @@ errc code_of_opening(const fs::path& path) {
   return result ? errc{} : code_of(result.error());
 }
 
-// A root with something outside it that names could lead to.
+// A root, and a file outside of it to which names could lead.
 struct fixture {
   test::temp_dir dir;
   store_root root;
@@ -105,7 +105,7 @@ TEST_CASE("a root that may not be written is read-only") {
   fs::create_directory(dir / "root");
   fs::permissions(dir.path(), fs::perms{0755});
   fs::permissions(dir / "root", fs::perms{0555});
-  // The superuser may write anywhere, so be someone else for a moment.
+  // The superuser may write anywhere, so the test becomes another user for a moment.
   auto was_root = geteuid() == 0;
   if (was_root)
     REQUIRE(seteuid(65534) == 0);
@@ -116,7 +116,7 @@ TEST_CASE("a root that may not be written is read-only") {
   CHECK(code == errc::read_only);
 }
 
-TEST_CASE("all spellings of a file come out as one name") {
+TEST_CASE("all spellings of a file give one name") {
   fixture r;
   r.touch("a.db");
   r.touch("sub/b.db");
@@ -132,7 +132,7 @@ TEST_CASE("all spellings of a file come out as one name") {
     CHECK(r.resolved(name) == "sub/b.db");
 }
 
-TEST_CASE("a file that is not there yet has a name all the same") {
+TEST_CASE("a file that does not exist yet has a name") {
   fixture r;
   CHECK(r.resolved("new.db") == "new.db");
   CHECK(r.resolved("./sub/../new.db") == "new.db");
@@ -149,12 +149,12 @@ TEST_CASE("a name that leads out of the root is refused") {
   for (const auto* name : {"../x.db", "sub/../../outside/x.db", "/etc/passwd", "link.db", "door/x.db", "door/new.db",
                            "door/../x.db", "sub/../door/x.db", "..", "../rootling/x.db"})
     CHECK_THAT(r.refusal(name), Contains("leads out of the store root") || Contains("names a folder"));
-  // A root whose name only begins like ours.
+  // A folder whose name begins with that of the root.
   fs::create_directory(r.dir / "root2");
   CHECK_THAT(r.refusal((r.dir / "root2/a.db").string()), Contains("leads out"));
 }
 
-TEST_CASE("a link to a file that is not there is refused, since opening it would make that file") {
+TEST_CASE("a link to a missing file is refused, because opening it would create that file") {
   fixture r;
   fs::create_symlink(r.dir / "outside/new.db", r.at("dangling.db"));
   fs::create_symlink("nowhere", r.at("sub/gone"));
@@ -184,7 +184,7 @@ TEST_CASE("a file that is not a database is refused") {
     CHECK_THAT(r.refusal(name), Contains("companion file"));
 }
 
-TEST_CASE("a file with two hard links is refused, since its logs could be kept twice") {
+TEST_CASE("a file with two hard links is refused, because it could have two WALs") {
   fixture r;
   r.touch("a.db");
   fs::create_hard_link(r.at("a.db"), r.at("b.db"));
@@ -192,7 +192,7 @@ TEST_CASE("a file with two hard links is refused, since its logs could be kept t
   CHECK_THAT(r.refusal("b.db"), Contains("hard link"));
 }
 
-TEST_CASE("names that are too long or no plain text are refused") {
+TEST_CASE("names that are too long or not plain text are refused") {
   fixture r;
   CHECK_THAT(r.refusal(std::string(1025, 'a')), Contains("1025 bytes"));
   CHECK_THAT(r.refusal(std::string(300, 'a')), Contains("cannot be looked up"));
@@ -228,7 +228,7 @@ TEST_CASE("a name in a folder that is a store of its own is refused, and says wh
   CHECK(r.resolved("sub/a.db") == "sub/a.db");
 }
 
-TEST_CASE("a root is a folder, not a path: nothing is resolved in one that took its place") {
+TEST_CASE("a root is a folder, not a path: no name is resolved in a folder that replaced it") {
   fixture r;
   CHECK(r.root.is_in_place());
   fs::rename(r.dir / "root", r.dir / "moved");

@@ -21,7 +21,7 @@ struct tally {
   int skipped = 0;
 };
 
-// The report of the first seed that does not pass, or else of the last.
+// Prints the report of the first seed that fails, or else of the last one.
 std::pair<scenario::report, uint64_t> run_seeds(const scenario::definition& definition, uint64_t first, uint64_t last,
                                                 bool verbose) {
   scenario::run_options options;

@@ -10,7 +10,7 @@ served_broker::served_broker(broker& leader) : actor_(leader.system(), loop_) {
   service_ = std::make_unique<service>(leader, self_, loop_, *actor_.get(), [](std::string_view) {});
 }
 
-// The ports end before the service, and what that posts is dropped with the loop.
+// Ends the ports before the service, whose remaining posts are dropped with the loop.
 served_broker::~served_broker() {
   ports_.clear();
   subscribers_.clear();
@@ -42,7 +42,7 @@ void served_broker::close_abandoned() {
 
 bool served_broker::pump() {
   close_abandoned();
-  // Its threads read files; meanwhile nothing else happens, so that it is the same each time.
+  // Waits for the threads of the service, which read files, so that each run is the same.
   return service_->at_work() ? loop_.run_one() > 0 : loop_.poll_one() > 0;
 }
 

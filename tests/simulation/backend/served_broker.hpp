@@ -21,16 +21,16 @@ public:
   served_broker& operator=(const served_broker&) = delete;
   ~served_broker();
 
-  /// Calls a method in the name of an agent; `done` is called from `pump`, or not any more.
+  /// Calls a method as an agent; `pump` calls `done`, unless the broker ends before.
   void call(const std::string& agent, const std::string& method, nlohmann::json params, rpc::answer_to done);
 
   /// Calls a method on a connection of its own, which is closed after so many calls of `pump`, answered or not.
   void abandon(const std::string& method, nlohmann::json params, uint64_t pumps);
 
-  /// The method `subscribe`, on a connection of its own; notifications go to `told`.
+  /// Calls `subscribe` on a connection of its own; notifications go to `told`.
   void subscribe(const std::string& agent, nlohmann::json params, rpc::answer_to done, subscriptions::pusher notify);
 
-  /// Hands out what has come; false when there was nothing. Waits for what threads of the service are at.
+  /// Delivers the answers so far; false when there were none. Waits for the threads of the service.
   bool pump();
 
 private:
@@ -44,7 +44,7 @@ private:
   std::unique_ptr<service> service_;
   std::map<std::string, std::unique_ptr<rpc::handler>> ports_;
   std::vector<std::unique_ptr<rpc::handler>> subscribers_;
-  // And how many calls of `pump` they have left.
+  // The connections to be closed, with the remaining calls of `pump`.
   std::vector<std::pair<std::unique_ptr<rpc::handler>, uint64_t>> abandoned_;
 };
 

@@ -107,7 +107,7 @@ private:
     return found == agents_.end() || found->second.add_keys;
   }
 
-  // Nothing if it answers later.
+  // Empty if the step is answered later.
   std::optional<caf::expected<json>> act_now(std::string_view kind, json fields, const on_answer& done);
   caf::expected<json> run_externally(std::string_view action, json fields);
   caf::expected<json> leave(const json& fields);
@@ -177,7 +177,7 @@ caf::expected<json> simulated_backend::run_externally(std::string_view action, j
 caf::expected<json> simulated_backend::leave(const json& fields) {
   if (!served_)
     return make_error(errc::unavailable, "no broker is running; the first request starts one");
-  // At any moment of what follows.
+  // Draws the moment in the following steps.
   served_->abandon("write", scenario::as_write(fields), luck_.pick(6));
   return json::object();
 }
@@ -237,7 +237,7 @@ void simulated_backend::send(const request_ptr& ptr) {
 }
 
 void simulated_backend::answered(const request_ptr& ptr, rpc::answer answer) {
-  // A broker that steps down says so; the next one is asked.
+  // A broker that steps down reports this; the call is repeated at the next one.
   if (answer.error && answer.error->data.is_object() && answer.error->data.value("draining", false)) {
     ptr->sent = false;
     return;
@@ -249,7 +249,7 @@ void simulated_backend::answered(const request_ptr& ptr, rpc::answer answer) {
   ptr->done(make_error(rpc::failure_from_json(error)));
 }
 
-// Waiting calls are repeated at the next broker, if that does no harm.
+// Repeats waiting calls at the next broker, if repetition has no visible effect.
 void simulated_backend::process_gone() {
   served_.reset();
   world_.die(false);

@@ -11,7 +11,7 @@ namespace sluice::simulation {
 /// order that `seed` decides, on a clock and a disk of its own. Agents behave like the client library: requests with a
 /// key, and those that change nothing, are sent again when the broker has died; the outcome of others is unknown.
 ///
-/// Takes SQLite's disk from the whole process, so there is one at a time.
+/// Replaces SQLite's disk in the whole process, so only one can exist at a time.
 std::unique_ptr<scenario::backend> make_simulated_backend(uint64_t seed);
 
 } // namespace sluice::simulation

@@ -55,7 +55,7 @@ TEST_CASE("a plot has a line and a point per size for each contender", "[bench]"
   CHECK(count(svg, ">64</text>") == 1);
 }
 
-TEST_CASE("a plot without points is a document all the same", "[bench]") {
+TEST_CASE("a plot without points is a valid document", "[bench]") {
   auto svg = draw({"a <title>", "x", "y", {}});
   CHECK(svg.starts_with("<svg "));
   CHECK(svg.find("a &lt;title&gt;") != std::string::npos);

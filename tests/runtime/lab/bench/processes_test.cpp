@@ -22,7 +22,7 @@ using sluice::test::temp_dir;
 
 namespace {
 
-// Another process, which has done something and waits for its end.
+// Another process, which has run a function and waits until it is ended.
 class child {
 public:
   explicit child(const std::function<void()>& does) {
@@ -82,7 +82,7 @@ TEST_CASE("processes that have a database open are found by the file, with their
   }};
   child of_log{[&] { open((root / "b.db-wal").c_str(), O_RDWR); }};
   // This process does not count.
-  descriptor own{open((root / "a.db").c_str(), O_RDWR | O_CLOEXEC)};
+  descriptor opened_here{open((root / "a.db").c_str(), O_RDWR | O_CLOEXEC)};
   auto found = find_openers(root.path(), {"a.db", "b.db", "none.db"});
   REQUIRE(found.openers.size() == 3);
   CHECK(found.openers[0] == opener{reader.pid(), command_of(reader.pid()), "a.db", false});
@@ -92,7 +92,7 @@ TEST_CASE("processes that have a database open are found by the file, with their
   CHECK(command_of(0).empty());
 }
 
-TEST_CASE("a lock is found with its present holder, though another process took it", "[doctor]") {
+TEST_CASE("a lock is found with its present holder, also when another process took it", "[doctor]") {
   temp_dir root;
   write_file(root / "free");
   write_file(root / "lock");
@@ -132,7 +132,7 @@ TEST_CASE("the leader is found by locks and files", "[doctor]") {
   CHECK(copied.is_copied);
 }
 
-TEST_CASE("the process that pins a log is found in its index", "[doctor]") {
+TEST_CASE("the process that pins a WAL is found in the WAL's index", "[doctor]") {
   temp_dir root;
   auto file = root / "a.db";
   CHECK_FALSE(look_at_wal(file));

@@ -16,7 +16,7 @@ using namespace sluice::bench;
 
 namespace {
 
-// A contender that does so many operations a second in each round, one after the other.
+// A contender with the given number of operations per second in each round, one after the other.
 contender scripted(const char* name, contender_kind kind, std::vector<uint64_t> rates, std::string* order = nullptr) {
   return {name, kind, [=](const std::filesystem::path&) -> session {
             return [=, next = size_t{0}](const bench_round&) mutable {
@@ -77,7 +77,7 @@ TEST_CASE("a ratio is the median of the ratios of the rounds, with the least and
   CHECK(found.failure.empty());
 }
 
-TEST_CASE("a goal compares the median of the rounds with what is wanted", "[bench]") {
+TEST_CASE("a goal compares the median of the rounds with its bound", "[bench]") {
   auto found = run(
     {scripted("ours", contender_kind::sluice, {10, 30, 80}), scripted("direct", contender_kind::direct, {10, 10, 20})},
     3, {rate_goal("of direct", 0, 1, 3), rate_goal("of direct", 0, 1, 3.5), time_goal("of direct", 0, 1, 0.3)});
@@ -94,7 +94,7 @@ TEST_CASE("errors of sluice and of a bound fail a case, those of direct SQLite a
   CHECK(run({failing("direct", contender_kind::direct)}).failure.empty());
 }
 
-TEST_CASE("a contender that cannot run, or does nothing, fails its case", "[bench]") {
+TEST_CASE("a contender that cannot run or completes no operation fails its case", "[bench]") {
   contender broken{"ours", contender_kind::sluice,
                    [](const std::filesystem::path&) -> session { throw std::runtime_error{"no such program"}; }};
   auto found = run({broken});

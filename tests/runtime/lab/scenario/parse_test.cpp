@@ -125,12 +125,12 @@ TEST_CASE("names of answers are given once, and agents that are declared are the
   is_refused("name: x\nagents: [alice]\nsteps:\n  - {ping: , agent: alcie}\n", 4, 21, "did you mean alice?");
   is_refused("name: x\nsteps:\n  - {ping: , as: one}\n  - {ping: , expect: {pid: $(on.pid)}}\n", 4, 28,
              "did you mean one?");
-  // The count of a repeat is not known behind it.
+  // The counter of a repeat is not defined after it.
   is_refused("name: x\nsteps:\n  - repeat: {times: 2, as: i, steps: [ping: ]}\n  - ping:\n    expect: {pid: $(i)}\n", 5,
              19, "keeps its answer as i");
 }
 
-TEST_CASE("a file that cannot be read is no scenario", "[scenario]") {
+TEST_CASE("a file that cannot be read is refused", "[scenario]") {
   auto wrong = [](const std::filesystem::path& file) {
     auto result = read_scenario(file);
     REQUIRE(std::holds_alternative<wrong_file>(result));

@@ -13,7 +13,7 @@ using namespace sluice::scenario;
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-// Answers from a script, on a clock that only moves when nothing else can happen.
+// A backend that answers from a script, on a clock that advances only when nothing else is ready.
 class scripted_backend final : public backend {
 public:
   std::string_view name() const override { return "a script"; }
@@ -87,17 +87,17 @@ report run_steps(const std::string& steps, std::deque<json> answers, scripted_ba
   auto result = parse_scenario("name: x\nsteps:\n" + steps);
   if (auto* wrong = std::get_if<wrong_file>(&result))
     FAIL(wrong->text);
-  scripted_backend own;
-  auto& on = backend ? *backend : own;
-  on.answers = std::move(answers);
-  return run(std::get<definition>(result), on);
+  scripted_backend default_backend;
+  auto& used_backend = backend ? *backend : default_backend;
+  used_backend.answers = std::move(answers);
+  return run(std::get<definition>(result), used_backend);
 }
 
 struct expectation_case {
   const char* step;
   const char* expect;
   json answer;
-  // Empty: it is met.
+  // The expected complaint; empty if the expectation is met.
   const char* complaint;
 };
 
@@ -166,7 +166,7 @@ TEST_CASE("each kind of expectation can be met and can fail", "[scenario]") {
   }
 }
 
-TEST_CASE("a step that says nothing of its answer has to succeed", "[scenario]") {
+TEST_CASE("a step without an expectation must succeed", "[scenario]") {
   auto went = run_steps("  - " + a_write + "\n", {locked});
   CHECK(went.status == report::end::failed);
   CHECK(went.complaints.at(0).at.line == 3);
@@ -178,7 +178,7 @@ TEST_CASE("a scenario ends with the first step that fails", "[scenario]") {
   CHECK(backend.calls.size() == 1);
 }
 
-TEST_CASE("requests go out as the protocol has them", "[scenario]") {
+TEST_CASE("requests have the form of the protocol", "[scenario]") {
   scripted_backend backend;
   auto went = run_steps("  - agent: alice\n    write: {db: a, sql: x, params: [1], idempotency_key: k}\n    as: w\n"
                         "  - read: {db: a, sql: y, min_seq: $(w.commit_seq)}\n"
@@ -222,7 +222,7 @@ TEST_CASE("a long repeat of steps that end at once does not run out of stack", "
   CHECK(went.status == report::end::passed);
 }
 
-TEST_CASE("a wait tries until it is as expected, or gives up", "[scenario]") {
+TEST_CASE("a wait repeats its step until the expectation is met or the time is over", "[scenario]") {
   const std::string step = "  - wait:\n      within_ms: 100\n      until:\n        ping:\n        expect: {pid: 2}\n";
   CHECK(run_steps(step, {json{{"pid", 1}}, json{{"pid", 1}}, json{{"pid", 2}}}).status == report::end::passed);
   auto late = run_steps(step, std::deque<json>(50, json{{"pid", 1}}));
@@ -232,7 +232,7 @@ TEST_CASE("a wait tries until it is as expected, or gives up", "[scenario]") {
   CHECK(run_steps("  - wait: {for_ms: 250}\n", {}).took == milliseconds{250});
 }
 
-TEST_CASE("the order of commits is looked at", "[scenario]") {
+TEST_CASE("the step order checks the order of commits", "[scenario]") {
   const std::string steps = "  - {" + a_write + ", as: a}\n  - {" + a_write + ", as: b}\n";
   auto later = committed;
   later["commit_seq"] = 8;
@@ -270,7 +270,7 @@ TEST_CASE("setup errors are reported separately from failed expectations", "[sce
   CHECK(run_steps("  - ping:\n", {}, &backend).status == report::end::failed);
 }
 
-TEST_CASE("a scenario that hangs ends all the same", "[scenario]") {
+TEST_CASE("a scenario that hangs ends at the time limit", "[scenario]") {
   auto went = run_steps("  - ping:\n", {});
   CHECK(went.status == report::end::failed);
   CHECK(went.complaints.at(0).text == "not at its end after 60000 ms");

@@ -38,7 +38,7 @@ bool has_type(const json& document, const std::string& type) {
   return type == "number" ? document.is_number() : document.is_null();
 }
 
-// The part of JSON Schema that our schema uses; an unknown keyword fails the test.
+// Implements the keywords of JSON Schema that the scenario schema uses. Any other keyword fails the test.
 class validator {
 public:
   explicit validator(const json& whole) : whole_(whole) {}
@@ -49,46 +49,49 @@ public:
   }
 
 private:
-  bool obeys(const json& document, const json& schema, const std::string& rule, const json& y) const {
+  bool obeys(const json& document, const json& schema, const std::string& keyword, const json& operand) const {
     auto fits = [&](const json& one) { return valid(document, one); };
-    if (rule == "$ref")
-      return valid(document, whole_.at(json::json_pointer{y.get<std::string>().substr(1)}));
-    if (rule == "anyOf")
-      return std::any_of(y.begin(), y.end(), fits);
-    if (rule == "allOf")
-      return std::all_of(y.begin(), y.end(), fits);
-    if (rule == "enum")
-      return std::find(y.begin(), y.end(), document) != y.end();
-    if (rule == "type")
-      return y.is_string() ? has_type(document, y)
-                           : std::any_of(y.begin(), y.end(), [&](const json& one) { return has_type(document, one); });
-    if (rule == "minimum")
-      return !document.is_number() || document >= y;
-    if (rule == "maximum")
-      return !document.is_number() || document <= y;
-    if (rule == "pattern")
-      return !document.is_string() || std::regex_search(document.get<std::string>(), std::regex{y.get<std::string>()});
-    if (rule == "minItems")
-      return !document.is_array() || document.size() >= y;
-    if (rule == "items")
+    if (keyword == "$ref")
+      return valid(document, whole_.at(json::json_pointer{operand.get<std::string>().substr(1)}));
+    if (keyword == "anyOf")
+      return std::any_of(operand.begin(), operand.end(), fits);
+    if (keyword == "allOf")
+      return std::all_of(operand.begin(), operand.end(), fits);
+    if (keyword == "enum")
+      return std::find(operand.begin(), operand.end(), document) != operand.end();
+    if (keyword == "type")
+      return operand.is_string()
+               ? has_type(document, operand)
+               : std::any_of(operand.begin(), operand.end(), [&](const json& one) { return has_type(document, one); });
+    if (keyword == "minimum")
+      return !document.is_number() || document >= operand;
+    if (keyword == "maximum")
+      return !document.is_number() || document <= operand;
+    if (keyword == "pattern")
+      return !document.is_string()
+             || std::regex_search(document.get<std::string>(), std::regex{operand.get<std::string>()});
+    if (keyword == "minItems")
+      return !document.is_array() || document.size() >= operand;
+    if (keyword == "items")
       return !document.is_array()
-             || std::all_of(document.begin(), document.end(), [&](const json& one) { return valid(one, y); });
-    if (rule == "required")
+             || std::all_of(document.begin(), document.end(), [&](const json& one) { return valid(one, operand); });
+    if (keyword == "required")
       return !document.is_object()
-             || std::all_of(y.begin(), y.end(), [&](const json& name) { return document.contains(name); });
-    if (rule == "properties")
-      return !document.is_object() || std::all_of(y.items().begin(), y.items().end(), [&](const auto& property) {
-        return !document.contains(property.key()) || valid(document.at(property.key()), property.value());
-      });
-    if (rule == "additionalProperties")
+             || std::all_of(operand.begin(), operand.end(), [&](const json& name) { return document.contains(name); });
+    if (keyword == "properties")
+      return !document.is_object()
+             || std::all_of(operand.items().begin(), operand.items().end(), [&](const auto& property) {
+                  return !document.contains(property.key()) || valid(document.at(property.key()), property.value());
+                });
+    if (keyword == "additionalProperties")
       return !document.is_object()
              || std::all_of(document.items().begin(), document.items().end(), [&](const auto& member) {
                   return (schema.contains("properties") && schema["properties"].contains(member.key()))
-                         || (y.is_object() && valid(member.value(), y));
+                         || (operand.is_object() && valid(member.value(), operand));
                 });
-    if (rule == "$schema" || rule == "title" || rule == "description" || rule == "definitions")
+    if (keyword == "$schema" || keyword == "title" || keyword == "description" || keyword == "definitions")
       return true;
-    FAIL("the schema uses " << rule);
+    FAIL("the schema uses " << keyword);
     return false;
   }
 

@@ -35,7 +35,7 @@ void is_refused(const std::string& text, int line, int column, const std::string
 
 } // namespace
 
-TEST_CASE("plain words of a scenario are what JSON takes them for", "[scenario]") {
+TEST_CASE("plain scalars of a scenario have the types of JSON", "[scenario]") {
   CHECK(value_of("[null, ~, true, false, 5, -5, 1.5, 1e3, 9223372036854775807]")
         == json::parse("[null, null, true, false, 5, -5, 1.5, 1000.0, 9223372036854775807]"));
   CHECK(value_of("[one, '5', \"true\", 007, +5, 0x10, yes, 1., .5, -, 1e]")
@@ -43,7 +43,7 @@ TEST_CASE("plain words of a scenario are what JSON takes them for", "[scenario]"
   CHECK(value_of("{1: a, b: , true: c}") == json::parse(R"({"1": "a", "b": null, "true": "c"})"));
 }
 
-TEST_CASE("a piece of a scenario knows where it stands", "[scenario]") {
+TEST_CASE("each node of a scenario has its position", "[scenario]") {
   auto result = read_yaml("name: a\nsteps:\n  - write: {db: app.db}\n");
   const auto& db = result.find("steps")->items[0].members[0].content;
   CHECK(db.members[0].at.line == 3);
@@ -68,7 +68,7 @@ TEST_CASE("an invalid scenario file is refused with the position", "[scenario]")
   is_refused(std::string(2 << 20, 'a'), 1, 1, "may have 1048576");
 }
 
-TEST_CASE("nesting has an end", "[scenario]") {
+TEST_CASE("nesting is bounded", "[scenario]") {
   for (auto open : {'[', '{', '-'}) {
     std::string text;
     for (int i = 0; i < 5'000; ++i)
@@ -90,7 +90,7 @@ TEST_CASE("aliases cannot make a small file large", "[scenario]") {
   is_refused(text, 2, 8, "alias");
 }
 
-TEST_CASE("no damage to a scenario file does more than to have it refused", "[scenario]") {
+TEST_CASE("a damaged scenario file is refused and causes no other failure", "[scenario]") {
   const std::string good = "name: a\ndatabases: {app.db: [\"CREATE\"]}\nsteps:\n  - write: {db: app.db, params: [1, "
                            "{$blob: AAEC}]}\n    expect: {rows: [[1, 'x']]}\n  - |\n    text\n  - >-\n    more\n";
   const std::string_view letters = "{}[]:,-?&*!|>'\"%@`#\t\n \\a0\x01\xff";

@@ -23,7 +23,7 @@ namespace sluice::test {
 
 inline const std::string token(64, 'a');
 
-/// A broker whose methods are `echo` (gives its params back), `hold` (is answered by `release`), and nothing else.
+/// A broker with the methods `echo` (returns its params) and `hold` (`release` answers it) only.
 class fake_backend final : public http::backend {
 public:
   std::unique_ptr<rpc::handler> open_handler() override { return std::make_unique<port>(*this); }
@@ -65,7 +65,7 @@ public:
   explicit running_server(http::settings settings = {}) {
     settings.token = token;
     settings.version = "1.2.3";
-    auto result = http::server::listen(loop, std::move(settings), behind);
+    auto result = http::server::listen(loop, std::move(settings), backend);
     if (!result)
       throw std::runtime_error(describe(result.error()).message);
     server = std::move(*result);
@@ -106,14 +106,14 @@ public:
   /// Answers the call that was held first.
   void release(const nlohmann::json& result) {
     run([&] {
-      auto done = std::move(behind.held.front());
-      behind.held.erase(behind.held.begin());
+      auto done = std::move(backend.held.front());
+      backend.held.erase(backend.held.begin());
       done({result, {}});
     });
   }
 
   boost::asio::io_context loop{1};
-  fake_backend behind;
+  fake_backend backend;
   std::unique_ptr<http::server> server;
   uint16_t port = 0;
 
@@ -131,7 +131,7 @@ struct reply {
   std::string code() const { return nlohmann::json::parse(body)["error"]["code"]; }
 };
 
-/// A client that sends what it is told, byte for byte. Nothing waits for longer than a minute.
+/// A client that sends the given bytes unchanged. No call waits for longer than a minute.
 class raw_client {
 public:
   explicit raw_client(uint16_t port, int receive_buffer = 0) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -168,7 +168,7 @@ public:
     return true;
   }
 
-  /// The next answer; `to_head` when it has no body whatever its header says.
+  /// The next answer; with `to_head` it has no body, regardless of its header.
   reply receive(bool to_head = false) {
     auto end = need("\r\n\r\n");
     reply result;

@@ -10,7 +10,7 @@ namespace {
 
 std::string hold(running_server& s) { return request::post("/rpc", call("hold"), s.port).text(); }
 
-// Tells the server to stop and gives what says that it has.
+// Tells the server to stop; the future is ready when it has stopped.
 std::future<void> stop(running_server& s) {
   auto stopped = std::make_shared<std::promise<void>>();
   s.run([&] { s.server->stop([stopped] { stopped->set_value(); }); });
@@ -23,27 +23,27 @@ bool is_done(std::future<void>& future, std::chrono::milliseconds within) {
 
 } // namespace
 
-TEST_CASE("a request that was forgotten by its client is forgotten by the server", "[http]") {
+TEST_CASE("a request ends when its client has left", "[http]") {
   running_server s;
   raw_client client{s.port};
-  s.await(s.behind.on_held, [&] { client.send(hold(s)); });
-  CHECK(s.behind.open_ports == 1);
-  s.await(s.behind.on_port_closed, [&] { client.close(); });
-  // The answer comes all the same.
+  s.await(s.backend.on_held, [&] { client.send(hold(s)); });
+  CHECK(s.backend.open_ports == 1);
+  s.await(s.backend.on_port_closed, [&] { client.close(); });
+  // The client still gets the answer.
   s.release(1);
-  CHECK(s.behind.open_ports == 0);
+  CHECK(s.backend.open_ports == 0);
   CHECK(s.run([&] { return s.server->connections(); }) == 0);
 }
 
-TEST_CASE("a request of a client that leaves is forgotten, though it sent its next ones ahead", "[http]") {
+TEST_CASE("a request ends when its client has left, also with pipelined requests after it", "[http]") {
   running_server s;
   raw_client client{s.port};
-  s.await(s.behind.on_held, [&] { client.send(hold(s) + hold(s)); });
+  s.await(s.backend.on_held, [&] { client.send(hold(s) + hold(s)); });
   client.send(hold(s));
-  s.await(s.behind.on_port_closed, [&] { client.close(); });
+  s.await(s.backend.on_port_closed, [&] { client.close(); });
   while (s.run([&] { return s.server->connections(); }) > 0)
     ;
-  CHECK(s.behind.open_ports == 0);
+  CHECK(s.backend.open_ports == 0);
 }
 
 TEST_CASE("a client that leaves in the middle of its header or body leaves nothing behind", "[http]") {
@@ -56,7 +56,7 @@ TEST_CASE("a client that leaves in the middle of its header or body leaves nothi
   }
   while (s.run([&] { return s.server->connections(); }) > 0)
     ;
-  CHECK(s.run([&] { return s.behind.open_ports.load(); }) == 0);
+  CHECK(s.run([&] { return s.backend.open_ports.load(); }) == 0);
 }
 
 TEST_CASE("a client that ends its side after a request that is answered at once still gets the answer", "[http]") {
@@ -71,20 +71,20 @@ TEST_CASE("a client that ends its side after a request that is answered at once 
 TEST_CASE("a port lives until its answer has been given, and no longer", "[http]") {
   running_server s;
   raw_client client{s.port};
-  s.await(s.behind.on_held, [&] { client.send(hold(s)); });
-  s.await(s.behind.on_port_closed, [&] { s.release("late"); });
+  s.await(s.backend.on_held, [&] { client.send(hold(s)); });
+  s.await(s.backend.on_port_closed, [&] { s.release("late"); });
   CHECK(nlohmann::json::parse(client.receive().body)["result"] == "late");
   client.send(request::get("/healthz", s.port).text());
   CHECK(client.receive().status == 200);
 }
 
-TEST_CASE("a server that stops sends idle clients away and lets requests under way finish", "[http]") {
+TEST_CASE("a server that stops closes idle connections and finishes requests under way", "[http]") {
   running_server s;
   raw_client idle{s.port};
   idle.send(request::get("/healthz", s.port).text());
   CHECK(idle.receive().status == 200);
   raw_client busy{s.port};
-  s.await(s.behind.on_held, [&] { busy.send(hold(s)); });
+  s.await(s.backend.on_held, [&] { busy.send(hold(s)); });
 
   auto stopped = stop(s);
   CHECK(idle.ended());
@@ -101,11 +101,11 @@ TEST_CASE("a server that stops sends idle clients away and lets requests under w
 TEST_CASE("a request that never ends does not keep a server from stopping", "[http]") {
   running_server s{{.drain_timeout = 50ms}};
   raw_client client{s.port};
-  s.await(s.behind.on_held, [&] { client.send(hold(s)); });
+  s.await(s.backend.on_held, [&] { client.send(hold(s)); });
   auto stopped = stop(s);
   CHECK(is_done(stopped, 20s));
   CHECK(client.ended());
-  CHECK(s.behind.open_ports == 0);
+  CHECK(s.backend.open_ports == 0);
 }
 
 TEST_CASE("a server without clients has stopped at once", "[http]") {
@@ -121,7 +121,7 @@ TEST_CASE("a server may be destroyed while requests, answers and clients are und
     clients.push_back(std::make_unique<raw_client>(s->port));
     clients.back()->send(text);
   };
-  s->await(s->behind.on_held, [&] { add(hold(*s)); });
+  s->await(s->backend.on_held, [&] { add(hold(*s)); });
   add("");
   add("POST /rpc HTTP/1.1\r\n");
   add(request::post("/rpc", std::string(1'000, ' '), s->port).header() + "half");
@@ -129,30 +129,30 @@ TEST_CASE("a server may be destroyed while requests, answers and clients are und
     add(request::post("/rpc", call("echo", {std::string(1 << 20, 'x')}), s->port).text());
   std::vector<rpc::answer_to> late;
   s->run([&] {
-    late.swap(s->behind.held);
+    late.swap(s->backend.held);
     s->server.reset();
   });
-  CHECK(s->behind.open_ports == 0);
+  CHECK(s->backend.open_ports == 0);
   s->run([&] { late.front()({1, {}}); });
   CHECK(clients.front()->ended());
   s.reset();
 }
 
 TEST_CASE("a server may be destroyed with a loop that does not run any more", "[http]") {
-  fake_backend behind;
+  fake_backend backend;
   std::unique_ptr<raw_client> client;
   {
     boost::asio::io_context loop;
-    auto server = http::server::listen(loop, {.token = token}, behind);
+    auto server = http::server::listen(loop, {.token = token}, backend);
     REQUIRE(server);
     auto port = (*server)->port();
     client = std::make_unique<raw_client>(port);
     client->send(request::post("/rpc", call("hold"), port).text());
-    while (behind.held.empty())
+    while (backend.held.empty())
       loop.run_one();
-    CHECK(behind.open_ports == 1);
+    CHECK(backend.open_ports == 1);
   }
-  CHECK(behind.open_ports == 0);
+  CHECK(backend.open_ports == 0);
   CHECK(client->ended());
 }
 

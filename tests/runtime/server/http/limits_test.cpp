@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Descriptors of this process run out while it lives.
+// Leaves this process no free descriptor while it exists.
 struct no_descriptors {
   no_descriptors() {
     getrlimit(RLIMIT_NOFILE, &before);
@@ -24,7 +24,7 @@ struct no_descriptors {
   rlimit before{};
 };
 
-// Gives a small answer to prove that the server lives.
+// Whether the server answers a small request.
 bool serves(running_server& s) { return ask(s.port, request::get("/healthz", s.port)).status == 200; }
 
 } // namespace
@@ -62,12 +62,12 @@ TEST_CASE("a body beyond the limit is refused with 413 while it is still being s
   CHECK(ask(s.port, request::post("/rpc", fits, s.port)).status == 200);
 }
 
-TEST_CASE("bodies beyond what all connections may hold are refused until there is room", "[http]") {
+TEST_CASE("bodies beyond max_inflight_bytes of all connections are refused until there is room", "[http]") {
   running_server s{{.max_inflight_bytes = 1'000}};
   auto large = call("hold");
   large.resize(800, ' ');
   raw_client first{s.port};
-  s.await(s.behind.on_held, [&] { first.send(request::post("/rpc", large, s.port).text()); });
+  s.await(s.backend.on_held, [&] { first.send(request::post("/rpc", large, s.port).text()); });
   auto result = ask(s.port, request::post("/rpc", large, s.port));
   CHECK(result.status == 503);
   CHECK(result.code() == "overloaded");
@@ -80,7 +80,7 @@ TEST_CASE("bodies beyond what all connections may hold are refused until there i
   CHECK(ask(s.port, request::post("/rpc", again, s.port)).status == 200);
 }
 
-TEST_CASE("a client that says nothing is cut off", "[http]") {
+TEST_CASE("a client that sends nothing is cut off", "[http]") {
   running_server s{{.header_timeout = 50ms}};
   raw_client client{s.port};
   CHECK(client.ended());
@@ -97,7 +97,7 @@ TEST_CASE("a client that never ends its header is cut off though it keeps sendin
   CHECK(result.code() == "deadline_exceeded");
 }
 
-TEST_CASE("a client that drips its body is cut off", "[http]") {
+TEST_CASE("a client that sends its body too slowly is cut off", "[http]") {
   running_server s{{.header_timeout = 1h, .body_timeout = 100ms}};
   raw_client client{s.port};
   client.send(request::post("/rpc", std::string(1'000'000, ' '), s.port).header());
@@ -106,7 +106,7 @@ TEST_CASE("a client that drips its body is cut off", "[http]") {
   CHECK(client.receive().status == 408);
 }
 
-TEST_CASE("a client whose time is over while much of its body is there to be read is cut off", "[http]") {
+TEST_CASE("the body time-out also applies while unread bytes of the body are available", "[http]") {
   running_server s{{.header_timeout = 1h, .body_timeout = 100ms}};
   raw_client client{s.port};
   client.send(request::post("/rpc", std::string(1'000'000, ' '), s.port).header());
@@ -132,7 +132,7 @@ TEST_CASE("an HTTP client that is idle between requests is closed silently", "[h
 TEST_CASE("a client that does not read its answer is closed, and delays no other client", "[http]") {
   running_server s{{.send_timeout = 200ms}};
   raw_client client{s.port, 4'096};
-  s.await(s.behind.on_port_closed, [&] {
+  s.await(s.backend.on_port_closed, [&] {
     client.send(request::post("/rpc", call("echo", {std::string(12 << 20, 'x')}), s.port).text());
     CHECK(serves(s));
   });
@@ -178,8 +178,8 @@ TEST_CASE("connections beyond the limit are refused with an error, and served wh
 
 TEST_CASE("when descriptors run out the server waits instead of spinning, and then goes on", "[http]") {
   boost::asio::io_context loop;
-  fake_backend behind;
-  auto server = http::server::listen(loop, {.token = token, .accept_pause = 20ms}, behind);
+  fake_backend backend;
+  auto server = http::server::listen(loop, {.token = token, .accept_pause = 20ms}, backend);
   REQUIRE(server);
   auto port = (*server)->port();
   raw_client client{port};

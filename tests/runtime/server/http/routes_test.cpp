@@ -35,20 +35,20 @@ TEST_CASE("notifications alone are answered with 204 and nothing more", "[http]"
   CHECK(client.receive().status == 200);
 }
 
-TEST_CASE("JSON that cannot be parsed is JSON-RPC's to answer", "[http]") {
+TEST_CASE("JSON that cannot be parsed gets a JSON-RPC error", "[http]") {
   running_server s;
   auto result = ask(s.port, request::post("/rpc", "{\"jsonrpc\":", s.port));
   CHECK(result.status == 200);
   CHECK(nlohmann::json::parse(result.body)["error"]["code"] == -32700);
 }
 
-TEST_CASE("health needs no token and says why it is bad", "[http]") {
+TEST_CASE("health needs no token and has the reason when it is bad", "[http]") {
   running_server s;
   auto request = request::get("/healthz", s.port).without("Authorization");
   auto good = ask(s.port, request);
   CHECK(good.status == 200);
   CHECK(nlohmann::json::parse(good.body) == nlohmann::json{{"status", "ready"}});
-  s.run([&] { s.behind.state = {false, "the disk is full"}; });
+  s.run([&] { s.backend.state = {false, "the disk is full"}; });
   auto bad = ask(s.port, request);
   CHECK(bad.status == 503);
   CHECK(nlohmann::json::parse(bad.body)["reason"] == "the disk is full");
@@ -63,7 +63,7 @@ TEST_CASE("metrics are text and need the token", "[http]") {
   CHECK(ask(s.port, request::get("/metrics", s.port).without("Authorization")).status == 401);
 }
 
-TEST_CASE("HEAD is answered like GET but without the body, and the connection stays in step", "[http]") {
+TEST_CASE("HEAD is answered like GET without the body, and the connection stays usable", "[http]") {
   running_server s;
   raw_client client{s.port};
   auto head = request::get("/metrics", s.port);
@@ -123,7 +123,7 @@ TEST_CASE("a connection serves many requests, in the order in which they came", 
   std::string ahead;
   for (int i = 1; i <= 50; ++i)
     ahead += request::post("/rpc", call("echo", {i}, i), s.port).text();
-  s.await(s.behind.on_held, [&] { client.send(request::post("/rpc", call("hold", {}, 0), s.port).text()); });
+  s.await(s.backend.on_held, [&] { client.send(request::post("/rpc", call("hold", {}, 0), s.port).text()); });
   client.send(ahead);
   s.release("first");
   for (int i = 0; i <= 50; ++i)

@@ -25,11 +25,11 @@ TEST_CASE("no request passes without the whole token", "[http]") {
   auto twice = good;
   twice.fields.emplace_back("Authorization", "Bearer " + token);
   CHECK(refused(twice));
-  CHECK(s.behind.open_ports == 0);
+  CHECK(s.backend.open_ports == 0);
   CHECK(ask(s.port, good.with("Authorization", "bearer " + token)).status == 200);
 }
 
-TEST_CASE("a name that only leads here is refused, for a page could have made it up", "[http]") {
+TEST_CASE("a Host name that is not loopback is refused, against DNS rebinding", "[http]") {
   running_server s;
   auto port = std::to_string(s.port);
   auto status = [&](const std::string& host) {
@@ -50,7 +50,7 @@ TEST_CASE("a name that only leads here is refused, for a page could have made it
   CHECK(ask(s.port, request).status == 400);
 }
 
-TEST_CASE("pages of other origins are refused, and no page is given leave to read", "[http]") {
+TEST_CASE("pages of other origins are refused, and no CORS header allows a page to read", "[http]") {
   running_server s;
   auto ask_from = [&](const std::string& origin) {
     auto result = ask(s.port, request::post("/rpc", call("echo"), s.port).with("Origin", origin));
@@ -89,7 +89,7 @@ TEST_CASE("HTTP that is malformed or smuggled is refused and the connection ende
   }
 }
 
-TEST_CASE("a body is framed by its length or in chunks, and by nothing else", "[http]") {
+TEST_CASE("a body is framed by its length or in chunks only", "[http]") {
   running_server s;
   auto head = "POST /rpc HTTP/1.1\r\nHost: localhost:" + std::to_string(s.port) + "\r\nAuthorization: Bearer " + token
               + "\r\nContent-Type: application/json\r\n";
@@ -127,9 +127,9 @@ TEST_CASE("a body is framed by its length or in chunks, and by nothing else", "[
 
 TEST_CASE("the server listens on loopback addresses only, and not without a token", "[http]") {
   boost::asio::io_context loop;
-  fake_backend behind;
+  fake_backend backend;
   auto listen = [&](const std::string& address) {
-    return http::server::listen(loop, {.address = address, .token = token}, behind);
+    return http::server::listen(loop, {.address = address, .token = token}, backend);
   };
   for (const auto* address : {"127.0.0.1:0", "localhost:0", "127.0.0.2:0"}) {
     INFO(address);
@@ -145,7 +145,7 @@ TEST_CASE("the server listens on loopback addresses only, and not without a toke
     REQUIRE_FALSE(answer);
     CHECK(code_of(answer.error()) == errc::invalid_request);
   }
-  CHECK_FALSE(http::server::listen(loop, {.address = "127.0.0.1:0"}, behind));
+  CHECK_FALSE(http::server::listen(loop, {.address = "127.0.0.1:0"}, backend));
   auto first = listen("127.0.0.1:0");
   REQUIRE(first);
   auto second = listen("127.0.0.1:" + std::to_string((*first)->port()));

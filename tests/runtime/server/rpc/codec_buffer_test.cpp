@@ -54,7 +54,7 @@ TEST_CASE("a put is read back as its parameters were written") {
   }
 }
 
-TEST_CASE("a put that lacks something is refused by its name") {
+TEST_CASE("a put with a missing member is refused with its name") {
   CHECK_THAT(put_complaint(R"({"table":"t", "operation":"upsert", "key":{"id":1}})"), Contains("db is missing"));
   CHECK_THAT(put_complaint(R"({"db":"a.db", "operation":"upsert", "key":{"id":1}})"), Contains("table is missing"));
   CHECK_THAT(put_complaint(R"({"db":"a.db", "table":"t", "key":{"id":1}})"), Contains("operation is missing"));
@@ -62,7 +62,7 @@ TEST_CASE("a put that lacks something is refused by its name") {
   CHECK_THAT(put_complaint("[1]"), Contains("params must be an object"));
 }
 
-TEST_CASE("a put with something of the wrong kind is refused by its name") {
+TEST_CASE("a put with a member of the wrong type is refused with its name") {
   auto with = [](const std::string& member) {
     return put_complaint(
       (R"({"db":"a.db", "table":"t", "operation":"upsert", "key":{"id":1}, )" + member + "}").c_str());

@@ -24,7 +24,7 @@ template <class Result> std::string refused_field(const caf::expected<Result>& r
 
 } // namespace
 
-TEST_CASE("an entry for the log is read with all its fields, or with the two it needs") {
+TEST_CASE("a log entry is read with all its fields, or with the two required ones") {
   auto result = rpc::log_entry_from_json({{"level", "warning"}, {"message", "m"}, {"source", "s"}, {"agent", "a"}});
   REQUIRE(result);
   CHECK(result->level == log_level::warning);
@@ -46,7 +46,7 @@ TEST_CASE("errors in an entry for the log name the field") {
   CHECK(refused_field(rpc::log_entry_from_json({{"level", "info"}, {"message", "m"}, {"ts_us", 1}})) == "ts_us");
 }
 
-TEST_CASE("a query of the log comes back from JSON as it went in") {
+TEST_CASE("a log query is unchanged after a round trip through JSON") {
   log_query query;
   query.least = log_level::error;
   query.source = "s";
@@ -67,7 +67,7 @@ TEST_CASE("a query of the log comes back from JSON as it went in") {
   CHECK(rpc::params_of(*plain) == rpc::params_of(log_query{}));
 }
 
-TEST_CASE("a query of the log means the newest entries, or those after a position") {
+TEST_CASE("a log query selects the newest entries, or those after a position") {
   CHECK(rpc::log_query_from_json(nullptr)->newest);
   CHECK(rpc::log_query_from_json(json::object())->newest);
   CHECK(rpc::log_query_from_json({{"limit", 5}})->newest);
@@ -102,7 +102,7 @@ TEST_CASE("errors in a log query name the field") {
   }
 }
 
-TEST_CASE("log entries come back from JSON as they went in, and members of later versions are passed over") {
+TEST_CASE("log entries are unchanged after a round trip through JSON, and members of later versions are ignored") {
   log_page page;
   page.entries.push_back({3, 1'700'000'000'000'000, log_level::critical, "s", "a", "m \xe2\x82\xac"});
   page.entries.emplace_back();

@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// As a client and a broker see each other: over text.
+// Sends a document as text and parses it, as between client and broker.
 json over_the_wire(const json& document) {
   auto text = dump(document);
   auto back = rpc::parse_strictly(text);
@@ -172,7 +172,7 @@ private:
 };
 
 bool same(const value& a, const value& b) {
-  // Zeros of either sign are equal, and are not the same.
+  // Zeros of both signs compare equal, but must be distinguished.
   return a == b && (!a.real() || std::signbit(*a.real()) == std::signbit(*b.real()));
 }
 
@@ -206,42 +206,42 @@ bool same(const rowset& a, const rowset& b) {
 
 } // namespace
 
-TEST_CASE("any write is understood as it was meant") {
+TEST_CASE("any write is unchanged after a round trip through JSON") {
   generator make{1};
   for (int i = 0; i < 2'000; ++i) {
-    auto result = make.write();
-    auto y = rpc::write_from_json(over_the_wire(rpc::params_of(result)));
-    INFO(dump(rpc::params_of(result)));
-    REQUIRE(y);
-    REQUIRE(result.statements.size() == y->statements.size());
-    for (size_t n = 0; n < result.statements.size(); ++n)
-      REQUIRE(same(result.statements[n], y->statements[n]));
-    REQUIRE(std::tie(result.db, result.agent, result.request_id, result.idempotency_key, result.correlation_id,
-                     result.deadline, result.enforce_foreign_keys)
-            == std::tie(y->db, y->agent, y->request_id, y->idempotency_key, y->correlation_id, y->deadline,
-                        y->enforce_foreign_keys));
+    auto sent = make.write();
+    auto received = rpc::write_from_json(over_the_wire(rpc::params_of(sent)));
+    INFO(dump(rpc::params_of(sent)));
+    REQUIRE(received);
+    REQUIRE(sent.statements.size() == received->statements.size());
+    for (size_t n = 0; n < sent.statements.size(); ++n)
+      REQUIRE(same(sent.statements[n], received->statements[n]));
+    REQUIRE(std::tie(sent.db, sent.agent, sent.request_id, sent.idempotency_key, sent.correlation_id, sent.deadline,
+                     sent.enforce_foreign_keys)
+            == std::tie(received->db, received->agent, received->request_id, received->idempotency_key,
+                        received->correlation_id, received->deadline, received->enforce_foreign_keys));
   }
 }
 
-TEST_CASE("any read is understood as it was meant") {
+TEST_CASE("any read is unchanged after a round trip through JSON") {
   generator make{2};
   for (int i = 0; i < 2'000; ++i) {
-    auto result = make.read();
-    auto y = rpc::read_from_json(over_the_wire(rpc::params_of(result)));
-    INFO(dump(rpc::params_of(result)));
-    REQUIRE(y);
-    REQUIRE(same(result.query, y->query));
-    REQUIRE(
-      std::tie(result.db, result.agent, result.request_id, result.correlation_id, result.freshness, result.min_seq)
-      == std::tie(y->db, y->agent, y->request_id, y->correlation_id, y->freshness, y->min_seq));
-    REQUIRE(result.limits == y->limits);
-    REQUIRE(result.more.size() == y->more.size());
-    for (size_t n = 0; n < result.more.size(); ++n)
-      REQUIRE(same(result.more[n], y->more[n]));
+    auto sent = make.read();
+    auto received = rpc::read_from_json(over_the_wire(rpc::params_of(sent)));
+    INFO(dump(rpc::params_of(sent)));
+    REQUIRE(received);
+    REQUIRE(same(sent.query, received->query));
+    REQUIRE(std::tie(sent.db, sent.agent, sent.request_id, sent.correlation_id, sent.freshness, sent.min_seq)
+            == std::tie(received->db, received->agent, received->request_id, received->correlation_id,
+                        received->freshness, received->min_seq));
+    REQUIRE(sent.limits == received->limits);
+    REQUIRE(sent.more.size() == received->more.size());
+    for (size_t n = 0; n < sent.more.size(); ++n)
+      REQUIRE(same(sent.more[n], received->more[n]));
   }
 }
 
-TEST_CASE("any answer is read as it was given") {
+TEST_CASE("any answer is unchanged after a round trip through JSON") {
   generator make{3};
   for (int i = 0; i < 2'000; ++i) {
     auto w = make.written();
@@ -349,18 +349,18 @@ TEST_CASE("any other line is left to the tree") {
   }
 }
 
-TEST_CASE("any page of the audit is read as it was given") {
+TEST_CASE("any page of the audit is unchanged after a round trip through JSON") {
   generator make{4};
   for (int i = 0; i < 1'000; ++i) {
     audit_page page{make.text(), {make.record(), make.record()}};
     INFO(dump(as_json(page)));
-    auto y = rpc::audit_page_from_json(over_the_wire(as_json(page)));
-    REQUIRE(y);
-    REQUIRE(y->store_root == page.store_root);
-    REQUIRE(y->records.size() == 2);
+    auto received = rpc::audit_page_from_json(over_the_wire(as_json(page)));
+    REQUIRE(received);
+    REQUIRE(received->store_root == page.store_root);
+    REQUIRE(received->records.size() == 2);
     for (size_t n = 0; n < 2; ++n) {
       const auto& a = page.records[n];
-      const auto& b = y->records[n];
+      const auto& b = received->records[n];
       REQUIRE(dump(as_json(a, "")) == dump(as_json(b, "")));
       REQUIRE(std::tie(a.latency_us, a.peer.uid, a.peer.pid, a.key)
               == std::tie(b.latency_us, b.peer.uid, b.peer.pid, b.key));
@@ -368,12 +368,12 @@ TEST_CASE("any page of the audit is read as it was given") {
   }
 }
 
-TEST_CASE("the verdict on an audit is read as it was given") {
+TEST_CASE("the verdict on an audit is unchanged after a round trip through JSON") {
   for (const auto& each : {audit_verdict{10, 0, 0, "", "ab"}, audit_verdict{10, 2, 7, "a hash is wrong", "cd"}}) {
-    auto y = rpc::audit_verdict_from_json(over_the_wire(as_json(each)));
-    REQUIRE(y);
+    auto received = rpc::audit_verdict_from_json(over_the_wire(as_json(each)));
+    REQUIRE(received);
     CHECK(std::tie(each.records, each.broken, each.first_broken, each.reason, each.head)
-          == std::tie(y->records, y->broken, y->first_broken, y->reason, y->head));
+          == std::tie(received->records, received->broken, received->first_broken, received->reason, received->head));
   }
 }
 

@@ -77,7 +77,7 @@ TEST_CASE("a read is read with all its fields") {
   CHECK(result->limits == read_limits{10, 8'388'608, milliseconds{5'000}});
 }
 
-TEST_CASE("a request says how it wants integers, and the client library does not, for it has values") {
+TEST_CASE("requests have a form for integers, and those of the client library have none") {
   auto w = rpc::write_from_json(parsed(R"({"db":"a","statements":[{"sql":"x"}],"integers":"tagged"})"));
   REQUIRE(w);
   CHECK(w->integers == integer_form::tagged);
@@ -210,7 +210,7 @@ TEST_CASE("times and bounds outside their ranges are refused") {
   refuses(rpc::read_from_json, read("statements", "[]"), "statements");
 }
 
-TEST_CASE("a capsule is refused as one, since there are none yet") {
+TEST_CASE("a capsule is refused as capsule_invalid, which is not supported yet") {
   auto result = refusal(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"capsule":"abc"})");
   CHECK(result.code == rpc::request_failed);
   CHECK(result.data["code"] == "capsule_invalid");
@@ -294,7 +294,7 @@ TEST_CASE("an answer of another shape is a protocol mismatch whose outcome is un
   }
 }
 
-TEST_CASE("members that a later version adds to an answer are passed over") {
+TEST_CASE("members that a later version adds to an answer are ignored") {
   auto written = as_json(write_result{false, 1, "r", {statement_result{}}});
   written["new"] = 1;
   written["results"][0]["new"] = {};

@@ -70,7 +70,7 @@ TEST_CASE("params may be an object, an array or absent") {
   CHECK(aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":1})")["result"].is_null());
 }
 
-TEST_CASE("params of any other kind make no valid request") {
+TEST_CASE("params of any other type make a request invalid") {
   client aut;
   for (const auto* params : {"null", "1", "1.5", "true", "\"x\""}) {
     is_error(aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":1,"params":)" + std::string{params} + "}"),
@@ -93,14 +93,14 @@ TEST_CASE("an id that is a text, a number or null comes back as it was sent") {
   }
 }
 
-TEST_CASE("an id of another kind makes no valid request and is answered with id null") {
+TEST_CASE("an id of another type makes a request invalid and is answered with id null") {
   client aut;
   for (const auto* id : {"true", "{}", "[1]"})
     is_error(aut.ask(R"({"jsonrpc":"2.0","method":"echo","id":)" + std::string{id} + "}"), rpc::invalid_request);
   CHECK(aut.port.calls.empty());
 }
 
-TEST_CASE("the version must be said, as a text, and be 2.0") {
+TEST_CASE("the version is required and must be the text 2.0") {
   client aut;
   for (const auto* version :
        {"", R"("jsonrpc":"1.0",)", R"("jsonrpc":2.0,)", R"("jsonrpc":null,)", R"("jsonrpc":"2",)"})
@@ -115,7 +115,7 @@ TEST_CASE("the method must be a text") {
   is_error(aut.ask(R"({"jsonrpc":"2.0","id":"a"})"), rpc::invalid_request, "a");
 }
 
-TEST_CASE("an unknown method is said to be none") {
+TEST_CASE("an unknown method is answered with method not found") {
   client aut;
   auto result = aut.ask(R"({"jsonrpc":"2.0","method":"foobar","id":"1"})");
   is_error(result, rpc::method_not_found, "1");
@@ -139,7 +139,7 @@ TEST_CASE("a document that is neither object nor array is no valid request") {
     is_error(aut.ask(text), rpc::invalid_request);
 }
 
-TEST_CASE("a notification is called and never answered, whatever comes of it") {
+TEST_CASE("a notification is executed and never answered, also when it fails") {
   client aut;
   for (const auto* method : {"echo", "nothing of the kind", "throw", "twice"})
     aut.is_not_answered(R"({"jsonrpc":"2.0","method":")" + std::string{method} + "\"}");
@@ -152,7 +152,7 @@ TEST_CASE("an empty batch is one invalid request") {
   is_error(aut.ask(" [ ] "), rpc::invalid_request);
 }
 
-TEST_CASE("each member of a batch that is no request is answered by itself") {
+TEST_CASE("each invalid member of a batch has an error of its own") {
   client aut;
   auto result = aut.ask("[1,2,[]]");
   REQUIRE(result.is_array());
@@ -248,7 +248,7 @@ TEST_CASE("only the first answer to a call counts") {
     CHECK(result[static_cast<size_t>(i)]["id"] == i + 1);
 }
 
-TEST_CASE("a failure of ours is answered with everything it says") {
+TEST_CASE("an error of sluice is answered with all its fields") {
   client aut;
   failure error;
   error.code = errc::overloaded;

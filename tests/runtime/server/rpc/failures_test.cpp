@@ -38,7 +38,7 @@ void same(const failure& a, const failure& b) {
 
 } // namespace
 
-TEST_CASE("every failure survives the way through an error of JSON-RPC") {
+TEST_CASE("every failure is unchanged after a round trip through a JSON-RPC error") {
   for (const auto& [code, word] : detail::errc_names)
     for (auto result : {outcome::not_committed, outcome::committed, outcome::unknown}) {
       INFO(word);
@@ -86,7 +86,7 @@ TEST_CASE("JSON-RPC's own errors are read as invalid requests or internal errors
   CHECK(result.outcome == outcome::unknown);
 }
 
-TEST_CASE("an error of any shape is read as some failure") {
+TEST_CASE("an error of any form is read as a failure") {
   for (const auto* text :
        {"null", "1", "[]", "{}", R"({"code":"x","message":1})", R"({"data":[]})", R"({"data":{"code":7}})",
         R"({"data":{"code":"of a later version","outcome":"maybe","retry_after_ms":-1,"attempts":99999999999}})"}) {

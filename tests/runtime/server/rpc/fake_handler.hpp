@@ -12,7 +12,7 @@
 
 namespace sluice::rpc {
 
-/// Answers as its methods' names say, and keeps what it was called with.
+/// A handler whose methods answer as their names say, and that records its calls.
 class fake_handler : public handler {
 public:
   struct made_call {

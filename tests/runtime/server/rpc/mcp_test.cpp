@@ -12,7 +12,7 @@ using nlohmann::json;
 
 namespace {
 
-// A client of MCP in front of methods that answer as the test says.
+// An MCP client, and methods that answer as the test defines.
 struct mcp_client {
   rpc::fake_handler* methods = nullptr;
   std::unique_ptr<rpc::handler> aut;
@@ -140,13 +140,13 @@ TEST_CASE("mcp: null means left out, and a whole number may be written as a real
         == json::parse(R"({"db":"a","sql":"s","max_rows":5,"agent":"mcp"})"));
   CHECK(called("sluice_write", R"({"db":"a","statements":[{"sql":"s","params":null}],"deadline_ms":1e3})")
         == json::parse(R"({"db":"a","statements":[{"sql":"s"}],"deadline_ms":1000,"agent":"mcp"})"));
-  // Values are what they are, and so is what is no whole number.
+  // Values and numbers that are not whole are unchanged.
   auto kept = called("sluice_read", R"({"db":"a","sql":"s","params":[5.0,null],"max_rows":5.5})");
   CHECK(kept["params"].dump() == "[5.0,null]");
   CHECK(kept["max_rows"].dump() == "5.5");
 }
 
-TEST_CASE("mcp: a result that was written out is passed on as it is, and quoted") {
+TEST_CASE("mcp: a result in text form is passed on unchanged, and quoted") {
   mcp_client f;
   CHECK(f.methods->quotes_texts);
   rpc::answer large;
@@ -158,7 +158,7 @@ TEST_CASE("mcp: a result that was written out is passed on as it is, and quoted"
   CHECK(result["content"][0]["text"] == large.text);
 }
 
-TEST_CASE("mcp: calls are made as the client's name, unless it says otherwise") {
+TEST_CASE("mcp: calls have the client's name as agent, unless they name another one") {
   mcp_client f;
   f.methods->always = rpc::answer{json::object(), {}};
   f.ask("initialize", initialize("2025-06-18", "an \nagent\x7f"));
@@ -206,7 +206,7 @@ TEST_CASE("mcp: arguments that a tool does not accept are an error that the mode
   CHECK(f.methods->calls.empty());
 }
 
-TEST_CASE("mcp: a call that names no tool of ours is an error of the params") {
+TEST_CASE("mcp: a call of an unknown tool is an error of the params") {
   mcp_client f;
   auto unknown = f.call_tool("drop_everything", json::object());
   CHECK(unknown["error"]["code"] == rpc::invalid_params);
@@ -223,7 +223,7 @@ TEST_CASE("mcp: arguments may be left out") {
   CHECK(f.ask("tools/call", {{"name", "sluice_status"}})["result"]["isError"] == false);
 }
 
-TEST_CASE("mcp: methods that are none of its own go through only where that is wanted") {
+TEST_CASE("mcp: other methods are passed through only where allowed") {
   mcp_client closed;
   for (const auto* method : {"echo", "resources/list", "prompts/list", "write"})
     CHECK(closed.ask(method)["error"]["code"] == rpc::method_not_found);
@@ -252,7 +252,7 @@ public:
 
 } // namespace
 
-TEST_CASE("mcp: a cancelled call is cancelled behind, by the name that it has there") {
+TEST_CASE("mcp: a cancelled call is cancelled at the backend under its request id there") {
   mcp_client f;
   std::vector<std::pair<std::string, json>> calls;
   std::vector<rpc::answer_to> waiting;

@@ -31,7 +31,7 @@ TEST_CASE("each method is there once, and the audit has a name for it", "[rpc]")
   CHECK(rpc::find_method("writ") == nullptr);
 }
 
-TEST_CASE("a parameter of a method is known by its whole name", "[rpc]") {
+TEST_CASE("a parameter of a method is recognized by its whole name", "[rpc]") {
   for (const auto* each : {"db", "statements", "foreign_keys", "as_operator", "wait_ms"})
     CHECK(rpc::is_parameter(each));
   for (const auto* item : {"", "d", "b", "db statements", "foreign"})

@@ -19,7 +19,7 @@ template <class Request> void check_same(const caf::expected<Request>& from_tree
   CHECK(from_tree->integers == request.integers);
 }
 
-// Whether the document is read; if so, what a tree of it says has to be the same.
+// Whether the document is read without a tree; if so, a tree must give the same request.
 bool reads(const std::string& document) {
   static rpc::typed_reader reader;
   auto typed = reader.read(document);
@@ -67,7 +67,7 @@ TEST_CASE("requests as clients send them are read without a tree, and are the sa
   CHECK(reads(R"({"id":18446744073709551615,"method":"read","params":{"db":"","sql":""},"jsonrpc":"2.0"})"));
 }
 
-TEST_CASE("whatever else a document says is for the tree, and what is wrong too") {
+TEST_CASE("all other documents, and invalid ones, are left to the tree") {
   CHECK_FALSE(reads(""));
   CHECK_FALSE(reads("x"));
   CHECK_FALSE(reads("[]"));
@@ -112,8 +112,8 @@ TEST_CASE("whatever else a document says is for the tree, and what is wrong too"
   CHECK_FALSE(reads_write(R"({"db":"a","sql":")" + std::string(70'000, 'x') + R"("})"));
 }
 
-// Requests with one thing changed somewhere.
-TEST_CASE("what is read without a tree is what a tree says, whatever is in the document") {
+// Requests with one random change.
+TEST_CASE("reading without a tree and with one gives the same for any document") {
   std::mt19937 random{GENERATE(1U, 2U, 3U, 4U)};
   auto pick = [&](auto... all) {
     const std::array<std::string, sizeof...(all)> texts{all...};
@@ -139,7 +139,7 @@ TEST_CASE("what is read without a tree is what a tree says, whatever is in the d
       text += pick(",", ", ", " ,\t") + member();
     text += random() % 3 ? ",\"sql\":\"S\"}" : "}";
     auto document = call(pick("write", "read"), text);
-    // A byte that is another one now and then.
+    // Replaces a byte now and then.
     if (random() % 4 == 0)
       document[random() % document.size()] = static_cast<char>(random());
     read += reads(document) ? 1 : 0;

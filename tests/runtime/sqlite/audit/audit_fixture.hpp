@@ -44,7 +44,7 @@ inline ledger_commit commit(uint64_t seq, std::vector<std::string> ids, std::str
   return result;
 }
 
-// An audit file, and ledgers that are whatever a test says.
+// An audit file, and ledgers that the test defines.
 struct audit_fixture {
   temp_dir dir;
   std::filesystem::path path = dir / "audit.db";

@@ -13,7 +13,7 @@ namespace {
 
 template <class Field> constexpr bool is_number = std::is_same_v<std::remove_cvref_t<Field>, int64_t>;
 
-// As the version before segments made it.
+// Creates an audit file as the version before segments did.
 std::string schema_of_format_1() {
   std::string columns;
   const audit_row row;

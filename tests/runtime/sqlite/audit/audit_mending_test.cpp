@@ -132,7 +132,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a torn page is found when it is needed, and else reported by verify and skipped by list") {
+TEST_CASE("a torn page is found when it is read, reported by verify and skipped by list") {
   mending_fixture r;
   r.append_many("before", 200);
   r.store.reset();
@@ -151,7 +151,7 @@ TEST_CASE("a torn page is found when it is needed, and else reported by verify a
   auto verdict = must(r.store->verify());
   CHECK(verdict.broken > 0);
   CHECK(verdict.first_broken > 0);
-  // A database that the audit does not know yet has all records looked through.
+  // For a database that the audit does not know yet, all records are searched.
   must(r.store->compare("other.db"));
   CHECK(r.reports.size() == 1);
   r.append({record("later")});
@@ -159,7 +159,7 @@ TEST_CASE("a torn page is found when it is needed, and else reported by verify a
   CHECK(r.recovered() == 3);
 }
 
-TEST_CASE("an audit that is not a database, or empty pages in its place, are replaced") {
+TEST_CASE("an audit file that is not a database or has empty pages is replaced") {
   mending_fixture r;
   r.store.reset();
   std::ofstream{r.root.audit_path(), std::ios::trunc} << GENERATE(std::string(20'000, '\0'), std::string(5'000, 'x'));
@@ -250,7 +250,7 @@ TEST_CASE("an audit that another program changes while it is open is replaced, w
   SECTION("noticed by the next broker") {
     r.store.reset();
     r.store = r.open();
-    // As the broker does at its start.
+    // Opens the audit as the broker does at its start.
     r.append(must(r.store->compare("app.db")).missing);
   }
   CHECK(r.reports.size() == 1);

@@ -28,7 +28,7 @@ audit_pruned prune_before(audit_fixture& r, int64_t commit) { return prune(r, {e
 
 } // namespace
 
-TEST_CASE("what is left when old records were removed is a whole chain, which goes on") {
+TEST_CASE("after old records were removed the rest is a whole chain that continues") {
   audit_fixture r;
   r.append_many(9);
   auto head = r.verdict().head;
@@ -63,7 +63,7 @@ TEST_CASE("records of one segment go together, and the newest always stays") {
 
 TEST_CASE("the oldest records are removed until the file has no more bytes than it may") {
   audit_fixture r;
-  // Nothing that could be compressed.
+  // Random text, which cannot be compressed.
   std::mt19937 random;
   for (auto i = 1; i <= 400; ++i) {
     auto result = record("agent", static_cast<uint64_t>(i));
@@ -98,7 +98,7 @@ TEST_CASE("a bounded number of records is removed at once, and the answer says t
   CHECK(r.verdict().intact());
 }
 
-TEST_CASE("only what is before the anchor may be deleted, and an anchor that was moved is found") {
+TEST_CASE("only records before the anchor may be deleted, and a moved anchor is found") {
   audit_fixture r;
   r.append_many(6);
   prune_before(r, 3);

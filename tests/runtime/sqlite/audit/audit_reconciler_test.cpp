@@ -32,7 +32,7 @@ TEST_CASE("the commits that the ledger has and the audit lacks are found, and no
   CHECK(result.recovered);
 }
 
-TEST_CASE("looking twice never makes a record twice, whether or not the first look was acted upon") {
+TEST_CASE("reconciling twice never creates a record twice, whether or not the first result was applied") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   CHECK(r.missing().size() == 3);
@@ -57,11 +57,11 @@ TEST_CASE("commits that were found to agree are not compared again") {
   r.lowest_asked = 100;
   r.store = r.reopened();
   CHECK(r.missing().empty());
-  // The last commit agreed on is looked at, to see that it is still the same ledger.
+  // The last agreed commit is compared, to check that it is still the same ledger.
   CHECK(r.lowest_asked == 2);
 }
 
-TEST_CASE("a ledger that is not the one agreed on is looked at from its beginning") {
+TEST_CASE("a ledger other than the known one is compared from its beginning") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   r.append(r.missing());
@@ -114,7 +114,7 @@ TEST_CASE("a damaged commit record is reported once, without its content") {
   CHECK(r.missing().empty());
 }
 
-TEST_CASE("a record that comes late, after its commit was recovered, is not there twice") {
+TEST_CASE("a late record of a recovered commit is not stored twice") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"})};
   r.append(r.missing());
@@ -128,7 +128,7 @@ TEST_CASE("a record that comes late, after its commit was recovered, is not ther
   CHECK(r.verdict().intact());
 }
 
-TEST_CASE("a database that is gone misses nothing, one that cannot be read says why") {
+TEST_CASE("a missing database has no missing records, an unreadable one has the reason") {
   audit_fixture r;
   CHECK(r.missing("gone.db").empty());
   r.ledger_error = make_error(errc::corrupt, "damaged");
@@ -179,7 +179,7 @@ TEST_CASE("a commit that holds other requests than the audit has for its number 
   }
 }
 
-TEST_CASE("an epoch that begins behind everything that was issued is taken, and recorded once") {
+TEST_CASE("an epoch that begins after all issued numbers is accepted, and recorded once") {
   audit_fixture r;
   r.epochs["a.db"] = {1, "first", 1, 0};
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"})};
@@ -197,7 +197,7 @@ TEST_CASE("an epoch that begins behind everything that was issued is taken, and 
   CHECK(r.missing().empty());
   auto standing = r.compare().standing;
   CHECK((standing.epoch == "second" && standing.issued == 3 && standing.conflict.empty()));
-  // Another ledger that gives the same numbers again is no such thing.
+  // Another ledger that issues the same numbers again is not accepted.
   r.epochs["a.db"] = {1, "third", 2, 0};
   r.ledgers["a.db"] = {commit(2, {"x"}, "h"), commit(3, {"y"}, "i")};
   CHECK(r.compare().standing.epoch == "second");
@@ -233,7 +233,7 @@ TEST_CASE("audit and ledger agree on the commits that the audit has, while later
   };
   r.append({record("alice", 3, "c")});
   r.append({record("alice", 4, "d")});
-  // Of a later commit than is asked for; another database's; and none for commit 6 yet.
+  // A record of a later commit than requested, one of another database, and none for commit 6 yet.
   r.append({record("alice", 5, "e")});
   CHECK(agree(4) == 4);
   CHECK(agree(4) == 4);
@@ -249,7 +249,7 @@ TEST_CASE("audit and ledger agree on the commits that the audit has, while later
   CHECK(r.list().size() == 7);
 }
 
-TEST_CASE("a ledger whose oldest commits were removed goes on where the audit knows it") {
+TEST_CASE("a ledger whose oldest commits were removed is compared from its anchor") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"}), commit(4, {"d"})};
   r.append(r.missing());
@@ -286,7 +286,7 @@ TEST_CASE("commits that were removed from a ledger and are not in the audit are 
     CHECK(r.missing().empty());
     commits.insert(commits.end(), later.begin(), later.end());
   }
-  // An audit of before the removal was put back.
+  // An audit from before the removal was restored.
   r.anchors["a.db"] = {4, "hash 4", 4, 0, {}, {}};
   r.ledgers["a.db"] = {commit(5, {"e"})};
   auto missing = r.missing();

@@ -94,7 +94,7 @@ TEST_CASE("records come back from a segment as they were, however many there are
     CHECK(same(found[i], made.rows[i]));
 }
 
-TEST_CASE("a segment that says another number of records has none") {
+TEST_CASE("a segment with a wrong number of records has none") {
   numbers random{1};
   made_segment made;
   make(made, random, 5);
@@ -106,7 +106,7 @@ TEST_CASE("a segment that says another number of records has none") {
   }
 }
 
-TEST_CASE("bytes that no encoder made are no records, and crash nothing") {
+TEST_CASE("arbitrary bytes decode to no records, and crash nothing") {
   numbers random{GENERATE(range(1U, 30U))};
   made_segment made;
   make(made, random, 1 + random() % 3);
@@ -120,13 +120,13 @@ TEST_CASE("bytes that no encoder made are no records, and crash nothing") {
         bytes[random() % bytes.size()] = static_cast<char>(random());
     auto segment = made.segment;
     segment.records = bytes;
-    // What was changed within a text is still a record; the hash tells.
+    // A change within a text still gives a valid record; only the hash shows it.
     auto found = decoder.decode(segment);
     CHECK((found.empty() || found.size() == made.rows.size()));
   }
 }
 
-TEST_CASE("a frame that says it is larger than any segment is not expanded") {
+TEST_CASE("a frame with a size beyond any segment is not expanded") {
   // Magic, a single segment with a content size of 8 bytes: 2^40.
   std::string frame{"\x28\xb5\x2f\xfd\xe0\x00\x00\x00\x00\x00\x01\x00\x00", 13};
   audit_segment segment;

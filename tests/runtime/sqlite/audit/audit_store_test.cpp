@@ -41,23 +41,23 @@ TEST_CASE("a record is read back as it was appended") {
   r.append({original, record("b")});
   auto back = r.list();
   REQUIRE(back.size() == 2);
-  const auto& y = back[0];
-  CHECK(y.seq == 1);
-  CHECK(y.ts_us == original.ts_us);
-  CHECK(y.request_id == original.request_id);
-  CHECK(y.agent == original.agent);
-  CHECK(y.db == original.db);
-  CHECK(y.type == original.type);
-  CHECK(y.key == original.key);
-  CHECK(y.status == original.status);
-  CHECK(y.latency_us == original.latency_us);
-  CHECK(y.commit_seq == original.commit_seq);
-  CHECK(*y.tables == *original.tables);
-  CHECK(y.correlation_id == original.correlation_id);
-  CHECK(y.peer.uid == original.peer.uid);
-  CHECK(y.peer.pid == original.peer.pid);
-  CHECK(y.count == original.count);
-  CHECK(y.recovered);
+  const auto& stored = back[0];
+  CHECK(stored.seq == 1);
+  CHECK(stored.ts_us == original.ts_us);
+  CHECK(stored.request_id == original.request_id);
+  CHECK(stored.agent == original.agent);
+  CHECK(stored.db == original.db);
+  CHECK(stored.type == original.type);
+  CHECK(stored.key == original.key);
+  CHECK(stored.status == original.status);
+  CHECK(stored.latency_us == original.latency_us);
+  CHECK(stored.commit_seq == original.commit_seq);
+  CHECK(*stored.tables == *original.tables);
+  CHECK(stored.correlation_id == original.correlation_id);
+  CHECK(stored.peer.uid == original.peer.uid);
+  CHECK(stored.peer.pid == original.peer.pid);
+  CHECK(stored.count == original.count);
+  CHECK(stored.recovered);
   CHECK(back[1].tables == nullptr);
   CHECK(r.store->list({})->store_root == "/store");
 }
@@ -111,7 +111,7 @@ TEST_CASE("guards that were dropped are back after a restart") {
   CHECK_THAT(r.meddle("UPDATE segments SET newest_us = 1"), Contains("append-only"));
 }
 
-TEST_CASE("a list holds what matches every filter, in the order of the chain") {
+TEST_CASE("a list has the records that match every filter, in the order of the chain") {
   audit_fixture r;
   auto other = record("bob", 2);
   other.db = "b.db";
@@ -176,7 +176,7 @@ TEST_CASE("an append that fails appends nothing and leaves the chain where it wa
   CHECK(r.verdict().records == 3);
 }
 
-TEST_CASE("a file that is no audit is refused as corrupt") {
+TEST_CASE("a file that is not an audit is refused as corrupt") {
   sluice::test::temp_dir dir;
   std::ofstream{dir / "text.db"} << std::string(8'192, 'x');
   CHECK(code_of_opening(dir / "text.db") == errc::corrupt);
@@ -190,7 +190,7 @@ TEST_CASE("a file that is no audit is refused as corrupt") {
   CHECK(code_of_opening(dir / "empty.db") == errc{});
 }
 
-TEST_CASE("an audit that lost its table is refused as corrupt, one of a later format by name") {
+TEST_CASE("an audit without its table is refused as corrupt, one of a later format as such") {
   audit_fixture r;
   r.store.reset();
   REQUIRE(r.meddle("PRAGMA user_version = 3") == "");

@@ -100,7 +100,7 @@ TEST_CASE("a record that is replaced by another with a hash of its own breaks th
   CHECK_THAT(verdict.reason, Contains("does not follow"));
 }
 
-TEST_CASE("a store that is given another root breaks its records") {
+TEST_CASE("another root of the store breaks its records") {
   audit_fixture r;
   r.append_many(2);
   r.store = r.reopened("/moved");
@@ -145,11 +145,11 @@ TEST_CASE("an inserted record is found, and the chain goes on behind it") {
   r.append_many(2);
   const std::string columns = "store, newest_us, prev_hash, hash, records";
   CHECK(r.meddle("INSERT INTO segments SELECT 3, 3, " + columns + " FROM segments WHERE first_seq = 2") == "");
-  // The store learns of it when it starts anew; before, its own record number 3 is refused, not lost.
-  std::vector<audit_record> own{record("a", 3)};
-  REQUIRE_FALSE(r.store->append(own));
+  // The store notices the inserted record when it is opened again; before, its own record 3 is refused and not lost.
+  std::vector<audit_record> colliding_record{record("a", 3)};
+  REQUIRE_FALSE(r.store->append(colliding_record));
   r.store = r.reopened();
-  r.append(own);
+  r.append(colliding_record);
   auto verdict = r.verdict();
   CHECK(verdict.broken == 1);
   CHECK(verdict.first_broken == 3);
@@ -158,7 +158,7 @@ TEST_CASE("an inserted record is found, and the chain goes on behind it") {
   CHECK(r.verdict().broken == 2);
 }
 
-TEST_CASE("a chain that was cut at its end looks whole, but for its head") {
+TEST_CASE("a chain that was cut at its end is whole and has another head") {
   audit_fixture r;
   r.append_many(3);
   auto before = r.verdict();

@@ -21,7 +21,7 @@ std::string bytes_of(const fs::path& path) {
 
 } // namespace
 
-TEST_CASE("a buffer file that is no database is left as it is, and every call says so") {
+TEST_CASE("a buffer file that is not a database is left unchanged, and every call reports it") {
   buffer_fixture r;
   std::ofstream{r.path} << std::string(8'192, 'x');
   CHECK(r.complaint() == errc::corrupt);
@@ -36,7 +36,7 @@ TEST_CASE("a foreign database in its place is left as it is") {
   CHECK(bytes_of(r.path) == before);
 }
 
-TEST_CASE("a buffer file of a later format is refused by name") {
+TEST_CASE("a buffer file of a later format is refused as such") {
   buffer_fixture r;
   r.append({put(1)});
   r.store.reset();
@@ -45,7 +45,7 @@ TEST_CASE("a buffer file of a later format is refused by name") {
   CHECK(r.complaint() == errc::protocol_mismatch);
   CHECK_THAT(describe(r.store->recover().error()).message, Contains("format 2"));
   r.meddle("PRAGMA user_version = 1");
-  // Nothing has to be started anew once it is well again.
+  // The store works again without a restart once the file is valid again.
   CHECK(r.pending() == std::vector<uint64_t>{1});
 }
 
@@ -58,7 +58,7 @@ TEST_CASE("a buffer file without its tables is refused") {
   CHECK(r.complaint() == errc::corrupt);
 }
 
-TEST_CASE("a damaged buffer file is found out before anything is done with it") {
+TEST_CASE("a damaged buffer file is found before it is used") {
   buffer_fixture r;
   std::vector<buffer_put> many;
   for (int64_t i = 0; i < 500; ++i)
@@ -101,7 +101,7 @@ TEST_CASE("an external lock on the buffer file is reported as such, and ends") {
   CHECK(r.recover().operations.size() == 2);
 }
 
-TEST_CASE("when the file vanishes, the next one goes on, and reuses no id") {
+TEST_CASE("when the file is removed, the next one continues, and reuses no id") {
   buffer_fixture r;
   r.append({put(1), put(2)});
   for (const auto* suffix : {"", "-wal", "-shm"})
@@ -125,7 +125,7 @@ TEST_CASE("a file or a log that is cut short is filled again before anything mor
   CHECK(found->operations.size() == 3);
 }
 
-TEST_CASE("a killed process leaves behind everything acknowledged, and every batch whole") {
+TEST_CASE("a killed process leaves every acknowledged operation, and every batch whole") {
   buffer_fixture r;
   r.store.reset();
   for (auto round = 0; round < 20; ++round) {

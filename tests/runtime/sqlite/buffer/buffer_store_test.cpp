@@ -56,7 +56,7 @@ TEST_CASE("an operation is read back from the journal exactly as it was put") {
   CHECK(same(back[1].content, deletion));
 }
 
-TEST_CASE("places follow each other in one call, and are never given twice") {
+TEST_CASE("positions in the journal are consecutive in one call, and never reused") {
   buffer_fixture r;
   CHECK(r.append({put(1), put(2), put(3)}) == 1);
   CHECK(r.append({put(4)}) == 4);
@@ -114,7 +114,7 @@ TEST_CASE("a batch keeps its operations from being pending until it is ended or 
   CHECK(r.pending() == std::vector<uint64_t>{1, 3, 4});
 }
 
-TEST_CASE("ending a batch that is not there is no error, and touches nothing") {
+TEST_CASE("ending a missing batch is not an error, and changes nothing") {
   buffer_fixture r;
   r.append({put(1)});
   REQUIRE(r.store->end_batch("k"));

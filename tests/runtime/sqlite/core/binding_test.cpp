@@ -17,7 +17,7 @@ failure refusal(const char* sql, parameters params) {
 
 } // namespace
 
-TEST_CASE("values by position have to be as many as the parameters") {
+TEST_CASE("the number of positional values must match the parameters") {
   CHECK_THAT(refusal("SELECT ?1, ?2", {1}).message,
              Catch::Contains("2 parameters, and 1 value was given; missing from parameter 2"));
   CHECK_THAT(refusal("SELECT ?1", {1, 2}).message, Catch::Contains("superfluous from value 2"));
@@ -25,7 +25,7 @@ TEST_CASE("values by position have to be as many as the parameters") {
   CHECK(refusal("SELECT 1", {1}).code == errc::invalid_request);
 }
 
-TEST_CASE("values by name have to fit the names of the statement") {
+TEST_CASE("the names of values must match the statement") {
   CHECK_THAT(refusal("SELECT :a, :b", named({{"a", 1}})).message, Catch::Contains("'b' is missing"));
   CHECK_THAT(refusal("SELECT :a", named({{"a", 1}, {"c", 2}})).message, Catch::Contains("no parameter 'c'"));
   CHECK_THAT(refusal("SELECT :a", named({{"a", 1}, {"a", 2}})).message, Catch::Contains("twice"));
@@ -67,7 +67,7 @@ TEST_CASE("text that is not UTF-8 is bound as text, byte for byte, and finds equ
   }
 }
 
-TEST_CASE("every kind of value comes back as it went in") {
+TEST_CASE("every kind of value is returned unchanged") {
   store_fixture fixture;
   auto million = std::string(1'000'000, 'x') + "\xE2\x82\xAC";
   auto bytes = std::string(1'000'000, '\0') + "\xff";

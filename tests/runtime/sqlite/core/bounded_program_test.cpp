@@ -38,7 +38,7 @@ TEST_CASE("a statement that finds single rows by a key is bounded by its form") 
   CHECK(sqlite::is_bounded_by_its_form(db, sql));
 }
 
-TEST_CASE("a statement that looks through rows, or runs a trigger, is not") {
+TEST_CASE("a statement that scans rows, or runs a trigger, is not bounded by its form") {
   temp_dir folder;
   auto db = database(folder);
   auto sql =

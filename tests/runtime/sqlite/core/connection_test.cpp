@@ -28,7 +28,7 @@ std::string setting(const connection& db, const char* sql) {
 
 } // namespace
 
-TEST_CASE("a reader does not create the file it asks for") {
+TEST_CASE("a reader does not create a missing file") {
   temp_dir folder;
   CHECK(code_for(open_mode::read_only, folder / "none.db") == errc::unknown_database);
   CHECK(!std::filesystem::exists(folder / "none.db"));
@@ -41,7 +41,7 @@ TEST_CASE("a writer creates the file but not its folder") {
   CHECK(std::filesystem::exists(folder / "app.db"));
 }
 
-TEST_CASE("a folder is no database") {
+TEST_CASE("a folder is not opened as a database") {
   temp_dir folder;
   CHECK(code_for(open_mode::read_only, folder.path()) == errc::unknown_database);
   CHECK(code_for(open_mode::read_write_create, folder.path()) == errc::unknown_database);
@@ -59,7 +59,7 @@ TEST_CASE("a text file is reported as not a database, by name and without its pa
   }
 }
 
-TEST_CASE("a file that the system keeps from us is not authorized, or read only") {
+TEST_CASE("a file without permission is reported as not_authorized or read_only") {
   if (geteuid() == 0)
     return;
   temp_dir folder;
@@ -70,7 +70,7 @@ TEST_CASE("a file that the system keeps from us is not authorized, or read only"
   CHECK(code_for(open_mode::read_only, folder / "app.db") == errc::not_authorized);
 }
 
-TEST_CASE("names that SQLite takes for something else are files to us") {
+TEST_CASE("URI names and :memory: are opened as plain files") {
   temp_dir folder;
   auto before = std::filesystem::current_path();
   std::filesystem::current_path(folder.path());
@@ -81,7 +81,7 @@ TEST_CASE("names that SQLite takes for something else are files to us") {
   std::filesystem::current_path(before);
 }
 
-TEST_CASE("a writer's connection is set up as the design says") {
+TEST_CASE("a writer's connection has WAL, synchronous FULL and the other pragmas of the broker") {
   temp_dir folder;
   auto db = must(open_as(open_mode::read_write_create, folder / "app.db"));
   CHECK(setting(db, "PRAGMA journal_mode") == "wal");
@@ -106,7 +106,7 @@ TEST_CASE("a reader leaves the journal mode as it is, and cannot write") {
   CHECK(failure_of(db.exec("INSERT INTO t VALUES (1)")).code == errc::read_only);
 }
 
-TEST_CASE("the busy time-out never passes half a second") {
+TEST_CASE("the busy time-out is limited to half a second") {
   temp_dir folder;
   sqlite::connection_options options;
   options.mode = open_mode::read_write_create;
@@ -115,7 +115,7 @@ TEST_CASE("the busy time-out never passes half a second") {
   CHECK(setting(db, "PRAGMA busy_timeout") == "500");
 }
 
-TEST_CASE("a file that was moved or deleted is noticed") {
+TEST_CASE("file_moved reports a renamed file") {
   temp_dir folder;
   auto db = must(open_as(open_mode::read_write_create, folder / "app.db"));
   CHECK(!db.file_moved());

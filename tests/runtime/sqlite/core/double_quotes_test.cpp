@@ -11,7 +11,7 @@ using names = std::vector<std::string>;
 
 namespace {
 
-/// A database that another program has made, with SQLite as it is by default.
+/// A database that another program created with SQLite's defaults.
 struct legacy_fixture : store_fixture {
   legacy_fixture() {
     by_program(R"(
@@ -98,7 +98,7 @@ TEST_CASE("a view or trigger of a request that has text in double quotes is refu
   old.write(R"(CREATE VIEW more AS SELECT "kind" FROM ended)");
 }
 
-TEST_CASE("names in double quotes are names beside such a schema, too") {
+TEST_CASE("names in double quotes also work beside such a schema") {
   legacy_fixture fixture;
   fixture.write(R"(UPDATE "job" SET "state" = 'done' WHERE "id" = 1)");
   auto rows = fixture.read(R"(SELECT "kind", "id" + 1, "id" AS "a""b" FROM "ended")").result.rows;
@@ -108,7 +108,7 @@ TEST_CASE("names in double quotes are names beside such a schema, too") {
         == value{R"(CREATE VIEW mine AS SELECT "id" FROM "job")"});
 }
 
-TEST_CASE("a view that gets text in double quotes while it is in use is read on") {
+TEST_CASE("a view that gets text in double quotes while it is in use stays readable") {
   legacy_fixture fixture;
   fixture.by_program("DROP VIEW ended; CREATE VIEW ended AS SELECT id, 'x' AS kind FROM job");
   CHECK(fixture.read_one("SELECT kind FROM ended") == value{"x"});

@@ -90,7 +90,7 @@ TEST_CASE("with foreign keys off a table is rebuilt and its children stay") {
   }
 }
 
-TEST_CASE("with foreign keys off a request that leaves an orphan is undone alone, and the row is named") {
+TEST_CASE("with foreign keys off a request that leaves an orphan is rolled back alone, and the row is named") {
   family_fixture fixture;
   fixture.write("SELECT 1");
   auto begun = must(fixture.store->begin());
@@ -115,7 +115,7 @@ TEST_CASE("foreign keys are on again for the next request of the same transactio
   CHECK((fixture.count("parent") == 2 && fixture.count("child") == 1));
 }
 
-TEST_CASE("with foreign keys off, violations that the file had before count for nothing") {
+TEST_CASE("with foreign keys off, violations that the file had before are ignored") {
   family_fixture fixture;
   must(fixture.external_process().exec("PRAGMA foreign_keys = OFF; INSERT INTO child(pid) VALUES (99), (99)"));
   fixture.write(unenforced(rebuild()));
@@ -136,7 +136,7 @@ TEST_CASE("with foreign keys off, a new violation of a row WITHOUT ROWID is dist
   // Another parent, or the other key.
   fixture.refuse(unenforced("UPDATE pair SET pid = '98'"));
   fixture.refuse(unenforced("UPDATE pair SET pid = NULL, again = 99"));
-  // The row that was there may stay, go and come back, and what refers to a parent may come.
+  // The old violating row may stay, be deleted and be inserted again; rows that refer to a parent may be inserted.
   fixture.write(unenforced({{"DELETE FROM pair", {}}, {"INSERT INTO pair VALUES ('old', 1, '99', NULL)", {}}}));
   fixture.write(unenforced("INSERT INTO pair VALUES ('good', 2, '1', 2), ('none', 3, NULL, NULL)"));
   fixture.write(
@@ -158,7 +158,8 @@ TEST_CASE("the rows WITHOUT ROWID that violate a key are found as SQLite finds t
         "FOREIGN KEY (\"x \"\"1\", y) REFERENCES \"p \"\"1\", FOREIGN KEY (y) REFERENCES gone(a)) WITHOUT ROWID",
         "INSERT INTO \"p \"\"1\" VALUES ('5', 1), ('Abc', 2)"})
     fixture.write(sql);
-  // Right but for the parent that is gone, and wrong: the parent's column is TEXT, so 5 is '5', and 05 is not.
+  // Valid rows except for the missing parent, and invalid ones: the parent's column is TEXT, so 5 matches '5', and 05
+  // does not.
   must(fixture.external_process().exec(
     "PRAGMA foreign_keys = OFF; INSERT INTO \"c \"\"1\" VALUES (5, '1', 1), ('aBC', '2', 2), "
     "(6, '1', 3), ('05', '1', zeroblob(500))"));
@@ -188,7 +189,7 @@ TEST_CASE("the tables that a request with foreign keys off touched are known") {
   CHECK(sorted(fixture.last_done.tables) == std::vector<std::string>{"child", "parent"});
 }
 
-TEST_CASE("the user version is set and read, and undone with its request") {
+TEST_CASE("the user version is set and read, and rolled back with its request") {
   store_fixture fixture;
   fixture.write("CREATE TABLE t(a UNIQUE)");
   fixture.write(request_of({{"INSERT INTO t VALUES (1)", {}}, {"PRAGMA user_version = 7", {}}}));
@@ -235,7 +236,7 @@ TEST_CASE("deferring foreign keys is not switched off by an empty text") {
   CHECK(fixture.refuse("PRAGMA defer_foreign_keys = ''").code == errc::invalid_request);
 }
 
-TEST_CASE("foreign keys are deferred to the end of the request that asks for it, each time, and no further") {
+TEST_CASE("foreign keys are deferred to the end of each request that asks for it") {
   family_fixture fixture{""};
   for (int i = 10; i < 12; ++i) {
     auto number = std::to_string(i);
@@ -244,7 +245,7 @@ TEST_CASE("foreign keys are deferred to the end of the request that asks for it,
     auto begun = must(fixture.store->begin());
     must(fixture.store->execute(
       request_of({{"PRAGMA defer_foreign_keys = ON", {}}, {child.c_str(), {}}, {parent.c_str(), {}}}), no_deadline));
-    // The next request of the transaction is as strict as ever.
+    // The next request of the transaction enforces foreign keys again.
     CHECK(failure_of(fixture.store->execute(request_of({{"INSERT INTO child(pid) VALUES (77)", {}},
                                                         {"INSERT INTO parent VALUES (77, 'late')", {}}}),
                                             no_deadline))

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-// Databases whose files are closed while the broker goes on.
+// Databases whose files are closed while the broker keeps running.
 namespace sluice::test::idle_stores_test {
 
 namespace {
@@ -61,7 +61,7 @@ TEST_CASE("a database that is closed while idle has no descriptor and no log, an
   CHECK(!f.writer->take_external_commit());
 }
 
-TEST_CASE("commit numbers, epoch and keys go on after a rest", "[idle]") {
+TEST_CASE("commit numbers, epoch and keys continue after an idle database was closed", "[idle]") {
   fixture f;
   auto request = request_of({statement{"INSERT INTO t VALUES (1)", {}}}, "key");
   auto begun = must(f.writer->begin());
@@ -125,11 +125,11 @@ TEST_CASE("a commit of another program into a database that was closed while idl
   f.writer->rollback();
   CHECK(!must(f.writer->begin()).external_commit);
   f.writer->rollback();
-  // It is a commit like others, and nothing that was done to the files.
+  // It counts as an external commit and not as a file event.
   CHECK(f.writer->take_file_events().empty());
 }
 
-TEST_CASE("a program that keeps an idle database open, with commits in its log, is noticed, too", "[idle]") {
+TEST_CASE("commits in the WAL of a program that keeps an idle database open are noticed", "[idle]") {
   fixture f;
   f.count();
   f.close_both();
@@ -160,7 +160,7 @@ TEST_CASE("a database without a log that was only read is noticed to have change
   CHECK(!read().external_commit);
 }
 
-TEST_CASE("a file that replaces one which is closed while idle is a replaced one", "[idle]") {
+TEST_CASE("a file that replaces a database that was closed while idle is noticed as a replacement", "[idle]") {
   fixture f;
   f.close_both();
   auto other = f.folder / "other.db";

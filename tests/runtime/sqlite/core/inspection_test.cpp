@@ -48,7 +48,7 @@ void spoil(const fs::path& path, std::streamoff at) {
 
 } // namespace
 
-TEST_CASE("a database in order is called so, and nothing is left beside it", "[sqlite]") {
+TEST_CASE("a sound database is reported as such, and no file is left beside it", "[sqlite]") {
   temp_dir dir;
   auto path = make(dir);
   REQUIRE(names_in(dir).size() == 1);
@@ -63,7 +63,7 @@ TEST_CASE("a database in order is called so, and nothing is left beside it", "[s
   CHECK(names_in(dir).size() == 1);
 }
 
-TEST_CASE("a database in use is looked into as well, with what its WAL holds", "[sqlite]") {
+TEST_CASE("a database in use is checked together with its WAL", "[sqlite]") {
   temp_dir dir;
   auto path = make(dir);
   auto db = writer(path);
@@ -106,7 +106,7 @@ TEST_CASE("damage is found, or the file is refused", "[sqlite]") {
   CHECK(code_of(inspect(dir / "missing.db", {}).error()) == errc::unknown_database);
 }
 
-TEST_CASE("a check that takes too long ends, and says so", "[sqlite]") {
+TEST_CASE("a check that takes too long ends, and reports this", "[sqlite]") {
   temp_dir dir;
   auto path = make(dir);
   {

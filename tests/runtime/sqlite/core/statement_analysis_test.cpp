@@ -67,7 +67,7 @@ TEST_CASE("a table of which only the column is used that a join compares is read
         == names{"child", "register"});
 }
 
-TEST_CASE("plain queries, aggregates, windows and full-text search answer the same on the same data") {
+TEST_CASE("plain queries, aggregates, windows and full-text search are deterministic") {
   analysis_fixture fixture;
   CHECK(fixture.cacheable("SELECT count(*), max(name), group_concat(upper(name)) FROM author"));
   CHECK(fixture.cacheable("SELECT row_number() OVER (ORDER BY id), lag(name) OVER (ORDER BY id) FROM author"));
@@ -82,7 +82,7 @@ TEST_CASE("plain queries, aggregates, windows and full-text search answer the sa
   CHECK(fixture.cacheable("SELECT key FROM json_tree('[1]')"));
 }
 
-TEST_CASE("queries that answer by chance, by the clock or by things unseen do not") {
+TEST_CASE("queries with random values, the clock or connection state do not") {
   analysis_fixture fixture;
   for (const auto* sql :
        {"SELECT random()", "SELECT hex(randomblob(4))", "SELECT * FROM author ORDER BY random()", "SELECT date('now')",
@@ -153,7 +153,7 @@ TEST_CASE("functions that load code into the broker are refused") {
   CHECK(fixture.refusal("SELECT fts3_tokenizer('x', x'00')").code == errc::not_authorized);
 }
 
-TEST_CASE("one entry holds one statement") {
+TEST_CASE("a text with several statements is refused") {
   analysis_fixture fixture;
   CHECK(fixture.aut.prepare("SELECT 1; -- done\n ; /* really */"));
   CHECK(fixture.refusal("SELECT 1; SELECT 2").code == errc::invalid_request);
@@ -189,7 +189,7 @@ TEST_CASE("a virtual table is written together with its shadow tables, also by a
   CHECK(sorted(fixture.facts("INSERT INTO author(name) VALUES ('a')").written_virtual) == shadows);
 }
 
-TEST_CASE("a statement is prepared once and found again, and the least used one makes room") {
+TEST_CASE("a statement is prepared once and found again, and the least recently used one is evicted") {
   analysis_fixture fixture;
   sqlite::statement_cache cache{fixture.aut, 2};
   sql_text first{"SELECT 1"};

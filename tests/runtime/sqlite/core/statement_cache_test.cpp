@@ -28,7 +28,7 @@ std::string padded(int number, size_t bytes) {
 
 } // namespace
 
-TEST_CASE("prepared statements have a bound in number and in memory, and the last ones stay") {
+TEST_CASE("prepared statements are bounded in number and memory, and the latest ones stay") {
   fixture r;
   for (auto i = 0; i < 20; ++i)
     r.use(padded(i, 10));
@@ -43,7 +43,7 @@ TEST_CASE("prepared statements have a bound in number and in memory, and the las
   CHECK(r.cache.bytes() == 0);
 }
 
-TEST_CASE("a large statement is kept no longer than it is used, and others are left alone") {
+TEST_CASE("a large statement is dropped after its use, and others stay") {
   fixture r;
   r.use(padded(1, 10));
   auto large = sql_text{padded(2, 2'000'000)};

@@ -30,7 +30,7 @@ TEST_CASE("UTF-16 can hold valid UTF-8, except the characters that SQLite replac
     CHECK_FALSE(sqlite::fits_utf16(text));
 }
 
-TEST_CASE("text comes back from a UTF-16 database as it went in, or is refused") {
+TEST_CASE("text in a UTF-16 database is returned unchanged, or refused") {
   for (const auto* encoding : {"UTF-16le", "UTF-16be"}) {
     encoded_fixture fixture{encoding};
     const std::vector<std::string> kept{

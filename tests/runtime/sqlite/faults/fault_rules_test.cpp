@@ -25,7 +25,7 @@ disk_fault fault_on(std::string file, disk_operation on, disk_effect effect = di
 
 } // namespace
 
-TEST_CASE("a fault lets so many operations pass, hits so many, and is over") {
+TEST_CASE("a fault skips a number of operations, affects a number of them, and ends") {
   fault_rules rules;
   auto fault = fault_on("app.db", disk_operation::sync);
   fault.skip = 2;
@@ -89,7 +89,7 @@ TEST_CASE("delays add up, and hide no other fault") {
   CHECK(rules.judge("a", disk_operation::sync).delay == milliseconds{0});
 }
 
-TEST_CASE("room is taken whole or not at all") {
+TEST_CASE("room on the disk is taken whole or not at all") {
   fault_rules rules;
   CHECK(!rules.is_bounded());
   CHECK(rules.take_room(1'000'000));

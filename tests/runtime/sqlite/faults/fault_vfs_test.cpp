@@ -30,11 +30,11 @@ disk_fault always(disk_fault fault) {
   return fault;
 }
 
-// A disk with a database on it; deaths and delays are counted instead of suffered.
+// A disk with a database on it; deaths and delays are only counted.
 struct faulty_fixture {
   std::atomic<int> deaths{0};
   std::atomic<int64_t> waited_ms{0};
-  // Called in the moment of a death.
+  // Called at the moment of a death.
   std::function<void()> at_death = [] {};
   fault_vfs disk{{[this](milliseconds time) { waited_ms += time.count(); },
                   [this] {
@@ -65,7 +65,7 @@ struct faulty_fixture {
   void write(int n) { fixture.write("INSERT INTO t(a) VALUES (?)", {n}); }
   int64_t rows() { return *fixture.read_one("SELECT count(*) FROM t").integer(); }
 
-  // Writes and reads as if nothing had happened, and the file is sound.
+  // Checks that writes and reads work, and that the file is sound.
   void require_serving(int n) {
     auto before = rows();
     write(n);
@@ -82,7 +82,8 @@ struct faulty_fixture {
 
 } // namespace
 
-TEST_CASE("an I/O error at any write or sync of a commit is one, nothing is half there, and the next write succeeds") {
+TEST_CASE(
+  "an I/O error at any write or sync of a commit is reported, leaves no partial commit, and the next write succeeds") {
   faulty_fixture at;
   int n = 0;
   for (auto on : {disk_operation::write, disk_operation::sync}) {
@@ -171,7 +172,7 @@ TEST_CASE("a single write for which there is no room is a full disk") {
   at.require_serving(2);
 }
 
-TEST_CASE("a slow disk is waited for, and loses nothing") {
+TEST_CASE("operations wait for a slow disk, and lose nothing") {
   faulty_fixture at;
   auto slow = fault_on("-wal", disk_operation::sync, disk_effect::delay);
   slow.delay = milliseconds{250};
@@ -184,7 +185,7 @@ TEST_CASE("a slow disk is waited for, and loses nothing") {
   CHECK(at.rows() == 3);
 }
 
-TEST_CASE("a process killed before a write has not written, and one killed after it has; neither gets its success") {
+TEST_CASE("a process killed before a write has not written, one killed after it has, and neither gets its result") {
   faulty_fixture at;
   auto wal_size = [&] { return std::filesystem::file_size(at.fixture.file.string() + "-wal"); };
   int n = 0;
@@ -196,7 +197,7 @@ TEST_CASE("a process killed before a write has not written, and one killed after
     CHECK(at.lose(++n).code == errc::io_error);
     CHECK(at.deaths == n);
     CHECK((size_then > size_before) == (effect == disk_effect::kill_after));
-    // So that the connection that failed is gone, with the WAL that it held.
+    // Closes the failed connection, with its WAL.
     at.fixture.store->rollback();
     must(at.fixture.external_process().exec("PRAGMA wal_checkpoint(TRUNCATE)"));
     CHECK(at.rows() == 0);
@@ -290,7 +291,7 @@ TEST_CASE("threads use a faulty disk together") {
   CHECK(at.rows() == 50);
 }
 
-TEST_CASE("a faulty disk takes the place of the default one for as long as it lives, and there is one at a time") {
+TEST_CASE("a faulty disk replaces the default one for its lifetime, and only one can exist") {
   auto* before = sqlite3_vfs_find(nullptr);
   {
     fault_vfs disk;

@@ -115,7 +115,7 @@ TEST_CASE("a folder of hard links to the same files is distinguished from the fo
   CHECK(!fixture.find().log);
 }
 
-TEST_CASE("a folder is relied on only while it is quiet, and let go of") {
+TEST_CASE("a folder's cached state is used only while the folder is quiet") {
   files_fixture fixture;
   CHECK(!fixture.files->relies_on_folder());
   if (!fixture.wait_for_quiet())

@@ -9,11 +9,11 @@ namespace sluice::test {
 
 namespace fs = std::filesystem;
 
-/// Rows enough for many pages, a checkpoint, and as many again in the log alone.
+/// Writes rows for many pages, a checkpoint, and as many again that are only in the WAL.
 constexpr const char* fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
                              "INSERT INTO t(body) SELECT printf('%060d', i * 7919 % 100003) FROM n";
 
-/// SQLite alone, without anything of ours.
+/// A connection of plain SQLite, without code of sluice.
 class other_program {
 public:
   explicit other_program(const fs::path& file) { REQUIRE(sqlite3_open(file.c_str(), &db_) == SQLITE_OK); }
@@ -53,7 +53,7 @@ struct busy_fixture : store_fixture {
       wait_for_quiet();
   }
 
-  /// Or for a while, where the folder is of a file system that is not relied on.
+  /// Waits for a fixed time on file systems whose folder times are not used.
   void wait_for_quiet() {
     auto give_up = std::chrono::steady_clock::now() + milliseconds{300};
     while (!files->relies_on_folder() && std::chrono::steady_clock::now() < give_up)
@@ -64,7 +64,7 @@ struct busy_fixture : store_fixture {
   fs::path log() const { return file.string() + "-wal"; }
   fs::path index() const { return file.string() + "-shm"; }
 
-  /// A database with one row in `t`, and no log.
+  /// Creates a database with one row in `t`, and without a WAL.
   fs::path another() {
     auto path = folder / "another.db";
     other_program{path}.run("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT); INSERT INTO t(body) VALUES ('new')");

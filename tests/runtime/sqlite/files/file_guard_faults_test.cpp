@@ -10,7 +10,7 @@ namespace sluice::test::file_guard_faults_test {
 
 namespace {
 
-// As `cp` does it: the same file, with other content.
+// Overwrites the file in place, as `cp` does.
 void copy_over(const fs::path& from, const fs::path& to) {
   fs::copy_file(from, to, fs::copy_options::overwrite_existing);
   // A time stamp may have been given twice within its grain.
@@ -46,19 +46,19 @@ broker_config impatient() {
 
 } // namespace
 
-TEST_CASE("a log that was cut short is noticed before anything is acknowledged into it") {
+TEST_CASE("a truncated WAL is noticed before a commit to it is acknowledged") {
   busy_fixture fixture;
   auto left = GENERATE(uint64_t{0}, uint64_t{20'000});
   fs::resize_file(fixture.log(), left);
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
-  // The pages that a checkpoint had moved are there, and nothing is mixed.
+  // The checkpointed pages are there, and no others are mixed in.
   auto found = *fixture.count().integer();
   CHECK(fixture.count_after_a_kill() == std::to_string(found));
   CHECK(found == 2'000);
 }
 
-TEST_CASE("a database that was cut to nothing is noticed as one that was overwritten") {
+TEST_CASE("a database that was truncated to zero is noticed as overwritten") {
   busy_fixture fixture;
   fs::resize_file(fixture.file, 0);
   CHECK(failure_of(fixture.store->begin()).code == errc::file_replaced);
@@ -86,12 +86,12 @@ TEST_CASE("an overwritten file is released by the connection that has noticed it
   busy_fixture fixture;
   copy_over(fixture.another(), fixture.file);
   CHECK(failure_of(fixture.try_read("SELECT count(*) FROM t")).code == errc::file_replaced);
-  // It is no WAL database yet; making it one needs the file for itself alone.
+  // It is not a WAL database yet; converting it needs exclusive access to the file.
   fixture.write("INSERT INTO t(body) VALUES ('after')");
   CHECK(fixture.count() == value{2});
 }
 
-TEST_CASE("a file that was written without a checkpoint is reported, and its log is kept") {
+TEST_CASE("a file that was written without a checkpoint is reported, and its WAL is kept") {
   busy_fixture fixture;
   fs::last_write_time(fixture.file, fs::last_write_time(fixture.file) + std::chrono::seconds{1});
   fixture.write("INSERT INTO t(body) VALUES ('after')");
@@ -125,7 +125,7 @@ TEST_CASE("a folder of the database's name that became a link is not followed") 
   CHECK(events[0].status == "deleted");
 }
 
-TEST_CASE("another file that lies there before the first connection is a replaced one") {
+TEST_CASE("a different file at the path before the first connection is noticed as a replacement") {
   busy_fixture fixture;
   must(fixture.store->checkpoint(checkpoint_mode::truncate));
   fixture.store.reset();
@@ -140,7 +140,7 @@ TEST_CASE("another file that lies there before the first connection is a replace
   CHECK(store->take_file_events().size() == (replaced ? 1 : 0));
 }
 
-TEST_CASE("a file that was overwritten after a kill is not joined with the log that was left") {
+TEST_CASE("a file that was overwritten after a kill is not combined with the remaining WAL") {
   lives lives;
   auto backup = lives.folder / "backup.db";
   in_a_process_that_dies([&] {
@@ -172,7 +172,7 @@ TEST_CASE("a file that was overwritten after a kill is not joined with the log t
   CHECK(db.one("SELECT group_concat(body) FROM t") == "kept,after");
 }
 
-TEST_CASE("one file has one writer, whatever names lead to it") {
+TEST_CASE("one file has one writer, regardless of the names that lead to it") {
   temp_dir folder;
   auto claims = std::make_shared<sqlite::file_claims>();
   auto file = folder / "app.db";
@@ -195,8 +195,9 @@ TEST_CASE("one file has one writer, whatever names lead to it") {
   }
   SECTION("another broker is refused until the first has closed it") {
     fs::rename(file, other);
-    auto theirs = std::make_shared<sqlite::file_claims>();
-    auto second = sqlite::make_write_store(other, impatient(), machine_time(), {}, guard_of(other, "other.db", theirs));
+    auto other_claims = std::make_shared<sqlite::file_claims>();
+    auto second =
+      sqlite::make_write_store(other, impatient(), machine_time(), {}, guard_of(other, "other.db", other_claims));
     CHECK(failure_of(second->begin()).code == errc::busy);
     must(store->begin());
     store->rollback();

@@ -9,7 +9,7 @@
 
 namespace sluice::test::file_guard_test {
 
-TEST_CASE("a file renamed over an open one is read and written by itself, without the old one's log") {
+TEST_CASE("a file renamed over an open one is read and written without the old file's WAL") {
   busy_fixture fixture;
   auto reads_first = GENERATE(true, false);
   fs::rename(fixture.another(), fixture.file);
@@ -33,7 +33,7 @@ TEST_CASE("a file that was moved away holds every acknowledged commit, wherever 
   CHECK(db.one("SELECT count(*) FROM t") == "4000");
 }
 
-TEST_CASE("a log that was removed is written again before anything is acknowledged") {
+TEST_CASE("a removed WAL is written again before a commit is acknowledged") {
   busy_fixture fixture;
   auto which = GENERATE(1, 2, 3);
   if (which & 1)
@@ -62,14 +62,14 @@ TEST_CASE("a log that was removed is written again before anything is acknowledg
   CHECK(events[0] == "log_restored");
 }
 
-TEST_CASE("when another program has begun a new log, the old one is kept and the loss is reported") {
+TEST_CASE("when another program has begun a new WAL, the old one is kept and the loss is reported") {
   busy_fixture fixture;
   fs::remove(fixture.log());
   fs::remove(fixture.index());
-  // A process of its own: within one, SQLite shares the index.
+  // Uses another process, because SQLite shares the index within one.
   auto command = "sqlite3 '" + fixture.file.string() + "' 'CREATE TABLE theirs(a)'";
   REQUIRE(std::system(command.c_str()) == 0);
-  // Acknowledged commits are not in the file any more; a person must decide.
+  // Acknowledged commits are no longer in the file, so writes are refused until a repair.
   CHECK(failure_of(fixture.store->begin()).code == errc::ledger_damaged);
   CHECK(fixture.read_one("SELECT count(*) FROM theirs") == value{0});
   CHECK(fixture.events() == std::vector<std::string>{"log_lost"});
@@ -97,7 +97,7 @@ TEST_CASE("a file overwritten in place is noticed once, and then read and writte
   CHECK(db.one("SELECT count(*) FROM t") == "2");
 }
 
-TEST_CASE("an older copy with the same header is not mixed with what the broker remembers of the file") {
+TEST_CASE("an older copy with the same header is not mixed with the broker's cached state of the file") {
   store_fixture fixture;
   fixture.write("CREATE TABLE t(id INTEGER PRIMARY KEY, body TEXT)");
   fixture.write("INSERT INTO t(body) VALUES ('a'), ('b')");
@@ -131,7 +131,7 @@ TEST_CASE("checkpoints of any process are not taken for an overwritten file") {
   CHECK(fixture.events().empty());
 }
 
-TEST_CASE("a database that was opened for reading before it had a log is not taken for an overwritten one") {
+TEST_CASE("a database that was opened for reading before it had a WAL does not count as overwritten") {
   store_fixture fixture;
   std::ofstream{fixture.file};
   CHECK(fixture.read_one("SELECT 1") == value{1});
@@ -161,7 +161,7 @@ TEST_CASE("a database that is opened by its writer and a reader at once has not 
           refused.push_back(code_of(seen.error()));
     }};
     both.arrive_and_wait();
-    // It may be told to try again.
+    // The write may be refused with a temporary error.
     auto begun = fixture.store->begin();
     while (!begun && code_of(begun.error()) == errc::busy)
       begun = fixture.store->begin();
@@ -188,7 +188,7 @@ TEST_CASE("a file that is replaced while it is written makes the write fail, and
   CHECK(fixture.count_after_a_kill() == "1");
 }
 
-TEST_CASE("a commit is there, once, though its file was touched or moved to and fro while it was written") {
+TEST_CASE("a commit is applied once when its file is touched or moved away and back during the write") {
   busy_fixture fixture;
   auto touches = GENERATE(true, false);
   auto notices = GENERATE(true, false);
@@ -273,9 +273,9 @@ TEST_CASE("a database that was changed while no broker ran is noticed when it is
     CHECK(events[0].status == "changed_while_closed");
 }
 
-TEST_CASE("the log that a killed broker has left is not replayed into a file that was put there meanwhile") {
+TEST_CASE("the WAL of a killed broker is not replayed into a file that replaced the database meanwhile") {
   lives lives;
-  // Its connection stays open as if it had been killed, as far as the files go.
+  // The connection stays open, so the files are as after a kill.
   auto killed = lives.store();
   lives.write(*killed, "CREATE TABLE t(body)");
   lives.write(*killed, "INSERT INTO t VALUES ('old')");
@@ -296,7 +296,7 @@ TEST_CASE("the log that a killed broker has left is not replayed into a file tha
   CHECK(fs::exists(lives.kept) == replaced);
 }
 
-TEST_CASE("a log that was written again is not replayed into a file that was put there before it was opened") {
+TEST_CASE("a WAL that was written again is not replayed into a file that replaced the database before it was opened") {
   lives lives;
   auto store = lives.store();
   lives.write(*store, "CREATE TABLE t(body)");

@@ -29,7 +29,7 @@ struct program {
   void run(const char* sql) { REQUIRE(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK); }
 };
 
-/// `file` is as after the death of a program in the middle of a transaction: half of it is in the file already.
+/// Leaves `file` as after the kill of a program in the middle of a transaction, with half of its pages in the file.
 struct half_written_fixture : store_fixture {
   half_written_fixture() {
     auto original = folder / "original.db";
@@ -47,7 +47,7 @@ struct half_written_fixture : store_fixture {
 
 } // namespace
 
-TEST_CASE("a read rolls back what a killed program left half written, and leaves the database as it was") {
+TEST_CASE("a read rolls back the partial write of a killed program, and keeps the journal mode") {
   half_written_fixture fixture;
   REQUIRE(has_rollback_journal(fixture.file));
   auto recovered = 0;
@@ -69,7 +69,7 @@ TEST_CASE("a reader that has the database open rolls back, too") {
   for (const auto* suffix : {"", "-journal"})
     std::filesystem::copy_file(fixture.file.string() + suffix, (half / "app.db").string() + suffix);
   CHECK(fixture.half_rows() == 0);
-  // In the place of the file, by writing into it: as a program that is killed later.
+  // Overwrites the content of the open file, as a program that is killed later would.
   for (const auto* suffix : {"", "-journal"}) {
     std::ifstream from{(half / "app.db").string() + suffix, std::ios::binary};
     std::ofstream to{fixture.file.string() + suffix, std::ios::binary};
@@ -78,7 +78,7 @@ TEST_CASE("a reader that has the database open rolls back, too") {
   CHECK(fixture.half_rows() == 0);
 }
 
-TEST_CASE("a first write rolls back what a killed program left half written") {
+TEST_CASE("a first write rolls back the partial write of a killed program") {
   half_written_fixture fixture;
   fixture.write("INSERT INTO t(v) VALUES ('new')");
   CHECK(fixture.half_rows() == 0);
@@ -99,7 +99,7 @@ TEST_CASE("a ledger is read once the journal is rolled back") {
   CHECK(!must(recover_journal(fixture.file, milliseconds{0})));
 }
 
-TEST_CASE("journals that are done with, empty or no files are not hot") {
+TEST_CASE("finished journals, empty ones and folders are not hot") {
   for (const auto* mode : {"PERSIST", "TRUNCATE"}) {
     INFO(mode);
     store_fixture fixture;
@@ -117,7 +117,7 @@ TEST_CASE("journals that are done with, empty or no files are not hot") {
   CHECK(!has_rollback_journal(fixture.file));
 }
 
-TEST_CASE("the journal of a program that lives is left to it") {
+TEST_CASE("the journal of a running program is not rolled back") {
   store_fixture fixture;
   program other{fixture.file};
   other.run("CREATE TABLE t(a); INSERT INTO t VALUES (1); BEGIN; INSERT INTO t VALUES (2)");
@@ -127,7 +127,7 @@ TEST_CASE("the journal of a program that lives is left to it") {
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
 }
 
-TEST_CASE("databases are made for their owner alone, whatever the umask; existing ones keep their mode") {
+TEST_CASE("new databases are private to their owner regardless of the umask; existing ones keep their mode") {
   auto mode_of = [](const std::string& path) {
     struct stat f {};
     return stat(path.c_str(), &f) == 0 ? f.st_mode & 0777U : 0U;

@@ -32,7 +32,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("a database of the broker's own is made with its tables, for its owner alone") {
+TEST_CASE("a database of the broker is created with its tables, private to its owner") {
   fixture f;
   {
     auto db = must(f.open());
@@ -45,7 +45,7 @@ TEST_CASE("a database of the broker's own is made with its tables, for its owner
   CHECK(must(sqlite::read_number(again, "SELECT count(*) FROM note")) == 1);
 }
 
-TEST_CASE("what a killed process left empty becomes a database of the broker's own") {
+TEST_CASE("an empty file of a killed process becomes a database of the broker") {
   fixture f;
   auto is_cut_short = GENERATE(false, true);
   if (is_cut_short)
@@ -85,7 +85,7 @@ TEST_CASE("a database of another application, or of another format, is refused a
   }
 }
 
-TEST_CASE("a schema that fails leaves no part of itself behind") {
+TEST_CASE("a schema that fails leaves no table behind") {
   fixture f;
   auto db = open_own_database(f.path, notes, "CREATE TABLE note(text); CREATE TABLE note(text)", {});
   CHECK(failure_of(std::move(db)).code == errc::sql_error);
@@ -93,7 +93,7 @@ TEST_CASE("a schema that fails leaves no part of itself behind") {
   CHECK(f.open());
 }
 
-TEST_CASE("a statement that does not fit says what the file is not") {
+TEST_CASE("the error of a statement that does not fit says what the file is not") {
   auto error = describe(explain_mismatch(make_error(errc::sql_error, "no such column: text"), notes));
   CHECK(error.code == errc::corrupt);
   CHECK(error.message == "this file is not a notes file");

@@ -30,7 +30,7 @@ TEST_CASE("files that readers leave beside a database are removed") {
   CHECK(!fixture.beside("-shm"));
 }
 
-TEST_CASE("the content of a log is in the database when the log is removed") {
+TEST_CASE("the content of a WAL is in the database when the WAL is removed") {
   wal_cleanup_fixture fixture;
   fixture.write("CREATE TABLE t(a)");
   fixture.read("SELECT * FROM t");

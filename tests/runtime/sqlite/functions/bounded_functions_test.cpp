@@ -15,7 +15,7 @@ using namespace std::string_literals;
 
 namespace {
 
-/// A database in which one function or operator answers, as SQLite has it or as we have.
+/// A database whose functions are SQLite's built-in ones or the bounded ones.
 class calculator {
 public:
   enum class functions : uint8_t { builtin, bounded };
@@ -65,7 +65,7 @@ private:
 constexpr auto builtin = calculator::functions::builtin;
 constexpr auto bounded = calculator::functions::bounded;
 
-/// Values that are near to each other, so that one often occurs in the other; of every type, and not all UTF-8.
+/// Similar values, so that one often occurs in the other; of every type, and not all UTF-8.
 class values {
 public:
   explicit values(uint32_t seed) : random_(seed) {}
@@ -80,7 +80,7 @@ public:
     }
   }
 
-  /// @param parts what it is made of
+  /// @param parts the pieces of the text
   std::string text(const std::vector<std::string>& parts = {"a", "b", "A", "é", "É", "日", "", "1", ".", "-", " "}) {
     std::string result;
     for (auto n = below(8); n > 0; --n)
@@ -96,13 +96,13 @@ private:
 
 void compare(const std::string& sql, const std::function<parameters(values&)>& make, int count = 4'000) {
   for (const auto* encoding : {"UTF-8", "UTF-16le"}) {
-    calculator theirs{builtin, encoding};
-    calculator ours{bounded, encoding};
+    calculator builtin_db{builtin, encoding};
+    calculator bounded_db{bounded, encoding};
     values source{4711};
     for (auto i = 0; i < count; ++i) {
       auto params = make(source);
-      auto expected = theirs.answer(sql, params);
-      auto got = ours.answer(sql, params);
+      auto expected = builtin_db.answer(sql, params);
+      auto got = bounded_db.answer(sql, params);
       if (got == expected)
         continue;
       std::string text;
@@ -126,7 +126,7 @@ std::string repeated(const std::string& part, size_t count) {
 
 } // namespace
 
-TEST_CASE("instr, replace and trim answer as SQLite's own do, whatever they are given", "[functions]") {
+TEST_CASE("instr, replace and trim give the results of SQLite's built-ins for any input", "[functions]") {
   auto two = [](values& x) { return parameters{x.any(), x.any()}; };
   compare("SELECT instr(?1, ?2), typeof(?1), typeof(?2)", two);
   compare("SELECT instr(?1 || ?2, ?2), instr(CAST(?1 AS BLOB), CAST(?2 AS BLOB))", two);
@@ -137,7 +137,7 @@ TEST_CASE("instr, replace and trim answer as SQLite's own do, whatever they are 
           });
 }
 
-TEST_CASE("LIKE and GLOB answer as SQLite's own do, whatever they are given", "[functions]") {
+TEST_CASE("LIKE and GLOB give the results of SQLite's built-ins for any input", "[functions]") {
   compare("SELECT ?1 LIKE ?2, ?1 GLOB ?2, like(?2, ?1), glob(?2, ?1)", [](values& values) {
     return parameters{values.any(), values.any()};
   });
@@ -148,7 +148,7 @@ TEST_CASE("LIKE and GLOB answer as SQLite's own do, whatever they are given", "[
   });
 }
 
-TEST_CASE("patterns that are compared step by step match what SQLite's own comparison matches", "[functions]") {
+TEST_CASE("the bounded pattern matcher agrees with sqlite3_strlike and sqlite3_strglob", "[functions]") {
   values source{815};
   for (auto i = 0; i < 60'000; ++i) {
     auto text = source.text({"a", "b", "A", "é", "日", "aab", "]", "-", "^"});
@@ -167,24 +167,24 @@ TEST_CASE("patterns that are compared step by step match what SQLite's own compa
   }
 }
 
-TEST_CASE("format and json_patch answer as SQLite's own do", "[functions]") {
+TEST_CASE("format and json_patch give the results of SQLite's built-ins for any input", "[functions]") {
   compare("SELECT printf(?1, ?2, ?3), format(?1, ?2, ?3), typeof(printf(?1, ?2))", [](values& values) {
     return parameters{
       values.text({"%d", "%5.2f", "%s",  "%-8s|", "%.3s",   "%c", "%.4c", "%*d", "%.*f", "%%", "%q", "%Q", "%w",
                    "%x", "%05d",  "%+d", "%,d",   "%!.20g", "%e", "%z",   "%n",  "%k",   "%",  "x",  "é"}),
       values.any(), values.any()};
   });
-  calculator theirs{builtin};
-  calculator ours{bounded};
+  calculator builtin_db{builtin};
+  calculator bounded_db{bounded};
   for (const auto* sql :
        {"SELECT printf(), format()", "SELECT json_patch('{\"a\":1}', '{\"a\":null,\"b\":[1,{}]}')",
         "SELECT json_patch(NULL, '{}'), json_patch('{}', NULL)", "SELECT json_patch('{', '{}')",
         "SELECT json_array(json_patch('{\"a\":1}', '{\"b\":2}'))", "SELECT json_patch('[1]', '{\"a\":{\"b\":null}}')"})
-    CHECK(ours.rows(sql) == theirs.rows(sql));
+    CHECK(bounded_db.rows(sql) == builtin_db.rows(sql));
 }
 
-// With SQLite's own functions each of these would take hours.
-TEST_CASE("a long text is searched in a time that its length alone decides", "[functions]") {
+// With SQLite's built-in functions each of these would take hours.
+TEST_CASE("searching a long text takes time linear in its length", "[functions]") {
   calculator db{bounded};
   auto text = std::string(4'000'000, 'a');
   auto part = std::string(2'000'000, 'a') + 'b';
@@ -201,8 +201,7 @@ TEST_CASE("a long text is searched in a time that its length alone decides", "[f
   CHECK(db.answer("SELECT length(trim(?1, ?2))", {repeated(last, 1'000'000) + "x", set}) == "1:1|");
 }
 
-TEST_CASE("comparisons of the product of two lengths are refused as too large, after a bounded number of steps",
-          "[functions]") {
+TEST_CASE("a comparison that costs the product of two lengths is refused as too large after max_steps", "[functions]") {
   sqlite::function_limits limits;
   limits.max_steps = 100'000;
   calculator db{bounded, "UTF-8", limits};
@@ -223,7 +222,7 @@ TEST_CASE("comparisons of the product of two lengths are refused as too large, a
   CHECK(refused("SELECT json_patch(?1, ?1)", {members}));
   auto unlike_utf8 = repeated("\xc3\x80\x80", 1) + std::string(900, '\x80');
   CHECK(refused("SELECT trim(?1, ?2)", {repeated("\xc3\x80", 200'000), unlike_utf8 + "\xc3\x80"}));
-  // However many wildcards, the steps do not multiply.
+  // The number of steps does not grow with the product of the wildcards.
   CHECK(db.answer("SELECT ?1 LIKE ?2", {text, repeated("%a", 20'000) + "%"}) == "1:1|");
   uint64_t steps = 10'000'000;
   CHECK(sqlite::match_pattern((repeated("%a", 20'000) + "b").c_str(), text.c_str(), sqlite::like_rules, 0, steps)
@@ -231,7 +230,7 @@ TEST_CASE("comparisons of the product of two lengths are refused as too large, a
   CHECK(steps > 8'000'000);
 }
 
-TEST_CASE("a format may not have widths and precisions larger than a value", "[functions]") {
+TEST_CASE("a format whose widths and precisions exceed the value limit is refused", "[functions]") {
   sqlite::function_limits limits;
   limits.max_value_bytes = 100'000;
   calculator db{bounded, "UTF-8", limits};
@@ -267,7 +266,7 @@ TEST_CASE("a value beyond the limit is refused, and the connection goes on", "[f
   CHECK(db.answer("SELECT length(zeroblob(1000000))") == "1:1000000|");
 }
 
-TEST_CASE("a long call ends like an interrupt when its statement is due", "[functions]") {
+TEST_CASE("a long call ends with SQLITE_INTERRUPT when its statement is due", "[functions]") {
   calculator db{bounded};
   auto text = std::string(5'000'000, 'a');
   db.is_due = true;
@@ -278,11 +277,10 @@ TEST_CASE("a long call ends like an interrupt when its statement is due", "[func
   CHECK(db.answer("SELECT instr('abc', 'c')") == "1:3|");
 }
 
-TEST_CASE("LIKE and GLOB find their range of an index, and schemas that use the functions keep their meaning",
-          "[functions]") {
-  calculator theirs{builtin};
-  calculator ours{bounded};
-  for (auto* db : {&theirs, &ours}) {
+TEST_CASE("LIKE and GLOB use an index range, and schemas that use the functions keep their meaning", "[functions]") {
+  calculator builtin_db{builtin};
+  calculator bounded_db{bounded};
+  for (auto* db : {&builtin_db, &bounded_db}) {
     for (const auto* sql :
          {"CREATE TABLE t(a TEXT, b TEXT COLLATE NOCASE, c TEXT GENERATED ALWAYS AS (replace(a, 'x', 'y')) STORED, "
           "CHECK (a GLOB '[a-z]*' AND instr(a, 'q') = 0))",
@@ -299,10 +297,10 @@ TEST_CASE("LIKE and GLOB find their range of an index, and schemas that use the 
         "SELECT * FROM t WHERE a GLOB 'a*'", "SELECT * FROM t WHERE b LIKE 'ab%' ORDER BY a",
         "PRAGMA integrity_check"}) {
     INFO(sql);
-    CHECK(ours.rows(sql) == theirs.rows(sql));
+    CHECK(bounded_db.rows(sql) == builtin_db.rows(sql));
   }
-  // Found by the index, not by looking at each row.
-  CHECK_THAT(ours.answer("EXPLAIN QUERY PLAN SELECT * FROM t WHERE a GLOB 'a*'"),
+  // The plan uses the index and does not scan the table.
+  CHECK_THAT(bounded_db.answer("EXPLAIN QUERY PLAN SELECT * FROM t WHERE a GLOB 'a*'"),
              Catch::Contains("SEARCH t USING INDEX"));
 }
 

@@ -57,7 +57,7 @@ struct automatic_fixture : store_fixture {
 
   audit_verdict verdict() { return must(must(sqlite::ledger_reader::open(file)).verify()); }
 
-  // Makes of the ledger what the version before this one would have written, with another key: keys have rows already.
+  // Converts the ledger to the form of the previous version, with another key, since keys have rows already.
   void write_as_format_1(const std::string& from, const std::string& to_key) {
     auto commits = must(must(sqlite::ledger_reader::open(file)).after(0, 1'000'000));
     auto db = external_process();
@@ -78,15 +78,15 @@ struct automatic_fixture : store_fixture {
         to.integer(request.peer.uid);
         to.integer(request.peer.pid);
       }
-      auto own = sqlite::commit_hash(hash, head, commit.seq, commit.ts_us, requests);
+      auto record_hash = sqlite::commit_hash(hash, head, commit.seq, commit.ts_us, requests);
       auto update = must(sqlite::prepared_statement::prepare(
         db, "UPDATE _sluice_commits SET prev_hash = ?1, hash = ?2, requests = ?3 WHERE commit_seq = ?4"));
       update.bind_blob(1, head);
-      update.bind_blob(2, sqlite::bytes_of(own));
+      update.bind_blob(2, sqlite::bytes_of(record_hash));
       update.bind_blob(3, requests);
       update.bind(4, static_cast<int64_t>(commit.seq));
       must(update.run());
-      head = sqlite::bytes_of(own);
+      head = sqlite::bytes_of(record_hash);
     }
     must(db.exec(("UPDATE _sluice_meta SET value = 1 WHERE name = 'format'; "
                   "DELETE FROM _sluice_meta WHERE name = 'boots'; UPDATE _sluice_keys SET key = '"
@@ -187,7 +187,7 @@ TEST_CASE("a key of an earlier start of the machine is found in the commits of t
   CHECK(fixture.verdict().intact());
 }
 
-TEST_CASE("an automatic key of a start that the broker does not know has a row") {
+TEST_CASE("an automatic key of an unknown start of the machine has a row") {
   automatic_fixture fixture;
   auto key = fixture.next_key();
   key.boot ^= 1U;
@@ -196,7 +196,7 @@ TEST_CASE("an automatic key of a start that the broker does not know has a row")
   CHECK(fixture.knows(to_string(key)));
 }
 
-TEST_CASE("an automatic key with a time that has not come is refused") {
+TEST_CASE("an automatic key with a time in the future is refused") {
   automatic_fixture fixture;
   auto key = fixture.next_key();
   ++key.since_boot_ms;
@@ -230,7 +230,7 @@ TEST_CASE("a ledger of format 1 is continued in format 2, and keys in its rows a
   CHECK(found.records == 4);
 }
 
-TEST_CASE("a ledger of a format to come is left alone") {
+TEST_CASE("a ledger of a later format is left unchanged") {
   automatic_fixture fixture;
   fixture.store.reset();
   must(fixture.external_process().exec("UPDATE _sluice_meta SET value = 3 WHERE name = 'format'"));
@@ -238,7 +238,7 @@ TEST_CASE("a ledger of a format to come is left alone") {
   CHECK(failure_of(fixture.store->begin()).code == errc::protocol_mismatch);
 }
 
-// What an application sees: whatever happens between the attempts, a request takes effect once.
+// The view of an application: a request takes effect once, whatever happens between the attempts.
 TEST_CASE("requests under automatic keys take effect once: any order of attempts, restarts and failures") {
   auto seed = GENERATE(range(0, 40));
   CAPTURE(seed);

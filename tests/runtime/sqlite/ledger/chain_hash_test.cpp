@@ -6,7 +6,7 @@ namespace sluice::test::chain_hash_test {
 
 using namespace sluice::sqlite;
 
-TEST_CASE("lists of fields that read alike in one row hash differently") {
+TEST_CASE("lists of fields with the same concatenation hash differently") {
   chain_hash hash;
   auto of = [&](auto... fields) { return (hash.add(fields), ...), hash.finish(); };
   auto text = [](const char* x) { return std::string_view{x}; };

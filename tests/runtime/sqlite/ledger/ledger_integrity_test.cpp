@@ -55,7 +55,7 @@ ledger_standing issued(uint64_t seq) {
 
 } // namespace
 
-TEST_CASE("whatever is planted on the ledger's names is refused in any letter case, named, and repaired") {
+TEST_CASE("objects with or on the ledger's names are refused in any letter case, named, and repaired") {
   struct planted {
     const char* sql;
     const char* name;
@@ -101,7 +101,7 @@ TEST_CASE("names that only look similar are left alone") {
   CHECK(must(fixture.store->begin()).next_seq == 6);
 }
 
-TEST_CASE("requests cannot make the names of the ledger, spelt in whatever way") {
+TEST_CASE("requests cannot create objects with the ledger's names in any spelling") {
   ledger_fixture fixture;
   const auto* sql = GENERATE("CREATE VIRTUAL TABLE \"_sluice\" USING fts5(a)", "CREATE TABLE [_SLUICE](a)",
                              "CREATE VIEW _sluice AS SELECT 1", "ALTER TABLE t RENAME TO _sluice",
@@ -152,7 +152,7 @@ TEST_CASE("tables that were emptied, dropped in part or cut are refused, and rep
   CHECK(fixture.chain_is_whole());
 }
 
-TEST_CASE("a ledger that is dropped whole is made again at once, behind the issued numbers") {
+TEST_CASE("a ledger that is dropped whole is created again at once, after the issued numbers") {
   ledger_fixture fixture;
   fixture.meddle("DROP TABLE _sluice_commits; DROP TABLE _sluice_keys; DROP TABLE _sluice_meta");
   auto begun = must(fixture.store->begin());
@@ -185,7 +185,7 @@ TEST_CASE("an older copy of the file is refused, by the broker that had the newe
   CHECK(fixture.write("INSERT INTO t VALUES (3)").commit_seq == 7);
 }
 
-TEST_CASE("where a power cut may take commits, a ledger that ends early goes on in a new epoch") {
+TEST_CASE("where a power cut may lose commits, a ledger that ends early continues in a new epoch") {
   ledger_fixture fixture;
   fixture.config.synchronous = synchronous_mode::normal;
   fixture.reopen(issued(9));
@@ -222,7 +222,7 @@ TEST_CASE("the ledger of another file is refused: by a commit, and by its epoch"
   CHECK(fixture.refused().code == errc::ledger_damaged);
 }
 
-TEST_CASE("a ledger of an earlier version goes on unchanged, and gets its epoch with the next commit") {
+TEST_CASE("a ledger of an earlier version is continued unchanged, and gets its epoch with the next commit") {
   ledger_fixture fixture;
   fixture.meddle("DELETE FROM _sluice_meta WHERE name <> 'format'");
   fixture.reopen(issued(5));
@@ -235,7 +235,7 @@ TEST_CASE("a ledger of an earlier version goes on unchanged, and gets its epoch 
   CHECK(fixture.chain_is_whole());
 }
 
-TEST_CASE("a repair that was made counts a record that is broken later") {
+TEST_CASE("a record that breaks after a repair is counted") {
   ledger_fixture fixture;
   fixture.meddle("DELETE FROM _sluice_commits WHERE commit_seq = 2");
   fixture.repair();

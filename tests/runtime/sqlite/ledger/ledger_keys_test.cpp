@@ -7,7 +7,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A store whose keys age by a clock of the test's.
+// A store whose keys age by a clock of the test.
 struct key_fixture : store_fixture {
   fake_clock time;
 
@@ -47,7 +47,7 @@ struct key_fixture : store_fixture {
 
 } // namespace
 
-TEST_CASE("keys are forgotten when they are older than the retention, and no sooner") {
+TEST_CASE("keys are pruned when they are older than the retention, and no sooner") {
   key_fixture fixture;
   fixture.write_keyed("a");
   fixture.time.advance(23h);
@@ -61,7 +61,7 @@ TEST_CASE("keys are forgotten when they are older than the retention, and no soo
   CHECK(!begun.external_commit);
 }
 
-TEST_CASE("a wall clock that jumps forgets no key, forwards or back") {
+TEST_CASE("a jump of the wall clock expires no key, forwards or back") {
   key_fixture fixture;
   fixture.write_keyed("a");
   fixture.time.jump(48h);
@@ -96,7 +96,7 @@ TEST_CASE("keys age while no broker runs, as long as the machine does") {
   CHECK(fixture.knows("b"));
 }
 
-TEST_CASE("each commit forgets more old keys than it adds") {
+TEST_CASE("each commit prunes more old keys than it adds") {
   key_fixture fixture;
   for (int i = 0; i < 100; ++i)
     fixture.write_keyed("old" + std::to_string(i));
@@ -128,7 +128,7 @@ TEST_CASE("keys of an earlier version, dated by the wall clock, are kept a day f
   CHECK(fixture.prune_all() == 3);
 }
 
-TEST_CASE("pruning leaves alone what another process has just changed, for the next write to look at") {
+TEST_CASE("pruning ignores changes that another process has just made, which the next write checks") {
   key_fixture fixture;
   fixture.write_keyed("a");
   fixture.time.advance(25h);

@@ -89,7 +89,7 @@ struct retention_fixture : store_fixture {
 
 } // namespace
 
-TEST_CASE("what is left when old commit records were removed is a whole chain, which goes on") {
+TEST_CASE("after old commit records were removed the rest is a whole chain that continues") {
   retention_fixture fixture{3h};
   fixture.put_hourly(7);
   auto head = fixture.verdict().head;
@@ -110,7 +110,7 @@ TEST_CASE("what is left when old commit records were removed is a whole chain, w
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
 }
 
-TEST_CASE("commit records stay that the audit lacks, and so does the newest") {
+TEST_CASE("commit records that the audit lacks are kept, and so is the newest") {
   retention_fixture fixture{1h};
   fixture.put_hourly(5);
   fixture.time.advance(100h);
@@ -129,7 +129,7 @@ TEST_CASE("a commit record stays as long as a repeated request may have to be fo
   auto seq = fixture.put("INSERT INTO t(a) VALUES (1)", key);
   fixture.put();
   fixture.time.advance(20h);
-  // Whatever the wall clock says.
+  // The wall clock has no effect.
   fixture.time.jump(1'000h);
   CHECK(fixture.prune() == 1);
   CHECK(fixture.prune() == 0);
@@ -200,7 +200,7 @@ TEST_CASE("without a retention, or a place for the key, nothing is removed") {
   CHECK_FALSE(std::filesystem::exists(fixture.folder / "audit.key"));
 }
 
-TEST_CASE("a broken commit record is not removed, which would hide it") {
+TEST_CASE("a broken commit record is not removed, because that would hide it") {
   retention_fixture fixture{1h};
   fixture.put_hourly(30);
   fixture.store.reset();
@@ -212,7 +212,7 @@ TEST_CASE("a broken commit record is not removed, which would hide it") {
   CHECK(error.code == errc::ledger_damaged);
   CHECK_THAT(error.message, Contains("commit 3"));
   CHECK(fixture.seqs().front() == 1);
-  // Once a person has decided that it may be, it goes like others.
+  // After a repair has accepted the broken record, it is removed like others.
   fixture.store.reset();
   CHECK(fixture.repair().epoch.broken_before > 0);
   fixture.put();
@@ -236,7 +236,7 @@ TEST_CASE("an anchor that was changed is noticed") {
   CHECK_THAT(sqlite::doubt_about_ledger(*anchor, fixture.folder / "other.key"), Contains("other.key is missing"));
   auto text = must(sqlite::read_meta(db, "anchor")).value_or("");
   SECTION("so that records before it would not be missed") {
-    // "5 HASH 5 TIME ..." says that five were removed.
+    // "5 HASH 5 TIME ..." means that five were removed.
     auto at = text.find(' ', 2);
     text.replace(at, 3, " 4 ");
     must(sqlite::write_meta(db, "anchor", text));
@@ -301,7 +301,7 @@ TEST_CASE("commits whose records were removed are one notification that everythi
   CHECK(must(sqlite::commits_after(fixture.file, 4, 100, "app.db")).size() == 3);
 }
 
-TEST_CASE("a ledger is the one that the audit knows, though the commit on which they agreed was removed") {
+TEST_CASE("a ledger is recognized by the audit, also after the last agreed commit was removed") {
   retention_fixture fixture{2h};
   fixture.put_hourly(4);
   auto hash = must(must(sqlite::ledger_reader::open(fixture.file)).after(3, 1)).at(0).hash;
@@ -327,8 +327,8 @@ TEST_CASE("a ledger is the one that the audit knows, though the commit on which 
   }
 }
 
-// Writes, time, restarts, and repetitions of requests in any order.
-TEST_CASE("whatever is removed in whatever order, the chain is whole and repeated requests are found") {
+// Writes, passing time, restarts and repeated requests in any order.
+TEST_CASE("after removals in any order the chain is whole and repeated requests are found") {
   auto seed = GENERATE(range(1U, 31U));
   CAPTURE(seed);
   std::mt19937 random{seed};

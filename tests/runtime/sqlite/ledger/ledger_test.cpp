@@ -101,7 +101,7 @@ TEST_CASE("a key with another payload is a mismatch, down to the type of a value
   }
 }
 
-TEST_CASE("an outcome is not remembered when its transaction is not") {
+TEST_CASE("an outcome is not stored when its transaction is rolled back") {
   store_fixture fixture;
   fixture.write("CREATE TABLE t(a)");
   auto request = keyed({{"INSERT INTO t VALUES (1)", {}}});
@@ -112,7 +112,7 @@ TEST_CASE("an outcome is not remembered when its transaction is not") {
   CHECK(!recall(fixture, request));
 }
 
-TEST_CASE("a file gets its ledger by a commit, and not by an attempt") {
+TEST_CASE("a file gets its ledger by a commit, and not by a failed attempt") {
   store_fixture fixture;
   must(fixture.store->begin());
   fixture.store->rollback();
@@ -200,13 +200,13 @@ TEST_CASE("a forged record that matches its own hash is found by its place in th
   auto commits = must(must(ledger_reader::open(fixture.file)).after(0, 10));
   auto forge = [&](uint64_t seq, const std::string& previous) {
     sqlite::chain_hash hash;
-    auto own = sqlite::commit_hash(hash, previous, seq, 5, "\x80");
+    auto forged_hash = sqlite::commit_hash(hash, previous, seq, 5, "\x80");
     auto db = fixture.external_process();
     auto stmt =
       must(sqlite::prepared_statement::prepare(db, "INSERT INTO _sluice_commits VALUES (?1, 5, ?2, ?3, x'80')"));
     stmt.bind(1, static_cast<int64_t>(seq));
     stmt.bind_blob(2, previous);
-    stmt.bind_blob(3, sqlite::bytes_of(own));
+    stmt.bind_blob(3, sqlite::bytes_of(forged_hash));
     must(stmt.run());
   };
   SECTION("one that leaves a gap") {
@@ -224,7 +224,7 @@ TEST_CASE("a forged record that matches its own hash is found by its place in th
 }
 
 TEST_CASE("a record that cannot be read does not hide the others") {
-  // Broken off; and whole, with a user id of 1e300.
+  // A truncated record, and a whole one with a user id of 1e300.
   const auto* forged = GENERATE("x'9f'", "x'818761726161606080fb7e37e43c8800759c00'");
   five_commits fixture;
   must(fixture.external_process().exec(
@@ -244,7 +244,7 @@ TEST_CASE("a ledger of another format is refused, and nothing applied") {
   CHECK(failure_of(ledger_reader::open(fixture.file)).code == errc::protocol_mismatch);
 }
 
-TEST_CASE("tables that only bear the ledger's names are refused") {
+TEST_CASE("tables with the ledger's names and other columns are refused") {
   const auto* sql = GENERATE("CREATE TABLE _sluice_keys(a)", "CREATE VIEW _sluice_commits AS SELECT 1",
                              "CREATE TABLE _sluice_meta(name TEXT PRIMARY KEY, value)");
   store_fixture fixture;

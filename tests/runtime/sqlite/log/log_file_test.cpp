@@ -65,7 +65,7 @@ struct fixture {
 
 } // namespace
 
-TEST_CASE("a log file is made by the first entry, private, and tidy when it is closed", "[log_file]") {
+TEST_CASE("a log file is created by the first entry, is private, and has no WAL when it is closed", "[log_file]") {
   fixture f;
   CHECK(f.list().empty());
   CHECK(f.aut->prune(1'000'000).value() == 0);
@@ -79,7 +79,7 @@ TEST_CASE("a log file is made by the first entry, private, and tidy when it is c
   CHECK(f.files() == texts{"logs.db"});
 }
 
-TEST_CASE("log entries come out as they went in, numbered from 1", "[log_file]") {
+TEST_CASE("log entries are returned unchanged, numbered from 1", "[log_file]") {
   fixture f;
   std::string odd("quote ' zero \0 \xe2\x82\xac \n", 20);
   REQUIRE(f.append({entry(odd, 1'700'000'000'000'001, log_level::critical, "part", "alice"),
@@ -115,7 +115,7 @@ TEST_CASE("every filter of a log query selects by its field", "[log_file]") {
   CHECK(with([](auto& q) { q.source = "x"; }) == texts{"one apple", "three Apple"});
   CHECK(with([](auto& q) { q.agent = "bob"; }) == texts{"three Apple"});
   CHECK(with([](auto& q) { q.contains = "apple"; }) == texts{"one apple"});
-  // No pattern, but a text.
+  // The filter is a plain text, not a pattern.
   CHECK(with([](auto& q) { q.contains = "%"; }) == texts{"50% off_"});
   CHECK(with([](auto& q) { q.contains = "_"; }) == texts{"50% off_"});
   CHECK(with([](auto& q) { q.since_us = 30; }) == texts{"three Apple", "50% off_"});
@@ -181,7 +181,7 @@ TEST_CASE("an invalid log database is reported, and left alone", "[log_file]") {
   CHECK(code_of(f.aut->list({}).error()) == errc::corrupt);
   CHECK(code_of(f.aut->prune(0).error()) == errc::corrupt);
   CHECK_FALSE(fs::exists(f.dir / "elsewhere"));
-  // Out of the way, whatever it was.
+  // Any such file can be renamed.
   auto kept = sqlite::move_damaged_file(f.path, 1'700'000'000'000'000);
   REQUIRE(kept);
   CHECK(*kept == "logs.db.damaged-20231114T221320Z");
@@ -197,7 +197,7 @@ TEST_CASE("a log database of a later format is refused, and not touched", "[log_
   CHECK(code_of(f.append({entry("y")}).error()) == errc::protocol_mismatch);
 }
 
-TEST_CASE("an empty log file is one that has just been made", "[log_file]") {
+TEST_CASE("an empty log file counts as a new one", "[log_file]") {
   fixture f;
   f.write("");
   CHECK(f.list().empty());

@@ -95,7 +95,7 @@ TEST_CASE("a page for which there is no memory can be asked for again") {
   CHECK(fixture.drain(*cursor).size() == 1'990);
 }
 
-TEST_CASE("a cursor over a file that was replaced is an error, and rows of two files are never answered") {
+TEST_CASE("a cursor over a replaced file fails, and never returns rows of two files") {
   cursor_fixture fixture;
   auto cursor = fixture.open("SELECT id FROM t ORDER BY id");
   must(cursor->next(fixture.pages_of(10), fixture.cancel));
@@ -110,7 +110,7 @@ TEST_CASE("a cursor over a file that was replaced is an error, and rows of two f
   CHECK(fixture.drain(*later) == std::vector<int64_t>{-1});
 }
 
-TEST_CASE("a cursor that is cancelled, or whose time is over, ends") {
+TEST_CASE("a cursor ends when it is cancelled or its time is over") {
   cursor_fixture fixture;
   constexpr const char* endless =
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";

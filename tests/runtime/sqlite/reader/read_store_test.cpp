@@ -60,8 +60,8 @@ TEST_CASE("a read that is interrupted while it is prepared leaves no snapshot to
   auto hasty = fixture.generous();
   hasty.timeout = std::chrono::milliseconds{0};
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
-  // SQLite asks whether to go on after some hundred instructions, those of former runs included: at each of these few
-  // statements at some time.
+  // SQLite calls the progress handler every few hundred instructions, counted over all runs, so an interrupt hits each
+  // of these few statements at some time.
   for (int64_t i = 1; i <= 300; ++i) {
     CHECK(failure_of(fixture.try_read(("SELECT " + std::to_string(i)).c_str(), {}, hasty)).code
           == errc::deadline_exceeded);
@@ -73,7 +73,7 @@ TEST_CASE("a read that is interrupted while it is prepared leaves no snapshot to
   }
 }
 
-TEST_CASE("rows within the bounds are returned, and a cut says so") {
+TEST_CASE("rows within the bounds are returned, and a cut answer is marked as truncated") {
   ten_rows fixture;
   auto limits = fixture.generous();
   limits.max_rows = 10;
@@ -159,7 +159,7 @@ TEST_CASE("a statement that writes is refused beside others, with its number") {
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{10});
 }
 
-TEST_CASE("a read past its time is interrupted, and the next one works") {
+TEST_CASE("a read past its time-out is interrupted, and the next one works") {
   ten_rows fixture;
   auto limits = fixture.generous();
   limits.timeout = milliseconds{0};
@@ -176,7 +176,7 @@ TEST_CASE("a cancelled read is not begun") {
   CHECK(failure_of(fixture.reader->run(request, fixture.generous())).code == errc::cancelled);
 }
 
-TEST_CASE("a missing file and an invalid one are reported by their own errors, every time") {
+TEST_CASE("a missing file and an invalid one have different errors, every time") {
   store_fixture fixture;
   CHECK(failure_of(fixture.try_read("SELECT 1")).code == errc::unknown_database);
   CHECK(!std::filesystem::exists(fixture.file));
@@ -190,7 +190,7 @@ TEST_CASE("a missing file and an invalid one are reported by their own errors, e
   CHECK(failure_of(reader->run(request, fixture.generous())).code == errc::corrupt);
 }
 
-TEST_CASE("a read says when it may show an external commit, and none of the broker's own commits is taken for one") {
+TEST_CASE("a read reports that it may show an external commit, and not for the broker's own commits") {
   ten_rows fixture;
   CHECK(!fixture.read("SELECT count(*) FROM t").external_commit);
   fixture.write("INSERT INTO t(body) VALUES ('a')");
@@ -259,7 +259,7 @@ TEST_CASE("a file in another journal mode is read as it is, also while the write
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
 }
 
-TEST_CASE("a file that someone holds exclusively is busy") {
+TEST_CASE("a file with an exclusive lock of another process is busy") {
   store_fixture fixture;
   auto other = fixture.external_process();
   must(other.exec("PRAGMA journal_mode = DELETE; CREATE TABLE t(a); BEGIN EXCLUSIVE"));
@@ -268,7 +268,7 @@ TEST_CASE("a file that someone holds exclusively is busy") {
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
 }
 
-TEST_CASE("a file that was deleted and made again is read again") {
+TEST_CASE("a file that was deleted and created again is read again") {
   ten_rows fixture;
   fixture.read("SELECT count(*) FROM t");
   fixture.store.reset();
@@ -281,8 +281,8 @@ TEST_CASE("a file that was deleted and made again is read again") {
   CHECK(after.external_commit);
 }
 
-TEST_CASE("a read that ends after its time-out is no success, though nothing interrupted it") {
-  // Each look at the clock takes six seconds, and so does the query.
+TEST_CASE("a read that ends after its time-out fails, even if nothing interrupted it") {
+  // Each reading of the clock advances it by six seconds, and so does the query.
   class slow_clock : public fake_clock {
   public:
     steady now() const override {
@@ -334,7 +334,7 @@ TEST_CASE("an answer has no more bytes than max_answer_bytes, whatever the reque
   CHECK(answer.rows->size() > 90);
 }
 
-TEST_CASE("a read that finds no room among the answers under way is overloaded, until one of them has gone") {
+TEST_CASE("a read without room among the answers under way is overloaded, until one of them is released") {
   ten_rows fixture;
   auto answers = std::make_shared<answer_budget>(1'000'000);
   auto reader = sqlite::make_read_store(fixture.file, fixture.config, machine_time(), {}, {}, answers);
@@ -346,7 +346,7 @@ TEST_CASE("a read that finds no room among the answers under way is overloaded, 
   CHECK(error.code == errc::overloaded);
   CHECK(error.retry_after_ms > 0);
   CHECK_THAT(error.message, Catch::Contains("max_inflight_answer_bytes"));
-  // Only the rows count, whatever holds them.
+  // Only the rows count towards the bound, wherever they are stored.
   auto rows = first.result.rows;
   first = {};
   CHECK(failure_of(reader->run(request, fixture.generous())).code == errc::overloaded);

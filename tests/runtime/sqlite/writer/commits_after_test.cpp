@@ -34,7 +34,7 @@ struct told_fixture : store_fixture {
 
 } // namespace
 
-TEST_CASE("the ledger returns of every commit what listeners were sent") {
+TEST_CASE("the ledger returns for every commit the message that listeners got") {
   told_fixture fixture;
   fixture.commit({"CREATE TABLE t(id INTEGER PRIMARY KEY, a)"});
   fixture.commit({"CREATE TABLE u(id INTEGER PRIMARY KEY REFERENCES t(id) ON DELETE CASCADE)", "CREATE TABLE log(a)"});

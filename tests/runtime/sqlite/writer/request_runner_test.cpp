@@ -164,7 +164,7 @@ TEST_CASE("a write that has come several times is known to be bounded by its for
     }
 }
 
-TEST_CASE("a failing statement is undone alone, and its neighbours stay") {
+TEST_CASE("a failing statement rolls back its request only") {
   table_fixture fixture;
   auto begun = must(fixture.store->begin());
   must(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
@@ -189,7 +189,7 @@ TEST_CASE("a list of statements is applied as a whole or not at all") {
   CHECK(error.code == errc::constraint);
   CHECK_THAT(error.message, Catch::StartsWith("statement 4: "));
   CHECK(fixture.store->in_transaction());
-  // A table of the same name and another shape: nothing prepared for the first one is used.
+  // A table of the same name with other columns: statements prepared for the first one are not used.
   must(fixture.store->execute(request_of({{"CREATE TABLE u(x, y)", {}}, {"INSERT INTO u VALUES (1, 2)", {}}}),
                               no_deadline));
   must(commit_of(*fixture.store, begun, list));
@@ -197,7 +197,7 @@ TEST_CASE("a list of statements is applied as a whole or not at all") {
   CHECK(fixture.read_one("SELECT y FROM u") == value{2});
 }
 
-TEST_CASE("a request without statements, or with a bad one, changes nothing") {
+TEST_CASE("a request without statements, or with an invalid one, changes nothing") {
   table_fixture fixture;
   CHECK(fixture.refuse(request_of(std::vector<statement>{})).code == errc::invalid_request);
   CHECK(fixture.refuse("INSERT INTO t(a) VALUES (?)").code == errc::invalid_request);
@@ -207,19 +207,19 @@ TEST_CASE("a request without statements, or with a bad one, changes nothing") {
   CHECK(fixture.survived);
 }
 
-TEST_CASE("rows that OR FAIL leaves behind are undone, too") {
+TEST_CASE("rows that OR FAIL leaves are also rolled back") {
   table_fixture fixture;
   fixture.write("INSERT INTO t(a) VALUES (5)");
   const auto* sql = "INSERT OR FAIL INTO t(a) VALUES (4), (5)";
   CHECK(fixture.refuse(sql).code == errc::constraint);
   CHECK(!fixture.survived);
-  // Once it is known to do so, it does not cost its neighbours the transaction any more.
+  // Once the statement is known to do so, it no longer rolls back the transaction of the others.
   CHECK(fixture.refuse(sql).code == errc::constraint);
   CHECK(fixture.survived);
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
 }
 
-TEST_CASE("ROLLBACK by a statement or a trigger fails its request and loses the transaction") {
+TEST_CASE("ROLLBACK by a statement or a trigger fails its request and rolls back the transaction") {
   table_fixture fixture;
   fixture.write("INSERT INTO t(a) VALUES (1)");
   CHECK(fixture.refuse("INSERT OR ROLLBACK INTO t(a) VALUES (1)").code == errc::constraint);
@@ -233,7 +233,7 @@ TEST_CASE("ROLLBACK by a statement or a trigger fails its request and loses the 
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{2});
 }
 
-TEST_CASE("a write past its deadline is interrupted, and loses the transaction; a query does not") {
+TEST_CASE("a write past its deadline is interrupted and rolls back the transaction; a query does not") {
   table_fixture fixture;
   auto past = std::chrono::steady_clock::now();
   CHECK(fixture.refuse(request_of(endless_insert), past).code == errc::deadline_exceeded);
@@ -245,7 +245,7 @@ TEST_CASE("a write past its deadline is interrupted, and loses the transaction; 
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{1});
 }
 
-TEST_CASE("more rows than a request may return are an error, and the request is undone") {
+TEST_CASE("more rows than a request may return are an error, and the request is rolled back") {
   broker_config small;
   small.read_max_rows = 2;
   store_fixture fixture{small};
@@ -273,7 +273,7 @@ TEST_CASE("prepared statements are analysed again after an external change of th
   CHECK(fixture.refuse(sql, {3}).code == errc::not_authorized);
 }
 
-TEST_CASE("statements analysed under a schema that was undone are analysed again") {
+TEST_CASE("statements analysed under a schema that was rolled back are analysed again") {
   table_fixture fixture;
   fixture.write("CREATE VIRTUAL TABLE ft USING fts5(x)");
   fixture.write("CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO ft VALUES (new.a); END");
@@ -295,7 +295,7 @@ TEST_CASE("statements analysed under a schema that was undone are analysed again
   CHECK(touches(fixture, "ft"));
 }
 
-TEST_CASE("a write that ends after its deadline is undone, though nothing interrupted it") {
+TEST_CASE("a write that ends after its deadline is rolled back, even if nothing interrupted it") {
   table_fixture fixture;
   auto late = machine_time().now() - std::chrono::seconds{1};
   CHECK(fixture.refuse(request_of("INSERT INTO t(a) VALUES (1)"), late).code == errc::deadline_exceeded);
@@ -308,7 +308,7 @@ TEST_CASE("a write that ends after its deadline is undone, though nothing interr
   CHECK(fixture.read_one("SELECT count(*) FROM t") == value{0});
 }
 
-TEST_CASE("a write of a value beyond max_value_bytes is refused and undone; records of the ledger are not limited") {
+TEST_CASE("a write of a value beyond max_value_bytes is refused; records of the ledger are not limited") {
   broker_config config;
   config.max_value_bytes = 100'000;
   store_fixture fixture{config};
@@ -326,7 +326,7 @@ TEST_CASE("a write of a value beyond max_value_bytes is refused and undone; reco
   fixture.write(request_of({{"SELECT a FROM t UNION ALL SELECT a FROM t", {}}}, "large-answer"));
 }
 
-TEST_CASE("the rows that the writes of a transaction return have a bound together") {
+TEST_CASE("the returned rows of all writes of a transaction are bounded together") {
   table_fixture fixture;
   auto answers = std::make_shared<answer_budget>(1'000'000);
   auto store = sqlite::make_write_store(fixture.file, fixture.config, machine_time(), {}, {}, answers);

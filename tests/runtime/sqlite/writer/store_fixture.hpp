@@ -127,7 +127,7 @@ struct store_fixture {
 
   static read_limits generous() { return {10'000, 8U << 20U, milliseconds{60'000}}; }
 
-  /// A connection of a program without sluice.
+  /// A connection of an external program.
   sqlite::connection external_process() {
     sqlite::connection_options options;
     options.mode = sqlite::open_mode::read_write_create;
@@ -148,7 +148,7 @@ struct table_fixture : store_fixture {
   table_fixture() { write("CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE)"); }
 };
 
-/// Commits what was executed since `begun`, as if by `request`.
+/// Commits the statements executed since `begun`, as those of `request`.
 inline caf::expected<void> commit_of(write_store& store, const begun_transaction& begun, const write_request& request) {
   static const write_result none;
   ledger_entry entry{&request, &none, nullptr};

@@ -38,7 +38,7 @@ TEST_CASE("a deferred foreign key left open fails its request alone, before COMM
   CHECK(fixture.read_one("SELECT count(*) FROM c") == value{1});
 }
 
-TEST_CASE("a lock that someone else holds is busy, and passes") {
+TEST_CASE("a lock of another process is busy, and ends") {
   table_fixture fixture;
   auto other = fixture.external_process();
   must(other.exec("BEGIN EXCLUSIVE"));
@@ -98,7 +98,7 @@ TEST_CASE("a file that was replaced by another is written, and its WAL is left a
   CHECK(fixture.read_one("SELECT count(*) FROM n") == value{3});
 }
 
-TEST_CASE("a file that is moved away or deleted while it is written makes the commit fail, with its fate unknown") {
+TEST_CASE("a file that is moved away or deleted during a write makes the commit fail with the outcome unknown") {
   table_fixture fixture;
   auto begun = must(fixture.store->begin());
   must(fixture.store->execute(request_of("INSERT INTO t(a) VALUES (1)"), no_deadline));
@@ -141,12 +141,12 @@ TEST_CASE("whether a commit took effect is read back from the file") {
   must(commit_of(*fixture.store, begun, request_of("SELECT 1")));
   CHECK(must(fixture.store->committed(2)));
   CHECK(!must(fixture.store->committed(3)));
-  // Another record under that number is not ours.
+  // Another record under that number is not the record of this commit.
   must(fixture.external_process().exec("UPDATE _sluice_commits SET hash = x'00' WHERE commit_seq = 2"));
   CHECK(!must(fixture.store->committed(2)));
 }
 
-TEST_CASE("nothing works without a transaction, and says so") {
+TEST_CASE("every call without a transaction fails with that reason") {
   store_fixture fixture;
   CHECK(!fixture.store->is_open());
   CHECK(!fixture.store->in_transaction());
@@ -160,7 +160,7 @@ TEST_CASE("nothing works without a transaction, and says so") {
   CHECK(!std::filesystem::exists(fixture.file));
 }
 
-TEST_CASE("a path that is no database is refused by begin, every time") {
+TEST_CASE("begin refuses a path that is not a database, every time") {
   temp_dir folder;
   std::ofstream{folder / "x.txt"} << std::string(5'000, 'x');
   broker_config config;
@@ -169,7 +169,7 @@ TEST_CASE("a path that is no database is refused by begin, every time") {
   CHECK(failure_of(sqlite::make_write_store(folder / "no/x.db", config)->begin()).code == errc::unknown_database);
 }
 
-TEST_CASE("the WAL is counted, and cut by a checkpoint that no reader hinders") {
+TEST_CASE("the size of the WAL is counted, and a checkpoint without readers truncates it") {
   table_fixture fixture;
   fixture.write("INSERT INTO t(a) VALUES (zeroblob(100000))");
   CHECK(fixture.store->wal_bytes() >= 100'000);

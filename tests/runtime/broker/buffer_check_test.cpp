@@ -26,13 +26,13 @@ template <class Request> std::string complaint(Request request, errc code = errc
 
 } // namespace
 
-TEST_CASE("a buffered operation without an agent is anonymous's") {
+TEST_CASE("a buffered operation without an agent belongs to the agent anonymous") {
   auto result = put({{"id", 1}}, {{"a", 1}});
   CHECK_FALSE(check(result));
   CHECK(result.agent == "anonymous");
 }
 
-TEST_CASE("each kind of buffered operation takes the values that it can use") {
+TEST_CASE("an update needs values, and an erase takes none") {
   auto upsert = put({{"id", 1}}, {});
   auto erase = put({{"id", 1}}, {}, buffer_operation::erase);
   CHECK_FALSE(check(upsert));
@@ -41,14 +41,14 @@ TEST_CASE("each kind of buffered operation takes the values that it can use") {
   CHECK_THAT(complaint(put({{"id", 1}}, {{"a", 1}}, buffer_operation::erase)), Contains("values must be empty"));
 }
 
-TEST_CASE("a column of a buffered operation is named once, however it is spelled") {
+TEST_CASE("a buffered operation names each column once, regardless of case") {
   CHECK_THAT(complaint(put({}, {})), Contains("key is empty"));
   CHECK_THAT(complaint(put({{"id", 1}, {"ID", 1}}, {})), Contains("key names the column ID again"));
   CHECK_THAT(complaint(put({{"id", 1}}, {{"a", 1}, {"A", 1}})), Contains("values names the column A again"));
   CHECK_THAT(complaint(put({{"id", 1}}, {{"Id", 1}})), Contains("values names the column Id again"));
 }
 
-TEST_CASE("names in a buffered operation are names") {
+TEST_CASE("table, column and agent names of a buffered operation are validated") {
   auto unnamed = put({{"id", 1}}, {});
   unnamed.row.table.clear();
   CHECK_THAT(complaint(unnamed), Contains("table is empty"));
@@ -62,7 +62,7 @@ TEST_CASE("names in a buffered operation are names") {
   CHECK_THAT(complaint(named), Contains("agent holds a control character"));
 }
 
-TEST_CASE("clients may not buffer in the broker's own name, or ask for a row or a flush in it") {
+TEST_CASE("clients may not use an agent name that begins with sluice: for buffered operations, rows or flushes") {
   auto result = put({{"id", 1}}, {});
   result.agent = "sluice:buffer";
   CHECK_THAT(complaint(result), Contains("agent begins with \"sluice:\""));
@@ -71,7 +71,8 @@ TEST_CASE("clients may not buffer in the broker's own name, or ask for a row or 
   CHECK_THAT(complaint(rejected_decision{{}, true, "sluice:"}), Contains("agent begins with"));
 }
 
-TEST_CASE("names of requests contain no control characters, while keys and columns may contain any") {
+TEST_CASE(
+  "request and agent names contain no control or format characters; keys and columns may contain non-ASCII ones") {
   write_request request;
   request.statements = {{"SELECT 1", {}}};
   request.idempotency_key = "\xe2\x80\xae";
@@ -81,20 +82,20 @@ TEST_CASE("names of requests contain no control characters, while keys and colum
   request.correlation_id.clear();
   request.request_id = "\xe2\x81\xa6";
   CHECK_THAT(complaint(request), Contains("request_id holds a control character"));
-  read_request y;
-  y.agent = "\xd8\x9c";
-  CHECK_THAT(complaint(y), Contains("agent holds a control character"));
-  auto z = put({{"id\xe2\x80\x8e", 1}}, {});
-  CHECK_FALSE(check(z));
+  read_request read;
+  read.agent = "\xd8\x9c";
+  CHECK_THAT(complaint(read), Contains("agent holds a control character"));
+  auto put_with_format_character = put({{"id\xe2\x80\x8e", 1}}, {});
+  CHECK_FALSE(check(put_with_format_character));
 }
 
-TEST_CASE("a buffered operation is 1 MiB at most") {
+TEST_CASE("a buffered operation beyond 1 MiB is refused") {
   auto fits = put({{"id", 1}}, {{"a", std::string((1 << 20) - 1'000, 'x')}});
   CHECK_FALSE(check(fits));
   CHECK_THAT(complaint(put({{"id", 1}}, {{"a", std::string(1 << 20, 'x')}}), errc::too_large), Contains("1 MiB"));
 }
 
-TEST_CASE("a caller waits for room a day at most") {
+TEST_CASE("the wait for room is limited to a day") {
   auto result = put({{"id", 1}}, {});
   result.wait = std::chrono::hours{24};
   CHECK_FALSE(check(result));
