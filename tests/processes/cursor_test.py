@@ -66,7 +66,7 @@ def test_an_answer_of_any_size_takes_bounded_memory(fixture):
                 peaks[pid] = max(peaks[pid], resident_bytes(pid))
             except FileNotFoundError:
                 pass
-    is_equal(command.popen.wait(), 0)
+    is_equal(command.popen.wait(), 0, command.popen.stderr.read())
     is_true(taken > 300 * MIB, f"{taken} bytes came")
     bound = (600 if is_sanitized(fixture) else 100) * MIB
     is_true(peaks[server.pid] - before < bound, f"the broker grew from {before} to {peaks[server.pid]} bytes")

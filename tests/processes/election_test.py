@@ -272,6 +272,15 @@ def test_a_client_that_is_killed_while_it_starts_a_broker_blocks_no_later_one(fi
     fixture.audit_is_whole()
 
 
+def test_a_broker_awaits_the_client_that_started_it_however_short_it_may_be_idle(fixture):
+    make_table(fixture)
+    before = read_file(fixture.path(".sluice", "broker.log")).count(" serves ")
+    for i in range(5):
+        fixture.run("exec", "app.db", f"INSERT INTO t VALUES ({i})", env={"SLUICE_LINGER_MS": "0"}).good()
+        await_no_process(fixture)
+    is_equal(read_file(fixture.path(".sluice", "broker.log")).count(" serves ") - before, 5, "brokers were started")
+
+
 def test_without_a_broker_a_command_leads_the_store_with_a_warning(fixture):
     make_table(fixture)
     missing = {"SLUICE_PROGRAM": fixture.path("no-such-program")}

@@ -1,5 +1,6 @@
 """Helpers that the tests share: a database with the table t, its brokers, and processes that write to it."""
 
+import itertools
 import os
 import resource
 import subprocess
@@ -8,6 +9,7 @@ from harness import is_equal, read_file, wait_until
 from link import PATIENCE
 
 TABLE = "CREATE TABLE t (a INTEGER)"
+UNDER_WAY = itertools.count()
 
 
 def make_table(fixture):
@@ -50,10 +52,12 @@ def await_no_process(fixture):
 
 def under_way(fixture, link, rows=300_000):
     """Sends a write of so many rows, waits until the broker executes it, and returns its id."""
-    before = cpu_ticks(fixture.leader())
     numbers = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows})"
-    which = link.post("write", db="app.db", statements=[{"sql": numbers + " INSERT INTO t SELECT x FROM n"}])
-    wait_until(lambda: cpu_ticks(fixture.leader()) >= before + 5, "the write is under way")
+    name = f"under-way-{next(UNDER_WAY)}"
+    which = link.post("write", db="app.db", request_id=name, statements=[{"sql": numbers + " INSERT INTO t SELECT x FROM n"}])
+    with fixture.connect() as other:
+        wait_until(lambda: (name, "running") in [(x["request_id"], x["state"]) for x in other.call("status")["running"]],
+                   "the write is under way")
     return which
 
 
