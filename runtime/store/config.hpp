@@ -102,7 +102,7 @@ struct broker_config : database_config {
   std::chrono::milliseconds restart_window{10'000};
 
   // The front door. Sizes and times are per connection unless stated otherwise.
-  // How long a transient broker stays after its last connection or request.
+  /// How long a transient broker stays after its last connection or request.
   std::chrono::milliseconds linger{3'000};
   uint64_t max_connections = 4'096;
   uint64_t max_request_bytes = 16ULL << 20;

@@ -67,8 +67,8 @@ public:
   /// The names of all records, in order.
   std::vector<std::string> names() const;
 
-  /// The last record that the audit is known to have, possibly followed by later ones; nothing when unknown. @param
-  /// boot this boot of the machine, as `clock::boot_id`
+  /// The last record that the audit is known to have, possibly followed by later ones; nothing when unknown.
+  /// @param boot this boot of the machine, as `clock::boot_id`
   std::optional<audit_end> known_audit_end(std::string_view boot) const;
 
   /// The last record that this process has written. Not stored in the file.

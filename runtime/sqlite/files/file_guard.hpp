@@ -188,8 +188,9 @@ public:
 
   /// The writer is about to commit, with the write lock held: the next transaction will be its own.
   void expect_commit(sqlite3* db) noexcept;
-  /// That COMMIT has failed. / A COMMIT that seemed to have failed took effect, or the writer made another one.
+  /// That COMMIT has failed.
   void forget_commit() noexcept { add_own_changes(-1); }
+  /// A COMMIT that seemed to have failed took effect, or the writer made another one.
   void add_commit() noexcept { add_own_changes(1); }
   /// Reads the index, and returns the number of commits of other programs since the broker started. The first call
   /// returns 0. With the write lock held the number is exact; without it, a commit of the broker may be under way.
