@@ -147,12 +147,12 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(audit_record)
 
-/// A request of which no actor keeps a record, as far as it could be read: one that was refused too early, or one that
-/// changed something without being a write. The names are as the client wrote them.
+/// A request of which no actor keeps a record: it was refused too early, or it changed something without being a write.
+/// Its fields hold as much of the request as could be read; the names are as the client wrote them.
 struct unrecorded_request {
   request_type type = request_type::other;
   std::string agent;
-  /// In whose name it is recorded when `agent` is no usable name: that of the connection.
+  /// The agent of the connection, under which the request is recorded when `agent` is not a usable name.
   std::string link_agent;
   std::string db;
   std::string request_id;
@@ -170,7 +170,7 @@ struct audit_query {
   int64_t since_us = 0;
   /// Records after this place in the chain; for paging.
   uint64_t after_seq = 0;
-  /// At most this many records, in chain order; with `newest`, the last ones.
+  /// The maximum number of records, in chain order; with `newest`, the last ones.
   uint64_t limit = 1000;
   bool newest = false;
 };
@@ -191,7 +191,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(audit_page)
 
-/// Asks that the oldest records be removed: those of whole segments without a record as new as `before_us`.
+/// Asks the audit to remove its oldest records: those of whole segments without a record as new as `before_us`.
 struct audit_prune {
   /// Microseconds since the Unix epoch.
   int64_t before_us = 0;
@@ -203,11 +203,11 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 SLUICE_DECLARE_INSPECT(audit_prune)
 
 struct audit_pruned {
-  /// Records that were removed by this request.
+  /// Records that this request removed.
   uint64_t records = 0;
-  /// Place of the oldest record that is left; 0 when there is none.
+  /// Place of the oldest remaining record; 0 when there is none.
   uint64_t first_seq = 0;
-  /// Whether older records than asked for are left: a request removes a bounded number.
+  /// Whether further old records remain: a request removes a bounded number.
   bool has_more = false;
 };
 
@@ -224,7 +224,7 @@ struct audit_verdict {
   uint64_t first_broken = 0;
   /// The error, for people.
   std::string reason;
-  /// Hex of the last record's hash: what to write down elsewhere, to notice a chain cut short.
+  /// The hash of the last record, in hex. Write it down elsewhere to notice a chain that was cut short.
   std::string head;
   /// Further problems, for people: ledgers that contradict the audit, damaged files that wait for a decision.
   std::vector<std::string> problems{};

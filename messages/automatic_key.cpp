@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view prefix = "auto-";
 constexpr uint64_t time_limit = uint64_t{1} << 48U;
 
-// Removes one field of hexadecimal digits and the dash behind it from `text`. `digits` is 0 for any number of them
+// Removes one field of hexadecimal digits and the dash after it from `text`. `digits` is 0 for any number of digits
 // without leading zeros.
 bool take_field(std::string_view& text, size_t digits, uint64_t& number) noexcept {
   auto end = std::min(text.find('-'), text.size());

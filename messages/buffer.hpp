@@ -17,7 +17,7 @@ namespace sluice {
 /// The agent of the writes that the write-behind buffer makes.
 inline constexpr const char* buffer_agent = "sluice:buffer";
 
-/// The effect of a buffered operation on the row with its key; `erase` is the contract's "delete".
+/// The effect of a buffered operation on the row with its key; the protocol calls `erase` "delete".
 enum class buffer_operation : uint8_t { upsert, update, erase };
 
 constexpr std::string_view to_string(buffer_operation operation) {
@@ -40,7 +40,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(row_key)
 
-/// One operation for the write-behind buffer. Columns that it does not name are left alone.
+/// One operation for the write-behind buffer. It leaves columns that it does not name unchanged.
 struct buffer_put {
   row_key row;
   buffer_operation operation = buffer_operation::upsert;
@@ -65,11 +65,11 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(buffer_put)
 
-/// The answer to a put: the operation is in memory, and with a journal on disk.
+/// The answer to a put: the operation is in memory and, if there is a journal, on disk.
 struct buffer_receipt {
   /// Rows that wait to be written, this one included.
   uint64_t pending = 0;
-  /// Whether a kill of the broker from now on cannot lose the operation.
+  /// Whether the operation survives a kill of the broker.
   bool journaled = false;
 };
 
@@ -78,7 +78,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(buffer_receipt)
 
-/// Asks how a row will be once everything pending is written.
+/// Asks for a row as it will be after all pending operations are written.
 struct buffer_get {
   row_key row;
   std::string agent;
@@ -98,8 +98,8 @@ struct buffered_row {
   bool found = false;
   /// Operations on it that wait to be written.
   uint64_t pending = 0;
-  /// Key columns included, in the table's order. A row that is not in the database yet has only the columns that were
-  /// named; the others get their defaults when it is written.
+  /// The columns, key columns included, in the table's order. A row that is not in the database yet has only the
+  /// columns that were named; the others get their defaults when it is written.
   std::vector<named_value> columns;
 };
 
@@ -108,7 +108,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(buffered_row)
 
-/// Asks for everything pending to be written now; an empty field selects everything.
+/// Asks the buffer to write everything pending now; an empty field selects everything.
 struct flush_request {
   std::string db;
   std::string table;
@@ -127,9 +127,9 @@ struct flush_report {
   uint64_t flushed = 0;
   /// Rows that the database refused.
   uint64_t set_aside = 0;
-  /// Rows that could not be written this time, and wait for the next.
+  /// Rows that could not be written this time; the buffer tries again later.
   uint64_t kept = 0;
-  /// Why rows were kept, for people; empty when none were.
+  /// The reason why rows were kept, for people; empty when none were.
   std::string reason;
 };
 
@@ -138,7 +138,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(flush_report)
 
-/// A row that the database refused when it alone was tried.
+/// A row that the database refused when the buffer wrote it alone.
 struct rejected_row {
   /// Given by the store of rejected rows, from 1.
   uint64_t id = 0;
@@ -177,7 +177,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(rejected_page)
 
-/// The decision on rejected rows: back into the buffer, or deleted.
+/// The decision on rejected rows: put them back into the buffer, or delete them.
 struct rejected_decision {
   /// Empty means all of them.
   std::vector<uint64_t> ids;

@@ -5,17 +5,17 @@
 
 namespace sluice {
 
-/// Lets a caller give up a request; copies share the flag. Thread-safe. Local to the process.
+/// Lets a caller cancel a request; copies share the flag. Thread-safe. Local to the process.
 class cancel_token {
 public:
-  /// A token that can be cancelled; a default-constructed one cannot and costs nothing.
+  /// A token that can be cancelled. A default-constructed token cannot, and costs nothing.
   static cancel_token make() {
     cancel_token result;
     result.flag_ = std::make_shared<flag>();
     return result;
   }
 
-  /// A token that is cancelled together with this one, or with `other`, and can be cancelled without them.
+  /// A token that is cancelled together with this one or with `other`, and that can also be cancelled alone.
   cancel_token derive(const cancel_token& other = {}) const {
     auto result = make();
     result.flag_->parent = flag_;

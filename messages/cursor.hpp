@@ -9,11 +9,11 @@
 
 namespace sluice {
 
-/// Opens a cursor: reads the answer to one statement page by page, on one snapshot. `request.limits` bound each page,
-/// and its time; they are the effective ones. Answered with the first page.
+/// Opens a cursor: reads the answer to one statement page by page, on one snapshot. `request.limits` are the effective
+/// bounds of each page and of its time. Answered with the first page.
 struct open_cursor {
   read_request request;
-  /// The newest commit when it was asked for, which the rows therefore include.
+  /// The newest commit when the cursor was requested; the rows include it.
   uint64_t as_of_seq = 0;
   /// Derived from `request.cancel`; cancelled by the broker when the cursor has ended. Local to the process.
   cancel_token ended;
@@ -55,7 +55,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(end_cursors)
 
-/// Some rows of a cursor; they are shared and immutable, as those of a read.
+/// Some rows of a cursor; like those of a read they are shared and immutable.
 struct cursor_page {
   /// Unique over all brokers of a store.
   uint64_t cursor = 0;
@@ -77,7 +77,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(cursor_page)
 
-/// Has a cursor's reader make the next page. The time-out counts from when it begins.
+/// Asks a cursor's reader for the next page. The time-out counts from when the reader begins.
 struct run_page {
   uint64_t cursor = 0;
   read_limits limits;
@@ -90,7 +90,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(run_page)
 
-/// Its outcome.
+/// The outcome of `run_page`.
 struct page_done {
   cursor_page page;
   /// Set when there is no page.

@@ -15,7 +15,7 @@ failure describe_caf(const caf::error& error) {
     return make_failure(errc::unavailable, "an actor ended with an error of its own", {.outcome = outcome::unknown});
   switch (static_cast<caf::sec>(error.code())) {
   case caf::sec::request_receiver_down:
-    // CAF bounces what still lay in the dead actor's mailbox; nobody had begun to execute it.
+    // CAF bounces the messages in a dead actor's mailbox; the actor had not begun to execute them.
     return make_failure(errc::unavailable, "the actor that serves this database has just ended; it is being restarted",
                         {.retry_after_ms = 100});
   case caf::sec::request_timeout:

@@ -14,7 +14,7 @@
 
 namespace sluice {
 
-/// Why a request failed; the words are those of the outside contract (docs/reference/protocol.md).
+/// The code of a failure; the names are those of the protocol (docs/reference/protocol.md).
 enum class errc : uint8_t {
   invalid_request = 1,
   unknown_database,
@@ -90,7 +90,7 @@ static_assert(errc_names_match(), "every errc has its name, in the order of the 
 
 } // namespace detail
 
-/// The contract's name of `code`.
+/// The protocol's name of `code`.
 constexpr std::string_view to_string(errc code) {
   // A node of a later version may know more codes.
   auto i = static_cast<size_t>(code) - 1;
@@ -118,11 +118,11 @@ struct failure {
   errc code = errc::internal;
   /// `unknown` only if the outcome of a COMMIT cannot be determined; repeat with the same idempotency key.
   sluice::outcome outcome = outcome::not_committed;
-  /// For people; holds no path outside the store root and no secret.
+  /// For people; contains no path outside the store root and no secret.
   std::string message;
   /// With `overloaded` and `unavailable`: when to try again, in milliseconds; 0 means no advice.
   uint32_t retry_after_ms = 0;
-  /// With `busy`: how often the lock was asked for, and how long in all.
+  /// With `busy`: the number of attempts to get the lock, and the total wait.
   uint32_t attempts = 0;
   uint32_t waited_ms = 0;
   std::string request_id;
@@ -142,11 +142,11 @@ struct failure_details {
   uint32_t waited_ms = 0;
 };
 
-/// A failure in one expression, as `make_failure(errc::overloaded, "the queue is full", {.retry_after_ms = 100})`.
+/// Makes a failure in one expression, as `make_failure(errc::overloaded, "the queue is full", {.retry_after_ms =
+/// 100})`.
 failure make_failure(errc code, std::string message, failure_details details = {});
 
-/// `invalid_request` with the message "FIELD REASON", of which front doors take the first word as the name of the
-/// field.
+/// `invalid_request` with the message "FIELD REASON"; front doors take the first word as the name of the field.
 failure invalid_field(std::string_view field, std::string_view reason);
 
 /// Wraps `why` as a CAF error of the category "sluice".

@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-/// How a number is shown to Prometheus; not at all if `type` is `none`.
+/// How a number is exported to Prometheus; it is not exported if `type` is `none`.
 struct metric {
   enum class kind : uint8_t { none, counter, gauge };
 
@@ -34,8 +34,8 @@ constexpr metric as_gauge(const char* name, const char* help, double scale = 1) 
 constexpr double milli = 1e-3;
 constexpr double micro = 1e-6;
 
-/// For a field that is a struct: its numbers are shown as `named_field::second_metric`, since the first ones are those
-/// of another object of its type.
+/// For a field that is a struct: its numbers are exported as `named_field::second_metric`, because the first metrics
+/// are those of another object of the same type.
 struct with_second_metrics {};
 
 /// A field of `Struct`: its name in JSON, and its metrics.
@@ -53,12 +53,12 @@ template <class Struct, class Member> struct named_field {
   bool shows_second = false;
 };
 
-/// All fields of a struct, in the order in which they travel between actors.
+/// All fields of a struct, in the order in which they are sent between actors.
 template <class... Fields> struct field_list {
   const char* type_name;
   std::tuple<Fields...> fields;
 
-  /// Calls `visit(field)` for each of them.
+  /// Calls `visit(field)` for each field.
   template <class Visitor> constexpr void for_each(Visitor&& visit) const {
     std::apply([&](const auto&... each) { (visit(each), ...); }, fields);
   }

@@ -5,7 +5,7 @@
 #include <caf/error.hpp>
 #include <caf/serializer.hpp>
 
-/// Stands behind the `inspect` of a message: its templates for CAF's three inspectors are compiled once, in
+/// Stands after the `inspect` of a message: its templates for CAF's three inspectors are compiled once, in
 /// `messages/inspection.cpp`, and not in each source that sends the message. The linker reports a type that is missing
 /// there.
 #define SLUICE_DECLARE_INSPECT(type) SLUICE_INSTANTIATE_INSPECT(extern template, type)

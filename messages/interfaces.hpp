@@ -33,24 +33,24 @@ using prune_atom = caf::atom_constant<caf::atom("prune")>;
 
 /// The one actor that writes to a database. Agents reach it through `database::write`, which bounds its queue.
 using writer_actor = caf::typed_actor<
-  // Executes a write in mailbox order and answers after the COMMIT that made it durable.
+  // Executes a write in mailbox order; answers after the COMMIT that made it durable.
   caf::replies_to<write_request>::with<write_result>,
-  // Ends the group with this number; the writer sends it to itself, behind everything already queued.
+  // Ends the group with this number; the writer sends it to itself, after everything that is already queued.
   caf::reacts_to<caf::flush_atom, uint64_t>,
   // Retries a lock that an external process held.
   caf::reacts_to<retry_atom>,
   // Refuses the requests whose deadline passed while an external process held the lock.
   caf::reacts_to<caf::timeout_atom>,
-  // Serves the agents that have requests waiting by turns; it sends this to itself.
+  // Serves the agents with waiting requests by turns; the writer sends it to itself.
   caf::reacts_to<caf::tick_atom>,
-  // Tidies up (truncates the WAL, prunes old keys) unless a write came after the group with this number.
+  // Does idle work (truncates the WAL, prunes old keys) unless a write came after the group with this number.
   caf::reacts_to<caf::idle_atom, uint64_t>,
-  // Closes the file, which the next write opens again, unless a write came after the group with this number. Of a file
-  // that is not open, removes what readers left; they send this with 0.
+  // Closes the file, which the next write opens again, unless a write came after the group with this number. If the
+  // file is not open, removes the files that readers left; readers send this with 0.
   caf::reacts_to<close_idle_atom, uint64_t>,
-  // Checkpoints the WAL if it has grown; it sends this to itself after a group of short requests.
+  // Checkpoints the WAL if it has grown; the writer sends it to itself after a group of short requests.
   caf::reacts_to<checkpoint_atom>,
-  // Removes some commit records that are older than the retention; it sends this to itself.
+  // Removes some commit records that are older than the retention; the writer sends it to itself.
   caf::reacts_to<prune_atom>,
   // Checks for an external commit; counts and audits it.
   caf::reacts_to<verify_atom>,
@@ -62,43 +62,44 @@ using reader_actor = caf::typed_actor<
   // Answers with the rows and with what the statement reads, or with the error. Sent without awaiting the answer, which
   // comes as a message of its own.
   caf::replies_to<run_read>::with<read_done>,
-  // Closes its connection, which the next query opens again, unless it was used lately; it sends this to itself.
+  // Closes the connection, which the next query opens again, unless it was used recently; the reader sends it to
+  // itself.
   caf::reacts_to<close_idle_atom>>;
 
 /// A listener to commits; see `database::listen`.
 using invalidation_listener = caf::typed_actor<
-  // Takes note of a commit, or of changes that belong to no commit of the broker.
+  // Notifies of a commit, or of changes that belong to no commit of the broker.
   caf::reacts_to<invalidation>>;
 
-/// Joins identical reads, hands the rest to idle readers, and keeps the hit table.
+/// Joins identical reads, hands the others to idle readers, and keeps the cached answers.
 using cache_actor = caf::typed_actor<
   // Answers from the database, or together with an identical read under way.
   caf::replies_to<read_request>::with<read_result>,
   // Cancels every waiting or running read with this request id; true when there was one. Its caller gets `cancelled`;
-  // callers that share its query get their answer all the same.
+  // callers that share its query still get their answer.
   caf::replies_to<cancel_atom, std::string>::with<bool>,
-  // Lists the reads that wait and run.
+  // Lists the waiting and running reads.
   caf::replies_to<running_atom>::with<std::vector<running_request>>,
-  // The broker ends: no read takes longer than so many milliseconds from now.
+  // The broker ends: ends every read after that many milliseconds from now.
   caf::reacts_to<drain_atom, uint64_t>,
-  // Answers the reads whose time is up; it sends this to itself.
+  // Answers the reads whose time-out has passed; the cache sends it to itself.
   caf::reacts_to<caf::timeout_atom>,
-  // Hands out what a reader has found, and the next query to it.
+  // Delivers the result of a reader, and gives it the next query.
   caf::reacts_to<read_done>,
-  // Retries the reads that found their database locked by an external process; it sends this to itself.
+  // Retries the reads that found their database locked by an external process; the cache sends it to itself.
   caf::reacts_to<retry_atom>,
   // From the writer of the named database, whose WAL can only restart without readers: starts no further read there.
-  // Answers true as soon as none runs, false when that takes more than so many milliseconds.
+  // Answers true as soon as no read runs, false when that takes more than that many milliseconds.
   caf::replies_to<quiesce_atom, std::string, uint64_t>::with<bool>,
   // Starts reads of the named database again.
   caf::reacts_to<resume_atom, std::string>,
-  // Removes the entries that a commit made stale.
+  // Removes the entries that a commit invalidated.
   caf::reacts_to<invalidation>,
   // Takes a reader into the pool of the named database.
   caf::reacts_to<caf::join_atom, std::string, reader_actor>,
-  // Removes expired entries and sends the audit the reads and hits since the last time; it sends this to itself.
+  // Removes expired entries and sends the audit the reads and hits since the last time; the cache sends it to itself.
   caf::reacts_to<caf::tick_atom>,
-  // Ends the reads under way, sends the remaining records to the audit, and ends.
+  // Ends the running reads, sends the remaining records to the audit, and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
 /// Reads for one cursor, on a connection of its own.
@@ -109,7 +110,7 @@ using cursor_reader_actor = caf::typed_actor<
   // Closes its connection and ends.
   caf::reacts_to<caf::close_atom>>;
 
-/// Keeps the cursors of all databases: their number per agent, their turns at threads, and their end.
+/// Manages the cursors of all databases: their number per agent, the threads for their pages, and their end.
 using cursors_actor = caf::typed_actor<
   // Opens a cursor and answers with its first page.
   caf::replies_to<open_cursor>::with<cursor_page>,
@@ -119,25 +120,26 @@ using cursors_actor = caf::typed_actor<
   caf::replies_to<close_cursor>::with<bool>,
   // Ends the cursors of a database.
   caf::reacts_to<end_cursors>,
-  // Hands out the page that a reader has made.
+  // Delivers the page that a reader has made.
   caf::reacts_to<page_done>,
-  // Ends the cursors whose time is over, or whose clients have cancelled them; it sends this to itself, too.
+  // Ends the cursors whose time-out has passed or whose clients have cancelled them; the actor also sends it to itself.
   caf::reacts_to<caf::tick_atom>,
-  // The broker ends: no cursor is opened from now on, and those that are open end with the page that is being made.
+  // The broker ends: opens no further cursor, and ends the open ones after their current page.
   caf::reacts_to<drain_atom>,
   // Lists the open cursors.
   caf::replies_to<running_atom>::with<std::vector<running_request>>,
   // Ends all cursors and itself; answers when their connections are closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
-/// Records the requests of all agents, which reach it by a queue that it empties (`audit_queue`).
+/// Records the requests of all agents, which it receives through a queue (`audit_queue`).
 using audit_actor = caf::typed_actor<
-  // Fills in what the named database's ledger holds and the audit does not; answers with what the audit knows of it.
+  // Adds the commits that the named database's ledger has and the audit lacks; answers with the audit's knowledge of
+  // it.
   caf::replies_to<attach_atom, std::string>::with<attach_report>,
-  // The commit up to which the audit has what the named database's ledger holds, at most the one with this number; the
-  // records of that one and those before it are in the queue.
+  // Answers with the commit up to which the audit has everything in the named database's ledger, at most the commit
+  // with this number; the records up to that commit are in the queue.
   caf::replies_to<agree_atom, std::string, uint64_t>::with<uint64_t>,
-  // Lists records, those still in memory included.
+  // Lists records, including those still in memory.
   caf::replies_to<audit_query>::with<audit_page>,
   // Recomputes the whole chain.
   caf::replies_to<verify_atom>::with<audit_verdict>,
@@ -145,68 +147,70 @@ using audit_actor = caf::typed_actor<
   caf::replies_to<audit_prune>::with<audit_pruned>,
   // Writes what is in the queue.
   caf::reacts_to<caf::flush_atom>,
-  // Tries again to write what the file has refused; it sends this to itself.
+  // Tries again to write the records that the file has refused; the audit sends it to itself.
   caf::reacts_to<retry_atom>,
   // Writes what is in the queue and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
-/// Holds rows of background work in memory and has them written in batches, by time, number and demand.
+/// Keeps rows of background work in memory and has them written in batches: after an interval, at a number of rows, or
+/// on request.
 using buffer_actor = caf::typed_actor<
-  // Takes an operation; answers once it is in memory, and with a journal on disk. Refuses a table that does not exist
-  // and columns that are no key of it, and when it is nearly full, `overloaded` unless the caller waits.
+  // Takes an operation; answers when it is in memory and, with a journal, on disk. Refuses an unknown table and columns
+  // that are not a key. When the buffer is nearly full, it is `overloaded` unless the caller waits.
   caf::replies_to<buffer_put>::with<buffer_receipt>,
-  // Answers with the row as it will be: the database's, with the pending operations applied.
+  // Answers with the row as it will be: the stored row with the pending operations applied.
   caf::replies_to<buffer_get>::with<buffered_row>,
   // Writes all pending rows, or those of one database or table; answers when each row is written, rejected, or could
   // not be written this time.
   caf::replies_to<flush_request>::with<flush_report>,
   // Lists the rows that the database refused.
   caf::replies_to<rejected_query>::with<rejected_page>,
-  // Takes such rows back into the buffer, or forgets them; answers with how many.
+  // Puts such rows back into the buffer, or deletes them; answers with their number.
   caf::replies_to<rejected_decision>::with<uint64_t>,
   // From the writer of the named database, which is about to change a schema: has everything pending for the database
-  // written, answers as for a flush, and takes no operation for it until the writer says `resume` or ends.
+  // written, answers as for a flush, and takes no operation for it until the writer sends `resume` or ends.
   caf::replies_to<quiesce_atom, std::string>::with<flush_report>,
-  // The schema is changed, or stays as it was: takes operations for the database again.
+  // The schema change is over: takes operations for the database again.
   caf::reacts_to<resume_atom, std::string>,
-  // Forgets what it knows of tables whose schema may have changed.
+  // Drops cached schemas that may have changed.
   caf::reacts_to<invalidation>,
-  // Has the tables written whose time has come; it sends this to itself.
+  // Has the tables written that are due; the buffer sends it to itself.
   caf::reacts_to<caf::tick_atom>,
-  // Takes nothing more, has everything written, and ends.
+  // Takes no further operation, has everything written, and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
-/// Writes the log database. Entries do not come as messages but through a `log_queue`, which drops rather than waits.
+/// Writes the log database. Entries arrive through a `log_queue`, which drops entries rather than block, not as
+/// messages.
 using log_actor = caf::typed_actor<
   // Writes what is in the queue.
   caf::reacts_to<caf::flush_atom>,
-  // Removes entries that are too old; it sends this to itself.
+  // Removes expired entries; the log sends it to itself.
   caf::reacts_to<caf::tick_atom>,
-  // Lists entries, those still in the queue included.
+  // Lists entries, including those still in the queue.
   caf::replies_to<log_query>::with<log_page>,
   // Writes what is in the queue and ends.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;
 
 /// Answers writes whose deadline passes while their writer is busy.
 using deadline_watch_actor = caf::typed_actor<
-  // Looks at the queue of the named database; it sends this to itself for the next time.
+  // Checks the queue of the named database; the watch sends it to itself for the next time.
   caf::reacts_to<caf::tick_atom, std::string>>;
 
-/// Spawns the others, watches them and restarts what fails, one for one.
+/// Spawns the other actors, monitors them and restarts each that fails (one for one).
 using supervisor_actor = caf::typed_actor<
-  // Makes the named database ready: audit reconciled, writer and a reader running. Its first write makes the file.
+  // Opens the named database: audit reconciled, writer and a reader running. Its first write creates the file.
   caf::replies_to<caf::open_atom, std::string>::with<caf::ok_atom>,
-  // The same for a database whose file exists; `unknown_database` for any other, which leaves nothing behind.
+  // Does the same for a database whose file exists; `unknown_database` for any other, which leaves no state.
   caf::replies_to<find_atom, std::string>::with<caf::ok_atom>,
-  // Answers once the actors that every database shares are running.
+  // Answers when the actors that all databases share are running.
   caf::replies_to<caf::ping_atom>::with<caf::pong_atom>,
   // Completes the audit of the named database from its ledger, without opening it for requests.
   caf::reacts_to<attach_atom, std::string>,
-  // Starts what could not be started at once because it had failed too often.
+  // Starts actors that could not be restarted at once because they had failed too often.
   caf::reacts_to<caf::tick_atom>,
   // Adds a reader to the named database's pool, up to the configured number; starts what could not be started before.
   caf::reacts_to<caf::spawn_atom, std::string>,
-  // Ends the actors of the named database, when what is under way is finished, and closes its files.
+  // Ends the actors of the named database after the requests under way, and closes its files.
   caf::replies_to<caf::close_atom, std::string>::with<caf::ok_atom>,
   // Ends everything in order: writers drained, audit written, files closed.
   caf::replies_to<caf::close_atom>::with<caf::ok_atom>>;

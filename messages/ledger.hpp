@@ -9,7 +9,8 @@
 
 namespace sluice {
 
-/// The known state of a database's ledger from outside its file: from the audit, and from the commits of this process.
+/// The expected state of a database's ledger, known from outside its file: from the audit and from the commits of this
+/// process.
 struct ledger_standing {
   /// The highest commit number that was ever issued for this name; 0 when none is known.
   uint64_t issued = 0;

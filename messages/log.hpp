@@ -13,7 +13,7 @@
 
 namespace sluice {
 
-/// How much an entry matters, least first.
+/// The level of an entry, least severe first.
 enum class log_level : uint8_t { trace, debug, info, warning, error, critical };
 
 namespace detail {
@@ -40,7 +40,7 @@ struct log_entry {
   /// Microseconds since the Unix epoch.
   int64_t ts_us = 0;
   log_level level = log_level::info;
-  /// Which part of the program speaks.
+  /// The part of the program that logs.
   std::string source;
   std::string agent;
   std::string message;
@@ -51,9 +51,9 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(log_entry)
 
-/// Which entries to list; empty fields select everything.
+/// The entries to list; empty fields select everything.
 struct log_query {
-  /// This level and those that matter more.
+  /// This level and more severe ones.
   log_level least = log_level::trace;
   std::string source;
   std::string agent;
@@ -63,7 +63,7 @@ struct log_query {
   int64_t since_us = 0;
   /// Entries after this place; for paging and following.
   uint64_t after_id = 0;
-  /// At most this many entries, oldest first; with `newest`, the last ones.
+  /// The maximum number of entries, oldest first; with `newest`, the last ones.
   uint64_t limit = 100;
   bool newest = true;
 };
@@ -76,7 +76,7 @@ SLUICE_DECLARE_INSPECT(log_query)
 
 struct log_page {
   std::vector<log_entry> entries;
-  /// Whether there are fewer entries than there might be, because they have many bytes.
+  /// Whether entries are missing because the answer would have had too many bytes.
   bool truncated = false;
 };
 

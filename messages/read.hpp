@@ -13,10 +13,11 @@
 
 namespace sluice {
 
-/// How new a read must be. `cached` is never older than any acknowledged write; `fresh` goes to the database.
+/// The freshness that a read requires. `cached` is never older than any acknowledged write of the broker; `fresh`
+/// queries the database.
 enum class freshness : uint8_t { cached, fresh };
 
-/// Where an answer came from: the hit table, another caller's identical read, or a query of its own.
+/// The origin of an answer: the cache, another caller's identical read, or a query of its own.
 enum class read_source : uint8_t { cache, joined, database };
 
 constexpr std::string_view to_string(read_source source) {
@@ -29,7 +30,7 @@ struct read_limits {
   uint64_t max_rows = 0;
   uint64_t max_bytes = 0;
   std::chrono::milliseconds timeout{0};
-  /// Of a cursor: how long its client may take to ask for the next page. A read has no use for it.
+  /// For a cursor: the time until its client must request the next page. Unused in a read.
   std::chrono::milliseconds idle{0};
 
   friend bool operator==(const read_limits&, const read_limits&) = default;
@@ -61,7 +62,7 @@ struct read_request {
   read_limits limits;
   peer_identity peer;
   cancel_token cancel;
-  /// As in `write_request`; the cache holds the values, and so serves every form.
+  /// As in `write_request`; cached answers hold the values and therefore serve every form.
   integer_form integers = integer_form::number;
   /// As in `write_request`.
   std::chrono::steady_clock::time_point received{};
@@ -95,7 +96,7 @@ SLUICE_DECLARE_INSPECT(statement_rows)
 /// The answer to a read. Rows are shared and immutable, so an answer is cheap to copy and safe to pass on.
 struct read_result {
   std::shared_ptr<const rowset> rows;
-  /// True when a bound cut the rows short.
+  /// True when a bound truncated the rows.
   bool truncated = false;
   read_source source = read_source::database;
   /// A commit that the rows include, together with all before it; they may include later ones.
@@ -128,7 +129,7 @@ SLUICE_DECLARE_INSPECT(read_result)
 /// The tables that a statement reads, as SQLite's authorizer reported when it was prepared.
 struct read_set {
   std::vector<std::string> tables;
-  /// False when the same statement may answer differently on the same data.
+  /// False when the same statement may have another answer on the same data.
   bool deterministic = false;
 };
 
@@ -136,11 +137,11 @@ struct read_set {
 struct executed_read {
   read_result result;
   std::shared_ptr<const read_set> reads;
-  /// Whether the rows may show a commit of another program that no read has shown before.
+  /// Whether the rows may include a commit of another program that no read has reported before.
   bool external_commit = false;
-  /// Whether the rows may be the first from other files than before, whose commits are other ones.
+  /// Whether these rows may be the first from replaced files, whose commits are different ones.
   bool files_replaced = false;
-  /// How long the reader was busy with it, in microseconds.
+  /// The time that the reader spent on it, in microseconds.
   uint32_t busy_us = 0;
 };
 
@@ -149,11 +150,11 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(read_set)
 
-/// A query for a reader. `flight` is the cache actor's name for it; a reader may be given several in advance.
+/// A query for a reader. `flight` is the cache actor's id for it; a reader may be given several queries in advance.
 struct run_read {
   uint64_t flight = 0;
   read_request request;
-  /// Known to take less time than to wake up a thread for it.
+  /// The query is known to take less time than waking up a thread for it.
   bool is_tiny = false;
 };
 
@@ -173,11 +174,11 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(run_read)
 
-/// Its outcome.
+/// The outcome of `run_read`.
 struct read_done {
   uint64_t flight = 0;
   executed_read answer;
-  /// Set when the query failed; there is no answer then but for `busy_us`.
+  /// Set when the query failed; the answer then has only `busy_us`.
   caf::error error;
 };
 

@@ -41,7 +41,7 @@ public:
     cells_.push_back(std::move(cell));
   }
 
-  /// Drops the last `count` cells, those of a row that would pass a bound.
+  /// Drops the last `count` cells: those of a row that would exceed a bound.
   void drop_last(size_t count) {
     while (count-- > 0) {
       bytes_ -= cells_.back().footprint();
@@ -49,7 +49,7 @@ public:
     }
   }
 
-  /// Bytes that the cells account for in bounds.
+  /// Bytes that the cells count for in bounds.
   size_t footprint() const noexcept { return bytes_; }
 
   template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, rowset& x);

@@ -11,7 +11,7 @@
 
 namespace sluice {
 
-/// SQL text with its hash; copies share the text, so that an agent which repeats a statement neither copies nor hashes
+/// SQL text with its hash; copies share the text, so that an agent that repeats a statement neither copies nor hashes
 /// it again. Immutable, safe to share between threads.
 class sql_text {
 public:
@@ -89,12 +89,13 @@ inline size_t footprint(const std::vector<named_value>& columns) noexcept {
   return total;
 }
 
-/// One SQL statement and what is bound to it.
+/// One SQL statement and its parameters.
 struct statement {
   sql_text sql;
-  // With an initializer `{"SELECT 1"}` is a statement, without a warning of -Wextra in hosts.
+  // The initializer makes `{"SELECT 1"}` a statement without a warning of -Wextra in hosts.
   parameters params{};
-  /// In a write: the request is refused as a whole (`errc::conflict`) when the statement changes another number of rows.
+  /// In a write: the request is refused as a whole (`errc::conflict`) when the statement changes another number of
+  /// rows.
   std::optional<uint64_t> expected_changes{};
 };
 
@@ -109,7 +110,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
 }
 SLUICE_DECLARE_INSPECT(statement)
 
-/// Bytes that a statement accounts for in the queue bounds.
+/// Bytes that a statement counts for in the queue bounds.
 inline size_t footprint(const statement& query) noexcept {
   auto total = sizeof(statement) + query.sql.str().size();
   for (const auto& v : query.params.positional)

@@ -10,13 +10,13 @@
 
 namespace sluice {
 
-/// Counts of the attempts to get the lock that an external process held, since the broker started.
+/// Counts the attempts to get locks that external processes held, since the broker started.
 struct retry_status {
-  /// Times that the lock was refused.
+  /// Attempts that were refused.
   uint64_t lock_errors = 0;
-  /// Times that it was asked for again after a pause.
+  /// Attempts that were repeated after a pause.
   uint64_t retries = 0;
-  /// Requests that got it only after a refusal, and requests that gave up.
+  /// Requests that got the lock only after a refusal, and requests that gave up.
   uint64_t successes_after_retry = 0;
   uint64_t failures = 0;
   /// Share of attempts in the last five minutes that were refused, 0 to 1.
@@ -55,13 +55,12 @@ inline constexpr auto fields_of<retry_status> = list_fields(
   named_field{"last_lock_error_us", &retry_status::last_lock_error_us});
 SLUICE_DECLARE_INSPECT(retry_status)
 
-/// How one database stands, and what it has done since the broker started.
+/// The current state of one database, and its counters since the broker started.
 struct database_status {
   std::string name;
   bool quarantined = false;
   uint64_t queued = 0;
   uint64_t queued_bytes = 0;
-  /// Requests refused because the queue was full.
   uint64_t overloaded = 0;
   uint64_t last_commit_seq = 0;
   uint64_t commits = 0;
@@ -72,8 +71,7 @@ struct database_status {
   /// How often another program replaced, overwrote or removed files of the database.
   uint64_t file_events = 0;
   uint64_t restarts = 0;
-  /// Checkpoints of its writer that ended without an error, whether or not somebody kept a part of the log from being
-  /// moved.
+  /// Checkpoints of its writer that ended without an error, even if a reader kept a part of the WAL from being moved.
   uint64_t checkpoints = 0;
   /// Part of the write-ahead log that is not in the database file yet.
   uint64_t unmoved_wal_bytes = 0;
@@ -118,13 +116,13 @@ inline constexpr auto fields_of<database_status> = list_fields(
   named_field{"retry", &database_status::retry});
 SLUICE_DECLARE_INSPECT(database_status)
 
-/// How the read cache stands, and what it has done since the broker started.
+/// The current state of the read cache, and its counters since the broker started.
 struct cache_status {
   bool enabled = true;
   uint64_t entries = 0;
   uint64_t bytes = 0;
   uint64_t hits = 0;
-  /// Reads that ran a query, and reads that shared another's.
+  /// Reads that ran a query, and reads that joined another one's.
   uint64_t misses = 0;
   uint64_t joined = 0;
   uint64_t invalidated = 0;
@@ -151,15 +149,15 @@ inline constexpr auto fields_of<cache_status> = list_fields(
               as_counter("sluice_cache_evicted_total", "Answers dropped to make room.")});
 SLUICE_DECLARE_INSPECT(cache_status)
 
-/// How the audit stands, and what it has done since the broker started.
+/// The current state of the audit, and its counters since the broker started.
 struct audit_status {
   /// Records taken that are not on disk yet.
   uint64_t pending = 0;
   uint64_t written = 0;
-  /// Records rebuilt from ledgers, and records lost while the file could not be written.
+  /// Records recovered from ledgers, and records lost while the file could not be written.
   uint64_t recovered = 0;
   uint64_t lost = 0;
-  /// Files that were damaged or taken away, and replaced by a new one.
+  /// Audit files that were damaged or removed, and that a new file replaced.
   uint64_t files_set_aside = 0;
   /// The last attempt to write failed; `last_error` says why.
   bool failing = false;
@@ -192,7 +190,6 @@ struct buffered_table_status {
   uint64_t pending = 0;
   int64_t priority = 0;
   uint64_t interval_ms = 0;
-  /// How long the oldest pending operation has waited.
   uint64_t oldest_ms = 0;
 };
 
@@ -208,20 +205,20 @@ inline constexpr auto fields_of<buffered_table_status> = list_fields(
               as_gauge("sluice_buffer_table_oldest_seconds", "How long the oldest of them has waited.", milli)});
 SLUICE_DECLARE_INSPECT(buffered_table_status)
 
-/// How the write-behind buffer stands, and what it has done since the broker started.
+/// The current state of the write-behind buffer, and its counters since the broker started.
 struct buffer_status {
   uint64_t pending = 0;
   uint64_t max_pending = 0;
   bool journal = false;
-  /// Operations taken, of these merged into one that was pending, and refused because the buffer was full.
+  /// Operations accepted; of these, merged into a pending one; and operations refused because the buffer was full.
   uint64_t puts = 0;
   uint64_t merged = 0;
   uint64_t overloaded = 0;
-  /// Requests to writers that committed, rows in them, and requests that failed and were kept.
+  /// Write requests that committed, rows in them, and write requests that failed and were kept.
   uint64_t flushes = 0;
   uint64_t flushed_rows = 0;
   uint64_t failed_flushes = 0;
-  /// Rows that were rejected so far, and rejected rows that are kept now.
+  /// Rows rejected so far, and rejected rows that are stored now.
   uint64_t rejected = 0;
   uint64_t set_aside = 0;
   /// Microseconds since the Unix epoch; 0 when there was none.
@@ -264,14 +261,14 @@ inline constexpr auto fields_of<buffer_status> = list_fields(
   named_field{"last_error", &buffer_status::last_error}, named_field{"tables", &buffer_status::tables});
 SLUICE_DECLARE_INSPECT(buffer_status)
 
-/// How the log database stands, and what it has done since the broker started.
+/// The current state of the log database, and its counters since the broker started.
 struct log_status {
   uint64_t queued = 0;
   uint64_t written = 0;
-  /// Entries lost because the queue was full, and because the file could not be written.
+  /// Entries lost because the queue was full, and entries lost because the file could not be written.
   uint64_t dropped = 0;
   uint64_t lost = 0;
-  /// Messages cut at the configured length.
+  /// Messages truncated at the configured length.
   uint64_t cut = 0;
   /// Entries removed because of their age.
   uint64_t pruned = 0;
@@ -307,15 +304,14 @@ struct running_request {
   std::string db;
   /// "write", "read" or "cursor".
   std::string operation;
-  /// As the client gave it, or the broker made it up; empty for a write that has none yet.
+  /// As given by the client or generated by the broker; empty for a write that has none yet.
   std::string request_id;
   std::string agent;
   peer_identity peer;
   /// The statements, cut after 1,000 bytes.
   std::string sql;
-  /// Whether it is executed; it waits otherwise: a cursor, for its client to ask for the next page.
+  /// Whether it is being executed; otherwise it waits for its turn or, for a cursor, for its client's next request.
   bool is_running = false;
-  /// How long ago it was asked for, in milliseconds.
   uint64_t since_ms = 0;
   /// Of a cursor: the rows that were answered so far.
   uint64_t rows = 0;
@@ -330,7 +326,7 @@ inline constexpr auto fields_of<running_request> = list_fields(
   named_field{"rows", &running_request::rows});
 SLUICE_DECLARE_INSPECT(running_request)
 
-/// Where the time of one of the slowest requests went. Parts that do not apply are 0.
+/// How long the parts of one of the slowest requests took. Parts that do not apply are 0.
 struct slow_request {
   /// When it was answered, in microseconds since the Unix epoch.
   int64_t ts_us = 0;
@@ -341,12 +337,12 @@ struct slow_request {
   std::string operation;
   /// The statements, cut after 1,000 bytes.
   std::string sql;
-  /// What EXPLAIN QUERY PLAN says, a line a step; empty when it could not be asked.
+  /// The output of EXPLAIN QUERY PLAN, one line per step; empty when it is not available.
   std::string plan;
-  /// "ok", or the word of the error.
+  /// "ok", or the name of the error code.
   std::string status;
   uint64_t total_us = 0;
-  /// Waiting for its turn; for the lock of an external process; being executed; waiting for the COMMIT and its fsync.
+  /// Time in the queue; waiting for the lock of an external process; in execution; in the COMMIT with its fsync.
   uint64_t queue_us = 0;
   uint64_t lock_us = 0;
   uint64_t execute_us = 0;
@@ -364,24 +360,23 @@ inline constexpr auto fields_of<slow_request> =
               named_field{"execute_us", &slow_request::execute_us}, named_field{"commit_us", &slow_request::commit_us});
 SLUICE_DECLARE_INSPECT(slow_request)
 
-/// How a broker stands: what all its actors have published of themselves.
+/// The state of a broker: what all its actors have published.
 struct broker_status {
   std::string root;
-  /// How long the broker has been running.
   uint64_t uptime_ms = 0;
   std::vector<database_status> databases;
   cache_status cache;
   audit_status audit;
   buffer_status buffer;
   log_status log;
-  /// Retries that hosts make with `retry` and have counted here.
+  /// Retries that hosts make with `retry` and that are counted here.
   retry_status host_retry;
   /// The slowest requests, slowest first.
   std::vector<slow_request> slow;
-  /// Requests that were warned about: too long in the queue, or in execution.
+  /// Requests that caused a warning: too long in the queue, or in execution.
   uint64_t slow_warnings = 0;
   uint64_t restarts = 0;
-  /// What is executed and what waits, oldest first.
+  /// Running and waiting requests, oldest first.
   std::vector<running_request> running;
 };
 

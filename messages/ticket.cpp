@@ -13,7 +13,7 @@ void ticket::answer_to(caf::strong_actor_ptr to, caf::message_id id) {
 
 bool ticket::begin() noexcept {
   auto expected = state::queued;
-  // It runs again when a neighbour in its group has cost them the transaction.
+  // A request runs again when another request of its group has made the group lose its transaction.
   return state_.compare_exchange_strong(expected, state::running) || expected == state::running;
 }
 
@@ -32,7 +32,7 @@ bool ticket::give_up(failure error) {
     if (!to_ || now == state::done || now == state::given_up)
       return false;
     error.request_id = info_.request_id;
-    // `begin` may come in between, `queued` never comes back.
+    // `begin` may change the state meanwhile, but the state never returns to `queued`.
     error.outcome = outcome::not_committed;
     if (now != state::queued || !state_.compare_exchange_strong(now, state::given_up)) {
       error.outcome = outcome::unknown;
@@ -67,7 +67,7 @@ bool ticket::answered() const noexcept {
 failure ticket::reason() const {
   std::lock_guard guard{mutex_};
   auto error = reason_;
-  // Its actor says so of what it has undone.
+  // The actor reports that it has undone the request.
   error.outcome = outcome::not_committed;
   return error;
 }

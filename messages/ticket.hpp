@@ -16,22 +16,22 @@
 
 namespace sluice {
 
-/// A write from its admission to a queue until its answer. It outlives the message in which it travels, so that a
-/// request can be answered while its writer is busy and does not look into its mailbox: `queued -> running -> done`, or
-/// `queued -> given up` and `running -> given up`. The first caller answers. Thread-safe.
+/// A write from its admission to a queue until its answer. It outlives the message that carries it, so that a request
+/// can be answered while its writer is busy and does not read its mailbox: `queued -> running -> done`, or `queued ->
+/// given up` and `running -> given up`. The first caller answers. Thread-safe.
 class ticket {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
-  /// The entry of a request in its queue.
+  /// The description of a request in its queue.
   struct description {
     std::string agent;
-    /// As the client gave it; empty if it did not.
+    /// As given by the client; empty if it gave none.
     std::string request_id;
     peer_identity peer;
     /// The first statement.
     sql_text sql;
-    /// Its size in the bounds of its queue.
+    /// The bytes that it counts for in the bounds of its queue.
     uint64_t bytes = 0;
     time_point received;
     time_point deadline;
@@ -43,32 +43,32 @@ public:
 
   const description& info() const noexcept { return info_; }
 
-  /// From now on it can be given up: the answer goes to the actor `to`, as the response `id`.
+  /// From now on it can be given up: `give_up` answers the actor `to` with the response `id`.
   void answer_to(caf::strong_actor_ptr to, caf::message_id id);
 
-  /// For its actor: the request is executed from now on. False when it has been given up.
+  /// Called by its actor when it executes the request. False when the request has been given up.
   bool begin() noexcept;
 
-  /// For its actor, which answers itself. False when it has been answered already.
+  /// Called by its actor before it answers the request itself. False when it has been answered already.
   bool finish() noexcept;
 
-  /// Answers in the actor's place, for the reason given: `not_committed` while it is queued, `unknown` once it runs. A
-  /// running request must stop. False when it is answered already, or cannot be yet.
+  /// Answers instead of the actor, with the given error: `not_committed` while the request is queued, `unknown` while
+  /// it runs. A running request must stop. False when it is answered already, or cannot be given up yet.
   bool give_up(failure error);
 
-  /// Has its actor end it for the reason given, if it runs. False when it does not.
+  /// Makes its actor end the request with the given error, if it runs. False when it does not run.
   bool interrupt(failure error);
 
-  /// Whether what is executed is to stop. Costs a load; asked by SQLite's progress handler.
+  /// Whether the execution must stop. Costs one load; SQLite's progress handler calls it.
   bool interrupted() const noexcept { return interrupted_.load(std::memory_order_acquire); }
 
-  /// Whether it has been answered: by its actor, or because it was given up.
+  /// Whether it has been answered, by its actor or by `give_up`.
   bool answered() const noexcept;
 
-  /// Whether it is executed, or waits for the COMMIT.
+  /// Whether it is being executed or waits for the COMMIT.
   bool running() const noexcept { return state_.load() == state::running; }
 
-  /// Why it was given up or interrupted. @pre one of the two
+  /// The error with which it was given up or interrupted. @pre one of the two
   failure reason() const;
 
 private:
@@ -82,7 +82,7 @@ private:
   caf::message_id id_;
   failure reason_;
 
-  // Where its queue keeps it.
+  // Its position in its queue.
   friend class write_quota;
   size_t place_ = 0;
 };

@@ -18,7 +18,7 @@
 
 namespace sluice {
 
-/// A run of bytes that SQLite stores as BLOB; owns its bytes.
+/// Bytes that SQLite stores as BLOB; owns its bytes.
 struct blob {
   std::string bytes;
 
@@ -33,8 +33,8 @@ SLUICE_DECLARE_INSPECT(blob)
 /// The five storage classes of SQLite, in the order of `value`'s alternatives.
 enum class value_kind : uint8_t { null, integer, real, text, blob };
 
-/// How JSON answers write integers beyond 2^53, which many programs cannot hold as a number: as a number all the same,
-/// as a decimal text, or as `{"$integer":"9007199254740993"}`.
+/// How JSON answers write integers beyond 2^53, which many programs cannot hold as a number: still as a number, as a
+/// decimal text, or as `{"$integer":"9007199254740993"}`.
 enum class integer_form : uint8_t { number, text, tagged };
 
 /// Types that SQLite stores unchanged as an integer: every integer type without values beyond 64 bits with a sign.
@@ -48,12 +48,12 @@ concept fitting_integer = std::
 template <class T>
 concept fitting_real = std::same_as<T, float> || std::same_as<T, double>;
 
-/// One SQLite value: NULL, 64-bit integer, double, text or blob. Text is UTF-8 by intent, but holds any bytes, as
-/// SQLite keeps them. Regular; not synchronized.
+/// One SQLite value: NULL, 64-bit integer, double, text or blob. Text should be UTF-8, but may hold any bytes, as in
+/// SQLite. Regular; not synchronized.
 ///
-/// Only what keeps its meaning can be made into a value; the compiler refuses the rest: enumerations, characters,
-/// `long double`, pointers to anything but a text, and `uint64_t` and `size_t`, whose largest numbers SQLite does not
-/// have. Cast an enumeration, and a number that is known to fit, to `int64_t`; write a larger one as text.
+/// Only types that keep their meaning convert to a value. The compiler refuses enumerations, characters, `long double`,
+/// pointers to anything but a text, and `uint64_t` and `size_t`, whose largest numbers do not fit in SQLite's integers.
+/// Cast an enumeration, and a number that is known to fit, to `int64_t`; write a larger one as text.
 class value {
 public:
   using storage = std::variant<std::monostate, int64_t, double, std::string, blob>;
@@ -65,7 +65,7 @@ public:
   template <fitting_real Real> value(Real real) : data_(static_cast<double>(real)) {}
   value(std::string text) : data_(std::move(text)) {}
   value(std::string_view text) : data_(std::string{text}) {}
-  /// NULL for a null pointer, as SQLite itself has it.
+  /// NULL for a null pointer, as in SQLite.
   value(const char* text) {
     if (text)
       data_ = std::string{text};
@@ -75,7 +75,7 @@ public:
   value_kind kind() const noexcept { return static_cast<value_kind>(data_.index()); }
   bool is_null() const noexcept { return data_.index() == 0; }
 
-  /// Each returns null when the value is of another kind; valid as long as this value is unchanged.
+  /// These return null when the value is of another kind; valid as long as this value is unchanged.
   const int64_t* integer() const noexcept { return std::get_if<int64_t>(&data_); }
   const double* real() const noexcept { return std::get_if<double>(&data_); }
   const std::string* text() const noexcept { return std::get_if<std::string>(&data_); }
@@ -86,7 +86,7 @@ public:
 
   const storage& data() const noexcept { return data_; }
 
-  /// Heap and inline bytes that this value accounts for in queue and cache bounds.
+  /// Heap and inline bytes that this value counts for in queue and cache bounds.
   size_t footprint() const noexcept {
     auto* bytes = text() ? text() : blob_bytes();
     return sizeof(value) + (bytes ? bytes->size() : 0);
@@ -94,8 +94,8 @@ public:
 
   friend bool operator==(const value&, const value&) = default;
 
-  // std::variant does not travel in CAF 0.17 messages, so the alternatives travel side by side. A double travels as its
-  // bits: CAF's own packing does not end for an infinity and loses NaN and subnormal numbers.
+  // CAF 0.17 cannot send std::variant, so the alternatives are sent side by side. A double is sent as its bits: CAF's
+  // own packing does not end for an infinity and loses NaN and subnormal numbers.
   template <class Inspector> friend typename Inspector::result_type inspect(Inspector& f, value& x);
 
 private:

@@ -7,9 +7,8 @@
 
 namespace sluice {
 
-/// A message in an actor's mailbox that notifies its sender when it leaves the mailbox: it has been handled, or its
-/// receiver has ended. Copies of the content that the receiver keeps make no difference. This is particular to CAF
-/// 0.17.
+/// A message that notifies its sender when it leaves the receiver's mailbox: the receiver has handled it, or has ended.
+/// Copies of the content that the receiver keeps make no difference. This depends on CAF 0.17.
 template <class T>
 class watched_message final : public caf::mailbox_element,
                               public caf::detail::tuple_vals_impl<caf::type_erased_tuple, T> {

@@ -18,7 +18,7 @@ struct audit_state {
 
   void flush();
   void retry();
-  /// Appends what is in the queue; keeps it for another time if the file refuses it.
+  /// Appends the records in the queue; keeps them for the next try if the file refuses them.
   caf::expected<void> write();
   caf::expected<attach_report> attach(const std::string& db);
   caf::expected<audit_page> list(const audit_query& query);
@@ -33,16 +33,16 @@ struct audit_state {
   std::unique_ptr<audit_store> store;
   std::vector<audit_record> pending;
   refusal_merging merging;
-  // What each ledger had and the audit had not when it was last read.
+  // The commits that each ledger had and the audit lacked when the ledger was last read.
   std::set<std::tuple<std::string, uint64_t, std::string>> recovered;
-  // Databases whose files something happened to, and whose ledgers are to be read again.
+  // Databases whose files have changed, so that the audit must read their ledgers again.
   std::set<std::string> changed;
   bool retry_is_scheduled = false;
-  // When to look next for records that are to be removed.
+  // When to check next whether old records must be removed.
   clock::steady prune_at{};
   // The file refused the last records.
   bool failing = false;
-  // Stands for records that had to be dropped meanwhile; written as a record of its own.
+  // Counts the records that had to be dropped meanwhile; written as a record of its own.
   audit_record lost = [] {
     audit_record record;
     record.count = 0;
@@ -103,25 +103,25 @@ audit_actor::behavior_type audit(audit_actor::stateful_pointer<hidden_state<audi
 
 audit_state::audit_state(audit_actor::pointer me, audit_dependencies dependencies)
   : self(me), parts(std::move(dependencies)) {
-  // What was scheduled went to a predecessor, and its records may still be there.
+  // A wake-up that was scheduled before went to a predecessor, whose records may still be in the queue.
   parts.actors->audit_records().waker().forget();
   if (parts.actors->audit_records().size() > 0)
     self->send(self, caf::flush_atom_v);
 }
 
 audit_state::~audit_state() {
-  // Records that a failing actor has taken are written all the same; those in the queue are for the next one.
+  // Writes the records that a failing actor has taken; those in the queue are for its successor.
   try {
     if (!pending.empty())
       static_cast<void>(append());
   } catch (...) {
-    // It may be this very exception that ended the actor; a destructor must not let it out.
+    // This very exception may have ended the actor; a destructor must not throw it.
   }
 }
 
 void audit_state::flush() {
   take_records();
-  // A file that refuses records is left alone until the next try.
+  // After the file has refused records, only the retry writes to it.
   if (!failing)
     static_cast<void>(write());
   reread_changed();
@@ -146,7 +146,7 @@ void audit_state::take_records() {
 void audit_state::add(audit_batch& batch) {
   drop_recovered(batch);
   for (const auto& record : batch.records)
-    // A ledger that was read while its log or file was away was not read whole.
+    // If a ledger was read while its log or file was missing, the result may be incomplete.
     if (record.type == request_type::file_event)
       changed.insert(record.db);
   if (batch.may_be_merged)
@@ -158,7 +158,7 @@ void audit_state::add(audit_batch& batch) {
     std::move(batch.records.begin(), batch.records.end(), std::back_inserter(pending));
 }
 
-// A writer may have committed before its ledger was read, and send its records behind the request to read it.
+// A writer may have committed before its ledger was read, and its records may come after the request to read it.
 void audit_state::drop_recovered(audit_batch& batch) {
   if (recovered.empty())
     return;
@@ -231,7 +231,7 @@ caf::expected<attach_report> audit_state::attach(const std::string& db) {
     return found.error();
   auto& missing = found->missing;
   auto count = static_cast<uint64_t>(missing.size());
-  // Those of an earlier look stay: their records may still be on the way.
+  // Records of an earlier comparison stay: their originals may still be in the queue.
   for (const auto& record : missing)
     recovered.insert({record.db, record.commit_seq, record.request_id});
   std::move(missing.begin(), missing.end(), std::back_inserter(pending));
@@ -241,7 +241,7 @@ caf::expected<attach_report> audit_state::attach(const std::string& db) {
   return attach_report{count, std::move(found->standing)};
 }
 
-// Each ledger that is read again may show another event.
+// Reading a ledger may detect another event, and so mark further databases.
 void audit_state::reread_changed() {
   while (!changed.empty())
     static_cast<void>(attach(changed.extract(changed.begin()).value()));
@@ -278,7 +278,7 @@ caf::expected<audit_pruned> audit_state::prune(const audit_prune& request) {
   return store->prune({request.before_us, 0}, wall_us(*parts.time));
 }
 
-// A bounded number at once; the rest with the next records, which so are removed faster than new ones come.
+// Removes a bounded number at once, and the rest with the next records: faster than new records come.
 void audit_state::prune_if_due() {
   if (!store || failing || (parts.retention.count() == 0 && parts.max_bytes == 0) || parts.time->now() < prune_at)
     return;

@@ -20,7 +20,7 @@ using audit_store_opener = std::function<caf::expected<std::unique_ptr<audit_sto
 struct audit_dependencies {
   audit_store_opener open;
   std::shared_ptr<actor_registry> actors;
-  /// Counted on here.
+  /// The actor counts here.
   std::shared_ptr<actor_stats> stats;
   /// Outlives the actor.
   const clock* time = nullptr;

@@ -20,9 +20,9 @@ struct ledger_comparison {
 
 /// Which records to remove.
 struct prune_bounds {
-  /// Those of segments without a record as new as this, in microseconds since the Unix epoch.
+  /// Segments without a record as new as this, in microseconds since the Unix epoch.
   int64_t before_us = 0;
-  /// Older ones than the rest, until the file has no more bytes than this; 0 for no such bound.
+  /// The oldest records, until the file has no more bytes than this; 0 for no such bound.
   uint64_t max_bytes = 0;
 };
 
@@ -39,17 +39,18 @@ public:
   /// Recomputes every hash; an error only when the file cannot be read at all.
   virtual caf::expected<audit_verdict> verify() = 0;
 
-  /// Removes the oldest records, as far as `bounds` say, but never the last; a bounded number at once. What is left is
-  /// a chain that begins behind a signed anchor. Records that a ledger could give back are removed only when it has
-  /// been compared. `now_us` is written down. On error nothing was removed.
+  /// Removes the oldest records within `bounds`, a bounded number at once, but never the last one. The remaining chain
+  /// begins after a signed anchor. Records that can be recovered from a ledger are removed only after the ledger has
+  /// been compared. `now_us` is recorded in the anchor. On error nothing was removed.
   virtual caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) = 0;
 
-  /// The commit up to which this audit has all requests in the ledger of `db`, safe on the disk, at most `until`. The
-  /// same as the last time when it lacks one; 0 when the ledger is another one than at that time, or nothing is safe.
+  /// The commit, at most `until`, up to which this audit has all requests in the ledger of `db`, synced to the disk.
+  /// The result of the last call when the audit lacks one; 0 when the ledger is a different one than at that call, or
+  /// nothing is synced.
   virtual caf::expected<uint64_t> agree(const std::string& db, uint64_t until) = 0;
 
-  /// Compares the ledger of `db` with this audit. Notes that `db` exists, so that it is looked at again after the next
-  /// start.
+  /// Compares the ledger of `db` with this audit. Records that `db` exists, so that its ledger is compared again after
+  /// the next start.
   virtual caf::expected<ledger_comparison> compare(const std::string& db) = 0;
 };
 

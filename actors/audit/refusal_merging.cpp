@@ -13,7 +13,7 @@ void refusal_merging::add(audit_record record, std::vector<audit_record>& pendin
     in_second_ = 0;
   if (in_second_++ < exact_)
     return pending.push_back(std::move(record));
-  // Fields of single requests would be those of the first of them only.
+  // In a merged record, the fields of a single request would be those of the first request only.
   record.request_id.clear();
   record.correlation_id.clear();
   auto found = merged_.find(kind_of(record));

@@ -10,18 +10,18 @@
 
 namespace sluice {
 
-/// Bounds how many records refused requests make. The first `exact` of each second are kept unchanged. Those beyond are
-/// counted: one record, with a `count`, for each agent, database, type, error and peer among the records that are not
-/// written yet; beyond `kinds` of these, agents and databases are not distinguished any more. So each request is
-/// accounted for, and the last bound is that of types, errors and peers. Not synchronized.
+/// Bounds the number of records that refused requests cause. Keeps the first `exact` of each second unchanged. Counts
+/// the others: one record with a `count` for each agent, database, type, error and peer among the unwritten records;
+/// beyond `kinds` of these, it no longer distinguishes agents and databases. Every request is thus accounted for, and
+/// the number of records is bounded by those of types, errors and peers. Not synchronized.
 class refusal_merging {
 public:
   explicit refusal_merging(uint64_t exact = 1'000, size_t kinds = 64) : exact_(exact), kinds_(kinds) {}
 
-  /// Appends `record` to `pending`, or counts it in a record that is there already.
+  /// Appends `record` to `pending`, or adds it to the `count` of an unwritten record.
   void add(audit_record record, std::vector<audit_record>& pending);
 
-  /// `pending` was written, or has lost records.
+  /// Called when `pending` was written, or has lost records.
   void forget() { merged_.clear(); }
 
 private:
@@ -33,7 +33,7 @@ private:
   size_t kinds_;
   int64_t second_ = 0;
   uint64_t in_second_ = 0;
-  // Places in `pending`.
+  // Indexes in `pending`.
   std::map<kind, size_t> merged_;
 };
 

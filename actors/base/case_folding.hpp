@@ -4,13 +4,13 @@
 #include <string>
 #include <string_view>
 
-/// Case as SQLite knows it: the 26 ASCII letters, whatever the locale; every other byte is only equal to itself. Pure
-/// functions, safe from any thread.
+/// Case as SQLite defines it: only the 26 ASCII letters have two cases, in every locale. Pure functions, safe from any
+/// thread.
 namespace sluice {
 
 constexpr bool is_ascii_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/// Of a byte or a code point.
+/// The lower-case form of a byte or a code point.
 template <class Character> constexpr Character ascii_lower(Character c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<Character>(c + ('a' - 'A')) : c;
 }
@@ -19,7 +19,7 @@ template <class Character> constexpr Character ascii_upper(Character c) noexcept
   return c >= 'a' && c <= 'z' ? static_cast<Character>(c - ('a' - 'A')) : c;
 }
 
-/// `name` in lower case: equal for names that SQLite takes for the same.
+/// `name` in lower case: equal for names that SQLite considers equal.
 inline std::string folded_name(std::string_view name) {
   std::string result{name};
   std::transform(result.begin(), result.end(), result.begin(), ascii_lower<char>);
@@ -33,7 +33,7 @@ inline std::string in_capitals(std::string_view text) {
   return result;
 }
 
-/// Whether SQLite takes them for the same name.
+/// Whether SQLite considers the names equal.
 constexpr bool same_name(std::string_view a, std::string_view b) noexcept {
   return a.size() == b.size()
          && std::equal(a.begin(), a.end(), b.begin(), [](char c, char d) { return ascii_lower(c) == ascii_lower(d); });

@@ -6,7 +6,7 @@
 
 namespace sluice {
 
-/// Time as the actors see it. Tests hand in a fake; the runtime hands in the machine's. Thread-safe.
+/// The time source of the actors. Tests inject a fake; the runtime uses the machine's clock. Thread-safe.
 class clock {
 public:
   using steady = std::chrono::steady_clock::time_point;
@@ -17,16 +17,16 @@ public:
   /// Monotonic; for deadlines, latencies and ages.
   virtual steady now() const = 0;
 
-  /// What a calendar shows; for records only, it may step.
+  /// Wall-clock time, for records only: it may jump.
   virtual wall wall_now() const = 0;
 
-  /// Time that has passed since the machine was started, its sleep included.
+  /// Time since boot, including suspend.
   virtual std::chrono::microseconds since_boot() const {
     return std::chrono::duration_cast<std::chrono::microseconds>(now().time_since_epoch());
   }
 
-  /// Which start of the machine `since_boot` counts from, the same for all processes; empty when that is not known.
-  virtual std::string boot() const { return {}; }
+  /// The boot id of the machine, the same for all processes; empty if unknown.
+  virtual std::string boot_id() const { return {}; }
 };
 
 /// Microseconds since the Unix epoch.

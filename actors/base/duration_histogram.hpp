@@ -11,12 +11,12 @@
 
 namespace sluice {
 
-/// Buckets each twice as wide as the one before: 4 us for the first, 33.6 s for the last but one. Few enough to be
-/// shown as a Prometheus histogram.
+/// Buckets, each twice as wide as the one before: 4 us for the first, 33.6 s for the last but one. There are few enough
+/// to export them as a Prometheus histogram.
 struct doubling_buckets {
   static constexpr size_t count = 25;
 
-  /// What bucket `i` holds is no longer than this.
+  /// The upper bound of the durations in bucket `i`.
   static constexpr std::chrono::nanoseconds upper_end(size_t i) noexcept {
     return std::chrono::nanoseconds{static_cast<int64_t>(narrowest_ns << i)};
   }
@@ -30,8 +30,7 @@ private:
   static constexpr uint64_t narrowest_ns = 4'000;
 };
 
-/// Buckets of an eighth of an octave each, as HdrHistogram has them: any quantile is exact to 9 %, from 1 us to 2.3
-/// hours.
+/// Buckets of an eighth of an octave each, as in HdrHistogram: any quantile is exact to 9 %, from 1 us to 2.3 hours.
 struct narrow_buckets {
   static constexpr size_t count = size_t{8} * 33;
 
@@ -84,8 +83,7 @@ template <class Buckets> struct duration_counts {
   }
 };
 
-/// Durations that one thread counts and any thread looks at. One thread at a time adds, which costs a few nanoseconds
-/// and no lock.
+/// Durations that one thread adds and any thread reads. Adding costs a few nanoseconds and no lock.
 class duration_histogram {
 public:
   using buckets = doubling_buckets;
@@ -110,7 +108,7 @@ public:
   }
 
 private:
-  // With one writer a load and a store suffice; an atomic addition would cost more.
+  // With one writer, a load and a store suffice; an atomic addition would cost more.
   static void increase(std::atomic<uint64_t>& counter, uint64_t count) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
   }
@@ -119,12 +117,12 @@ private:
   std::atomic<uint64_t> sum_ns_{0};
 };
 
-/// Where the time of a database's writes goes. Its writer adds.
+/// How long the parts of a database's writes take. Its writer adds the durations.
 struct write_timings {
-  /// Of each request: waiting for its turn, without the wait for the lock of an external process; being executed.
+  /// For each request: the wait in the queue without the wait for the lock of an external process; the execution.
   duration_histogram queue;
   duration_histogram execution;
-  /// Of each COMMIT, its fsync included.
+  /// For each COMMIT, including its fsync.
   duration_histogram commit;
 };
 

@@ -9,7 +9,7 @@ namespace sluice {
 
 namespace {
 
-// Nearly every name. Without a way out of the loop, the compiler looks at many bytes at once.
+// Covers nearly every name. The loop has no early exit, so that the compiler can vectorize it.
 bool is_printable_ascii(std::string_view name) noexcept {
   auto has_other = false;
   for (auto c : name) {
@@ -26,7 +26,7 @@ bool is_reserved(std::string_view name) {
 
 } // namespace
 
-std::optional<std::string> why_no_name(std::string_view name) {
+std::optional<std::string> name_error(std::string_view name) {
   if (name.size() > max_name_bytes)
     return "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed";
   if (is_printable_ascii(name))
@@ -38,8 +38,8 @@ std::optional<std::string> why_no_name(std::string_view name) {
   return std::nullopt;
 }
 
-std::optional<std::string> why_no_agent(std::string_view name) {
-  if (auto error = why_no_name(name))
+std::optional<std::string> agent_name_error(std::string_view name) {
+  if (auto error = name_error(name))
     return error;
   if (is_reserved(name))
     return "begins with \"sluice:\", as only the broker's own agents do; take another name";

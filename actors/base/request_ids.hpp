@@ -6,12 +6,12 @@
 
 namespace sluice {
 
-/// Makes up names for requests that came without one: a random start, then counting. Not synchronized.
+/// Generates ids for requests that came without one: a random start, then consecutive numbers. Not synchronized.
 class request_ids {
 public:
   explicit request_ids(uint64_t seed) : next_(seed) {}
 
-  /// Thirteen characters, which fit a std::string without an allocation.
+  /// Thirteen characters, which fit into a std::string without an allocation.
   std::string next() {
     constexpr std::string_view digits = "0123456789abcdefghjkmnpqrstvwxyz";
     std::string id(13, '0');

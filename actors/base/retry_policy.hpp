@@ -6,9 +6,9 @@
 
 namespace sluice {
 
-/// How often and after which pauses something is tried again: exponential back-off with jitter.
+/// The number of retries and the pauses between them: exponential back-off with jitter.
 struct retry_policy {
-  /// Tries after the first; 0 means never again. The broker waits until a request's deadline all the same: it is then
+  /// Retries after the first try; 0 means none. The broker nevertheless waits until a request's deadline: there this is
   /// the number of pauses that grow, and 0 means that it does not wait.
   uint64_t attempts = 3;
   std::chrono::milliseconds base{100};
@@ -16,12 +16,12 @@ struct retry_policy {
   std::chrono::milliseconds cap{2'000};
   /// Each pause is drawn from `[1 - jitter, 1 + jitter]` times its nominal length; 0 to 1.
   double jitter = 0.25;
-  /// Counted from the first try: the last one begins no later than this. Zero means no bound. Not for writers, whose
-  /// requests have deadlines of their own.
+  /// Counted from the first try; the last one begins no later. Zero means no bound. Not used by writers, whose requests
+  /// have deadlines of their own.
   std::chrono::milliseconds deadline{0};
 };
 
-/// The pauses of one series of tries. The seed makes them repeatable. Not synchronized.
+/// The pauses of one series of tries. Equal seeds give equal pauses. Not synchronized.
 class backoff {
 public:
   backoff(retry_policy policy, uint64_t seed) : policy_(policy), random_(seed) {}

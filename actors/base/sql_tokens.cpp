@@ -15,7 +15,7 @@ bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 constexpr char closing(char quote) noexcept { return quote == '[' ? ']' : quote; }
 
-// The length of what ends with the first `end` behind the first two bytes.
+// The length of the prefix that ends with the first `end` after the first two bytes.
 size_t up_to(std::string_view sql, std::string_view end) noexcept {
   auto at = sql.find(end, 2);
   return at == std::string_view::npos ? sql.size() : at + end.size();
@@ -33,7 +33,7 @@ size_t gap(std::string_view sql) noexcept {
   }
 }
 
-// The length of the quoted token at the front. A doubled quote is part of it, but for `]`.
+// The length of the quoted token at the front. A doubled quote is part of the token, except for `]`.
 size_t quoted_length(std::string_view sql) noexcept {
   auto quote = closing(sql.front());
   for (size_t at = 1;; at += 2) {

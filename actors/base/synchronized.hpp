@@ -5,7 +5,7 @@
 
 namespace sluice {
 
-/// What an actor shows of itself to operators, who need not wait for its mailbox. Thread-safe.
+/// State that an actor publishes for operators, so that they need not wait for its mailbox. Thread-safe.
 template <class T> class synchronized {
 public:
   T get() const {

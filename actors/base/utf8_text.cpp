@@ -8,7 +8,7 @@ namespace sluice {
 
 namespace {
 
-// Bytes at the front that are ASCII, each a character; looked at eight at a time.
+// The number of leading ASCII bytes, each of them a character; compares eight bytes at a time.
 size_t ascii_prefix(std::string_view text) {
   size_t size = 0;
   for (; text.size() - size >= 8; size += 8) {
@@ -59,7 +59,7 @@ std::string_view utf8_prefix(std::string_view text, size_t most) noexcept {
 }
 
 bool is_utf8(std::string_view text) noexcept {
-  // Most text is ASCII; without a way out of the loop, the compiler looks at many bytes at once.
+  // Most text is ASCII. The loop has no early exit, so that the compiler can vectorize it.
   constexpr uint64_t high_bits = 0x8080808080808080ULL;
   uint64_t seen = 0;
   uint64_t chunk = 0;

@@ -18,7 +18,7 @@ struct buffer_state {
 
   using ok_promise = caf::typed_response_promise<caf::ok_atom>;
 
-  // A reply that tells the audit when the request is refused, and if `always` also when it is done.
+  // Makes a reply that records the request in the audit when it is refused and, if `always`, also when it is done.
   template <class Result, class Request>
   reply<Result> recorded(caf::typed_response_promise<Result> promise, request_type type, const std::string& db,
                          const Request& request, bool always) const;
@@ -85,7 +85,7 @@ buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<hidden_state<b
       return promise;
     },
     [self, &state](quiesce_atom, const std::string& db) -> caf::result<flush_report> {
-      // The promise takes it.
+      // Creating the promise clears the sender.
       auto writer = self->current_sender();
       auto promise = self->make_response_promise<flush_report>();
       state.quiesce(db, writer, reply<flush_report>{promise});
@@ -146,9 +146,9 @@ void buffer_state::apply_effects() {
     read_row(std::move(query));
   for (auto& write : out.writes)
     send(write.db, std::move(write.request));
-  if (parts.tell)
+  if (parts.report)
     for (const auto& [level, text] : out.warnings)
-      parts.tell(level, text);
+      parts.report(level, text);
   if (out.calls_tick)
     self->send(self, caf::tick_atom_v);
   if (out.tick_in)
@@ -162,7 +162,7 @@ void buffer_state::send(const std::string& db, write_request request) {
   auto is_closing = engine.is_closing();
   auto route = is_closing ? context.last_route() : context.route();
   if (!route && !is_closing && !context.serving() && !context.last_route()) {
-    // Nobody has asked for this database yet.
+    // The database may not have been opened yet.
     self->request(parts.actors->supervisor(), caf::infinite, caf::open_atom_v, db)
       .then([this, db, request](caf::ok_atom) { send(db, request); },
             [this, db](caf::error& error) { refused(db, std::move(error)); });
@@ -198,7 +198,7 @@ void buffer_state::read_schema(const std::string& db, const std::string& table) 
     apply_effects();
   };
   auto ask = [this, db, table, answer](caf::ok_atom) {
-    // Before it is read, so that no change is missed.
+    // Subscribes before reading the schema, so that no change is missed.
     parts.actors->context(db).listen(caf::actor_cast<invalidation_listener>(self));
     self->request(parts.actors->cache(), caf::infinite, engine.schema_query(db, table))
       .then([answer](read_result& result) { answer(std::move(result)); },
@@ -223,7 +223,7 @@ void buffer_state::quiesce(const std::string& db, const caf::strong_actor_ptr& w
   engine.quiesce(db, std::move(to));
   if (engine.is_quiet(db) && writer && changing[db] != writer->address()) {
     changing[db] = writer->address();
-    // A writer that fails in between never says that it is done.
+    // If the writer fails meanwhile, it never sends `resume`.
     self->monitor(writer);
   }
   apply_effects();

@@ -18,7 +18,7 @@
 
 namespace sluice {
 
-/// What the buffer works with; the store is its own, the rest outlives it.
+/// The dependencies of the buffer; it owns the store, everything else outlives it.
 struct buffer_dependencies {
   std::unique_ptr<buffer_store> store;
   std::shared_ptr<actor_registry> actors;
@@ -27,18 +27,18 @@ struct buffer_dependencies {
   write_behind_settings settings;
   /// Whether operations are on disk before they are acknowledged.
   bool journal = false;
-  /// Bounds of the reads that it makes.
+  /// Bounds of the buffer's own reads.
   read_limits reads;
-  /// How long it tries to write what is left when it is closed.
+  /// How long the buffer tries to write the remaining rows when it is closed.
   std::chrono::milliseconds close_within{10'000};
   uint64_t seed = 0;
-  /// Tells operators, in words, what has become of rows that could not be written. Thread-safe; may be empty.
-  std::function<void(log_level, const std::string&)> tell{};
+  /// Reports to operators, in words, the outcome of rows that could not be written. Thread-safe; may be empty.
+  std::function<void(log_level, const std::string&)> report{};
 };
 
 struct buffer_state;
 
-/// The behavior of the write-behind buffer. It blocks in its store: spawn it where that keeps no other actor waiting.
+/// The behavior of the write-behind buffer. It blocks in its store, so spawn it where it does not delay other actors.
 buffer_actor::behavior_type buffer(buffer_actor::stateful_pointer<hidden_state<buffer_state>> self,
                                    std::shared_ptr<buffer_dependencies> parts);
 

@@ -7,7 +7,8 @@ namespace sluice {
 
 namespace {
 
-// What one operation may weigh, as a part of all that may wait: some have to fit, and a writer's queue has to take it.
+// The maximum size of one operation, as a fraction of the bound of all pending ones: several must fit, and a writer's
+// queue must accept it.
 constexpr uint64_t share_of_one = 8;
 
 caf::error cancelled_while_waiting() {
@@ -26,7 +27,7 @@ buffer_engine::buffer_engine(buffer_engine_settings settings, std::unique_ptr<bu
   : settings_(std::move(settings)), time_(time), view_(view), store_(std::move(store)), ids_(settings_.seed) {
   view_.change([&](buffer_view& first_view) {
     first_view.status.journal = settings_.journal;
-    // A predecessor that failed has taken them with it.
+    // A failed predecessor has lost its pending rows.
     if (first_view.status.pending > 0 && !settings_.journal)
       first_view.status.last_error =
         "the buffer failed, and " + std::to_string(first_view.status.pending) + " rows were lost";
@@ -43,7 +44,7 @@ void buffer_engine::answer_put(reply<buffer_receipt>& to, caf::expected<buffer_r
   effects_.receipts.push_back({std::move(to), std::move(result)});
 }
 
-// What a journal holds comes before anything new, so nothing is taken as long as it cannot be read.
+// The operations in the journal come before new ones, so the buffer takes none until it can read the journal.
 caf::error buffer_engine::recover() {
   if (recovered_)
     return {};
@@ -57,7 +58,7 @@ caf::error buffer_engine::recover() {
 }
 
 void buffer_engine::recover(journal_content content) {
-  // They have waited long enough.
+  // Operations in the journal have waited long enough to be due.
   auto since = time_.now() - settings_.rows.interval;
   for (auto& batch : content.batches) {
     std::vector<outgoing_operation> operations;
@@ -70,7 +71,8 @@ void buffer_engine::recover(journal_content content) {
   for (auto& remembered : content.operations) {
     checked_operation operation;
     operation.seq = remembered.seq;
-    // What the schema has to say about it is not known any more: nothing passes it, and it is written by itself.
+    // The schema that the operation was checked against is unknown now: no operation may overtake it, and it is written
+    // in a batch of its own.
     operation.needs_own_batch = true;
     operation.keeps_order = true;
     operation.put = std::move(remembered.content);
@@ -84,14 +86,15 @@ void buffer_engine::put(buffer_put operation, reply<buffer_receipt> to) {
     return answer_put(to, shutting_down());
   if (auto error = recover())
     return answer_put(to, std::move(error));
-  // Nobody overtakes those who wait: they may be for the same row.
+  // An operation must not overtake waiting ones: they may be for the same row.
   waiting_.empty() ? admit(std::move(operation), std::move(to)) : wait_for_room(std::move(operation), std::move(to));
 }
 
 void buffer_engine::admit(buffer_put operation, reply<buffer_receipt> to) {
   if (closing_)
     return answer_put(to, shutting_down());
-  // Before its table is looked at, so that nothing overtakes what came while the schema was being changed.
+  // Checked before the table's schema, so that the operation does not overtake those that came during the schema
+  // change.
   if (is_quiet(operation.row.db))
     return hold(std::move(operation), std::move(to));
   if (auto known = shapes_.find(operation.row.db, operation.row.table))
@@ -154,7 +157,7 @@ void buffer_engine::accept(checked_operation operation, reply<buffer_receipt> to
   operation.put.wait = {};
   if (!settings_.journal)
     return keep(std::move(operation), std::move(to));
-  // Everything that lies in the mailbox by then goes to disk together.
+  // All operations in the mailbox by then are written to the disk together.
   if (to_journal_.empty())
     effects_.calls_tick = true;
   to_journal_.push_back({std::move(operation), std::move(to)});
@@ -169,7 +172,7 @@ void buffer_engine::keep(checked_operation operation, reply<buffer_receipt> to) 
   auto db = operation.put.row.db;
   auto journaled = operation.seq != 0;
   auto merged = add(std::move(operation));
-  // Before the answer, so that a caller that has it finds the operation in the status.
+  // Published before the answer, so that a caller with the answer finds the operation in the status.
   view_.change([&](buffer_view& view) {
     ++view.status.puts;
     view.status.merged += merged ? 1 : 0;
@@ -210,7 +213,7 @@ void buffer_engine::admit_waiting() {
   }
 }
 
-// Its client may be gone. What has been taken stays.
+// Drops waiting requests whose clients have gone. Accepted operations stay.
 void buffer_engine::drop_cancelled() {
   auto drop = [this](std::deque<waiting_put>& puts) {
     std::erase_if(puts, [this](waiting_put& waiting) {
@@ -241,7 +244,7 @@ void buffer_engine::tick() {
   write_journal();
   drop_cancelled();
   refuse_late(now);
-  // When closing has taken its time, no answer would be waited for.
+  // Once the time for closing is over, no answer is awaited.
   if (!closing_ || now < close_by_)
     pump_all();
   publish();

@@ -32,21 +32,21 @@ struct buffer_engine_settings {
   write_behind_settings rows;
   /// Whether operations are on disk before they are acknowledged.
   bool journal = false;
-  /// Bounds of the reads that it asks for.
+  /// Bounds of the reads that it requests.
   read_limits reads;
-  /// How long it tries to write what is left when it is closed.
+  /// How long it tries to write the remaining rows when it is closed.
   std::chrono::milliseconds close_within{10'000};
-  /// For the keys of its requests.
+  /// The seed of the keys of its requests.
   uint64_t seed = 0;
 };
 
-/// The logic of the write-behind buffer: takes operations on rows, keeps and merges them, decides when which of them
-/// are written, and what comes of a request that fails.
+/// The logic of the write-behind buffer: accepts operations on rows, stores and merges them, decides when to write
+/// them, and handles requests that fail.
 ///
-/// A call has effects: answers to give, requests to send. They add up until `take_effects`; the caller takes them after
-/// each call and carries them out, in the order in which `effects` lists them.
+/// A call has effects: answers to give, requests to send. They accumulate until `take_effects`; the caller takes them
+/// after each call and executes them in the order in which `effects` lists them.
 ///
-/// Owned and called by the buffer actor; knows no CAF actor, so its tests need none. Not synchronized. It blocks in its
+/// Owned and called by the buffer actor; uses no CAF actor, so its tests need none. Not synchronized. It blocks in its
 /// store.
 class buffer_engine {
 public:
@@ -56,25 +56,25 @@ public:
     caf::expected<Result> result;
   };
 
-  /// A request for the writer of a database. Its answer is for `written`.
+  /// A request for the writer of a database; its answer is passed to `written`.
   struct outgoing_write {
     std::string db;
     write_request request;
   };
 
-  /// A query for the stored content of a row. Its answer is for `row_read`.
+  /// A query for the stored content of a row; its answer is passed to `row_read`.
   struct row_query {
     uint64_t lookup_id = 0;
     read_request request;
   };
 
-  /// A table whose schema is to be read. Its answer is for `schema_read`.
+  /// A table whose schema must be read; the answer is passed to `schema_read`.
   struct unknown_table {
     std::string db;
     std::string table;
   };
 
-  /// What calls have come to.
+  /// The effects of calls.
   struct effects {
     std::vector<audit_record> records;
     std::vector<answer<buffer_receipt>> receipts;
@@ -84,18 +84,18 @@ public:
     std::vector<unknown_table> unknown_tables;
     std::vector<row_query> queries;
     std::vector<outgoing_write> writes;
-    /// What operators should know.
+    /// Messages for operators.
     std::vector<std::pair<log_level, std::string>> warnings;
-    /// Whether `tick` is to be called behind everything that waits for the buffer now.
+    /// Whether to call `tick` after the messages that are in the buffer's mailbox now.
     bool calls_tick = false;
-    /// When `tick` is to be called, from now.
+    /// When to call `tick`, from now.
     std::optional<clock::steady::duration> tick_in;
-    /// `close` is done; the error tells which rows were lost, and is none if none were. The buffer ends.
+    /// `close` is done, and the buffer ends; the error names the lost rows, and is none if none were lost.
     std::optional<caf::error> closed;
   };
 
-  /// Takes over what the journal holds. Everything given outlives this, but the store, which is its own.
-  /// @param view what operators see; counters in it go on
+  /// Recovers the operations in the journal. All arguments outlive this, except the store, which it owns.
+  /// @param view what operators see; its counters continue
   buffer_engine(buffer_engine_settings settings, std::unique_ptr<buffer_store> store, const clock& time,
                 synchronized<buffer_view>& view);
   buffer_engine(const buffer_engine&) = delete;
@@ -103,10 +103,10 @@ public:
 
   effects take_effects() { return std::exchange(effects_, {}); }
 
-  /// Takes an operation: merges it, keeps it, has it wait for room, or refuses it.
+  /// Takes an operation: merges it, stores it, lets it wait for room, or refuses it.
   void put(buffer_put operation, reply<buffer_receipt> to);
 
-  /// Answers with a row as it will be once everything pending is written.
+  /// Answers with a row as it will be after all pending operations are written.
   void get(buffer_get request, reply<buffered_row> to);
 
   /// Answers when everything that has been put has been written, has been rejected, or could not be written this time.
@@ -117,7 +117,7 @@ public:
   /// Puts rejected rows again, or discards them; answers with their number.
   void decide(const rejected_decision& decision, reply<uint64_t> to);
 
-  /// The schema of the database is about to be changed: answers as `flush` does, and holds operations back from now on,
+  /// The schema of the database is about to change: answers as `flush` does, and from now on holds operations back
   /// unless the journal cannot be read.
   void quiesce(const std::string& db, reply<flush_report> to);
   bool is_quiet(const std::string& db) const { return quiet_.count(db) > 0; }
@@ -139,13 +139,13 @@ public:
   /// Does what is due. May be called at any time.
   void tick();
 
-  /// Refuses everything new, and has what is pending written, until `close_within` is over. The effect `closed`
-  /// follows, once.
+  /// Refuses new operations, and has pending ones written until `close_within` is over. The effect `closed` follows,
+  /// once.
   void close();
   bool is_closing() const noexcept { return closing_; }
 
 private:
-  /// An operation on its way into the journal.
+  /// An operation that is not in the journal yet.
   struct incoming {
     checked_operation operation;
     reply<buffer_receipt> to;
@@ -158,7 +158,7 @@ private:
     clock::steady until;
   };
 
-  /// A row that somebody asks for.
+  /// A row that a caller has requested.
   struct lookup {
     buffer_get get;
     reply<buffered_row> to;
@@ -169,7 +169,7 @@ private:
   };
   using lookup_ptr = std::shared_ptr<lookup>;
 
-  // buffer_engine.cpp: taking operations.
+  // buffer_engine.cpp: accepts operations.
   static caf::error shutting_down();
   caf::error recover();
   void recover(journal_content content);
@@ -190,7 +190,7 @@ private:
   void answer_decision(reply<uint64_t>& to, caf::expected<uint64_t> result);
   flush_waiters::report_handler answer_report(reply<flush_report> to);
 
-  // buffer_engine_view.cpp: what is pending.
+  // buffer_engine_view.cpp: publishes the pending rows.
   buffered_database& database_of(const std::string& db);
   const buffered_database* find(const std::string& db) const;
   uint64_t pending() const noexcept;
@@ -199,7 +199,7 @@ private:
   void publish();
   void show_pending(buffer_view& view) const;
 
-  // buffer_engine_flush.cpp: having them written.
+  // buffer_engine_flush.cpp: has rows written.
   void pump(const std::string& db);
   void pump_all();
   void apply(const flush_outcome& out);
@@ -211,9 +211,9 @@ private:
   void reject(std::vector<unwritten_operation> operations);
   caf::error error_of_lost_rows();
 
-  // buffer_engine_rows.cpp: rows that somebody asks for.
+  // buffer_engine_rows.cpp: answers with pending and rejected rows.
   void look(const lookup_ptr& row);
-  void look_after_flush(const lookup_ptr& row);
+  void continue_after_flush(const lookup_ptr& row);
   void show(const lookup_ptr& row, const read_result& stored);
   pending_operations apply_pending(const lookup& row, row_image& image) const;
   uint64_t generation_of(const row_key& row) const;
@@ -222,7 +222,7 @@ private:
   caf::expected<uint64_t> move_to_journal(const std::vector<uint64_t>& ids,
                                           const std::vector<checked_operation>& operations);
 
-  // buffer_engine_schema.cpp: schemas of tables; no row waits while that changes.
+  // buffer_engine_schema.cpp: schemas of tables; no row is pending while a schema changes.
   void with_shape(const std::string& db, const std::string& table, schema_cache::then next);
   void hold(buffer_put operation, reply<buffer_receipt> to);
   void insert_in_order(std::deque<waiting_put>& puts, waiting_put put);
@@ -242,25 +242,25 @@ private:
 
   std::vector<incoming> to_journal_;
   std::deque<waiting_put> waiting_;
-  // While puts that waited for a table are admitted: how many of them have to wait for room.
+  // While puts that waited for a table are admitted: the number of them that must wait for room.
   std::optional<size_t> ahead_;
   flush_waiters flushes_;
-  // Whose query is under way.
+  // Lookups whose query is under way.
   std::map<uint64_t, lookup_ptr> lookups_;
   uint64_t next_lookup_ = 1;
-  // By database: to be looked at again when its request is answered.
+  // By database: lookups to continue when its write request is answered.
   std::map<std::string, std::vector<lookup_ptr>> parked_;
   std::map<std::string, clock::steady> sent_at_;
-  // Databases whose schema is about to change, and what was put for them meanwhile.
+  // Databases whose schema is about to change, and the operations for them that wait meanwhile.
   std::set<std::string> quiet_;
   std::map<std::string, std::deque<waiting_put>> held_puts_;
 
-  // When `tick` will be called; `max` if that is not certain.
+  // When `tick` will be called; `max` if unknown.
   clock::steady next_tick_ = clock::steady::max();
   bool closing_ = false;
   bool closed_ = false;
   clock::steady close_by_{};
-  // By database: how often it has refused to be written while closing.
+  // By database: the number of failed write requests while closing.
   std::map<std::string, uint64_t> refusals_while_closing_;
 };
 

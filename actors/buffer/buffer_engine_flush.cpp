@@ -12,11 +12,11 @@ namespace {
 
 using verdict = flush_outcome::verdict;
 
-// With the pauses between them, a second and a half.
+// Including the pauses between them, the attempts take a second and a half.
 constexpr uint64_t attempts_while_closing = 5;
 
-// How many of these attempts a refusal costs. Some pass by themselves within the time that closing has; a database that
-// somebody has to repair is not going to be written by this broker.
+// The number of attempts that an error costs. Some errors pass within the time for closing; a database that needs
+// repair will not be written by this broker.
 uint64_t cost_while_closing(errc code) {
   switch (code) {
   case errc::ledger_damaged:
@@ -31,7 +31,7 @@ std::string rows_text(uint64_t count) {
   return std::to_string(count) + (count == 1 ? " buffered row" : " buffered rows");
 }
 
-// For `sluice buffer list`.
+// The entry that `sluice buffer list` shows.
 rejected_row rejected_at_end(unwritten_operation left, int64_t ts_us) {
   auto has_reason = !left.error.message.empty();
   std::string message = "the broker ended before it was written";
@@ -79,7 +79,7 @@ void buffer_engine::pump(const std::string& name) {
 }
 
 void buffer_engine::pump_all() {
-  // Giving up forgets databases.
+  // Copied, because giving up removes databases.
   std::vector<std::string> names;
   for (const auto& [name, db] : databases_)
     names.push_back(name);
@@ -114,7 +114,7 @@ void buffer_engine::apply(const flush_outcome& out) {
     end_if_done();
 }
 
-// In the file of rejected rows, and in the journal.
+// Stores rejected rows in their file, and removes finished operations from the journal.
 void buffer_engine::store_outcome(const flush_outcome& out) {
   auto is_rejected = out.result == verdict::rejected;
   if (is_rejected) {
@@ -131,8 +131,8 @@ void buffer_engine::store_outcome(const flush_outcome& out) {
     store_.end(out.key);
 }
 
-// Published with the number of pending rows: a status that counts a row as written or rejected no longer counts it as
-// pending.
+// Published together with the number of pending rows: a row that the status counts as written or rejected is no longer
+// counted as pending.
 void buffer_engine::count(const flush_outcome& out) {
   auto took = time_.now() - sent_at_[out.db];
   view_.change([&](buffer_view& view) {
@@ -205,7 +205,7 @@ void buffer_engine::end_if_done() {
   effects_.closed = error_of_lost_rows();
 }
 
-// The journal still has what came by it; the rest is kept with the rejected rows.
+// Gives up the remaining operations: those in the journal stay there, the others are stored as rejected rows.
 void buffer_engine::give_up() {
   auto count = pending();
   std::vector<unwritten_operation> left;
@@ -248,7 +248,7 @@ void buffer_engine::reject(std::vector<unwritten_operation> operations) {
   publish();
 }
 
-// None, or what the file does not take, which is lost when this buffer has ended.
+// The error if the file did not take all rejected rows, which are lost when this buffer ends; else none.
 caf::error buffer_engine::error_of_lost_rows() {
   if (store_.unstored() == 0 || !store_.catch_up())
     return {};

@@ -1,4 +1,4 @@
-// The part of `buffer_engine` that shows rows: those that wait, and those that were rejected.
+// The part of `buffer_engine` that answers with pending and rejected rows.
 
 #include "actors/base/utf8_text.hpp"
 #include "actors/buffer/buffer_engine.hpp"
@@ -12,7 +12,7 @@ namespace sluice {
 
 namespace {
 
-// How often a row is asked for that needs everything written first, while others go on putting.
+// How often a lookup flushes the pending operations first, while other callers add new ones.
 constexpr uint64_t max_flushes_per_lookup = 3;
 
 caf::error row_is_busy(std::string reason) { return make_error(errc::busy, std::move(reason)); }
@@ -66,13 +66,13 @@ uint64_t buffer_engine::generation_of(const row_key& row) const {
   return db ? db->generation(row.table) : 0;
 }
 
-// What waits can be applied to the row here as long as nothing but the operations themselves decides what comes of it.
-// Otherwise the database has to execute them first.
+// Pending operations can be applied to the row here if nothing but the operations themselves decides their effect.
+// Otherwise the database must execute them first.
 void buffer_engine::look(const lookup_ptr& row) {
   row_image unused;
   auto waiting = apply_pending(*row, unused);
   if (!waiting.certain)
-    return look_after_flush(row);
+    return continue_after_flush(row);
   const auto& key = row->key.row;
   if (waiting.wait)
     return parked_[key.db].push_back(row);
@@ -93,12 +93,12 @@ void buffer_engine::row_read(uint64_t lookup_id, const caf::expected<read_result
     answer_row(row->to, answer.error());
 }
 
-void buffer_engine::look_after_flush(const lookup_ptr& row) {
+void buffer_engine::continue_after_flush(const lookup_ptr& row) {
   if (row->flushes++ >= max_flushes_per_lookup)
     return answer_row(row->to, row_is_busy("other operations on this table keep coming; their effect on the row cannot "
                                            "be foreseen"));
   const auto& key = row->key;
-  // Other tables may have a say in it.
+  // Operations on other tables may affect the row.
   flush(key.row.db, key.keeps_order ? std::string{} : key.row.table, [this, row](const flush_report& report) {
     if (report.kept > 0)
       return answer_row(
@@ -109,7 +109,7 @@ void buffer_engine::look_after_flush(const lookup_ptr& row) {
 
 void buffer_engine::show(const lookup_ptr& row, const read_result& stored) {
   const auto& key = row->key.row;
-  // What was written meanwhile waits no more, and may be missing from the answer.
+  // Operations that were written meanwhile are no longer pending, and the answer may lack them.
   if (generation_of(key) != row->generation)
     return look(row);
   auto image = image_of(*stored.rows);
@@ -125,7 +125,7 @@ void buffer_engine::show(const lookup_ptr& row, const read_result& stored) {
       continue;
     auto content = cell->second.pending ? as_stored(column, cell->second.content) : cell->second.content;
     if (!content)
-      return look_after_flush(row);
+      return continue_after_flush(row);
     if (!is_utf8(column.name))
       return answer_row(row->to, make_error(errc::invalid_request, "the table '" + key.table
                                                                      + "' has a column whose name is not UTF-8; read "
@@ -154,7 +154,7 @@ void buffer_engine::decide(const rejected_decision& decision, reply<uint64_t> do
     ids.push_back(row.id);
     tables.emplace(row.operation.row.db, row.operation.row.table);
   }
-  // With the schemas at hand the rest is done at once, so that a row is always either here or there.
+  // When the schemas are known, the rest happens at once, so that a row is always either rejected or pending.
   auto to = std::make_shared<reply<uint64_t>>(std::move(done));
   auto left = std::make_shared<size_t>(tables.size());
   for (const auto& [db, table] : tables)
@@ -164,7 +164,7 @@ void buffer_engine::decide(const rejected_decision& decision, reply<uint64_t> do
     });
 }
 
-// The rejected rows with these ids; without ids, as many as there is room for.
+// The rejected rows with these ids; without ids, as many as fit into the buffer.
 caf::expected<std::vector<rejected_row>> buffer_engine::rows_to_put_again(const std::vector<uint64_t>& ids) {
   rejected_query all;
   all.limit = std::numeric_limits<int64_t>::max();
@@ -175,7 +175,7 @@ caf::expected<std::vector<rejected_row>> buffer_engine::rows_to_put_again(const 
   std::vector<rejected_row> result;
   for (auto& row : page->rows) {
     auto is_meant = ids.empty() ? result.size() < room : std::find(ids.begin(), ids.end(), row.id) != ids.end();
-    // One that cannot be read says of no database.
+    // An unreadable row has no database.
     if (is_meant && !row.operation.row.db.empty())
       result.push_back(std::move(row));
   }
@@ -199,7 +199,7 @@ caf::expected<uint64_t> buffer_engine::put_again(const std::vector<uint64_t>& id
     const auto& key = row.operation.row;
     if (is_quiet(key.db))
       return row_is_busy("the schema of " + key.db + " is being changed; try again");
-    // One that is as impossible as before stays where it is, with the reason.
+    // A row that is still invalid stays rejected, with its reason.
     auto shape = shapes_.find(key.db, key.table);
     if (auto checked = shape ? check(*shape, row.operation) : caf::expected<checked_operation>{shutting_down()}) {
       possible.push_back(row.id);
@@ -221,7 +221,7 @@ caf::expected<uint64_t> buffer_engine::put_again(const std::vector<uint64_t>& id
   return uint64_t{possible.size()};
 }
 
-// Takes rows out of the rejected ones. With a journal, answers with the place of the first in it.
+// Removes rows from the rejected ones. With a journal, moves them there, and answers with the place of the first.
 caf::expected<uint64_t> buffer_engine::move_to_journal(const std::vector<uint64_t>& ids,
                                                        const std::vector<checked_operation>& operations) {
   if (!settings_.journal) {

@@ -1,4 +1,4 @@
-// The part of `buffer_engine` that knows schemas, and keeps rows and schema changes in order.
+// The part of `buffer_engine` that caches schemas, and orders rows and schema changes.
 
 #include "actors/buffer/buffer_engine.hpp"
 
@@ -49,7 +49,7 @@ void buffer_engine::quiesce(const std::string& db, reply<flush_report> to) {
     return done(unread);
   }
   quiet_.insert(db);
-  // What has not been acknowledged could be put after the change as well, but it was checked against the schema before.
+  // Unacknowledged operations could follow the schema change, but they were checked against the old schema.
   write_journal();
   flush(db, {}, std::move(done));
 }
@@ -59,7 +59,7 @@ void buffer_engine::resume(const std::string& db) {
     return;
   auto puts = std::exchange(held_puts_[db], {});
   held_puts_.erase(db);
-  // They came before those who wait for room.
+  // Operations that waited for the schema change came before those that wait for room.
   ahead_ = 0;
   for (auto& waiting : puts)
     admit(std::move(waiting.put), std::move(waiting.to));
@@ -69,13 +69,13 @@ void buffer_engine::resume(const std::string& db) {
 
 void buffer_engine::hold(buffer_put operation, reply<buffer_receipt> to) {
   auto& puts = held_puts_[operation.row.db];
-  // Those who waited for the table came before the schema change began. They have been counted.
+  // Operations that waited for the table came before the schema change began, and have been counted.
   if (!ahead_ && puts.size() >= settings_.rows.max_pending)
     return wait_for_room(std::move(operation), std::move(to));
   insert_in_order(puts, {std::move(operation), std::move(to), {}});
 }
 
-// Behind those who wait already, but before them if it waited for its table, or for a schema change, until now.
+// Inserts a put after those that already wait, but before them if it waited for its table or a schema change until now.
 void buffer_engine::insert_in_order(std::deque<waiting_put>& puts, waiting_put put) {
   puts.insert(ahead_ ? puts.begin() + static_cast<std::ptrdiff_t>((*ahead_)++) : puts.end(), std::move(put));
 }

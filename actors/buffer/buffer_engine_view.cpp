@@ -1,4 +1,4 @@
-// The part of `buffer_engine` that knows how much is pending, and shows it.
+// The part of `buffer_engine` that publishes the number of pending rows.
 
 #include "actors/buffer/buffer_engine.hpp"
 
@@ -42,7 +42,7 @@ void buffer_engine::show_pending(buffer_view& view) const {
   status.pending = pending();
   status.max_pending = settings_.rows.max_pending;
   status.set_aside = store_.count();
-  // It is asked for after every put: assigned to what is there, the names cost nothing.
+  // This runs after every put: assigning to the existing strings allocates no memory.
   size_t i = 0;
   for (const auto& [name, db] : databases_)
     for (const auto& [folded, known] : db.rows().tables()) {

@@ -11,15 +11,15 @@ namespace sluice {
 
 namespace {
 
-// Doubled up to 1.6 s: each try of what fails at once is a record in the audit.
+// Doubled up to 1.6 s, because each immediate failure adds a record to the audit.
 constexpr std::chrono::milliseconds pause_while_closing{100};
 constexpr uint64_t max_doublings_while_closing = 4;
-// However rarely rows are written by themselves, those who wait for room are not to wait for that.
+// The longest pause after a failed request, however long the interval of the rows is: callers may wait for room.
 constexpr std::chrono::milliseconds longest_pause{5'000};
-// An operation that alone runs into the deadline so often is never going to be done in time.
+// An operation that has timed out alone this many times will never succeed.
 constexpr uint64_t max_timeouts = 3;
 
-bool passes_by_itself(errc code) {
+bool is_transient_code(errc code) {
   switch (code) {
   case errc::busy:
   case errc::unavailable:
@@ -74,7 +74,7 @@ flush_batch* buffered_database::next(bool everything) {
     return attempt_->under_way || now < attempt_->retry_at ? nullptr : &attempt_->batch;
   if (!recovered_.empty()) {
     attempt_.emplace(attempt{std::move(recovered_.front())});
-    // It was sent, and the answer is not known.
+    // The request was sent, and its outcome is unknown.
     attempt_->in_doubt = true;
     recovered_.erase(recovered_.begin());
     return &attempt_->batch;
@@ -104,7 +104,7 @@ bool buffered_database::is_transient(const failure& error) {
     return true;
   if (error.code == errc::deadline_exceeded && ++attempt_->timeouts >= max_timeouts)
     return false;
-  return passes_by_itself(error.code);
+  return is_transient_code(error.code);
 }
 
 std::chrono::milliseconds buffered_database::pause_after(const failure& error) const {
@@ -170,7 +170,7 @@ flush_outcome buffered_database::finish(const caf::expected<write_result>& answe
     keep(out);
     return out;
   }
-  // A definite answer to this key: neither this attempt has had an effect nor an earlier one.
+  // A definite answer to this key: neither this attempt nor an earlier one has had an effect.
   attempt_->timeouts = 0;
   attempt_->in_doubt = false;
   if (attempt_->batch.window().size() > 1) {
@@ -222,7 +222,7 @@ pending_operations buffered_database::apply(const checked_key& key, row_image& i
   pending_operations result;
   const auto& row = key.row;
   auto table = rows_.spelling_of(row.table);
-  // Whether the operation is about this very row. If it may be without its key telling, nothing is certain.
+  // Whether the operation is about this row. If that cannot be decided from its key, the result is uncertain.
   auto is_meant = [&](const row_key& other, bool is_mergeable, bool keeps_order) {
     result.certain &= !(key.keeps_order && keeps_order);
     if (other.table != table)
@@ -237,7 +237,7 @@ pending_operations buffered_database::apply(const checked_key& key, row_image& i
   for (const auto& operation : attempt_ ? attempt_->batch.rest() : std::span<const outgoing_operation>{}) {
     if (!is_meant(operation.put.row, operation.is_mergeable, operation.keeps_order))
       continue;
-    // Should it be in the database already, applying the update once more would reach the row that the upsert made.
+    // If the update is in the database already, applying it once more would change the row that the upsert inserts.
     auto is_upsert = operation.put.operation == buffer_operation::upsert;
     result.wait |= updated && is_upsert && (attempt_->under_way || attempt_->in_doubt);
     updated = operation.put.operation == buffer_operation::update;
@@ -267,7 +267,7 @@ std::vector<unwritten_operation> buffered_database::give_up() {
       result.push_back({operation, error, is_in_doubt});
   };
   if (attempt_) {
-    // Of its operations only those in the request may have been written.
+    // Only the operations in the request may have been written.
     auto is_in_doubt = attempt_->under_way || attempt_->in_doubt;
     auto in_request = is_in_doubt ? attempt_->batch.window().size() : size_t{0};
     take(attempt_->batch.rest().first(in_request), true);

@@ -11,20 +11,20 @@
 
 namespace sluice {
 
-/// Those who wait until everything that was put up to an operation has been written, has been rejected, or could not be
-/// written this time; and the report for each. Not synchronized.
+/// Callers that wait until everything up to an operation has been written, has been rejected, or could not be written
+/// this time; and the report for each. Not synchronized.
 class flush_waiters {
 public:
   using report_handler = std::function<void(const flush_report&)>;
 
   /// @param table empty means all
   /// @param number the operation
-  /// @param databases where rows wait for it. @pre not empty
+  /// @param databases those with pending rows. @pre not empty
   /// @param done called once, by `finish`
   void add(const std::string& table, uint64_t number, std::set<std::string> databases, report_handler done);
 
-  /// A request came to this: counts it for those who wait for its database, and calls those who now wait for none. They
-  /// may add others. @param db the database as it is now; null when nothing of it waits any more
+  /// A request has this outcome: counts it for the callers that wait for its database, and calls those that wait for no
+  /// database any more. They may add others. @param db the database as it is now; null when nothing of it is pending
   void finish(const flush_outcome& outcome, const buffered_database* db);
 
 private:

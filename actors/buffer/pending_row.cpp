@@ -14,7 +14,7 @@ auto place_of(named_values& in, const std::string& name) {
                           [](const auto& column, const auto& wanted) { return column.name < wanted; });
 }
 
-// Both are sorted by name; what `from` has counts.
+// Both are sorted by name; the values in `from` take precedence.
 void assign(named_values& to, named_values from) {
   for (auto& column : from) {
     auto at = place_of(to, column.name);
@@ -92,14 +92,15 @@ void pending_row::absorb(buffer_operation kind, columns values) {
     break;
   case buffer_operation::update:
     if (upserted_)
-      // There is a row by then.
+      // The row exists when the update is executed.
       assign(*upserted_, std::move(values));
     else if (!erased_)
       assign(updated_, std::move(values));
-    // Else there is no row any more.
+    // Otherwise there is no row to update.
     break;
   case buffer_operation::upsert:
-    // The update must not reach a row that the upsert makes, so they stay two; but what is overwritten need not be set.
+    // The update must not affect a row that the upsert inserts, so both operations stay; but values that the upsert
+    // overwrites need not be set.
     remove(updated_, values);
     if (!upserted_)
       upserted_.emplace();
@@ -138,7 +139,7 @@ std::vector<outgoing_operation> pending_row::take() {
   std::vector<outgoing_operation> result;
   for (auto& operation : puts())
     result.push_back({std::move(operation), {}, {}, number_, since_, false, is_mergeable_, keeps_order_});
-  // If only the first part gets written, everything is executed again after a crash, which comes to the same.
+  // If only the first part is written before a crash, everything is executed again, with the same result.
   result.back().from = std::move(from_);
   result.back().journal = std::move(journal_);
   result.back().ends_row = true;

@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-/// How many operations of one agent something is made of.
+/// The number of operations of one agent that were merged.
 struct contribution {
   std::string agent;
   peer_identity peer;
@@ -21,26 +21,26 @@ struct contribution {
 
 void add(std::vector<contribution>& to, const contribution& other);
 
-/// One operation on its way to the database, and what it is made of.
+/// One operation on its way to the database, and the operations merged into it.
 struct outgoing_operation {
   buffer_put put;
   std::vector<contribution> from;
-  /// The places in the journal of what was merged into it.
+  /// The places in the journal of the operations that were merged into it.
   std::vector<uint64_t> journal;
   /// The number of the first operation merged into its row.
   uint64_t number = 0;
   clock::steady since{};
-  /// Whether its row is written when it is.
+  /// Whether its row is completely written when this operation is.
   bool ends_row = true;
   bool is_mergeable = false;
   bool keeps_order = false;
 };
 
-/// What is known of a row while pending operations are applied to it.
+/// The known content of a row while pending operations are applied to it.
 struct row_image {
   struct cell {
     value content;
-    /// Whether the database has not seen it yet.
+    /// Whether the row is not in the database yet.
     bool pending = false;
   };
 
@@ -50,8 +50,8 @@ struct row_image {
   void apply(const buffer_put& operation);
 };
 
-/// The operations that wait for one row, as one that comes to the same: at most a delete, or an update of a row that
-/// may not exist, and after it at most an upsert.
+/// The pending operations of one row, merged into equivalent ones: at most a delete, or an update of a row that may not
+/// exist, and after it at most an upsert.
 class pending_row {
 public:
   using columns = std::vector<named_value>;
@@ -59,7 +59,7 @@ public:
   /// @param number counts operations as they are taken
   pending_row(checked_operation first, uint64_t number, clock::steady since);
 
-  /// Takes in the next operation on this row. @pre both are mergeable
+  /// Merges the next operation on this row. @pre both are mergeable
   void merge(checked_operation next);
 
   const row_key& key() const noexcept { return key_; }
@@ -70,10 +70,10 @@ public:
   clock::steady since() const noexcept { return since_; }
   uint64_t operations() const noexcept { return operations_; }
 
-  /// Bytes that it accounts for in bounds.
+  /// Bytes that it counts for in bounds.
   size_t footprint() const noexcept { return bytes_; }
 
-  /// In the order in which they have to be executed.
+  /// In the order in which they must be executed.
   std::vector<outgoing_operation> take();
   void apply(row_image& to) const;
 
@@ -97,7 +97,7 @@ private:
   bool keeps_order_;
 };
 
-/// Bytes that an operation accounts for in bounds.
+/// Bytes that an operation counts for in bounds.
 size_t footprint(const buffer_put& operation) noexcept;
 
 } // namespace sluice

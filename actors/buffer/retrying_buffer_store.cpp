@@ -10,7 +10,7 @@ namespace sluice {
 
 namespace {
 
-// A number that no file reaches, and that still is exact in JSON.
+// A number that no file reaches, and that is exact in JSON.
 constexpr uint64_t first_unstored_id = uint64_t{1} << 52U;
 
 std::vector<uint64_t> stored_among(const std::vector<uint64_t>& ids) {
@@ -45,7 +45,8 @@ caf::error retrying_buffer_store::catch_up() {
     stored_ += rows.size();
     unstored_.clear();
   }
-  // After them: the journal knows an operation until it is known elsewhere.
+  // The batches are removed after the rejected rows are stored: the journal keeps an operation until it is stored
+  // elsewhere.
   while (!to_forget_.empty()) {
     const auto& [key, done] = to_forget_.front();
     auto forgotten = done ? store_->end_batch(key) : store_->abandon_batch(key);

@@ -10,11 +10,11 @@ namespace sluice {
 
 namespace {
 
-// A row that grows beyond this is not merged into, so that no merged row is too large where its parts were not.
+// No operation is merged into a row beyond this size, so that a merged row is not too large where its parts were not.
 constexpr size_t max_merged_bytes = 1U << 20U;
 
-// Connected tables share this lane; no other has an empty name.
-// Never destroyed: brokers that are static objects use it until their end.
+// Connected tables share this lane; no other has an empty name. Never destroyed: brokers that are static objects use it
+// until their end.
 const auto& shared_lane = *new std::string;
 
 std::string own_lane(const std::string& table) { return "=" + folded_name(table); }
@@ -41,7 +41,7 @@ size_t row_queue::key_hash::operator()(const std::vector<named_value>& key) cons
   return result;
 }
 
-// The place of the row that the operation may be merged into.
+// The index of the row that the operation may be merged into.
 std::optional<size_t> row_queue::lane::place_to_merge(const checked_operation& operation) const {
   if (!operation.is_mergeable)
     return std::nullopt;
@@ -100,15 +100,15 @@ std::string row_queue::spelling_of(const std::string& table) const {
 }
 
 std::string row_queue::lane_of(const std::string& table, bool keeps_order) const {
-  // A table whose schema has changed stays where it is until none of its rows wait, so that its order is kept.
+  // A table whose schema has changed stays in its lane until none of its rows wait, so that their order is kept.
   auto waits_in = [&](const std::string& name) {
     auto found = lanes_.find(name);
     return found != lanes_.end() && found->second.first_of(table);
   };
-  auto own = own_lane(table);
+  auto table_lane = own_lane(table);
   if (keeps_order)
-    return waits_in(own) ? own : shared_lane;
-  return waits_in(shared_lane) ? shared_lane : own;
+    return waits_in(table_lane) ? table_lane : shared_lane;
+  return waits_in(shared_lane) ? shared_lane : table_lane;
 }
 
 bool row_queue::would_merge(const checked_operation& operation) const {
@@ -128,19 +128,19 @@ row_queue::known_table& row_queue::known(const std::string& table, const buffere
 
 bool row_queue::add(checked_operation operation, uint64_t number, clock::steady now,
                     const buffered_table_rules& rules) {
-  auto& own = known(operation.put.row.table, rules);
-  operation.put.row.table = own.name;
-  auto name = lane_of(own.name, operation.keeps_order);
+  auto& known_entry = known(operation.put.row.table, rules);
+  operation.put.row.table = known_entry.name;
+  auto name = lane_of(known_entry.name, operation.keeps_order);
   auto& queue = lanes_[name];
-  queue.interval = std::min(queue.interval, own.interval);
-  queue.priority = std::max(queue.priority, own.priority);
+  queue.interval = std::min(queue.interval, known_entry.interval);
+  queue.priority = std::max(queue.priority, known_entry.priority);
   // In the shared lane, equal keys may be of different tables.
   operation.is_mergeable = operation.is_mergeable && name != shared_lane;
   if (queue.add(std::move(operation), number, now))
     return true;
   ++pending_;
-  if (own.pending++ == 0)
-    own.oldest = now;
+  if (known_entry.pending++ == 0)
+    known_entry.oldest = now;
   return false;
 }
 
@@ -201,9 +201,9 @@ void row_queue::complete(const outgoing_operation& operation) {
 
 void row_queue::count_under_way(const outgoing_operation& operation, const buffered_table_rules& rules) {
   ++pending_;
-  auto& own = known(operation.put.row.table, rules);
-  if (own.pending++ == 0)
-    own.oldest = operation.since;
+  auto& known_entry = known(operation.put.row.table, rules);
+  if (known_entry.pending++ == 0)
+    known_entry.oldest = operation.since;
 }
 
 void row_queue::want(const std::string& table, uint64_t number) {

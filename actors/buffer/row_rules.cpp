@@ -21,7 +21,7 @@ std::string list_of(const table_schema& shape, const std::vector<size_t>& column
   return result + ")";
 }
 
-// Spells the names as the schema does, sorts by them, and says where the columns are.
+// Spells the names as the schema does, sorts by them, and finds the columns.
 caf::error resolve(const table_schema& shape, std::vector<named_value>& columns, places& at) {
   for (auto& [name, content] : columns) {
     auto place = shape.find(name);
@@ -68,7 +68,7 @@ caf::expected<const unique_columns*> resolve_key(const table_schema& shape, std:
   return key;
 }
 
-// Whether SQLite keeps and compares the value of a key as it is.
+// Whether SQLite stores and compares the value of a key unchanged.
 bool is_canonical(const column_schema& column, const value& cell, bool binary) {
   switch (column.affinity) {
   case affinity::integer:
@@ -88,7 +88,7 @@ bool is_canonical(const table_schema& shape, const unique_columns& key, const st
   });
 }
 
-// A row that an upsert makes without naming the columns of `other` cannot be one of two with the same values there.
+// Rows that an upsert inserts without naming the columns of `other` cannot have equal values there.
 bool new_rows_differ_in(const table_schema& shape, const unique_columns& other, const places& named) {
   return std::any_of(other.columns.begin(), other.columns.end(), [&](size_t i) {
     return named.count(i) == 0 && shape.columns()[i].by_default == column_schema::default_kind::null;
@@ -111,7 +111,7 @@ bool is_free(const table_schema& shape, const unique_columns& key, const buffer_
     auto is_named = [&](size_t i) { return value_places.count(i) > 0; };
     if (std::any_of(other.columns.begin(), other.columns.end(), is_named))
       return false;
-    // Who gets which number would depend on the order of new rows.
+    // The order of new rows would decide which number each of them gets.
     if (upserts && (other.rowid || !new_rows_differ_in(shape, other, key_places)))
       return false;
   }
@@ -120,7 +120,7 @@ bool is_free(const table_schema& shape, const unique_columns& key, const buffer_
     using kind = column_schema::default_kind;
     if (key_places.count(i) > 0 || value_places.count(i) > 0)
       continue;
-    // SQLite looks at NOT NULL before it looks for the row.
+    // SQLite checks NOT NULL before it looks for the row.
     if (column.by_default == kind::computed || (column.not_null && column.by_default == kind::null))
       return false;
   }
@@ -164,7 +164,7 @@ caf::expected<checked_key> check(const table_schema& shape, row_key row) {
 }
 
 std::optional<value> as_stored(const column_schema& column, const value& cell) {
-  // Text in a column of numbers may look like one, and a number without a fraction may be kept as another type.
+  // Text in a numeric column may look like a number, and a number without a fraction may be stored as another type.
   switch (cell.kind()) {
   case value_kind::null:
   case value_kind::blob: return cell;

@@ -14,7 +14,7 @@ std::string quoted_name(std::string_view name) {
   return result + "\"";
 }
 
-// `text` for each column, with its quoted name in the place of `$`.
+// `text` for each column, with `$` replaced by its quoted name.
 std::string each(const std::vector<named_value>& columns, std::string_view text, std::string_view between) {
   std::string result;
   for (const auto& column : columns) {

@@ -4,8 +4,7 @@
 
 namespace sluice {
 
-/// The one statement that executes the operation: INSERT ... ON CONFLICT, UPDATE or DELETE. Names are quoted, values
-/// bound.
+/// The statement that executes the operation: INSERT ... ON CONFLICT, UPDATE or DELETE. Names are quoted, values bound.
 statement statement_of(const buffer_put& operation);
 
 /// The query for the row with this key.

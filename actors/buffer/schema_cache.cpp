@@ -24,7 +24,7 @@ bool schema_cache::put(const std::string& db, const std::string& table, caf::exp
                        : caf::expected<shape>{std::move(answer.error())};
   auto waiting = std::move(found->second.waiting);
   waiting_ -= waiting.size();
-  // What is not there now may be there later.
+  // A missing table is not cached: it may be created later.
   if (result)
     found->second = {*result, {}, false};
   else

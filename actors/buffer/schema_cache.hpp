@@ -13,25 +13,25 @@
 
 namespace sluice {
 
-/// What is known of tables' schemas, and who waits for what is not known yet. Not synchronized.
+/// The cached schemas of tables, and the operations that wait for schemas that are not known yet. Not synchronized.
 class schema_cache {
 public:
   using shape = std::shared_ptr<const table_schema>;
   using then = std::function<void(const caf::expected<shape>&)>;
 
-  /// Null when the table is not known, or somebody waits for it already, who comes first.
+  /// Null when the schema is unknown, or when earlier operations still wait for it.
   shape find(const std::string& db, const std::string& table) const;
 
-  /// Calls `next` when the table is known. @returns whether the caller has to ask for it
+  /// Calls `next` when the schema is known. @returns whether the caller must query it
   bool await(const std::string& db, const std::string& table, then next);
 
-  /// The answer, to those who waited. @returns whether it is out of date already, and has to be asked for again
+  /// Passes the answer to those that waited. @returns whether it is out of date already and must be queried again
   bool put(const std::string& db, const std::string& table, caf::expected<table_schema> answer);
 
   /// The schema of the database may have changed.
   void forget(const std::string& db);
 
-  /// How many wait.
+  /// The number of waiting operations.
   size_t waiting() const noexcept { return waiting_; }
 
 private:

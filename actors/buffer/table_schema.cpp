@@ -11,7 +11,7 @@ namespace sluice {
 
 namespace {
 
-// Each row begins with what it is about. Triggers and views are all of the database's: any may lead to the table.
+// Each row begins with its kind. Returns all triggers and views of the database: any may affect the table.
 constexpr std::string_view query_text = R"sql(
 SELECT 'table' AS kind, type AS a, name AS b, wr AS c, strict AS d,
        (SELECT s.sql FROM sqlite_schema s WHERE s.name = l.name) AS e, NULL AS f
@@ -41,7 +41,7 @@ bool contains_word(std::string_view text, std::string_view part) { return text.f
 bool is_quoted_text(std::string_view text) {
   if (text.size() < 2 || text.front() != '\'' || text.back() != '\'')
     return false;
-  // A quote inside is doubled, or the text ends there and more follows.
+  // A single quote inside would end the text, and more would follow; inside, quotes are doubled.
   for (size_t i = 1; i + 1 < text.size(); ++i)
     if (text[i] == '\'' && (++i + 1 >= text.size() || text[i] != '\''))
       return false;
@@ -64,7 +64,7 @@ column_schema::default_kind kind_of_default(const value& cell) {
   auto word = folded_name(text);
   if (word == "null")
     return kind::null;
-  // What the clock says is the same for every row of a flush, as if they were put one by one at that moment.
+  // Values of the clock are the same for all rows of a flush, as if they were put one by one at that moment.
   constexpr std::array<std::string_view, 5> constants{"true", "false", "current_time", "current_date",
                                                       "current_timestamp"};
   if (std::find(constants.begin(), constants.end(), word) != constants.end() || is_number(text) || is_quoted_text(text)
@@ -89,7 +89,7 @@ affinity affinity_of(std::string_view declared_type) {
   return affinity::numeric;
 }
 
-// Takes the rows of the answer one by one.
+// Collects the rows of the answer one by one.
 struct table_schema::builder {
   struct index {
     bool unique = false;
@@ -186,7 +186,7 @@ void table_schema::builder::add_keys() {
     for (const auto& column : index.columns)
       if (auto place = result.find(column))
         key.columns.push_back(*place);
-    // An index may compare otherwise than its column, and the statement goes by both.
+    // An index may compare differently than its column, and the statement uses both.
     key.binary = index.binary && !collates;
     if (key.columns.size() == index.columns.size())
       result.keys_.push_back(std::move(key));
@@ -197,7 +197,7 @@ void table_schema::builder::add_keys() {
 
 void table_schema::builder::finish() {
   add_keys();
-  // A trigger may read or write a view, and by it the table.
+  // A trigger may read or write a view, and through it the table.
   result.keeps_order_ |= any_trigger && seen_in_view;
   result.plain_ &= !result.keeps_order_;
   result.needs_own_batch_ |= asks_connection && !result.plain_;

@@ -32,7 +32,7 @@ struct cache_state {
 
 namespace {
 
-// Often enough that stale entries do not linger, seldom enough to cost nothing; nothing is scheduled while idle.
+// Short enough that stale entries do not stay long, long enough to cost nothing; nothing is scheduled while idle.
 constexpr std::chrono::milliseconds tick_interval{100};
 constexpr std::chrono::milliseconds sweep_interval{1'000};
 constexpr size_t records_per_batch = 256;
@@ -109,7 +109,7 @@ cache_actor::behavior_type cache(cache_actor::stateful_pointer<hidden_state<cach
 cache_state::cache_state(cache_actor::pointer me, cache_dependencies dependencies)
   : self(me), parts(std::move(dependencies)),
     scheduler(*parts.hits, *parts.time, parts.bounds, parts.seed, parts.retry, parts.max_long_reads) {
-  // A predecessor that failed may have left something half done.
+  // A failed predecessor may have left an inconsistent state.
   parts.hits->clear();
   schedule_tick();
 }
@@ -140,7 +140,7 @@ void cache_state::sweep() {
   parts.hits->sweep(swept_at);
   auto hits = parts.hits->take_hit_records(wall_us(*parts.time));
   std::move(hits.begin(), hits.end(), std::back_inserter(records.records));
-  // As long as there are entries they age, and may be hit.
+  // Existing entries expire, and may be hit.
   if (!parts.hits->empty() || !records.records.empty())
     schedule_tick();
 }

@@ -16,18 +16,18 @@
 
 namespace sluice {
 
-/// What the cache actor works with; all of it outlives the actor.
+/// The dependencies of the cache actor; all of them outlive it.
 struct cache_dependencies {
   std::shared_ptr<result_cache> hits;
   std::shared_ptr<actor_registry> actors;
   const clock* time = nullptr;
   bounds_of_database bounds = [](const std::string&) { return database_bounds{}; };
   uint64_t seed = 0;
-  /// Reads of all databases that may take as long as they like, at the same time.
+  /// The maximum number of concurrent reads of all databases without a time limit of their reader.
   uint64_t max_long_reads = UINT64_MAX;
   /// The pauses of reads that find their database locked.
   retry_policy retry;
-  /// Shared with `status`: reads that ran a query, and reads that shared another's.
+  /// Shared with `status`: reads that ran a query, and reads that joined another one's.
   std::shared_ptr<std::atomic<uint64_t>> misses;
   std::shared_ptr<std::atomic<uint64_t>> joined;
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();

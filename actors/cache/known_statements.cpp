@@ -27,7 +27,7 @@ const known_statements::info& known_statements::learn(database_context& context,
   if (known.context != &context || known.sql != sql)
     known = {&context, sql, nullptr, {}, 0};
   known.busy_us = std::max(run.busy_us, known.busy_us - known.busy_us / 8);
-  // Readers prepare their statements each for itself, so equal sets come as different objects.
+  // Each reader prepares a statement itself, so equal sets are different objects.
   if (known.reads && (known.reads == run.reads || same(*known.reads, *run.reads)))
     return known;
   known.reads = run.reads;

@@ -40,23 +40,23 @@ void read_scheduler::submit(database_context& context, read_request request, rep
                 make_failure(errc::invalid_request, "there is no commit " + std::to_string(waiter.request.min_seq)
                                                       + " yet; the newest is " + std::to_string(waiter.newest_seq)),
                 out);
-  auto& own = queue_of(context);
+  auto& queue = queue_of(context);
   auto joinable = waiter.request.freshness == freshness::cached && waiter.request.more.empty();
   expire_at(end_of(waiter.request), out);
   auto hash = statement_hash(context, waiter.request.query.sql);
   if (joinable)
     for (auto [i, end] = joinable_.equal_range(hash); i != end; ++i)
       if (auto& other = flights_.at(i->second);
-          other.context == &context && other.waiters.size() <= own.max_queued && may_join(other, waiter.request)) {
+          other.context == &context && other.waiters.size() <= queue.max_queued && may_join(other, waiter.request)) {
         ++joined_;
         retry_before(waiter, other, out);
-        // Its own process may have its turn before that of the process which has asked first.
+        // The process of this caller may be served before that of the first caller.
         if (other.is_queued && process_of(waiter.request.peer) != process_of(other.waiters.back().request.peer))
-          wait_in_turn(own, i->second, other, requester_of(waiter.request.peer, waiter.request.agent));
+          wait_in_turn(queue, i->second, other, requester_of(waiter.request.peer, waiter.request.agent));
         other.waiters.push_back(std::move(waiter));
         return;
       }
-  if (auto error = refuse(own, waiter.request))
+  if (auto error = refuse(queue, waiter.request))
     return fail(waiter, *error, out);
   ++misses_;
   auto id = next_flight_++;
@@ -69,20 +69,20 @@ void read_scheduler::submit(database_context& context, read_request request, rep
   added.waiters.push_back(std::move(waiter));
   if (joinable)
     joinable_.emplace(hash, id);
-  if (start_at_once(own, id, added, out))
+  if (start_at_once(queue, id, added, out))
     return;
   enqueue(id, added);
   start_queued(context, out);
 }
 
-std::optional<failure> read_scheduler::refuse(const database_queue& own, const read_request& request) const {
-  auto share = std::max<uint64_t>(1, own.max_queued / 2);
-  if (own.queued < share)
+std::optional<failure> read_scheduler::refuse(const database_queue& queue, const read_request& request) const {
+  auto share = std::max<uint64_t>(1, queue.max_queued / 2);
+  if (queue.queued < share)
     return std::nullopt;
-  auto of_process = own.queued_of_process.find(process_of(request.peer));
+  auto of_process = queue.queued_of_process.find(process_of(request.peer));
   auto has_its_share =
-    request.peer.pid != 0 && of_process != own.queued_of_process.end() && of_process->second >= share;
-  if (own.queued < own.max_queued && !has_its_share)
+    request.peer.pid != 0 && of_process != queue.queued_of_process.end() && of_process->second >= share;
+  if (queue.queued < queue.max_queued && !has_its_share)
     return std::nullopt;
   return make_failure(errc::overloaded,
                       has_its_share ? "this process's share of the reads that may wait for this database is used up; "
@@ -134,7 +134,7 @@ void read_scheduler::leave(uint64_t id, flight& flight) {
     take(id);
     return;
   }
-  // It keeps its reader until that has noticed.
+  // The query occupies its reader until the reader has noticed.
   flight.interrupt.cancel();
   unlist(id, flight);
 }
@@ -147,7 +147,7 @@ void read_scheduler::give_up(waiter& waiter, const failure& error, clock::steady
   r.agent = waiter.request.agent;
   r.db = waiter.request.db;
   r.operation = "read";
-  r.sql = shown_sql({&waiter.request.query, 1});
+  r.sql = abbreviated_sql({&waiter.request.query, 1});
   r.status = to_string(error.code);
   r.total_us = r.queue_us = static_cast<uint64_t>(std::max<int64_t>(waited.count(), 0));
   out.slow.push_back(std::move(r));
@@ -166,11 +166,11 @@ void read_scheduler::finished(uint64_t id, caf::expected<executed_read> result, 
   auto flight = take(id);
   if (!flight)
     return;
-  auto& own = queue_of(*flight->context);
-  own.readers.finished(*flight->reader, id);
-  // Not for as long as it waited for its reader, behind tiny ones or for a thread, which is not its agent's doing.
-  if (own.queued > 0)
-    (flight->is_lengthy ? own.lengthy : own.others).charge(flight->from, busy);
+  auto& queue = queue_of(*flight->context);
+  queue.readers.finished(*flight->reader, id);
+  // Excludes the wait for the reader, behind tiny queries or for a thread, which its agent has not caused.
+  if (queue.queued > 0)
+    (flight->is_lengthy ? queue.lengthy : queue.others).charge(flight->from, busy);
   if (flight->refusals > 0) {
     auto& counters = flight->context->retries();
     counters.attempt(time_, false);
@@ -194,7 +194,7 @@ void read_scheduler::answer(flight& flight, const failure& error, effects& out) 
   auto may_go_on = [&](const waiter& w) { return now < end_of(w.request) && !w.request.cancel.cancelled(); };
   for (size_t i = 0; i < flight.waiters.size(); ++i)
     if (auto& w = flight.waiters[i]; flight.has_joined(i) && was_of_first && may_go_on(w))
-      // It was the time of the one that ran the query that was up, or it has left.
+      // The time-out of the caller that ran the query has passed, or that caller has left.
       submit(*flight.context, std::move(w.request), std::move(w.to), out);
     else
       fail(w, error, out);
@@ -222,7 +222,7 @@ void read_scheduler::answer(flight& flight, executed_read& result, effects& out)
       continue;
     }
     if (!deterministic) {
-      // Only now is it known that this statement answers each caller differently.
+      // Only this answer has shown that the statement answers each caller differently.
       submit(*flight.context, std::move(w.request), std::move(w.to), out);
       continue;
     }
@@ -233,13 +233,13 @@ void read_scheduler::answer(flight& flight, executed_read& result, effects& out)
   }
 }
 
-// Before any client sees the other program's commit, so that no older cached answer follows.
+// Invalidates cached answers before any client sees the other program's commit, so that no older cached answer follows.
 void read_scheduler::notice_external_commit(flight& flight, bool files_replaced, effects& out) const {
   flight.context->versions().raise_everything();
   out.suspects.push_back(flight.context->name());
   if (!files_replaced)
     return;
-  // Which commit those files end with is for the writer to find out.
+  // The writer finds out with which commit the new files end.
   flight.context->versions().start_at(flight.as_of_seq = 0);
   for (auto& w : flight.waiters)
     w.newest_seq = 0;
@@ -253,16 +253,16 @@ void read_scheduler::reader_joined(database_context& context, reader_actor reade
 void read_scheduler::reader_lost(const caf::actor_addr& reader, effects& out) {
   auto error = make_failure(errc::unavailable, "the reader that ran this query failed; it is being restarted",
                             {.retry_after_ms = 100});
-  for (auto& [context, own] : queues_)
-    for (auto id : own.readers.remove(reader)) {
+  for (auto& [context, queue] : queues_)
+    for (auto id : queue.readers.remove(reader)) {
       taken_back_.erase(id);
       if (auto flight = take(id))
         for (auto& w : flight->waiters)
           fail(w, error, out);
     }
-  for (auto& [context, own] : queues_)
-    if (own.quiesced)
-      tell_if_quiet(own, out);
+  for (auto& [context, queue] : queues_)
+    if (queue.quiesced)
+      answer_if_quiet(queue, out);
 }
 
 void read_scheduler::refuse_if_closed(database_context& context, effects& out) {
@@ -289,19 +289,19 @@ void read_scheduler::abandon(effects& out) {
   joinable_.clear();
   paused_.clear();
   taken_back_.clear();
-  for (auto& [context, own] : queues_) {
-    own.others = {};
-    own.lengthy = {};
-    own.queued = 0;
-    own.queued_of_process.clear();
-    own.quiesced.reset();
+  for (auto& [context, queue] : queues_) {
+    queue.others = {};
+    queue.lengthy = {};
+    queue.queued = 0;
+    queue.queued_of_process.clear();
+    queue.quiesced.reset();
   }
 }
 
 void read_scheduler::fail(waiter& waiter, const failure& error, effects& out) {
-  auto own = error;
-  own.request_id = waiter.request.request_id;
-  deliver(waiter, make_error(std::move(own)), out);
+  auto details = error;
+  details.request_id = waiter.request.request_id;
+  deliver(waiter, make_error(std::move(details)), out);
 }
 
 void read_scheduler::deliver(waiter& waiter, caf::expected<read_result> result, effects& out) {

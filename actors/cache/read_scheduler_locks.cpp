@@ -23,7 +23,7 @@ void read_scheduler::lock_refused(uint64_t id, flight& flight, failure error, ef
   flight.first_left = false;
   if (++flight.refusals == 1)
     flight.locked_since = now;
-  // As in a group commit: what says when to try again is no lock.
+  // As in a group commit: an error with `retry_after_ms` is not a lock error.
   auto is_lock = error.retry_after_ms == 0;
   flight.refusal = std::move(error);
   context.retries().attempt(time_, is_lock);
@@ -41,7 +41,7 @@ void read_scheduler::pause(uint64_t id, flight& flight, clock::steady now, effec
   for (const auto& w : flight.waiters)
     earliest = std::min(earliest, end_of(w.request));
   auto length = backoff_.pause(std::min(flight.refusals, retry_.attempts));
-  // The answer comes when the time is just over.
+  // One millisecond is added so that the time is over when the call comes.
   length = std::min(length, milliseconds_until(earliest, now) + milliseconds{1});
   flight.retry_at = now + length;
   flight.is_paused = true;
@@ -57,8 +57,7 @@ void read_scheduler::fail_late(flight& flight, clock::steady now, effects& out) 
     auto waited = std::max(milliseconds{0}, std::chrono::duration_cast<milliseconds>(now - w.request.received));
     error.attempts = static_cast<uint32_t>(flight.refusals);
     error.waited_ms = static_cast<uint32_t>(waited.count());
-    error.message +=
-      "; asked " + std::to_string(flight.refusals) + " times in " + std::to_string(waited.count()) + " ms";
+    error.message += "; " + std::to_string(flight.refusals) + " attempts in " + std::to_string(waited.count()) + " ms";
     flight.context->retries().gave_up(waited);
     give_up(w, error, now, out);
     return true;
@@ -94,7 +93,7 @@ void read_scheduler::retry_locked(effects& out) {
     start_queued(*context, out);
 }
 
-// Its own time may be up before the query runs again.
+// The caller's own time-out may pass before the query runs again.
 void read_scheduler::retry_before(const waiter& waiter, const flight& other, effects& out) const {
   if (!other.is_paused)
     return;

@@ -2,53 +2,53 @@
 
 #include <utility>
 
-// Tiny queries wait at one reader, since they are done before another one is awake. Those behind one that is not tiny
-// after all are taken back.
+// Tiny queries wait at one reader, because they finish before another one is awake. If one of them is not tiny after
+// all, those behind it are taken back.
 namespace sluice {
 
 namespace {
 
-// Far more than eight tiny queries take, and far less than a query may run for on the reader that is kept for short
-// ones.
-constexpr std::chrono::milliseconds look_interval{20};
+// Much longer than eight tiny queries take, and much shorter than the time limit on the reader that is reserved for
+// short queries.
+constexpr std::chrono::milliseconds overrun_interval{20};
 
 } // namespace
 
-void read_scheduler::watch(database_queue& own, effects& out) {
-  if (std::exchange(own.is_watched, true))
+void read_scheduler::watch(database_queue& queue, effects& out) {
+  if (std::exchange(queue.is_watched, true))
     return;
-  watched_.push_back(&own);
-  if (next_look_ != clock::steady::max())
+  watched_.push_back(&queue);
+  if (next_overrun_check_ != clock::steady::max())
     return;
-  next_look_ = time_.now() + look_interval;
-  call_expire(next_look_, out);
+  next_overrun_check_ = time_.now() + overrun_interval;
+  call_expire(next_overrun_check_, out);
 }
 
 void read_scheduler::take_back(clock::steady now, effects& out) {
-  next_look_ = clock::steady::max();
+  next_overrun_check_ = clock::steady::max();
   std::vector<database_context*> to_start;
   std::vector<database_queue*> left;
-  for (auto* own : std::exchange(watched_, {})) {
-    for (auto id : own->readers.overrun(own->queued > 0))
+  for (auto* queue : std::exchange(watched_, {})) {
+    for (auto id : queue->readers.overrun(queue->queued > 0))
       if (auto found = flights_.find(id); found != flights_.end()) {
         to_start.push_back(found->second.context);
         take_back(id);
       }
-    own->is_watched = own->readers.has_waiting();
-    if (own->is_watched)
-      left.push_back(own);
+    queue->is_watched = queue->readers.has_waiting();
+    if (queue->is_watched)
+      left.push_back(queue);
   }
   watched_ = std::move(left);
   if (!watched_.empty()) {
-    next_look_ = now + look_interval;
-    call_expire(next_look_, out);
+    next_overrun_check_ = now + overrun_interval;
+    call_expire(next_overrun_check_, out);
   }
   for (auto* context : to_start)
     start_queued(*context, out);
 }
 
-// Its reader is asked not to run it, but answers under its number nevertheless, and so it waits under another one. If
-// it has begun meanwhile it runs twice, which a read may.
+// The reader is told not to run the query, but still answers under its id, so the query waits under another id. If the
+// reader has begun meanwhile, the query runs twice, which is harmless for a read.
 void read_scheduler::take_back(uint64_t id) {
   auto flight = *take(id);
   taken_back_[id] = {flight.context, flight.reader};
@@ -65,7 +65,7 @@ void read_scheduler::take_back(uint64_t id) {
   enqueue(next, added);
 }
 
-// True when the reader has answered for what it does not have any more.
+// True when the answer belongs to a query that was taken back.
 bool read_scheduler::was_taken_back(uint64_t id, effects& out) {
   auto found = taken_back_.find(id);
   if (found == taken_back_.end())

@@ -2,18 +2,17 @@
 
 #include <utility>
 
-// The log of a database begins anew only in a moment without readers, which does not come by itself where reads
-// overlap.
+// The WAL of a database restarts only at a moment without readers. Where reads overlap, there is none by itself.
 namespace sluice {
 
 void read_scheduler::quiesce(database_context& context, std::chrono::milliseconds time, reply<bool> to, effects& out) {
-  auto& own = queue_of(context);
-  if (own.quiesced && own.quiesced->to)
-    out.quiesced.push_back({std::move(*own.quiesced->to), false});
+  auto& queue = queue_of(context);
+  if (queue.quiesced && queue.quiesced->to)
+    out.quiesced.push_back({std::move(*queue.quiesced->to), false});
   auto until = time_.now() + time;
-  own.quiesced = quiescence{&context, until, std::move(to)};
+  queue.quiesced = quiescence{&context, until, std::move(to)};
   expire_at(until, out);
-  tell_if_quiet(own, out);
+  answer_if_quiet(queue, out);
 }
 
 void read_scheduler::resume(database_context& context, effects& out) {
@@ -21,25 +20,25 @@ void read_scheduler::resume(database_context& context, effects& out) {
   start_queued(context, out);
 }
 
-void read_scheduler::tell_if_quiet(database_queue& own, effects& out) {
-  auto& quiesce = *own.quiesced;
-  if (!quiesce.to || !own.readers.is_quiet())
+void read_scheduler::answer_if_quiet(database_queue& queue, effects& out) {
+  auto& quiesce = *queue.quiesced;
+  if (!quiesce.to || !queue.readers.is_quiet())
     return;
   out.quiesced.push_back({std::move(*quiesce.to), true});
   quiesce.to.reset();
 }
 
-// Returns when it has to be looked at again.
+// Returns the time of the next check.
 clock::steady read_scheduler::end_quiescence(clock::steady now, effects& out) {
   auto earliest = clock::steady::max();
-  for (auto& [key, own] : queues_) {
-    if (!own.quiesced)
+  for (auto& [key, queue] : queues_) {
+    if (!queue.quiesced)
       continue;
-    if (now < own.quiesced->until) {
-      earliest = std::min(earliest, own.quiesced->until);
+    if (now < queue.quiesced->until) {
+      earliest = std::min(earliest, queue.quiesced->until);
       continue;
     }
-    auto over = std::exchange(own.quiesced, std::nullopt);
+    auto over = std::exchange(queue.quiesced, std::nullopt);
     if (over->to)
       out.quiesced.push_back({std::move(*over->to), false});
     start_queued(*over->context, out);

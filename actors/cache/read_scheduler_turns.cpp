@@ -2,16 +2,16 @@
 
 #include <algorithm>
 
-// Which read comes next, and the end of those that take too long.
+// Decides which read comes next, and ends those that take too long.
 namespace sluice {
 
 namespace {
 
 using std::chrono::milliseconds;
 
-// A query that has run out of its time says so itself; after this it is answered for.
+// A query that exceeds its time-out reports that itself; after this grace period the scheduler answers instead.
 constexpr milliseconds grace{100};
-// Ends of time that lie close together are looked at in one go.
+// Expirations that lie close together are handled in one call.
 constexpr milliseconds least_pause{20};
 
 failure late(const char* message) { return make_failure(errc::deadline_exceeded, message); }
@@ -23,114 +23,115 @@ query_length read_scheduler::length_of(const flight& flight) const {
 }
 
 void read_scheduler::enqueue(uint64_t id, flight& flight) {
-  auto& own = queue_of(*flight.context);
-  own.context = flight.context;
+  auto& queue = queue_of(*flight.context);
+  queue.context = flight.context;
   flight.is_lengthy = length_of(flight) == query_length::lengthy;
   flight.is_queued = true;
-  ++own.queued;
-  ++own.queued_of_process[flight.from.process];
-  wait_in_turn(own, id, flight, flight.from);
+  ++queue.queued;
+  ++queue.queued_of_process[flight.from.process];
+  wait_in_turn(queue, id, flight, flight.from);
   auto last = flight.from.process;
   for (const auto& w : flight.waiters)
     if (auto process = process_of(w.request.peer); process != last) {
-      wait_in_turn(own, id, flight, requester_of(w.request.peer, w.request.agent));
+      wait_in_turn(queue, id, flight, requester_of(w.request.peer, w.request.agent));
       last = process;
     }
 }
 
-void read_scheduler::wait_in_turn(database_queue& own, uint64_t id, const flight& flight, const requester& from) {
-  auto& queue = flight.is_lengthy ? own.lengthy : own.others;
-  queue.push(from, id);
+void read_scheduler::wait_in_turn(database_queue& queue, uint64_t id, const flight& flight, const requester& from) {
+  auto& lane = flight.is_lengthy ? queue.lengthy : queue.others;
+  lane.push(from, id);
 }
 
-void read_scheduler::unqueue(database_queue& own, flight& flight) {
+void read_scheduler::unqueue(database_queue& queue, flight& flight) {
   if (!std::exchange(flight.is_queued, false))
     return;
-  --own.queued;
-  if (auto of_process = own.queued_of_process.find(flight.from.process); --of_process->second == 0)
-    own.queued_of_process.erase(of_process);
+  --queue.queued;
+  if (auto of_process = queue.queued_of_process.find(flight.from.process); --of_process->second == 0)
+    queue.queued_of_process.erase(of_process);
 }
 
-// A read that finds no other waiting needs no turn, unless its deadline has passed on the way.
-bool read_scheduler::start_at_once(database_queue& own, uint64_t id, const flight& flight, effects& out) {
-  if (own.queued > 0 || own.quiesced || flight.request().cancel.cancelled() || time_.now() >= end_of(flight.request()))
+// A read that finds no other waiting needs no turn, unless its deadline passed before it arrived.
+bool read_scheduler::start_at_once(database_queue& queue, uint64_t id, const flight& flight, effects& out) {
+  if (queue.queued > 0 || queue.quiesced || flight.request().cancel.cancelled()
+      || time_.now() >= end_of(flight.request()))
     return false;
   auto length = length_of(flight);
   if (length == query_length::lengthy)
     return false;
-  auto place = own.readers.choose(length, flight.from);
+  auto place = queue.readers.choose(length, flight.from);
   if (!place.where)
     return false;
-  start(own, id, place, length, out);
+  start(queue, id, place, length, out);
   return true;
 }
 
 void read_scheduler::start_queued(database_context& context, effects& out) {
-  auto& own = queue_of(context);
-  if (own.quiesced)
-    return tell_if_quiet(own, out);
+  auto& queue = queue_of(context);
+  if (queue.quiesced)
+    return answer_if_quiet(queue, out);
   for (;;) {
-    auto lengthy_first = std::exchange(own.lengthy_is_next, !own.lengthy_is_next);
-    auto started =
-      lengthy_first ? start_lengthy(own, out) || start_next(own, out) : start_next(own, out) || start_lengthy(own, out);
+    auto lengthy_first = std::exchange(queue.lengthy_is_next, !queue.lengthy_is_next);
+    auto started = lengthy_first ? start_lengthy(queue, out) || start_next(queue, out)
+                                 : start_next(queue, out) || start_lengthy(queue, out);
     if (!started)
       break;
   }
-  if (own.others.empty())
-    own.others.forget();
-  if (own.lengthy.empty())
-    own.lengthy.forget();
-  if (own.queued > 0 && own.readers.lacks_readers())
+  if (queue.others.empty())
+    queue.others.forget();
+  if (queue.lengthy.empty())
+    queue.lengthy.forget();
+  if (queue.queued > 0 && queue.readers.lacks_readers())
     out.wants_readers.push_back(context.name());
   if (long_reads_.take_freed())
     start_elsewhere(out);
 }
 
-// A thread has come free that long queries of other databases may have waited for.
+// A thread is free that long queries of other databases may have waited for.
 void read_scheduler::start_elsewhere(effects& out) {
-  for (auto& [context, own] : queues_)
-    if (!own.lengthy.empty())
-      start_queued(*own.context, out);
+  for (auto& [context, queue] : queues_)
+    if (!queue.lengthy.empty())
+      start_queued(*queue.context, out);
 }
 
-// False when nothing that is not known to be long can be started now.
-bool read_scheduler::start_next(database_queue& own, effects& out) {
-  while (auto* next = own.others.peek()) {
+// False when no query can be started now that is not known to be long.
+bool read_scheduler::start_next(database_queue& queue, effects& out) {
+  while (auto* next = queue.others.peek()) {
     auto id = *next;
     if (drop_if_late(id, out)) {
-      own.others.pop();
+      queue.others.pop();
       continue;
     }
     auto& flight = flights_.at(id);
     auto length = length_of(flight);
     if (length == query_length::lengthy) {
-      // It has been learnt since.
-      own.others.pop();
-      unqueue(own, flight);
+      // The statement has been found to be long since it was queued.
+      queue.others.pop();
+      unqueue(queue, flight);
       enqueue(id, flight);
       continue;
     }
-    auto place = own.readers.choose(length, flight.from);
+    auto place = queue.readers.choose(length, flight.from);
     if (!place.where)
       return false;
-    own.others.pop();
-    start(own, id, place, length, out);
+    queue.others.pop();
+    start(queue, id, place, length, out);
     return true;
   }
   return false;
 }
 
-bool read_scheduler::start_lengthy(database_queue& own, effects& out) {
-  if (!own.readers.has_idle())
+bool read_scheduler::start_lengthy(database_queue& queue, effects& out) {
+  if (!queue.readers.has_idle())
     return false;
-  auto process_may = [&](uint64_t process) { return own.readers.may_run_unlimited(process); };
+  auto process_may = [&](uint64_t process) { return queue.readers.may_run_unlimited(process); };
   auto agent_may = [&](uint64_t process, const std::string& agent) {
-    return own.readers.may_run_unlimited(process, agent);
+    return queue.readers.may_run_unlimited(process, agent);
   };
-  while (auto id = own.lengthy.pop_if(process_may, agent_may)) {
+  while (auto id = queue.lengthy.pop_if(process_may, agent_may)) {
     if (drop_if_late(*id, out))
       continue;
-    start(own, *id, own.readers.choose(query_length::lengthy, flights_.at(*id).from), query_length::lengthy, out);
+    start(queue, *id, queue.readers.choose(query_length::lengthy, flights_.at(*id).from), query_length::lengthy, out);
     return true;
   }
   return false;
@@ -150,14 +151,14 @@ bool read_scheduler::drop_if_late(uint64_t id, effects& out) {
   return true;
 }
 
-void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::grant& place, query_length length,
+void read_scheduler::start(database_queue& queue, uint64_t id, const reader_pool::grant& place, query_length length,
                            effects& out) {
   auto& flight = flights_.at(id);
-  unqueue(own, flight);
+  unqueue(queue, flight);
   flight.reader = place.where;
-  own.readers.started(place, id, length, flight.from);
+  queue.readers.started(place, id, length, flight.from);
   if (place.where->running.size() > 1)
-    watch(own, out);
+    watch(queue, out);
   const auto& versions = flight.context->versions();
   flight.started = true;
   flight.started_at = time_.now();
@@ -165,7 +166,7 @@ void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::
   flight.version = versions.now();
   flight.as_of_seq = versions.last_commit();
   auto request = flight.request();
-  // The query may use what waiting has left of its time.
+  // The query may use the rest of its caller's time.
   auto waited = std::chrono::duration_cast<milliseconds>(flight.started_at - request.received);
   auto left = request.limits.timeout - std::min(waited, request.limits.timeout - milliseconds{1});
   flight.is_limited = place.is_limited && brief_time < left;
@@ -174,14 +175,14 @@ void read_scheduler::start(database_queue& own, uint64_t id, const reader_pool::
   out.dispatches.push_back({flight.reader->handle, id, std::move(request), length == query_length::tiny});
 }
 
-// A query that was given little time, because it was taken for a brief one, runs again as a long one.
+// A query that had a short limit, because it was expected to be brief, runs again as a long one.
 bool read_scheduler::took_too_long(uint64_t id, flight& flight, const caf::error& error, std::chrono::microseconds busy,
                                    effects& out) {
   if (!flight.is_limited || code_of(error) != errc::deadline_exceeded || flight.waiters.empty())
     return false;
-  auto& own = queue_of(*flight.context);
-  own.readers.finished(*flight.reader, id);
-  own.others.charge(flight.from, busy);
+  auto& queue = queue_of(*flight.context);
+  queue.readers.finished(*flight.reader, id);
+  queue.others.charge(flight.from, busy);
   flight.reader = nullptr;
   flight.started = flight.is_limited = flight.first_left = false;
   flight.is_lengthy = true;
@@ -214,7 +215,7 @@ void read_scheduler::expire_at(clock::steady at, effects& out) {
   call_expire(at, out);
 }
 
-// The later one of two is asked for in the call at the earlier.
+// The later one of two times is scheduled by the call at the earlier one.
 void read_scheduler::call_expire(clock::steady at, effects& out) {
   auto in = std::max(milliseconds{0}, std::chrono::ceil<milliseconds>(at - time_.now()));
   owes_call_ = owes_call_ || out.expire_in;
@@ -224,10 +225,10 @@ void read_scheduler::call_expire(clock::steady at, effects& out) {
 void read_scheduler::expire(effects& out) {
   auto now = time_.now();
   auto owes_call = std::exchange(owes_call_, false);
-  if (now >= next_look_)
+  if (now >= next_overrun_check_)
     take_back(now, out);
-  else if (owes_call && next_look_ != clock::steady::max())
-    call_expire(next_look_, out);
+  else if (owes_call && next_overrun_check_ != clock::steady::max())
+    call_expire(next_overrun_check_, out);
   if (now < next_expiry_) {
     if (owes_call && next_expiry_ != clock::steady::max())
       call_expire(next_expiry_, out);
@@ -246,7 +247,7 @@ void read_scheduler::expire(effects& out) {
     expire_at(std::max(earliest, now + least_pause), out);
 }
 
-// Answers those of a flight whose time is up; returns when it has to be looked at again.
+// Answers the callers of a flight whose time-out has passed; returns the time of the next check.
 clock::steady read_scheduler::expire(uint64_t id, flight& flight, clock::steady now, effects& out) {
   auto earliest = clock::steady::max();
   auto first_was_late = false;
@@ -283,7 +284,7 @@ std::vector<running_request> read_scheduler::running() const {
       running.request_id = w.request.request_id;
       running.agent = w.request.agent;
       running.peer = w.request.peer;
-      running.sql = shown_sql({&w.request.query, 1});
+      running.sql = abbreviated_sql({&w.request.query, 1});
       running.is_running = flight.started;
       running.since_ms = static_cast<uint64_t>(
         std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(time_.now() - w.request.received).count()));

@@ -4,7 +4,7 @@ namespace sluice {
 
 namespace {
 
-// About as many tiny queries as run in the time that it takes to wake up another reader.
+// About as many tiny queries as run in the time that waking another reader takes.
 constexpr size_t max_in_advance = 8;
 
 constexpr uint64_t all_but_one(uint64_t count) noexcept { return std::max<uint64_t>(2, count) - 1; }
@@ -12,37 +12,37 @@ constexpr uint64_t all_but_one(uint64_t count) noexcept { return std::max<uint64
 } // namespace
 
 bool long_reads::may_start(uint64_t process) const {
-  auto own = of_process_.find(process);
+  auto found = of_process_.find(process);
   return all_ < max_
-         && (own == of_process_.end()
-             || own->second.all < std::max<uint64_t>(1, max_ - std::max<uint64_t>(1, max_ / 4)));
+         && (found == of_process_.end()
+             || found->second.all < std::max<uint64_t>(1, max_ - std::max<uint64_t>(1, max_ / 4)));
 }
 
 bool long_reads::may_start(uint64_t process, const std::string& agent) const {
   if (!may_start(process))
     return false;
-  auto own = of_process_.find(process);
-  if (own == of_process_.end())
+  auto found = of_process_.find(process);
+  if (found == of_process_.end())
     return true;
-  auto used = own->second.of_agent.find(agent);
-  return used == own->second.of_agent.end() || used->second < std::max<uint64_t>(1, max_ / 2);
+  auto used = found->second.of_agent.find(agent);
+  return used == found->second.of_agent.end() || used->second < std::max<uint64_t>(1, max_ / 2);
 }
 
 void long_reads::started(const requester& from) {
   ++all_;
-  auto& own = of_process_[from.process];
-  ++own.all;
-  ++own.of_agent[from.agent];
+  auto& process = of_process_[from.process];
+  ++process.all;
+  ++process.of_agent[from.agent];
 }
 
 void long_reads::ended(const requester& from) {
   is_freed_ = is_freed_ || !may_start(from.process, from.agent);
   --all_;
-  auto own = of_process_.find(from.process);
-  if (auto used = own->second.of_agent.find(from.agent); --used->second == 0)
-    own->second.of_agent.erase(used);
-  if (--own->second.all == 0)
-    of_process_.erase(own);
+  auto found = of_process_.find(from.process);
+  if (auto used = found->second.of_agent.find(from.agent); --used->second == 0)
+    found->second.of_agent.erase(used);
+  if (--found->second.all == 0)
+    of_process_.erase(found);
 }
 
 void reader_pool::add(reader_actor handle) {
@@ -79,22 +79,22 @@ bool reader_pool::has_room(uint64_t process, const std::string* agent) const {
 }
 
 void reader_pool::started(const grant& grant, uint64_t flight, query_length length, const requester& from) {
-  auto& own = *grant.where;
-  if (own.running.empty())
-    leave_idle(own);
-  own.only_tiny = length == query_length::tiny && (own.only_tiny || own.running.empty());
-  own.running.push_back(flight);
-  end_unlimited(own);
+  auto& reader = *grant.where;
+  if (reader.running.empty())
+    leave_idle(reader);
+  reader.only_tiny = length == query_length::tiny && (reader.only_tiny || reader.running.empty());
+  reader.running.push_back(flight);
+  end_unlimited(reader);
   if (grant.is_limited)
     return;
-  own.is_unlimited = true;
-  own.from = from;
+  reader.is_unlimited = true;
+  reader.from = from;
   ++unlimited_;
   if (everywhere_)
     everywhere_->started(from);
 }
 
-// The one that `choose` has chosen is the last one.
+// `choose` returns the last idle reader.
 void reader_pool::leave_idle(reader& reader) {
   if (!idle_.empty() && idle_.back() == &reader)
     idle_.pop_back();
@@ -127,7 +127,7 @@ std::vector<uint64_t> reader_pool::overrun(bool others_wait) {
       continue;
     if (std::exchange(reader.seen, reader.running.front()) != reader.running.front())
       continue;
-    // Nothing more is to wait behind it.
+    // No further query may wait behind it.
     reader.only_tiny = false;
     if (others_could)
       result.insert(result.end(), reader.running.begin() + 1, reader.running.end());

@@ -15,17 +15,17 @@ namespace sluice {
 
 /// The known length of a query.
 enum class query_length : uint8_t {
-  /// Shorter than waking up another thread, so that waiting behind it is the quicker way.
+  /// Shorter than waking another thread: to wait behind it is faster.
   tiny,
   brief,
   unknown,
-  /// Longer than a query may run on the reader that is kept for the others.
+  /// Longer than the time limit on the reader that is reserved for the others.
   lengthy,
 };
 
-/// The queries of all databases that run for as long as they like. Each holds a thread, of which there are as many as
-/// the machine has use for, and not as many as there are databases. One process leaves a quarter of them to others, at
-/// least one if there are several, and one agent of it has at most half of them. Not synchronized.
+/// Counts the queries of all databases that run without a time limit. Each occupies a thread; their maximum depends on
+/// the machine, not on the number of databases. One process leaves a quarter of the threads to others (at least one if
+/// there are several), and one of its agents has at most half of them. Not synchronized.
 class long_reads {
 public:
   explicit long_reads(uint64_t max = UINT64_MAX) : max_(std::max<uint64_t>(1, max)) {}
@@ -36,7 +36,7 @@ public:
   void started(const requester& from);
   void ended(const requester& from);
 
-  /// Whether one has ended since the last call that others may have waited for.
+  /// Whether a query has ended since the last call that others may have waited for.
   bool take_freed() noexcept { return std::exchange(is_freed_, false); }
 
 private:
@@ -51,76 +51,75 @@ private:
   bool is_freed_ = false;
 };
 
-/// The readers of one database, and what each is running. Not synchronized.
+/// The readers of one database, and the queries that each runs. Not synchronized.
 ///
-/// A reader is given several queries at once only if all of them are tiny; anything else gets a reader of its own. All
-/// readers but one may run queries for as long as these like: one process runs such on all of those but one, and one
-/// agent of it on all but one of these, if there are several. On the last one a query runs for a limited time.
+/// A reader is given several queries at once only if all of them are tiny. All readers but one may run queries without
+/// a time limit: one process may use all but one of those, and one of its agents all but one of these, if there are
+/// several. On the last reader, queries have a time limit.
 ///
-/// Where there may be one reader only, a second one takes its place as the last one while it runs a query that is known
-/// to be long, and is left alone at other times.
+/// If only one reader is configured, a second one is used as the reader with the limit while the first runs a query
+/// that is known to be long, and is idle at other times.
 class reader_pool {
 public:
   struct reader {
     reader_actor handle;
     std::vector<uint64_t> running;
     bool only_tiny = true;
-    // It runs a query of `from` for as long as that likes.
+    // It runs a query of `from` without a time limit.
     bool is_unlimited = false;
     requester from{};
     // The query that it ran when `overrun` was called last.
     uint64_t seen = 0;
   };
 
-  /// Which reader runs a query, and whether its time is limited.
+  /// The reader for a query, and whether the query has a time limit.
   struct grant {
     reader* where = nullptr;
     bool is_limited = false;
   };
 
-  /// @param max_readers how many of them may run queries; at least 1
+  /// @param max_readers the number of them that may run queries; at least 1
   /// @param everywhere outlives the pool; null if this is the only one
   explicit reader_pool(uint64_t max_readers = 1, long_reads* everywhere = nullptr)
     : max_readers_(std::max<uint64_t>(1, max_readers)), max_unlimited_(std::max<uint64_t>(2, max_readers) - 1),
       everywhere_(everywhere) {}
 
-  // Idle readers are known by their addresses.
+  // `idle_` has addresses of readers.
   reader_pool(reader_pool&&) = default;
   reader_pool& operator=(reader_pool&&) = default;
 
   void add(reader_actor handle);
 
-  /// The reader that should run the next query; none when it has to wait. Valid until the reader is removed.
+  /// The reader to run the next query; none when the query must wait. Valid until the reader is removed.
   grant choose(query_length length, const requester& from);
 
-  /// Whether a query of the process may run for as long as it likes now, if there is a reader, and one of its agents
-  /// may.
+  /// Whether a query of the process may run without a time limit now, if there is a reader, and one of its agents may.
   bool may_run_unlimited(uint64_t process) const { return has_room(process, nullptr); }
   bool may_run_unlimited(uint64_t process, const std::string& agent) const { return has_room(process, &agent); }
 
-  /// Whether a reader has nothing to do and may be given something.
+  /// Whether an idle reader may be given a query.
   bool has_idle() const noexcept { return !idle_.empty() && may_start_another(); }
 
-  /// Whether what waits has use for one reader more.
+  /// Whether the waiting queries need one reader more.
   bool lacks_readers() const noexcept {
     return idle_.empty() && (max_readers_ > 1 || readers_.empty() || (readers_.size() == 1 && may_start_another()));
   }
 
-  /// Whether no reader has anything to do.
+  /// Whether no reader runs a query.
   bool is_quiet() const noexcept { return idle_.size() == readers_.size(); }
 
   void started(const grant& grant, uint64_t flight, query_length length, const requester& from);
   void finished(reader& reader, uint64_t flight);
 
-  /// Queries that wait at a reader behind one that has run since the last call, if another reader could run them, or
-  /// `others_wait` for a reader, with whom they are to take turns. Call it at intervals that are longer than tiny
-  /// queries take.
+  /// Queries that wait at a reader behind one that has run since the last call, if another reader could run them, or if
+  /// `others_wait` for a reader and must take turns with them. Call it at intervals that are longer than tiny queries
+  /// take.
   std::vector<uint64_t> overrun(bool others_wait);
 
   /// Whether several queries have been given to one reader.
   bool has_waiting() const;
 
-  /// Takes the reader with this address out; returns what it was running.
+  /// Removes the reader with this address; returns the queries that it was running.
   std::vector<uint64_t> remove(const caf::actor_addr& lost);
 
 private:
@@ -131,7 +130,7 @@ private:
   void end_unlimited(reader& reader);
 
   std::list<reader> readers_;
-  // Those that have nothing to do; the one that had something last is taken first, since its caches are warm.
+  // Idle readers; the most recently used one is taken first, because its caches are warm.
   std::vector<reader*> idle_;
   uint64_t max_readers_;
   uint64_t max_unlimited_;

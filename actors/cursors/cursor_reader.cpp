@@ -21,10 +21,10 @@ cursor_reader_actor::behavior_type cursor_reader(cursor_reader_actor::stateful_p
       return done;
     },
     [self](caf::close_atom) {
-      auto& own = self->state.parts;
-      own.store.reset();
-      if (own.on_closed)
-        own.on_closed();
+      auto& parts = self->state.parts;
+      parts.store.reset();
+      if (parts.on_closed)
+        parts.on_closed();
       self->quit();
     },
   };

@@ -8,10 +8,10 @@
 
 namespace sluice {
 
-/// What a cursor's reader works with.
+/// The dependencies of a cursor's reader.
 struct cursor_reader_dependencies {
   std::unique_ptr<cursor_store> store;
-  /// Called when its connection has been closed. May be empty.
+  /// Called after its connection was closed. May be empty.
   std::function<void()> on_closed{};
 };
 
@@ -20,7 +20,7 @@ struct cursor_reader_state {
   static inline const char* name = "cursor_reader";
 };
 
-/// The behavior of a cursor's reader. It blocks in SQLite: spawn it where that keeps no other actor waiting.
+/// The behavior of a cursor's reader. It blocks in SQLite, so spawn it where it does not delay other actors.
 cursor_reader_actor::behavior_type cursor_reader(cursor_reader_actor::stateful_pointer<cursor_reader_state> self,
                                                  std::shared_ptr<cursor_reader_dependencies> parts);
 

@@ -18,30 +18,30 @@ constexpr failure_details retry_later{.retry_after_ms = 1'000};
 
 } // namespace
 
-std::optional<failure> cursor_table::why_full(const std::string& agent, size_t connections) const {
-  auto own = std::count_if(cursors_.begin(), cursors_.end(),
-                           [&](const auto& entry) { return entry.second.opening.request.agent == agent; });
-  if (std::cmp_greater_equal(own, limits_.max_per_agent))
+std::optional<failure> cursor_table::capacity_error(const std::string& agent, size_t connections) const {
+  auto open_of_agent = std::count_if(cursors_.begin(), cursors_.end(),
+                                     [&](const auto& entry) { return entry.second.opening.request.agent == agent; });
+  if (std::cmp_greater_equal(open_of_agent, limits_.max_per_agent))
     return make_failure(errc::overloaded,
-                        "this agent has " + std::to_string(own)
-                          + " cursors open, as many as it may (max_agent_cursors): read them to the end, or close them",
+                        "this agent has " + std::to_string(open_of_agent)
+                          + " open cursors, the limit of max_agent_cursors; read them to the end or close them",
                         retry_later);
   if (std::max(cursors_.size(), connections) >= limits_.max_open)
     return make_failure(errc::overloaded,
-                        "all of the " + std::to_string(limits_.max_open)
-                          + " cursors that this broker may have are open (max_cursors): try again later",
+                        "this broker has " + std::to_string(limits_.max_open)
+                          + " open cursors, the limit of max_cursors; try again later",
                         retry_later);
   return std::nullopt;
 }
 
 uint64_t cursor_table::open(open_cursor message, clock::steady now) {
   auto id = next_id_++;
-  auto& own = cursors_[id];
-  own.opened = own.since = now;
-  own.expires_at = now + limits_.lifetime;
-  own.idle = message.request.limits.idle.count() > 0 ? message.request.limits.idle : limits_.idle;
-  own.page_end = std::min(now + message.request.limits.timeout, own.expires_at);
-  own.opening = std::move(message);
+  auto& added = cursors_[id];
+  added.opened = added.since = now;
+  added.expires_at = now + limits_.lifetime;
+  added.idle = message.request.limits.idle.count() > 0 ? message.request.limits.idle : limits_.idle;
+  added.page_end = std::min(now + message.request.limits.timeout, added.expires_at);
+  added.opening = std::move(message);
   return id;
 }
 
@@ -53,8 +53,9 @@ std::optional<failure> cursor_table::ask(uint64_t id, clock::steady now) {
   }
   auto* cursor = find(id);
   if (!cursor)
-    return make_failure(errc::invalid_request, "there is no cursor " + std::to_string(id)
-                                                 + ": it has been read to its end, closed, or was another broker's");
+    return make_failure(errc::invalid_request,
+                        "there is no cursor " + std::to_string(id)
+                          + ": it was read to its end, was closed, or belongs to another broker");
   if (cursor->state != state::idle)
     return make_failure(errc::invalid_request, "the last page of cursor " + std::to_string(id)
                                                  + " is not answered yet; ask for one page at a time");
@@ -78,7 +79,7 @@ cursor_table::share cursor_table::running_for(const read_request& request) const
   return result;
 }
 
-// A page may take as long as its cursor lives, so that an agent with all threads would keep them for that time.
+// A page may take as long as its cursor lives. An agent that had all threads would block the others for that time.
 bool cursor_table::may_start(const share& share) const {
   auto most = static_cast<int64_t>(std::max<size_t>(2, limits_.max_pages_at_once)) - 1;
   return std::max(share.of_agent, share.of_process) < most;
@@ -93,11 +94,11 @@ std::vector<cursor_table::start> cursor_table::take_starts(clock::steady now) {
       if (entry.second.state != state::waiting || entry.second.not_before > now)
         continue;
       auto running = running_for(entry.second.opening.request);
-      std::pair own{running.of_agent, entry.second.since};
-      if (!may_start(running) || (best && rank <= own))
+      std::pair candidate{running.of_agent, entry.second.since};
+      if (!may_start(running) || (best && rank <= candidate))
         continue;
       best = &entry;
-      rank = own;
+      rank = candidate;
     }
     if (!best)
       break;
@@ -134,7 +135,7 @@ std::optional<cursor_table::ending> cursor_table::end(uint64_t id, std::optional
     return std::nullopt;
   std::optional<ending> result{{id, std::move(found->second), std::move(error)}};
   cursors_.erase(found);
-  // The error answers the request for the page that is being made.
+  // Otherwise the error answers the running request for a page.
   if (result->error && result->was.state == state::idle)
     remember(id, *result->error);
   return result;
@@ -149,7 +150,7 @@ void cursor_table::remember(uint64_t id, failure error) {
   }
 }
 
-std::optional<failure> cursor_table::why_due(const cursor& cursor, clock::steady now) const {
+std::optional<failure> cursor_table::expiry_error(const cursor& cursor, clock::steady now) const {
   if (cursor.opening.request.cancel.cancelled() || cursor.opening.ended.cancelled())
     return make_failure(errc::cancelled, "the cursor was cancelled");
   auto ms = [](milliseconds t) { return std::to_string(t.count()) + " ms"; };
@@ -162,21 +163,22 @@ std::optional<failure> cursor_table::why_due(const cursor& cursor, clock::steady
              ? std::nullopt
              : std::optional{
                make_failure(errc::deadline_exceeded,
-                            "nobody asked the cursor for its next page for " + ms(cursor.idle)
+                            "the next page was not requested for " + ms(cursor.idle)
                               + " (idle_ms of cursor.open, or cursor_idle_ms): run the query again, and take "
                                 "its pages faster or raise that time")};
   if (now < cursor.page_end)
     return std::nullopt;
-  return make_failure(errc::deadline_exceeded, cursor.state == state::waiting
-                                                 ? "the time-out passed while the cursor waited for a thread or a lock"
-                                                 : "the time-out passed while the cursor looked for its next row");
+  return make_failure(errc::deadline_exceeded,
+                      cursor.state == state::waiting
+                        ? "the time-out passed while the cursor waited for a thread or a lock; raise timeout_ms"
+                        : "the time-out passed while the cursor looked for its next row; raise timeout_ms");
 }
 
 std::vector<cursor_table::ending> cursor_table::end_due(clock::steady now) {
   std::vector<ending> result;
   for (auto entry = cursors_.begin(); entry != cursors_.end();) {
     auto id = entry->first;
-    auto error = why_due(entry->second, now);
+    auto error = expiry_error(entry->second, now);
     ++entry;
     if (error)
       result.push_back(*end(id, std::move(error)));
@@ -189,16 +191,16 @@ std::vector<cursor_table::ending> cursor_table::end_all(const std::string* db, c
   std::vector<ending> result;
   for (auto entry = cursors_.begin(); entry != cursors_.end();) {
     auto id = entry->first;
-    auto is_meant =
+    auto is_affected =
       (!db || entry->second.opening.request.db == *db) && !(spares_running && entry->second.state == state::running);
     ++entry;
-    if (is_meant)
+    if (is_affected)
       result.push_back(*end(id, error));
   }
   return result;
 }
 
-std::optional<clock::steady> cursor_table::next_look() const {
+std::optional<clock::steady> cursor_table::next_deadline() const {
   std::optional<clock::steady> result;
   for (const auto& [id, cursor] : cursors_) {
     auto at = cursor.expires_at;
@@ -228,7 +230,7 @@ std::vector<running_request> cursor_table::list(clock::steady now) const {
     running.request_id = request.request_id;
     running.agent = request.agent;
     running.peer = request.peer;
-    running.sql = shown_sql({&request.query, 1});
+    running.sql = abbreviated_sql({&request.query, 1});
     running.is_running = cursor.state == state::running;
     running.since_ms = static_cast<uint64_t>(
       std::max<int64_t>(0, std::chrono::duration_cast<milliseconds>(now - cursor.opened).count()));

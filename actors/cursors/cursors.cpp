@@ -19,7 +19,7 @@ struct cursors_state {
   void open(open_cursor message, page_reply to);
   void next(uint64_t id, page_reply to);
   void page_made(page_done& done);
-  void look();
+  void tick();
   void drain();
   void close(caf::typed_response_promise<caf::ok_atom> to);
   void finish(cursor_table::ending end);
@@ -29,17 +29,17 @@ struct cursors_state {
   cursors_actor::pointer self;
   cursors_dependencies parts;
   cursor_table table;
-  // Whose page was asked for.
+  // The clients that wait for a page, by cursor.
   std::map<uint64_t, page_reply> replies;
-  // Those that have not ended, of cursors that have, too.
+  // Readers that have not ended, including those of ended cursors.
   std::map<uint64_t, cursor_reader_actor> readers;
-  // Why no cursor is opened any more.
+  // The reason why no further cursor is opened.
   std::optional<failure> closed;
   static inline const char* name = "cursors";
 
 private:
   void run_pages();
-  void await_next_look();
+  void schedule_next_tick();
   void record(const cursor_table::ending& end) const;
   void quit_if_done();
 
@@ -51,7 +51,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// JSON's numbers are exact to here.
+// Numbers in JSON are exact up to here.
 constexpr uint64_t max_first_id = 1ULL << 52;
 
 failure draining() {
@@ -86,7 +86,7 @@ cursors_actor::behavior_type cursors(cursors_actor::stateful_pointer<hidden_stat
       self->state->finish_all(self->state->table.end_all(&message.db, message.why, false));
     },
     [self](page_done& done) { self->state->page_made(done); },
-    [self](caf::tick_atom) { self->state->look(); },
+    [self](caf::tick_atom) { self->state->tick(); },
     [self](drain_atom) { self->state->drain(); },
     [self](running_atom) { return self->state->table.list(self->state->parts.time->now()); },
     [self](caf::close_atom) -> caf::result<caf::ok_atom> {
@@ -101,7 +101,7 @@ cursors_state::cursors_state(cursors_actor::pointer me, cursors_dependencies dep
   : self(me), parts(std::move(dependencies)), table(parts.limits, parts.seed % max_first_id + 1) {}
 
 void cursors_state::open(open_cursor message, page_reply to) {
-  auto error = closed ? closed : table.why_full(message.request.agent, readers.size());
+  auto error = closed ? closed : table.capacity_error(message.request.agent, readers.size());
   if (!message.ended.possible())
     message.ended = message.request.cancel.possible() ? message.request.cancel.derive() : cancel_token::make();
   cursor_reader_actor reader;
@@ -138,33 +138,33 @@ void cursors_state::next(uint64_t id, page_reply to) {
 void cursors_state::run_pages() {
   finish_all(table.end_due(parts.time->now()));
   for (const auto& start : table.take_starts(parts.time->now())) {
-    const auto& own = table.find(start.id)->opening;
-    auto limits = own.request.limits;
+    const auto& opening = table.find(start.id)->opening;
+    auto limits = opening.request.limits;
     limits.timeout = start.timeout;
-    self->send(readers.at(start.id), run_page{start.id, limits, own.ended});
+    self->send(readers.at(start.id), run_page{start.id, limits, opening.ended});
   }
-  await_next_look();
+  schedule_next_tick();
 }
 
 void cursors_state::page_made(page_done& done) {
   auto id = done.page.cursor;
   table.freed(id);
-  auto* own = table.find(id);
+  auto* cursor = table.find(id);
   auto to = replies.find(id);
-  if (!own || to == replies.end())
+  if (!cursor || to == replies.end())
     return run_pages();
   auto now = parts.time->now();
   if (done.error && code_of(done.error) == errc::busy && table.try_later(id, now))
     return run_pages();
-  // A client without a page does not know the cursor either.
-  auto may_ask_again = code_of(done.error) == errc::overloaded && own->pages > 0;
+  // A client without a page does not know the cursor's number either.
+  auto may_ask_again = code_of(done.error) == errc::overloaded && cursor->pages > 0;
   if (done.error && !may_ask_again) {
     finish(*table.end(id, describe(done.error)));
     return run_pages();
   }
   auto answer = std::move(to->second);
   replies.erase(to);
-  done.page.as_of_seq = own->opening.as_of_seq;
+  done.page.as_of_seq = cursor->opening.as_of_seq;
   table.answered(id, done.error ? 0 : done.page.rows->size(), now);
   auto is_last = !done.error && done.page.is_last;
   if (done.error)
@@ -178,8 +178,8 @@ void cursors_state::page_made(page_done& done) {
   run_pages();
 }
 
-void cursors_state::look() {
-  // Clients that cancel ask for it, too.
+void cursors_state::tick() {
+  // Clients that cancel send this message, too.
   if (armed_ && *armed_ <= parts.time->now() + milliseconds{1})
     armed_.reset();
   run_pages();
@@ -202,7 +202,7 @@ void cursors_state::finish_all(std::vector<cursor_table::ending> all) {
     finish(std::move(end));
 }
 
-// Its page, if one was asked for, is answered now, whatever its reader is at.
+// A pending request for a page is answered now, whatever its reader does.
 void cursors_state::finish(cursor_table::ending end) {
   end.was.opening.ended.cancel();
   if (auto to = replies.find(end.id); to != replies.end()) {
@@ -239,8 +239,8 @@ void cursors_state::quit_if_done() {
   self->quit();
 }
 
-void cursors_state::await_next_look() {
-  auto at = table.next_look();
+void cursors_state::schedule_next_tick() {
+  auto at = table.next_deadline();
   if (!at || (armed_ && *armed_ <= *at))
     return;
   armed_ = at;

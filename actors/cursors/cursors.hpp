@@ -14,13 +14,13 @@
 namespace sluice {
 
 struct cursors_dependencies {
-  /// Makes the reader of a cursor. It may throw when there is no memory for that.
+  /// Makes the reader of a cursor. It may throw when memory is lacking.
   std::function<cursor_reader_actor(const std::string& db, const statement& query)> spawn_reader;
   std::shared_ptr<actor_registry> actors;
   /// Outlives the actor.
   const clock* time = nullptr;
   cursor_limits limits;
-  /// Where the numbers of cursors begin, so that no cursor is taken for one of another broker.
+  /// The first cursor numbers are derived from it, so that cursors of different brokers have different numbers.
   uint64_t seed = 0;
 };
 

@@ -16,7 +16,7 @@ struct log_state {
 
   log_actor::pointer self;
   log_dependencies parts;
-  // The file refused the last entries; until then it is left alone.
+  // The file refused the last entries; until the next try the actor does not write to it.
   bool failing = false;
   clock::steady retry_at{};
   std::chrono::milliseconds pause{0};
@@ -37,13 +37,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Entries of one transaction.
+// The maximum number of entries in one transaction.
 constexpr size_t at_once = 1'000;
 constexpr milliseconds first_pause{1'000};
 constexpr milliseconds longest_retry_pause{30'000};
 constexpr std::chrono::hours prune_every{1};
 
-// A store that throws is one that fails.
+// Treats an exception of the store as a failure of the call.
 template <class Work> auto guarded(Work work) -> decltype(work()) {
   try {
     return work();
@@ -69,7 +69,7 @@ log_actor::behavior_type log(log_actor::stateful_pointer<hidden_state<log_state>
 }
 
 void log_state::flush() {
-  // Wake-ups scheduled before this actor was known went to its predecessor.
+  // Wake-ups that were scheduled before this actor was known went to its predecessor.
   if (!std::exchange(woken, true))
     parts.queue->waker().forget();
   if (failing && parts.time->now() < retry_at)
@@ -77,7 +77,8 @@ void log_state::flush() {
   drain();
 }
 
-// The entries that wait now; threads that go on logging must not keep this actor from other work.
+// Writes the entries that wait now; later ones wait for the next flush, so that busy threads do not keep this actor
+// from other messages.
 void log_state::drain() {
   auto more = true;
   for (auto batches = parts.queue->size() / at_once + 1; batches > 0 && more; --batches)
@@ -86,7 +87,7 @@ void log_state::drain() {
     self->send(self, caf::flush_atom_v);
 }
 
-// Whether there may be more to write.
+// Returns whether more entries may wait.
 bool log_state::write_batch() {
   auto batch = parts.queue->take(at_once);
   auto count = batch.entries.size();
@@ -152,7 +153,7 @@ void log_state::wrote(uint64_t count) {
     status.failing = false;
   });
   failing = false;
-  // The first entries of a broker find those that a former one left.
+  // The first entries of a broker start the removal of entries that a former broker left.
   if (!std::exchange(pruning, true))
     prune();
 }
@@ -167,7 +168,7 @@ log_entry log_state::own_entry(log_level level, std::string message) const {
 }
 
 caf::expected<log_page> log_state::list(const log_query& query) {
-  // An error in writing is no reason to hold back the written entries.
+  // If the flush fails, the entries that are in the file are listed all the same.
   flush();
   auto page = guarded([&] { return parts.store->list(query); });
   if (page || code_of(page.error()) != errc::corrupt || !guarded([&] { return begin_anew(page.error()); }))
@@ -185,7 +186,7 @@ void log_state::prune() {
   log_query any;
   any.limit = 1;
   auto left = guarded([&] { return parts.store->list(any); });
-  // A log that is empty has nothing that could become too old.
+  // An empty log has no entries that could expire.
   pruning = !left || !left->entries.empty();
   if (pruning)
     self->delayed_send(self, prune_every, caf::tick_atom_v);

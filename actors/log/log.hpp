@@ -14,11 +14,11 @@
 
 namespace sluice {
 
-/// What a log actor works with.
+/// The dependencies of a log actor.
 struct log_dependencies {
   std::shared_ptr<log_queue> queue;
   std::unique_ptr<log_store> store;
-  /// Renames a damaged log file; answers with its new name.
+  /// Renames a damaged log file; returns its new name.
   std::function<caf::expected<std::string>()> move_damaged_file;
   /// Called once when the file cannot be written, and when a damaged one was renamed.
   std::function<void(std::string_view)> warn = [](std::string_view) {};
@@ -29,7 +29,7 @@ struct log_dependencies {
 
 struct log_state;
 
-/// The behavior of the log actor. Spawn it detached: it blocks in SQLite. Nothing that the file does ends it.
+/// The behavior of the log actor. Spawn it detached: it blocks in SQLite. Errors of the file do not end it.
 log_actor::behavior_type log(log_actor::stateful_pointer<hidden_state<log_state>> self,
                              std::shared_ptr<log_dependencies> parts);
 

@@ -24,7 +24,7 @@ void log_queue::push(log_level level, std::string_view source, std::string_view 
     auto text = take_characters(message, limits_.message);
     log_entry entry;
     entry.ts_us = wall_us(*time_);
-    // A host may cast anything to a level.
+    // A host may cast any number to a level.
     entry.level = std::min(level, log_level::critical);
     entry.source = take_characters(source, longest_name).text;
     entry.agent = take_characters(agent, longest_name).text;
@@ -35,7 +35,7 @@ void log_queue::push(log_level level, std::string_view source, std::string_view 
     else if (done.wake == wake_kind::later)
       waker_.wake_later();
   } catch (const std::exception&) {
-    // There is no memory for it.
+    // Memory is lacking for the entry.
     std::lock_guard guard{mutex_};
     ++dropped_;
     ++missing_;

@@ -17,59 +17,61 @@
 namespace sluice {
 
 struct log_limits {
-  /// Entries that may wait; beyond that the oldest are dropped.
+  /// The maximum number of waiting entries; beyond it the oldest are dropped.
   uint64_t entries = 10'000;
-  /// Entries that are written at once when as many wait.
+  /// As soon as this many entries wait, they are written.
   uint64_t batch = 50;
-  /// How long an entry waits at most before it is written.
+  /// The longest time that an entry waits before it is written.
   std::chrono::milliseconds interval{2'000};
-  /// Characters after which a message is cut.
+  /// The number of characters after which a message is truncated.
   uint64_t message = 10'000;
 };
 
 /// Entries on their way from the queue into the file.
 struct log_batch {
   std::vector<log_entry> entries;
-  /// Entries that would have come before these, and were dropped or lost.
+  /// Entries before these that were dropped or lost.
   uint64_t missing = 0;
 };
 
-/// The queue into which all threads log, and which the log actor empties. Thread-safe. Outlives the broker, for threads
-/// that still log then.
+/// The queue into which all threads log; the log actor empties it. Thread-safe. Outlives the broker, for threads that
+/// still log then.
 ///
-/// Every entry pushed ends up in exactly one of these: written, dropped (the queue was full, or closed), lost (the file
-/// could not be written), or it waits.
+/// Every entry pushed ends up in exactly one of these states: written, dropped (the queue was full, or closed), lost
+/// (the file could not be written), or waiting.
 class log_queue {
 public:
   log_queue(log_limits limits, std::shared_ptr<const clock> time);
 
-  /// Adds an entry with the present time. Never fails, and waits only for other threads in this function. Bytes that
-  /// are not UTF-8 are escaped (`\xNN`), messages are cut at their limit, names at 256 characters. The first entry into
-  /// an empty queue has it flushed after the interval, a full batch at once; without entries there is no wake-up.
+  /// Adds an entry with the present time. Never fails, and waits only for other threads in this function. Escapes bytes
+  /// that are not UTF-8 (`\xNN`), and truncates messages at their limit and names at 256 characters. The first entry in
+  /// an empty queue schedules a flush after the interval, a full batch an immediate one; without entries there is no
+  /// wake-up.
   void push(log_level level, std::string_view source, std::string_view message, std::string_view agent = {}) noexcept;
 
-  /// Up to `most` of the oldest, which count as waiting until `written` or `put_back` is called.
+  /// Takes up to `most` of the oldest entries, which count as waiting until `written` or `put_back` is called.
   log_batch take(size_t most);
 
   /// The entries taken are in the file.
   void written(size_t count);
 
-  /// The entries taken could not be written. They come first again; what finds no room, the oldest, is lost.
+  /// The entries taken could not be written. They go back to the front; if there is no room for all, the oldest are
+  /// lost.
   void put_back(log_batch batch);
 
-  /// Has the log actor flush. Logging threads wake it.
+  /// Makes the log actor flush. Logging threads wake it.
   flush_waker& waker() noexcept { return waker_; }
 
-  /// Entries that wait, those under way included.
+  /// Waiting entries, including those taken and not yet written.
   uint64_t size() const;
 
-  /// From now on entries are dropped. Once this returns, there is no wake-up any more.
+  /// Drops entries from now on. After it returns there is no further wake-up.
   void close();
 
-  /// Waiting entries of a closed queue are lost, because no actor writes them.
+  /// Counts the waiting entries of a closed queue as lost, because no actor writes them.
   void abandon();
 
-  /// Fills in what is counted here: `queued`, `dropped`, `lost` and `cut`.
+  /// Fills in the counters of this queue: `queued`, `dropped`, `lost` and `cut`.
   void describe(log_status& to) const;
 
   const log_limits& limits() const noexcept { return limits_; }
@@ -77,7 +79,7 @@ public:
 private:
   enum class wake_kind : uint8_t { none, later, at_once };
 
-  // The entries that the caller has to free, outside of the lock.
+  // Entries that the caller frees after it has released the lock.
   struct pushed {
     wake_kind wake = wake_kind::none;
     log_entry dropped;

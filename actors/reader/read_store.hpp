@@ -13,9 +13,9 @@ class read_store {
 public:
   virtual ~read_store() = default;
 
-  /// Runs one bounded query on a snapshot of its own. `limits` are the effective ones: nothing in them is zero.
-  /// `errc::busy` as in `write_store::begin`; it does not wait past `limits.timeout`. A request that was cancelled
-  /// before is not begun (`errc::cancelled`). After an error the store can run the next query.
+  /// Runs one bounded query on a snapshot of its own. `limits` are the effective ones: none of them is zero.
+  /// `errc::busy` as in `write_store::begin`; it does not wait past `limits.timeout`. A request that was already
+  /// cancelled is not started (`errc::cancelled`). After an error the store can run the next query.
   virtual caf::expected<executed_read> run(const read_request& request, const read_limits& limits) = 0;
 
   /// As in `write_store`.

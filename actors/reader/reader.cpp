@@ -18,17 +18,17 @@ struct reader_state {
 
   reader_actor::pointer self;
   reader_dependencies parts;
-  // Of the query that ran last.
+  // The start of the last query.
   clock::steady began{};
   clock::steady ended{};
-  // When the timer is over that has the connection closed, if there is one.
+  // When the timer that closes an idle connection expires, if it is set.
   std::optional<clock::steady> close_idle_at;
   static inline const char* name = "reader";
 };
 
 namespace {
 
-// Between the clock that we ask and that of CAF's timers.
+// The maximum difference between this actor's clock and that of CAF's timers.
 constexpr std::chrono::milliseconds clock_tolerance{100};
 
 } // namespace
@@ -46,7 +46,7 @@ reader_actor::behavior_type reader(reader_actor::stateful_pointer<hidden_state<r
         promise.deliver(std::move(done));
         return promise;
       }
-      // No caller waits for the plan.
+      // Delivered now: no caller waits for the plan.
       promise.deliver(done);
       state.note_slow(message, done);
       return promise;
@@ -83,7 +83,7 @@ void reader_state::arm_timer(std::chrono::milliseconds delay) {
 
 void reader_state::close_idle() {
   auto now = parts.time->now();
-  // One timer for any number of queries: whether there was one meanwhile is looked at when it is over.
+  // One timer serves any number of queries: when it expires, the handler checks whether there was one meanwhile.
   auto is_timer = close_idle_at && now + clock_tolerance >= *close_idle_at;
   if (is_timer)
     close_idle_at.reset();
@@ -111,7 +111,7 @@ void reader_state::note_slow(const run_read& message, const read_done& done) {
   r.operation = "read";
   std::vector<statement> statements{message.request.query};
   statements.insert(statements.end(), message.request.more.begin(), message.request.more.end());
-  r.sql = shown_sql(statements);
+  r.sql = abbreviated_sql(statements);
   r.status = done.error ? to_string(code_of(done.error)) : "ok";
   r.queue_us = us(message.request.received, began);
   r.execute_us = us(began, ended);

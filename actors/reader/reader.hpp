@@ -12,14 +12,13 @@
 
 namespace sluice {
 
-/// What a reader works with; the store is its own, the rest outlives it.
+/// The dependencies of a reader; it owns the store, everything else outlives it.
 struct reader_dependencies {
   std::unique_ptr<read_store> store;
   const clock* time = nullptr;
-  /// After this long without a query the connection is closed, until the next one; 0 means never.
+  /// After this time without a query the connection is closed, until the next one; 0 means never.
   std::chrono::milliseconds close_idle_after{0};
-  /// Called when it has been closed, so that the writer removes what a connection that only reads leaves behind. May be
-  /// empty.
+  /// Called after that, so that the writer removes the files that a read-only connection leaves. May be empty.
   std::function<void()> on_idle_closed{};
   /// As in `writer_dependencies`.
   std::function<bool()> is_to_be_closed{};
@@ -28,7 +27,7 @@ struct reader_dependencies {
 
 struct reader_state;
 
-/// The behavior of a reader. It blocks in SQLite: spawn it where that keeps no other actor waiting.
+/// The behavior of a reader. It blocks in SQLite, so spawn it where it does not delay other actors.
 reader_actor::behavior_type reader(reader_actor::stateful_pointer<hidden_state<reader_state>> self,
                                    std::shared_ptr<reader_dependencies> parts);
 

@@ -15,8 +15,8 @@
 
 namespace sluice {
 
-/// The current handles of the actors of one broker: they change when the supervisor restarts an actor, so they must not
-/// be kept. Slots live as long as the directory. Thread-safe.
+/// The current handles of the actors of one broker. The supervisor replaces them when it restarts an actor, so do not
+/// keep them. Entries live as long as the registry. Thread-safe.
 class actor_registry {
 public:
   explicit actor_registry(std::shared_ptr<const clock> time) : audit_records_(std::move(time)) {}
@@ -37,10 +37,10 @@ public:
   void set(deadline_watch_actor actor) { put(deadlines_, std::move(actor)); }
   void set(cursors_actor actor) { put(cursors_, std::move(actor)); }
 
-  /// The way of records to the audit actor, which may be restarted meanwhile.
+  /// The queue of records for the audit actor, which may be restarted meanwhile.
   audit_queue& audit_records() noexcept { return audit_records_; }
 
-  /// Forgets every actor; requests fail from now on.
+  /// Removes every actor; requests fail from now on.
   void clear() {
     set(cache_actor{});
     set(audit_actor{});
@@ -56,7 +56,7 @@ public:
     }
   }
 
-  /// The context of the database, made closed on first use; the supervisor opens it.
+  /// The context of the database, created in the closed state on first use; the supervisor opens it.
   database_context& context(const std::string& name) {
     std::lock_guard guard{mutex_};
     auto& context = contexts_[name];
@@ -65,7 +65,7 @@ public:
     return *context;
   }
 
-  /// The context of a database that has been opened; for any other name one that refuses every request.
+  /// The context of a database that has been opened; for any other name a context that refuses every request.
   database_context& opened(const std::string& name) {
     std::lock_guard guard{mutex_};
     auto found = contexts_.find(name);
@@ -81,14 +81,14 @@ public:
     return result;
   }
 
-  /// Ends the cursors of the database; a later request for a page of one of them fails with `error`. Returns at once; a
-  /// page that is being made is interrupted.
+  /// Ends the cursors of the database; a later request for a page of one of them fails with `error`. Returns at once
+  /// and interrupts pages that are being made.
   void end_cursors_of(const std::string& db, failure error) const {
     if (auto to = cursors())
       caf::anon_send(to, end_cursors{db, std::move(error)});
   }
 
-  /// How often any actor had to be restarted.
+  /// The number of restarts of all actors.
   std::atomic<uint64_t> restarts{0};
 
 private:

@@ -8,17 +8,17 @@
 
 namespace sluice {
 
-/// What the actors that every database shares have to show to operators. It outlives them, so that counters go on when
-/// one is restarted. Thread-safe.
+/// The counters and states of the actors that all databases share, for operators. They outlive the actors, so that
+/// counters continue after a restart. Thread-safe.
 struct actor_stats {
   explicit actor_stats(slow_limits limits = {}) : slow(limits) {}
 
   synchronized<audit_status> audit;
   synchronized<buffer_view> buffer;
   synchronized<log_status> log;
-  /// Retries that hosts make on calls of their own.
+  /// Retries in calls that hosts make themselves.
   retry_counters host_retries;
-  /// Of all databases together.
+  /// The slowest requests of all databases.
   slow_requests slow;
 };
 

@@ -9,7 +9,7 @@ void database_context::listen(const invalidation_listener& listener) {
   auto address = listener.address();
   if (std::none_of(listeners_.begin(), listeners_.end(), [&](const auto& each) { return each->address() == address; }))
     listeners_.push_back(std::make_shared<listener_backlog>(std::move(address), name_));
-  listened_to_.store(true, std::memory_order_relaxed);
+  has_listeners_.store(true, std::memory_order_relaxed);
 }
 
 void database_context::unlisten(const invalidation_listener& listener) {
@@ -17,25 +17,25 @@ void database_context::unlisten(const invalidation_listener& listener) {
   std::erase_if(listeners_, [address = listener.address()](const auto& each) {
     if (each->address() != address)
       return false;
-    each->leave();
+    each->close();
     return true;
   });
-  listened_to_.store(!listeners_.empty(), std::memory_order_relaxed);
+  has_listeners_.store(!listeners_.empty(), std::memory_order_relaxed);
 }
 
 void database_context::forget_listeners() {
   std::lock_guard guard{mutex_};
   for (const auto& each : listeners_)
-    each->leave();
+    each->close();
   listeners_.clear();
-  listened_to_.store(false, std::memory_order_relaxed);
+  has_listeners_.store(false, std::memory_order_relaxed);
 }
 
 void database_context::notify_listeners(const invalidation& change) {
-  // Sent under the lock, so that a removed listener is sent nothing more.
+  // Sent under the lock, so that a removed listener receives nothing more.
   std::lock_guard guard{mutex_};
-  std::erase_if(listeners_, [&](const auto& each) { return !each->tell(change); });
-  listened_to_.store(!listeners_.empty(), std::memory_order_relaxed);
+  std::erase_if(listeners_, [&](const auto& each) { return !each->notify(change); });
+  has_listeners_.store(!listeners_.empty(), std::memory_order_relaxed);
 }
 
 database_status database_context::status(const clock& time) const {

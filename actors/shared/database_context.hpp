@@ -21,7 +21,7 @@
 
 namespace sluice {
 
-/// Where writes go: a writer and the queue in front of it. Both change together when a writer is restarted.
+/// The current writer and the queue in front of it. Both are replaced together when a writer is restarted.
 struct write_route {
   writer_actor writer;
   std::shared_ptr<write_quota> queue;
@@ -48,7 +48,7 @@ public:
 
   const std::string& name() const noexcept { return name_; }
 
-  /// A number for the name: the same in every run, unlike this object's address.
+  /// A hash of the name: the same in every run, unlike this object's address.
   size_t hash() const noexcept { return hash_; }
 
   table_versions& versions() noexcept { return versions_; }
@@ -66,8 +66,8 @@ public:
     return route_;
   }
 
-  /// The current route, even when requests are no longer taken: for what the broker itself still has to write before
-  /// it ends. `unavailable` when there has never been one.
+  /// The current route, even when requests are no longer accepted: for writes of the broker itself before it ends.
+  /// `unavailable` when there has never been one.
   caf::expected<write_route> last_route() const {
     std::lock_guard guard{mutex_};
     if (!route_.queue)
@@ -82,7 +82,7 @@ public:
     serving_.store(true, std::memory_order_release);
   }
 
-  /// Refuses requests from now on, for the reason given.
+  /// Refuses requests from now on, with the given error.
   void close(failure error, bool quarantined) {
     std::lock_guard guard{mutex_};
     serving_.store(false, std::memory_order_release);
@@ -90,7 +90,7 @@ public:
     quarantined_ = quarantined;
   }
 
-  /// Its readers, now: the supervisor adds and removes them.
+  /// The current readers; the supervisor adds and removes them.
   std::vector<reader_actor> readers() const {
     std::lock_guard guard{mutex_};
     return readers_;
@@ -101,47 +101,47 @@ public:
     readers_.push_back(std::move(reader));
   }
 
-  /// False when it is none of them.
+  /// False when it is not one of them.
   bool remove_reader(const caf::actor_addr& address) {
     std::lock_guard guard{mutex_};
     return std::erase_if(readers_, [&](const reader_actor& reader) { return reader.address() == address; }) > 0;
   }
 
-  /// All of them, and there are none.
+  /// Removes all readers and returns them.
   std::vector<reader_actor> take_readers() {
     std::lock_guard guard{mutex_};
     return std::exchange(readers_, {});
   }
 
-  /// Whether requests are accepted, as a cheap check.
+  /// Whether requests are accepted; a cheap check.
   bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
 
-  /// Lets go of the writer: the database is closed, or its broker ends.
+  /// Releases the writer: the database is closed, or its broker ends.
   void forget_route() {
     std::lock_guard guard{mutex_};
     route_ = {};
   }
 
-  /// Why reads are refused; nothing while the database is open.
+  /// The error with which reads are refused; nothing while the database is open.
   std::optional<failure> closed() const {
     std::lock_guard guard{mutex_};
     return closed_;
   }
 
-  /// From now on `listener` is sent every `invalidation` of this database, in the order of commits and each before the
-  /// writes in it are acknowledged, until `unlisten`; less when it is behind, as `listener_backlog` has it. Does
-  /// nothing for one that listens already. An actor without any holder is forgotten.
+  /// From now on `listener` is sent every `invalidation` of this database until `unlisten`, in the order of commits and
+  /// each before the writes in it are acknowledged; fewer when it is behind (`listener_backlog`). Has no effect for a
+  /// current listener. An actor that nothing references is removed.
   void listen(const invalidation_listener& listener);
   void unlisten(const invalidation_listener& listener);
 
-  /// Sends `change` to the listeners; costs next to nothing when there are none. Called by one actor at a time: the
+  /// Sends `change` to the listeners; costs next to nothing without listeners. Called by one actor at a time: the
   /// writer, or the supervisor when there is none.
-  void tell(const invalidation& change) {
-    if (listened_to_.load(std::memory_order_relaxed))
+  void notify(const invalidation& change) {
+    if (has_listeners_.load(std::memory_order_relaxed))
       notify_listeners(change);
   }
 
-  /// The ledger standing according to the audit; for the next writer.
+  /// Stores the ledger standing according to the audit, for the next writer.
   void know_ledger(ledger_standing standing) {
     std::lock_guard guard{mutex_};
     ledger_ = std::move(standing);
@@ -153,13 +153,13 @@ public:
     ledger_.epoch = id;
   }
 
-  /// The commit `seq` has been acknowledged, though the present file may not have it.
+  /// The commit `seq` has been acknowledged, although the present file may lack it.
   void know_issued(uint64_t seq) {
     std::lock_guard guard{mutex_};
     ledger_.issued = std::max(ledger_.issued, seq);
   }
 
-  /// The ledger standing, with the commits acknowledged since.
+  /// The ledger standing, including the commits acknowledged since.
   ledger_standing known_ledger() const {
     std::lock_guard guard{mutex_};
     auto standing = ledger_;
@@ -167,7 +167,7 @@ public:
     return standing;
   }
 
-  /// Lets go of all listeners.
+  /// Removes all listeners.
   void forget_listeners();
 
   database_status status(const clock& time) const;
@@ -189,9 +189,9 @@ private:
   ledger_standing ledger_;
   bool quarantined_ = false;
   std::atomic<bool> serving_{false};
-  // By address: weak references, so listening does not keep an actor alive.
+  // By address. Addresses are weak references, so listening does not keep an actor alive.
   std::vector<std::shared_ptr<listener_backlog>> listeners_;
-  std::atomic<bool> listened_to_{false};
+  std::atomic<bool> has_listeners_{false};
 };
 
 } // namespace sluice

@@ -15,12 +15,12 @@
 
 namespace sluice {
 
-/// One level of a `fair_queue`: lanes, and the order of those in which something waits. Not synchronized.
+/// One level of a `fair_queue`: lanes, and the order of those with waiting items. Not synchronized.
 template <class Key, class Content> class fair_lanes {
 public:
   struct lane {
     Content content{};
-    // The virtual time at which its next request starts, and when it came into its place.
+    // The virtual time at which its next request starts, and when the lane was inserted.
     std::chrono::nanoseconds start{0};
     uint64_t since = 0;
     bool is_waiting = false;
@@ -30,11 +30,11 @@ public:
   using place = std::tuple<std::chrono::nanoseconds, uint64_t, lane*>;
 
   fair_lanes() = default;
-  // Places have addresses of nodes, which move with their map.
+  // Lanes are referred to by the addresses of map nodes, which move with their map.
   fair_lanes(fair_lanes&&) = default;
   fair_lanes& operator=(fair_lanes&&) = default;
 
-  /// The lane of `key`, which is made if there is none. Valid until that of another key is asked for.
+  /// The lane of `key`, created if missing. Valid until the lane of another key is requested.
   lane& at(const Key& key) {
     auto found = lanes_.find(key);
     if (found == lanes_.end()) {
@@ -45,17 +45,17 @@ public:
     return found->second;
   }
 
-  /// Lanes in which something waits, in the order of their turns.
+  /// Lanes with waiting items, in the order of their turns.
   const std::set<place>& waiting() const noexcept { return waiting_; }
 
-  /// Something waits in a lane in which nothing did.
+  /// An empty lane has received an item.
   void enter(lane& lane) {
     lane.start = std::max(lane.start, now_);
     lane.since = ++places_;
     insert(lane);
   }
 
-  /// It is served. @param goes_on whether something more waits in it
+  /// The lane was served. @param goes_on whether it has further items
   void serve(lane& lane, bool goes_on) {
     erase(lane);
     now_ = std::max(now_, lane.start);
@@ -73,7 +73,7 @@ public:
       insert(lane);
   }
 
-  /// How many lanes there are, with those that are remembered for what they were charged.
+  /// The number of lanes, including empty ones that are kept for their charges.
   size_t size() const noexcept { return lanes_.size(); }
 
   /// @pre nothing waits
@@ -96,8 +96,8 @@ private:
       waiting_.erase(place_of(lane));
   }
 
-  // Names that do not come back would otherwise stay for as long as anything waits. The charges of many such names are
-  // dropped.
+  // Otherwise the lanes of names that never return would stay while anything waits. When there are many, their charges
+  // are dropped.
   void sweep_if_many() {
     if (lanes_.size() < sweep_at_)
       return;
@@ -114,13 +114,14 @@ private:
   size_t sweep_at_ = least_swept;
 };
 
-/// Requests that wait, served by turns: each process gets as much time as the others, within a process each of its
+/// Waiting requests, served by turns: each process gets as much time as the others, within a process each of its
 /// agents, and the requests of an agent keep their order.
 ///
 /// Start-time fair queueing on both levels (Goyal, Vin, Cheng: "Start-time fair queueing", 1996), with the time that a
-/// request has taken in place of a packet's length: it is known only afterwards, and charged then. The process whose
-/// next request starts first in virtual time comes next, and of it the agent of which this is true. Those that come new
-/// start at the virtual time of what is served, and so gather no credit while they ask for nothing.
+/// request has taken instead of a packet's length: it is known only afterwards, and charged then. The process whose
+/// next request starts first in virtual time comes next, and within it the agent of which this is true. New processes
+/// and agents start at the virtual time of the request that is being served, so they accumulate no credit while they
+/// are idle.
 ///
 /// Owned by one actor. Not synchronized.
 template <class Item> class fair_queue {
@@ -136,8 +137,8 @@ public:
       processes_.enter(process);
   }
 
-  /// The next one to be served among the processes for which `process_may` is true, and among those of their agents for
-  /// which `agent_may` is; nothing when there is none.
+  /// The next item among the processes for which `process_may` is true, and among those of their agents for which
+  /// `agent_may` is; nothing when there is none.
   template <class ProcessPredicate, class AgentPredicate>
   std::optional<Item> pop_if(ProcessPredicate process_may, AgentPredicate agent_may) {
     for (const auto& place : processes_.waiting()) {
@@ -163,7 +164,7 @@ public:
     return take(process, first_of(process.content));
   }
 
-  /// A request of theirs has taken this long.
+  /// A request of this requester has taken this long.
   void charge(const requester& from, std::chrono::nanoseconds time) {
     auto& process = processes_.at(from.process);
     processes_.charge(process, time);
@@ -173,10 +174,10 @@ public:
   bool empty() const noexcept { return size_ == 0; }
   size_t size() const noexcept { return size_; }
 
-  /// How many agents of the process are remembered.
+  /// The number of agents of the process that are remembered.
   size_t known_agents(uint64_t process) { return processes_.at(process).content.size(); }
 
-  /// Forgets what processes and agents were charged. @pre empty
+  /// Drops the charges of processes and agents. @pre empty
   void forget() {
     assert(empty());
     processes_.clear();

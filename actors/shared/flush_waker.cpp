@@ -49,7 +49,7 @@ void flush_waker::call(std::chrono::milliseconds delay) noexcept {
     if (wake_)
       wake_(delay);
   } catch (const std::exception&) {
-    // There was no memory for the message; the next entry has another one sent.
+    // Memory was lacking for the message; the next entry sends another one.
     forget();
   }
 }

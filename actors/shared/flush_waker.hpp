@@ -9,32 +9,32 @@
 
 namespace sluice {
 
-/// Has an actor empty a queue that other threads fill: at once, or after an interval, but never twice for the same. So
-/// a thread that adds something seldom sends a message. Thread-safe.
+/// Makes an actor empty a queue that other threads fill: at once or after an interval, with one message for many
+/// entries, so that a thread that adds an entry seldom sends one. Thread-safe.
 class flush_waker {
 public:
-  /// Has the actor flush after so long.
+  /// Makes the actor flush after the delay.
   using function = std::function<void(std::chrono::milliseconds delay)>;
 
   flush_waker(std::chrono::milliseconds interval, std::shared_ptr<const clock> time)
     : interval_(interval), time_(std::move(time)) {}
 
-  /// The function to call, by one thread at a time. Set before the first wake-up.
+  /// Sets the function to call, by one thread at a time. Set it before the first wake-up.
   void set(function wake);
 
-  /// A wake-up after the interval, unless one is scheduled.
+  /// Schedules a wake-up after the interval, unless one is scheduled.
   void wake_later() noexcept;
 
-  /// A wake-up at once, unless one is under way.
+  /// Wakes the actor at once, unless a wake-up is under way.
   void wake_now() noexcept;
 
-  /// The actor looks at the queue now: the next `wake_now` is for what comes later.
+  /// The actor reads the queue now: the next `wake_now` is for later entries.
   void looked() noexcept;
 
-  /// Forgets what has been scheduled, because its actor has ended.
+  /// Forgets scheduled wake-ups, because their actor has ended.
   void forget() noexcept;
 
-  /// Once this returns, there is no wake-up any more.
+  /// After it returns there is no further wake-up.
   void close();
 
 private:
@@ -47,7 +47,7 @@ private:
   // The time of the scheduled wake-up.
   clock::steady comes_at_{};
 
-  // Taken without the other one, so that a slow function holds up only those who wake.
+  // A separate mutex, so that a slow function delays only threads that wake.
   std::mutex function_mutex_;
   function wake_;
 };

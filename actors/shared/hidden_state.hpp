@@ -6,11 +6,11 @@
 
 namespace sluice {
 
-/// The state of an actor whose header does not show it: `State` is complete in the sources of the actor only. It lives
-/// as long as the state of a stateful actor does, until the actor ends.
+/// The state of an actor whose header does not show it: `State` is complete only in the sources of the actor. Like the
+/// state of a stateful actor, it lives until the actor ends.
 template <class State> class hidden_state {
 public:
-  /// Makes the state. To be called once, first thing in the behavior function; until then there is none.
+  /// Creates the state. Call it once, first in the behavior function; until then there is none.
   template <class... Arguments> State& create(Arguments&&... arguments) {
     assert(!content_);
     name = State::name;
@@ -21,7 +21,7 @@ public:
   State* operator->() const noexcept { return content_.get(); }
   State& operator*() const noexcept { return *content_; }
 
-  /// What CAF calls the actor in its log.
+  /// The actor's name in CAF's log.
   const char* name = "actor";
 
 private:

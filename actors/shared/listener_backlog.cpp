@@ -6,14 +6,14 @@
 
 namespace sluice {
 
-bool listener_backlog::tell(const invalidation& change) {
+bool listener_backlog::notify(const invalidation& change) {
   auto to = caf::actor_cast<invalidation_listener>(to_);
   if (!to)
     return false;
   std::lock_guard guard{mutex_};
   if (is_behind_) {
-    missed_ = true;
-  } else if (waiting_ < most_waiting) {
+    has_missed_change_ = true;
+  } else if (waiting_ < max_waiting) {
     send(to, change, false);
   } else {
     is_behind_ = true;
@@ -22,9 +22,9 @@ bool listener_backlog::tell(const invalidation& change) {
   return true;
 }
 
-void listener_backlog::leave() {
+void listener_backlog::close() {
   std::lock_guard guard{mutex_};
-  left_ = true;
+  is_closed_ = true;
 }
 
 void listener_backlog::send(const invalidation_listener& to, invalidation change, bool is_summary) {
@@ -33,16 +33,17 @@ void listener_backlog::send(const invalidation_listener& to, invalidation change
                                       [self = shared_from_this(), is_summary] { self->handled(is_summary); });
 }
 
-void listener_backlog::handled(bool stood_for_all) {
-  // Before the lock: if this was the last holder of the listener, the listener ends after the lock is released.
+void listener_backlog::handled(bool is_summary) {
+  // Fetched before the lock: if this is the last reference to the listener, the listener ends after the lock is
+  // released.
   invalidation_listener to;
-  if (stood_for_all)
+  if (is_summary)
     to = caf::actor_cast<invalidation_listener>(to_);
   std::lock_guard guard{mutex_};
   --waiting_;
-  if (!stood_for_all)
+  if (!is_summary)
     return;
-  is_behind_ = std::exchange(missed_, false) && to && !left_;
+  is_behind_ = std::exchange(has_missed_change_, false) && to && !is_closed_;
   if (is_behind_)
     send(to, {db_, 0, {}, true}, true);
 }

@@ -15,20 +15,20 @@ namespace sluice {
 /// listener costs a bounded amount of memory. Thread-safe.
 class listener_backlog : public std::enable_shared_from_this<listener_backlog> {
 public:
-  /// Messages that wait in the listener's mailbox at most, beside the one that stands for all that follow.
-  static constexpr size_t most_waiting = 10'000;
+  /// Limit of change messages in the listener's mailbox; one summary message may come on top.
+  static constexpr size_t max_waiting = 10'000;
 
   listener_backlog(caf::actor_addr to, std::string db) : to_(std::move(to)), db_(std::move(db)) {}
 
   const caf::actor_addr& address() const noexcept { return to_; }
 
-  /// Sends `change`. When too many wait, one message with `everything` stands for `change` and all later ones until the
-  /// listener has handled that message; another one follows if any came meanwhile. So a listener that has handled all
-  /// of its messages knows of every commit. False when the listener is gone. Called by one thread at a time.
-  bool tell(const invalidation& change);
+  /// Sends `change`. At the limit it sends one summary (`everything`) instead, and nothing more until the listener has
+  /// handled it; if changes came meanwhile, another summary follows. A listener that has handled all of its messages
+  /// therefore knows of every commit. False when the listener is gone. Called by one thread at a time.
+  bool notify(const invalidation& change);
 
-  /// Sends nothing more once this returns.
-  void leave();
+  /// Sends nothing more after it returns.
+  void close();
 
 private:
   void send(const invalidation_listener& to, invalidation change, bool is_summary);
@@ -36,13 +36,13 @@ private:
 
   const caf::actor_addr to_;
   const std::string db_;
-  // An actor that has ended drops a message in the thread that sends it.
+  // Recursive: if the listener has ended, `send` destroys the message in this thread, which calls `handled`.
   std::recursive_mutex mutex_;
   size_t waiting_ = 0;
   bool is_behind_ = false;
-  // Something came while the message that stands for all waited.
-  bool missed_ = false;
-  bool left_ = false;
+  // A change came while the summary waited.
+  bool has_missed_change_ = false;
+  bool is_closed_ = false;
 };
 
 } // namespace sluice

@@ -12,15 +12,15 @@
 
 namespace sluice {
 
-/// The promise of a `Result` to its caller. It answers exactly once: if it is destroyed unanswered, because its actor
-/// failed, it answers `unavailable`, so that no caller waits for ever. A request that its ticket marks as given up has
-/// been answered elsewhere, and is not answered again. Move-only; used by its actor's thread.
+/// The promise of a `Result` to its caller. It answers exactly once: if it is destroyed unanswered because its actor
+/// failed, it answers `unavailable`, so that no caller waits for ever. A request that its ticket marks as given up was
+/// answered elsewhere, and is not answered again. Move-only; used by its actor's thread.
 template <class Result> class reply {
 public:
   using promise = caf::typed_response_promise<Result>;
 
   reply() = default;
-  /// @param ticket if other threads may answer in this actor's place; else null
+  /// @param ticket set if other threads may answer instead of this actor; else null
   explicit reply(promise to, std::shared_ptr<sluice::ticket> ticket = nullptr)
     : to_(std::move(to)), ticket_(std::move(ticket)) {}
 
@@ -40,16 +40,16 @@ public:
 
   ~reply() { abandon(); }
 
-  /// Calls `f` just before the answer is given, with the error if it is one, else null; in place of what was set
-  /// before. It may be called when the actor's state is gone already, so it owns what it uses.
+  /// Calls `f` just before the answer is given, with the error or null; replaces the function set before. The actor's
+  /// state may be gone when it is called, so it must own everything that it uses.
   void on_answer(std::function<void(const caf::error*)> f) { on_answer_ = std::move(f); }
 
   void deliver(Result result) {
-    tell(nullptr);
+    notify(nullptr);
     give(std::move(result));
   }
   void deliver(caf::error error) {
-    tell(&error);
+    notify(&error);
     give(std::move(error));
   }
   void deliver(caf::expected<Result> answer) {
@@ -66,7 +66,7 @@ private:
       to.deliver(std::move(answer));
   }
 
-  void tell(const caf::error* error) {
+  void notify(const caf::error* error) {
     if (auto f = std::exchange(on_answer_, nullptr))
       f(error);
   }

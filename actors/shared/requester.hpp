@@ -8,11 +8,11 @@
 
 namespace sluice {
 
-/// Whose request it is, where turns and shares are given to processes first, and within a process to its agents: names
-/// of agents cost a client nothing, processes do.
+/// The sender of a request. Turns and shares are given to processes first, and within a process to its agents: a client
+/// can use any number of agent names, but not of processes.
 struct requester {
-  /// The user and process id at the other end of the socket. 0 for all callers inside this process, and for HTTP, which
-  /// together are one process like another.
+  /// The user and process id at the other end of the socket. 0 stands for all callers inside this process and for HTTP,
+  /// which together count as one process.
   uint64_t process = 0;
   std::string agent;
 };

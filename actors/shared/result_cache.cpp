@@ -36,7 +36,7 @@ size_t hash_of(const statement& query) noexcept {
 }
 
 size_t footprint_of(const statement& query, const read_result& result, const dependencies& tables) {
-  // The fixed part stands for the map node, the list node and the shared control blocks.
+  // An allowance for the map node, the list node and the shared control blocks.
   constexpr size_t overhead = 512;
   return overhead + footprint(query) + (result.rows ? result.rows->footprint() : 0) + tables.size() * sizeof(void*);
 }
@@ -59,15 +59,15 @@ std::optional<read_result> result_cache::find(const database_context& context, c
   if (i == in.entries.end())
     return std::nullopt;
   auto& e = i->second;
-  // Taken before the stamps are looked at: if they allow a hit, the answer includes this commit.
+  // Read before the stamps are checked: if they allow a hit, the answer includes this commit.
   auto newest = context.versions().last_commit();
   if (now >= e.expires || !still_valid(e.tables, context.versions(), e.version))
     return std::nullopt;
   in.uses.splice(in.uses.begin(), in.uses, e.use);
   ++in.hits;
-  auto own = std::find_if(e.hits.begin(), e.hits.end(), [&](const auto& x) { return x.first == request.agent; });
-  if (own != e.hits.end())
-    ++own->second;
+  auto hit_count = std::find_if(e.hits.begin(), e.hits.end(), [&](const auto& x) { return x.first == request.agent; });
+  if (hit_count != e.hits.end())
+    ++hit_count->second;
   else
     e.hits.emplace_back(request.agent, 1);
   auto result = e.result;
@@ -167,7 +167,7 @@ void result_cache::describe(cache_status& status) const {
 }
 
 bool result_cache::equal(const key& a, const key_view& b) noexcept {
-  // A key has to be found as itself even if it holds a NaN, which equals nothing.
+  // A key must equal itself even if it holds a NaN, which equals nothing.
   if (&a.query == b.query)
     return true;
   return a.hash == b.hash && a.context == b.context && a.limits.max_rows == b.limits->max_rows

@@ -21,7 +21,7 @@ namespace sluice {
 struct result_cache_settings {
   bool enabled = true;
   std::chrono::milliseconds ttl{5'000};
-  /// Bounds the entries' bytes; one entry may have an eighth of it.
+  /// Bounds the entries' bytes; one entry may use an eighth of it.
   uint64_t max_bytes = 64ULL << 20;
 };
 
@@ -29,14 +29,14 @@ struct result_cache_settings {
 /// database.
 using dependencies = std::vector<const table_versions::stamp*>;
 
-/// Whether an answer whose read began at `version` still is what the database would say.
+/// Whether an answer whose read began at `version` is still up to date.
 bool still_valid(const dependencies& tables, const table_versions& versions, uint64_t version);
 
-/// Answers kept for repeated reads, bounded in age and bytes, least recently used first out. Callers look things up in
-/// their own thread; the cache actor alone puts in and takes out. Thread-safe.
+/// Answers kept for repeated reads, bounded in age and bytes, evicted in least recently used order. Callers look
+/// answers up in their own thread; only the cache actor inserts and removes them. Thread-safe.
 ///
-/// A hit needs the version stamps of its tables to be what they were when the read began, so a stale answer is never
-/// given, however late the message that removes it.
+/// A hit requires that the version stamps of its tables are unchanged since the read began, so a hit is never stale,
+/// however late the message that removes the entry.
 class result_cache {
 public:
   explicit result_cache(result_cache_settings settings) : settings_(settings) {}
@@ -56,14 +56,14 @@ public:
   /// Removes everything.
   void clear();
 
-  /// One record per agent and statement for the hits since the last take_hit_records.
+  /// Returns one record per agent and statement for the hits since the last call.
   std::vector<audit_record> take_hit_records(int64_t ts_us);
 
   bool enabled() const noexcept { return settings_.enabled; }
 
   bool empty() const;
 
-  /// Fills in what this table knows: entries, bytes, hits, invalidated, evicted.
+  /// Fills in the counters of this table: entries, bytes, hits, invalidated, evicted.
   void describe(cache_status& status) const;
 
 private:
@@ -74,7 +74,7 @@ private:
     size_t hash = 0;
   };
 
-  // The key of a lookup, without a copy of the request.
+  // The key of a lookup, which refers to the request.
   struct key_view {
     const database_context* context;
     const statement* query;
@@ -107,7 +107,7 @@ private:
 
   using entry_map = std::unordered_map<key, entry, key_hash, key_equal>;
 
-  // Callers of different statements seldom meet in one shard.
+  // Callers of different statements seldom use the same shard.
   struct alignas(64) shard {
     mutable std::mutex mutex;
     entry_map entries;
@@ -117,7 +117,7 @@ private:
     uint64_t hits = 0;
     uint64_t invalidated = 0;
     uint64_t evicted = 0;
-    // Hits of entries that are gone already.
+    // Hits of entries that have been removed.
     std::vector<audit_record> evicted_hits;
   };
 
@@ -132,7 +132,7 @@ private:
   std::array<shard, 8> shards_;
 };
 
-/// The audit's name for a read: a digest of its statement and parameters.
+/// The audit's key for a read: a digest of its statements and parameters.
 std::string read_fingerprint(const statement& query, const std::vector<statement>& more = {});
 
 } // namespace sluice

@@ -8,26 +8,26 @@
 
 namespace sluice {
 
-/// Counts what asking for locks has come to (H2). Thread-safe; called once per lock asked for, not per request.
+/// Counts the attempts to get locks (H2). Thread-safe; called once per attempt, not per request.
 class retry_counters {
 public:
   /// The lock was got or refused.
   void attempt(const clock& time, bool refused);
 
-  /// It will be asked for again.
+  /// Another attempt will follow.
   void retry();
 
-  /// `requests` got the lock, or gave up, after waiting `waited` for it.
+  /// `requests` got the lock, or gave up, after a wait of `waited`.
   void succeeded(uint64_t requests, std::chrono::milliseconds waited);
   void gave_up(std::chrono::milliseconds waited);
 
   retry_status snapshot(const clock& time) const;
 
-  /// Begins to count anew, the last five minutes included.
+  /// Resets all counters, including those of the last five minutes.
   void reset();
 
 private:
-  // Ten-second buckets over five minutes; each remembers which ten seconds it stands for.
+  // Ten-second buckets over five minutes; each has the number of its ten seconds.
   struct bucket {
     int64_t context = -1;
     uint64_t attempts = 0;

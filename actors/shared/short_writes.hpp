@@ -10,32 +10,33 @@
 
 namespace sluice {
 
-/// Which writes of one database are known to be short, their COMMIT included, so that a thread with other duties may
-/// run the writer for them. A write is known by its SQL, and is short if its statements are bounded by their form
-/// (`executed_write::is_bounded`) and took little time lately; one that was never seen is not. It may take longer than
-/// expected all the same, when the disk does.
+/// Records which writes of one database are known to be short, including their COMMIT, so that a thread with other
+/// duties may run the writer for them. A write is identified by its SQL. It is short if its statements are bounded by
+/// their form (`executed_write::is_bounded`) and took little time lately; an unknown write is not. A slow disk may
+/// still make it take longer.
 ///
-/// The writer notes, any thread asks; lock-free. What is noted may be lost to another statement with the same slot.
+/// The writer records durations, any thread queries them; lock-free. A statement with the same slot may overwrite a
+/// record.
 class short_writes {
 public:
   static constexpr std::chrono::microseconds longest{200};
-  /// Of a COMMIT.
+  /// The longest COMMIT that counts as short.
   static constexpr std::chrono::microseconds longest_commit{2'000};
 
-  /// The request was executed in so long, without COMMIT.
+  /// Records the duration of the request without its COMMIT.
   void note(const write_request& request, std::chrono::nanoseconds duration, bool is_bounded) noexcept;
 
   void note_commit(std::chrono::nanoseconds duration) noexcept;
 
   bool contains(const write_request& request) const noexcept;
 
-  /// The next writes may have to open the database first.
+  /// Forgets everything: the next writes may have to open the database first.
   void clear() noexcept;
 
 private:
   using slot = std::atomic<uint64_t>;
 
-  // A power of two.
+  // Must be a power of two.
   static constexpr size_t size = 512;
 
   static uint64_t hash_of(const write_request& request) noexcept;

@@ -51,7 +51,7 @@ void slow_requests::keep(slow_request request) {
     return;
   auto from = kept_.back().total_us + 1;
   keep_from_.store(from, std::memory_order_relaxed);
-  // A request over a limit is notable, even among slower ones.
+  // A request over a limit is reported, even when slower ones are kept.
   auto limit = std::min(us(limits_.queue), us(limits_.execution)) + 1;
   notable_from_.store(static_cast<int64_t>(std::min(from, limit)), std::memory_order_relaxed);
 }
@@ -84,7 +84,7 @@ void slow_requests::on_warning(listener f) {
   listener_ = std::move(f);
 }
 
-std::string shown_sql(std::span<const statement> statements) {
+std::string abbreviated_sql(std::span<const statement> statements) {
   std::string text;
   for (const auto& statement : statements) {
     text += text.empty() ? "" : "; ";

@@ -14,43 +14,43 @@
 
 namespace sluice {
 
-/// How long a request may take before operators are warned.
+/// The durations of a request beyond which operators are warned.
 struct slow_limits {
   std::chrono::milliseconds queue{15'000};
   std::chrono::milliseconds execution{5'000};
 };
 
-/// The slowest requests since the start, and warnings about those that were far too slow. Thread-safe.
+/// The slowest requests since the start, and warnings about requests that exceeded a limit. Thread-safe.
 class slow_requests {
 public:
   static constexpr size_t capacity = 32;
-  /// A faster request is never slow.
+  /// Faster requests are never kept.
   static constexpr std::chrono::microseconds least{1'000};
   /// Called with a warning for people: agent, operation, database and the parts of the time, without SQL and data.
-  /// Called by the threads that served the requests, one at a time, so it must be quick.
+  /// Called by the threads that served the requests, one at a time, so it must return quickly.
   using listener = std::function<void(const std::string& warning, const std::string& agent)>;
 
   explicit slow_requests(slow_limits limits = {});
 
-  /// Whether a request that took `total` in all has to be shown to `add`. Ordinary requests pay no more than this.
+  /// Whether to pass a request with the duration `total` to `add`. For ordinary requests this check is the only cost.
   bool notable(std::chrono::nanoseconds total) const noexcept {
     return total >= std::chrono::microseconds{notable_from_.load(std::memory_order_relaxed)};
   }
 
-  /// Whether `add` would keep a request that took `total_us`: then it is worth asking for its plan.
+  /// Whether `add` would keep a request that took `total_us`; if so, the caller should query its plan.
   bool would_keep(uint64_t total_us) const noexcept { return total_us >= keep_from_.load(std::memory_order_relaxed); }
 
-  /// Keeps the request if it is one of the slowest, and warns if a limit was passed. Warnings are counted one by one;
-  /// one a second is reported, with the number of the others.
+  /// Keeps the request if it is one of the slowest, and warns if it exceeded a limit. Counts all warnings; reports one
+  /// a second, with the number of the others.
   void add(slow_request request);
 
   /// Slowest first.
   std::vector<slow_request> slowest() const;
 
-  /// Requests that passed a limit.
+  /// Requests that exceeded a limit.
   uint64_t warnings() const noexcept { return warnings_.load(std::memory_order_relaxed); }
 
-  /// Tells `f` of warnings from now on. Set it before requests are served.
+  /// Calls `f` with warnings from now on. Set it before requests are served.
   void on_warning(listener f);
 
 private:
@@ -70,8 +70,8 @@ private:
   uint64_t unreported_ = 0;
 };
 
-/// The statements as a `slow_request` shows them: one after the other, without their values, and cut after 1,000 bytes
-/// at the end of a UTF-8 character.
-std::string shown_sql(std::span<const statement> statements);
+/// The statements as a `slow_request` shows them: one after the other, without their values, truncated after 1,000
+/// bytes at the end of a UTF-8 character.
+std::string abbreviated_sql(std::span<const statement> statements);
 
 } // namespace sluice

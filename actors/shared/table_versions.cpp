@@ -20,7 +20,7 @@ void table_versions::begin_commit(std::span<stamp* const> tables) {
     table->version_.store(in_doubt, std::memory_order_seq_cst);
 }
 
-// Whether answers were kept that depend on one of the tables.
+// Returns whether answers were kept that depend on one of the tables.
 bool table_versions::end_commit(std::span<stamp* const> tables, uint64_t commit_seq) {
   // The new version is published before the stamps: a reader that takes it in between sees the commit anyway.
   auto version = version_.fetch_add(1, std::memory_order_acq_rel) + 1;
@@ -48,7 +48,7 @@ commit_window::commit_window(table_versions& versions, std::span<const std::stri
 void table_versions::raise_everything() {
   auto version = version_.fetch_add(1, std::memory_order_acq_rel) + 1;
   auto seen = everything_.load();
-  // A stamp in doubt stays so: the commit that put it there will raise it further than this.
+  // A stamp of a running COMMIT stays: that commit will raise it further.
   while (seen < version && !everything_.version_.compare_exchange_weak(seen, version, std::memory_order_acq_rel)) {
   }
 }

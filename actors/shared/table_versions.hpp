@@ -15,18 +15,19 @@ namespace sluice {
 
 /// The version stamps of one database: for each table, the version of the database at which it last changed.
 ///
-/// A read takes `now()` first; its answer stays valid while every table it read has `changed_at(table) <= that
-/// version`. A table that a COMMIT under way touches has the largest stamp there is, so that nothing about it is valid
-/// until the commit has either happened or not. Thread-safe; the writer alone raises stamps.
+/// A read takes `now()` first; its answer stays valid while `changed_at(table) <= that version` for every table that it
+/// read. While a COMMIT runs, the tables that it touches have the largest possible stamp, so that no answer about them
+/// is valid until the outcome of the commit is known. Thread-safe; only the writer raises stamps.
 class table_versions {
 public:
-  /// When one table last changed, and whether an answer that depends on it was kept since the writer asked last.
+  /// The version at which one table last changed, and whether an answer that depends on it was kept since the writer's
+  /// last query.
   class stamp {
   public:
     uint64_t load() const noexcept { return version_.load(std::memory_order_acquire); }
 
-    /// Before an answer is kept that was valid until now, and is to be checked once more after this. So the writer
-    /// either sees the note, or the check its commit.
+    /// Called before an answer is kept, which must be checked once more after this call. So either the writer sees the
+    /// note, or the check sees the writer's commit.
     void note_kept() const noexcept { is_kept_.store(true, std::memory_order_seq_cst); }
 
   private:
@@ -39,25 +40,25 @@ public:
   /// The version of the database: grows with every commit.
   uint64_t now() const noexcept { return version_.load(std::memory_order_acquire); }
 
-  /// Whether a COMMIT is under way; a version taken now says nothing about what a read will see.
+  /// Whether a COMMIT is running; a version taken now does not tell what a read will see.
   bool committing() const noexcept { return committing_.load(std::memory_order_acquire); }
 
   /// The stamp of `table`, which lives as long as this object. Table names compare without case, as SQLite's do.
   const stamp& changed_at(std::string_view table);
 
-  /// The stamp that schema changes and external commits raise: every answer depends on it.
+  /// The stamp that schema changes and external commits raise; every answer depends on it.
   const stamp& everything_changed_at() const noexcept { return everything_; }
 
-  /// Makes every answer so far invalid.
+  /// Invalidates every answer so far.
   void raise_everything();
 
   /// The newest commit that may have been acknowledged.
   uint64_t last_commit() const noexcept { return last_commit_.load(std::memory_order_acquire); }
 
-  /// The highest number of a commit that was ever acknowledged, or that a file of this name has had.
+  /// The highest number of an acknowledged commit, or of a commit in any file of this name.
   uint64_t highest_commit() const noexcept { return highest_commit_.load(std::memory_order_acquire); }
 
-  /// Says which commit the file holds when it is opened.
+  /// Sets the last commit of the file when it is opened.
   void start_at(uint64_t commit_seq) noexcept;
 
 private:
@@ -79,7 +80,7 @@ private:
 };
 
 /// The time around one COMMIT in which the result of reading its tables is uncertain. Open it before COMMIT, close it
-/// before any acknowledgement; a writer that fails in between closes it too.
+/// before any acknowledgement; the destructor closes it if a writer fails in between.
 class commit_window {
 public:
   commit_window(table_versions& versions, std::span<const std::string> tables, bool everything);
@@ -88,7 +89,7 @@ public:
   commit_window& operator=(const commit_window&) = delete;
   ~commit_window() { close(); }
 
-  /// Says that the COMMIT took effect, as this one.
+  /// The COMMIT took effect under this number.
   void committed(uint64_t commit_seq) noexcept { commit_seq_ = commit_seq; }
 
   void close() {
@@ -96,7 +97,7 @@ public:
       concerns_kept_ = std::exchange(versions_, nullptr)->end_commit(tables_, commit_seq_);
   }
 
-  /// After `close`: whether answers are kept that this commit may have made invalid.
+  /// After `close`: whether answers are kept that this commit may have invalidated.
   bool concerns_kept() const noexcept { return concerns_kept_; }
 
 private:

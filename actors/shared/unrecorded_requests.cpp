@@ -10,10 +10,10 @@ namespace sluice {
 
 namespace {
 
-// As long as the name of a database may be.
+// The maximum length of a database's name.
 constexpr size_t max_db_bytes = 1'024;
 
-// A name that leads out of the store must not appear among its databases in the audit.
+// The audit must not list a name that leads out of the store as one of its databases.
 bool may_be_database(std::string_view name) {
   if (name.size() > max_db_bytes || name.starts_with('/') || has_control(name) || !is_utf8(name))
     return false;
@@ -26,7 +26,7 @@ bool may_be_database(std::string_view name) {
   return true;
 }
 
-std::string name_or_nothing(const std::string& name) { return why_no_name(name) ? std::string{} : name; }
+std::string name_or_nothing(const std::string& name) { return name_error(name) ? std::string{} : name; }
 
 } // namespace
 
@@ -36,7 +36,7 @@ audit_record record_of(const unrecorded_request& request, std::string_view statu
   result.type = request.type;
   result.status = status;
   result.agent =
-    request.agent.empty() || why_no_agent(request.agent) ? name_or_nothing(request.link_agent) : request.agent;
+    request.agent.empty() || agent_name_error(request.agent) ? name_or_nothing(request.link_agent) : request.agent;
   if (may_be_database(request.db))
     result.db = request.db;
   result.request_id = name_or_nothing(request.request_id);

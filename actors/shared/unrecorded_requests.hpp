@@ -8,7 +8,7 @@
 
 namespace sluice {
 
-/// Who asks for what of which database, for a request that no actor records.
+/// The agent, type, database and ids of a request that no actor records.
 template <class Request> unrecorded_request unrecorded(request_type type, std::string db, const Request& request) {
   unrecorded_request result;
   result.type = type;

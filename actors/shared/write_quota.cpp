@@ -10,16 +10,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// An agent that has nothing queued keeps its entry, for it will be back; only a crowd of names is worth clearing.
+// The entries of agents without queued requests are kept, because most agents return; they are removed only when there
+// are many.
 constexpr size_t max_idle_agents = 4'096;
 
-// Deadlines that lie close together are looked at in one go.
+// Deadlines that lie close together are handled in one call.
 constexpr auto least_expiry_pause = 20ms;
 
-// The rows of the write-behind buffer have this time more when the broker ends.
+// The extra time for the rows of the write-behind buffer when the broker ends.
 constexpr auto flush_time = 3s;
 
-// Requests interrupted at the end of the broker are answered after this time.
+// Requests that are interrupted at the end of the broker are answered after this time.
 constexpr auto drain_grace = 1s;
 
 } // namespace
@@ -54,24 +55,24 @@ std::optional<failure> write_quota::refuse(const write_request& request, uint64_
     std::erase_if(agents_, [](const auto& entry) { return entry.second.requests == 0; });
   if (total_.requests + 1 > limits_.max_requests || total_.bytes + bytes > limits_.max_bytes)
     return overloaded("the write queue of this database is full");
-  auto own = agents_.find(request.agent);
-  auto used = own == agents_.end() ? usage{} : own->second;
+  auto found = agents_.find(request.agent);
+  auto used = found == agents_.end() ? usage{} : found->second;
   if (used.requests + 1 > std::max<uint64_t>(1, limits_.max_requests / 4) || used.bytes + bytes > limits_.max_bytes / 4)
     return overloaded("this agent's share of the write queue is full");
   return request.peer.pid == 0 ? std::nullopt : refuse_process(request, bytes);
 }
 
-// Lest it take the queue under several names.
+// Prevents a process from filling the queue under several agent names.
 std::optional<failure> write_quota::refuse_process(const write_request& request, uint64_t bytes) {
   auto found = processes_.find({request.peer.uid, request.peer.pid});
   if (found == processes_.end())
     return std::nullopt;
-  const auto& own = found->second;
-  if (own.used.requests + 1 > std::max<uint64_t>(1, limits_.max_requests / 2)
-      || own.used.bytes + bytes > limits_.max_bytes / 2)
+  const auto& process = found->second;
+  if (process.used.requests + 1 > std::max<uint64_t>(1, limits_.max_requests / 2)
+      || process.used.bytes + bytes > limits_.max_bytes / 2)
     return overloaded("this process's share of the write queue is full");
-  if (own.agents.size() >= limits_.max_agents_per_process && !own.agents.contains(request.agent))
-    return overloaded("this process has requests of " + std::to_string(own.agents.size())
+  if (process.agents.size() >= limits_.max_agents_per_process && !process.agents.contains(request.agent))
+    return overloaded("this process has requests of " + std::to_string(process.agents.size())
                       + " agents in the write queue; it may not add another one");
   return std::nullopt;
 }
@@ -85,9 +86,9 @@ void write_quota::count(const ticket& ticket) {
   add(agents_[ticket.info().agent]);
   if (ticket.info().peer.pid == 0)
     return;
-  auto& own = processes_[{ticket.info().peer.uid, ticket.info().peer.pid}];
-  add(own.used);
-  ++own.agents[ticket.info().agent];
+  auto& process = processes_[{ticket.info().peer.uid, ticket.info().peer.pid}];
+  add(process.used);
+  ++process.agents[ticket.info().agent];
 }
 
 void write_quota::discount(const ticket& ticket) {
@@ -99,12 +100,12 @@ void write_quota::discount(const ticket& ticket) {
   take(agents_[ticket.info().agent]);
   if (ticket.info().peer.pid == 0)
     return;
-  auto own = processes_.find({ticket.info().peer.uid, ticket.info().peer.pid});
-  take(own->second.used);
-  if (auto name = own->second.agents.find(ticket.info().agent); --name->second == 0)
-    own->second.agents.erase(name);
-  if (own->second.used.requests == 0)
-    processes_.erase(own);
+  auto found = processes_.find({ticket.info().peer.uid, ticket.info().peer.pid});
+  take(found->second.used);
+  if (auto name = found->second.agents.find(ticket.info().agent); --name->second == 0)
+    found->second.agents.erase(name);
+  if (found->second.used.requests == 0)
+    processes_.erase(found);
 }
 
 void write_quota::release(ticket& ticket) {
@@ -148,7 +149,7 @@ std::optional<clock::steady> write_quota::expire(clock::steady now) {
         late.push_back(ticket);
       else
         earliest = std::min(earliest, due(*ticket));
-    // Some of them may have to be asked again.
+    // Interrupted requests that do not answer are handled by a later call.
     if (!late.empty())
       earliest = std::min(earliest, now + (drained ? std::chrono::nanoseconds{drain_grace} : least_expiry_pause));
     next_expiry_ = earliest == clock::steady::max() ? earliest : std::max(earliest, now + least_expiry_pause);
@@ -168,7 +169,7 @@ std::optional<clock::steady> write_quota::expire(clock::steady now) {
 
 bool write_quota::cancel(ticket& ticket) {
   auto error = make_failure(errc::cancelled, "the write was cancelled");
-  // It may begin in between.
+  // The request may begin between these calls.
   return ticket.interrupt(error) || ticket.give_up(error) || ticket.interrupt(error);
 }
 
@@ -220,7 +221,7 @@ std::vector<std::shared_ptr<ticket>> write_quota::tickets() const {
 }
 
 failure write_quota::overloaded(std::string message) const {
-  // Half of the queue should have drained by then.
+  // By then half of the queue should have been served.
   auto drain_ms = ns_per_request_ * static_cast<double>(total_.requests) / 2 / 1e6;
   return make_failure(errc::overloaded, std::move(message),
                       {.retry_after_ms = static_cast<uint32_t>(std::clamp(drain_ms, 10.0, 5'000.0))});

@@ -18,49 +18,49 @@
 
 namespace sluice {
 
-/// Bounds of one database's queue. One agent may use a quarter of it, one process on a socket half of it.
+/// The bounds of one database's queue. One agent may use a quarter of it, one process on a socket half of it.
 struct write_quota_limits {
   uint64_t max_requests = 10'000;
   uint64_t max_bytes = 64ULL << 20;
-  /// Under how many names of agents one process may have requests in the queue at a time.
+  /// The maximum number of agent names under which one process may have queued requests.
   uint64_t max_agents_per_process = 256;
 };
 
-/// Holds the tickets of all that waits for a writer or is executed by it, refuses what would pass the bounds, and
-/// answers what is not answered in time. Callers ask in their own thread before they send, because a mailbox has no
-/// bound and a busy writer could not refuse at once. Thread-safe.
+/// Holds the tickets of all requests that wait for a writer or are executed by it, refuses requests that exceed the
+/// bounds, and answers requests whose time is over. Callers use it in their own thread before they send, because a
+/// mailbox has no bound and a busy writer could not refuse at once. Thread-safe.
 ///
-/// Each writer has one of its own; what a dead writer had queued is forgotten together with its admission.
+/// Each writer has one of its own; the queued requests of a dead writer are dropped with it.
 class write_quota {
 public:
-  /// How long after its deadline a request is answered from here. Its writer, if it comes to it, does so at the
+  /// The time after its deadline at which a request is answered from here. If its writer comes to it, it answers at the
   /// deadline.
   static constexpr std::chrono::milliseconds grace{100};
 
   explicit write_quota(write_quota_limits limits) : limits_(limits) {}
 
   struct verdict {
-    /// Why the request was not taken in (`too_large`, `overloaded`); nothing when it was.
+    /// The error when the request was not admitted (`too_large`, `overloaded`); nothing when it was.
     std::optional<failure> refused;
-    /// When `expire` has to be called on its account; nothing if it will be called before.
+    /// When to call `expire` because of this request; nothing if an earlier call is scheduled.
     std::optional<clock::steady> expire_at;
   };
 
-  /// Takes a request in that is to be answered until `deadline`, and gives it its ticket.
+  /// Admits a request that must be answered until `deadline`, and gives it a ticket.
   verdict admit(write_request& request, clock::steady deadline);
 
-  /// A request taken in has been answered. Twice is once.
+  /// An admitted request has been answered. Idempotent.
   void release(ticket& ticket);
 
-  /// Answers what should have been answered by now (`deadline_exceeded`). Returns when to be called next; nothing if
-  /// that has been arranged already, or there is nothing to wait for.
+  /// Answers the requests whose time is over (`deadline_exceeded`). Returns when to call it next; nothing if that call
+  /// is already scheduled, or nothing waits.
   std::optional<clock::steady> expire(clock::steady now);
 
-  /// When `expire` has to be called next, as its last call or `admit` has returned; nothing if not at all.
+  /// When to call `expire` next, as its last call or `admit` has returned; nothing if not at all.
   std::optional<clock::steady> next_expiry() const;
 
-  /// Ends the request with this id, if `may_cancel` of its ticket: a waiting one is answered `cancelled`, a running one
-  /// is interrupted, and undone by its writer. False when there is none.
+  /// Ends the request with this id if `may_cancel` is true for its ticket: a waiting request is answered `cancelled`, a
+  /// running one is interrupted and undone by its writer. False when there is none.
   template <class Predicate> bool cancel(const std::string& request_id, Predicate may_cancel) {
     auto found = false;
     for (const auto& ticket : tickets())
@@ -69,11 +69,11 @@ public:
     return found;
   }
 
-  /// The broker ends: every request is answered by `until`. Running ones are then interrupted, waiting ones refused
+  /// The broker ends: every request is answered by `until`. Running requests are then interrupted, waiting ones refused
   /// (`unavailable`). Returns when to call `expire`.
   clock::steady drain(clock::steady until);
 
-  /// `count` requests were served in `elapsed`; makes the advice of `retry_after_ms` better.
+  /// `count` requests were served in `elapsed`; improves the estimate for `retry_after_ms`.
   void served(uint64_t count, std::chrono::nanoseconds elapsed);
 
   struct usage {
@@ -84,16 +84,16 @@ public:
   usage queued() const;
   uint64_t refused() const;
 
-  /// Adds what waits and what is executed; `db` is the name of the database.
+  /// Adds waiting and running requests; `db` is the name of the database.
   void list_running(const std::string& db, clock::steady now, std::vector<running_request>& out) const;
 
-  /// Of all requests that have not been released.
+  /// The tickets of all requests that have not been released.
   std::vector<std::shared_ptr<ticket>> tickets() const;
 
 private:
   struct process {
     usage used;
-    // How many requests each of its agents has in the queue.
+    // The number of queued requests of each of its agents.
     std::map<std::string, uint64_t, std::less<>> agents;
   };
 
@@ -109,7 +109,7 @@ private:
   mutable std::mutex mutex_;
   usage total_;
   std::unordered_map<std::string, usage> agents_;
-  // By user and process id; callers inside this process are in none.
+  // By user and process id; callers inside this process have no entry.
   std::map<std::pair<uint32_t, uint32_t>, process> processes_;
   std::vector<std::shared_ptr<ticket>> tickets_;
   // When `expire` will be called; `max` if no call is scheduled.

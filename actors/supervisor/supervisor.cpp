@@ -39,7 +39,7 @@ supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<hi
       return promise;
     },
     [self](attach_atom, const std::string& db) {
-      // The audit looks at the database all the same, and says what it cannot read.
+      // The audit tries all the same, and reports ledgers that it cannot read.
       static_cast<void>(attempt("a database cannot be looked at", [&] { self->state->prepare(db); }));
       caf::anon_send(self->state->parts.actors->audit(), attach_atom{}, db);
     },
@@ -76,8 +76,8 @@ void supervisor_state::prepare(const std::string& db) {
 }
 
 void supervisor_state::open(const std::string& db, bool must_exist, ok_promise done) {
-  if (auto own = being_closed.find(db); own != being_closed.end() && !closing) {
-    own->second.push_back([this, db, must_exist, done]() mutable { open(db, must_exist, std::move(done)); });
+  if (auto pending = being_closed.find(db); pending != being_closed.end() && !closing) {
+    pending->second.push_back([this, db, must_exist, done]() mutable { open(db, must_exist, std::move(done)); });
     return;
   }
   if (families.count(db) > 0 && !closing) {
@@ -88,8 +88,8 @@ void supervisor_state::open(const std::string& db, bool must_exist, ok_promise d
     done.deliver(std::move(error));
     return;
   }
-  // The audit looks at the ledger before anything new is written to it. If it cannot, the database is served all the
-  // same: the ledger keeps what the audit lacks.
+  // The audit reads the ledger before anything new is written to it. If it cannot, the database is served all the same:
+  // the ledger has the commits that the audit lacks.
   auto ready = [this, db, done]() mutable {
     if (auto error = start_family(db))
       done.deliver(std::move(error));
@@ -105,7 +105,7 @@ void supervisor_state::open(const std::string& db, bool must_exist, ok_promise d
       [ready](const caf::error&) mutable { ready(); });
 }
 
-// Nothing is kept of a name that is refused.
+// A refused name leaves no state.
 caf::error supervisor_state::admit(const std::string& db, bool must_exist) {
   if (closing)
     return make_error(errc::unavailable, "the broker is shutting down");
@@ -127,7 +127,7 @@ caf::error supervisor_state::start_family(const std::string& db) {
   auto [i, added] = families.try_emplace(db, children{{}, restart_window{parts.restart_limit, parts.restart_window}});
   if (!added)
     return {};
-  auto error = attempt("the database cannot be opened", [&, own = i] { start_writer(db, own->second); });
+  auto error = attempt("the database cannot be opened", [&, family = i] { start_writer(db, family->second); });
   if (error)
     families.erase(i);
   else
@@ -145,7 +145,7 @@ void supervisor_state::start_writer(const std::string& db, children& family) {
   context.open({family.writer, std::move(queue)});
 }
 
-// An actor that cannot be started for lack of memory is retried as long as it is missing.
+// An actor that cannot be started because memory is lacking is started later.
 bool supervisor_state::restart_writer(const std::string& db, children& family) {
   if (!attempt("the writer cannot be started", [&] { start_writer(db, family); }))
     return true;
@@ -154,11 +154,11 @@ bool supervisor_state::restart_writer(const std::string& db, children& family) {
 }
 
 void supervisor_state::replenish(const std::string& db) {
-  auto own = families.find(db);
-  // A database in quarantine has no writer, and gets none.
-  if (closing || own == families.end() || parts.actors->context(db).closed())
+  auto family = families.find(db);
+  // A database in quarantine gets no writer.
+  if (closing || family == families.end() || parts.actors->context(db).closed())
     return;
-  if (own->second.writer || restart_writer(db, own->second))
+  if (family->second.writer || restart_writer(db, family->second))
     add_reader(db);
 }
 
@@ -195,15 +195,15 @@ void supervisor_state::child_down(const caf::down_msg& message) {
   else if (auto watch = parts.actors->deadlines(); watch && message.source == watch.address())
     deadlines_down = true;
   else
-    for (auto& [db, own] : families)
-      restart_in_family(db, own, message.source);
+    for (auto& [db, family] : families)
+      restart_in_family(db, family, message.source);
   if (cache_down || audit_down || buffer_down || log_down || deadlines_down) {
-    // These serve every database and are never given up, but they may not fail in a loop either.
+    // Every database needs these actors, so they are never given up; but they must not fail in a loop either.
     if (!shared_restarts.allow(parts.time->now()))
       return self->delayed_send(self, restart_pause, caf::tick_atom_v);
     restart_shared();
   }
-  // Counted when the successor is in its place.
+  // Counted when the successor is running.
   parts.actors->restarts.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -228,7 +228,7 @@ void supervisor_state::restart_in_family(const std::string& db, children& family
   auto writer_lost = family.writer && family.writer.address() == lost;
   if (!writer_lost && !context.remove_reader(lost))
     return;
-  // Its connection may have been the only one that would have shown what another program commits.
+  // Only its connection may have detected commits of other programs.
   context.versions().raise_everything();
   context.counters().restarts.fetch_add(1, std::memory_order_relaxed);
   if (!family.restarts.allow(parts.time->now()))
@@ -236,7 +236,7 @@ void supervisor_state::restart_in_family(const std::string& db, children& family
   if (!writer_lost)
     return add_reader(db);
   // It may have committed without a notification.
-  context.tell(invalidation{db, 0, {}, true});
+  context.notify(invalidation{db, 0, {}, true});
   family.writer = nullptr;
   restart_writer(db, family);
 }
@@ -254,8 +254,8 @@ void supervisor_state::quarantine(const std::string& db, children& family) {
   for (auto& reader : context.take_readers())
     self->send_exit(reader, caf::exit_reason::kill);
   invalidation anything{db, 0, {}, true};
-  context.tell(anything);
-  // Reads that wait for a reader would wait for ever.
+  context.notify(anything);
+  // Reads that wait for a reader would otherwise wait for ever.
   self->send(parts.actors->cache(), std::move(anything));
 }
 
@@ -263,7 +263,7 @@ void supervisor_state::start_cache() {
   auto cache = parts.spawn.cache();
   self->monitor(cache);
   parts.actors->set(cache);
-  for (auto& [db, own] : families)
+  for (auto& [db, family] : families)
     for (auto& reader : parts.actors->context(db).readers())
       self->send(cache, caf::join_atom_v, db, reader);
 }
@@ -272,10 +272,10 @@ void supervisor_state::start_audit() {
   auto audit = parts.spawn.audit();
   self->monitor(audit);
   parts.actors->set(audit);
-  // The records that its predecessor had taken are in the ledgers.
-  for (auto& [db, own] : families)
-    // Not the member function, which CAF 0.17.6 sends in our name: the answer would come back as a message that we do
-    // not take, and the error about it would end the audit actor.
+  // The ledgers have the records that the predecessor had taken.
+  for (auto& [db, family] : families)
+    // The member function would send in our name in CAF 0.17.6: the answer would come back as a message that this actor
+    // does not handle, and the resulting error would end the audit actor.
     caf::anon_send(audit, attach_atom{}, db);
 }
 
@@ -293,8 +293,8 @@ void supervisor_state::start_deadlines() {
   auto watch = parts.spawn.deadlines();
   self->monitor(watch);
   parts.actors->set(watch);
-  // The files that its predecessor had to check.
-  for (const auto& [db, own] : families)
+  // The files that the predecessor had to check.
+  for (const auto& [db, family] : families)
     if (auto route = parts.actors->context(db).last_route())
       if (auto next = route->queue->next_expiry())
         watch_deadline(*parts.actors, *parts.time, db, *next);
@@ -306,7 +306,7 @@ void supervisor_state::start_log() {
   auto log = parts.spawn.log();
   self->monitor(log);
   parts.actors->set(log);
-  // Entries logged meanwhile have woken its predecessor.
+  // Entries that were logged meanwhile have woken the predecessor.
   caf::anon_send(log, caf::flush_atom_v);
 }
 

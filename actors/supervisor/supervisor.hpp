@@ -14,33 +14,33 @@
 
 namespace sluice {
 
-/// How children are made. The runtime spawns them detached on real files; tests spawn what they like.
+/// The functions that spawn the children. The runtime spawns them detached on real files; tests spawn other actors.
 struct child_factories {
   std::function<writer_actor(database_context&, std::shared_ptr<write_quota>)> writer;
   std::function<reader_actor(database_context&)> reader;
   std::function<cache_actor()> cache;
   std::function<audit_actor()> audit;
-  /// May be empty: there is no such actor then.
+  /// May be empty: there is no buffer then.
   std::function<buffer_actor()> buffer{};
   std::function<log_actor()> log{};
   std::function<deadline_watch_actor()> deadlines{};
-  /// Called before a database is looked at for the first time; may be empty.
+  /// Called before a database is used for the first time; may be empty.
   std::function<void(const std::string& db)> prepare{};
 };
 
 struct supervisor_dependencies {
   child_factories spawn;
-  /// Why there is no such database, or none can be made; no error when it can be used. Called before anything is done
-  /// for it. May be empty.
+  /// Returns the error when there is no such database or none can be made; no error when it can be used. Called before
+  /// any other function for the database. May be empty.
   std::function<caf::error(const std::string& db, bool must_exist)> find{};
-  /// Why a database may not be opened now; no error when it may. May be empty: every one may.
+  /// Returns the error when a database may not be opened now. May be empty: every one may.
   std::function<caf::error(const std::string& db)> may_open{};
   std::shared_ptr<actor_registry> actors;
   const clock* time = nullptr;
   bounds_of_database bounds = [](const std::string&) { return database_bounds{}; };
   uint64_t restart_limit = 5;
   std::chrono::milliseconds restart_window{10'000};
-  /// When the broker ends, what is queued is served for this long; then what runs is interrupted.
+  /// When the broker ends, queued requests are served for this time; then running ones are interrupted.
   std::chrono::milliseconds drain_time{4'000};
 };
 

@@ -3,14 +3,13 @@
 
 #include <utility>
 
-// How one database ends while the others are served, and how all of them end.
+// Ends one database while the others are served, and all of them at shutdown.
 namespace sluice {
 
-// Requests under way are finished; later ones are refused until the database is opened again, which waits for the end
-// of this.
+// Finishes requests under way; refuses later ones until the database is opened again, which waits for the end of this.
 void supervisor_state::close_database(const std::string& db, ok_promise done) {
-  auto own = families.find(db);
-  if (closing || own == families.end()) {
+  auto family = families.find(db);
+  if (closing || family == families.end()) {
     done.deliver(caf::ok_atom_v);
     return;
   }
@@ -26,7 +25,7 @@ void supervisor_state::close_database(const std::string& db, ok_promise done) {
   auto end = parts.time->now() + parts.drain_time;
   if (auto route = context.last_route())
     watch_deadline(*parts.actors, *parts.time, db, route->queue->drain(end));
-  // Reads that wait are refused by this, and those that run have as long as at the end of the broker.
+  // Refuses waiting reads; running ones have as much time as at the end of the broker.
   self->send(parts.actors->cache(), invalidation{db, 0, {}, true});
   auto readers_quiet = [this, db] { end_family(db); };
   self
@@ -34,17 +33,17 @@ void supervisor_state::close_database(const std::string& db, ok_promise done) {
     .then([readers_quiet](bool) { readers_quiet(); }, [readers_quiet](const caf::error&) { readers_quiet(); });
 }
 
-// Readers first, as at the end of the broker.
+// Ends readers first, as at the end of the broker.
 void supervisor_state::end_family(const std::string& db) {
-  auto own = families.find(db);
-  if (closing || own == families.end())
+  auto family = families.find(db);
+  if (closing || family == families.end())
     return;
   for (auto& reader : parts.actors->context(db).take_readers()) {
     dismissed.insert(reader.address());
     self->send_exit(reader, caf::exit_reason::user_shutdown);
   }
   auto ended = [this, db] { family_ended(db); };
-  auto writer = own->second.writer;
+  auto writer = family->second.writer;
   if (!writer)
     return ended();
   dismissed.insert(writer.address());
@@ -55,13 +54,13 @@ void supervisor_state::end_family(const std::string& db) {
 void supervisor_state::family_ended(const std::string& db) {
   if (closing)
     return;
-  if (auto own = families.find(db); own != families.end()) {
-    self->send_exit(own->second.writer, caf::exit_reason::user_shutdown);
-    families.erase(own);
+  if (auto family = families.find(db); family != families.end()) {
+    self->send_exit(family->second.writer, caf::exit_reason::user_shutdown);
+    families.erase(family);
   }
   auto& context = parts.actors->context(db);
   context.forget_route();
-  // Commits of other programs from now on are not seen.
+  // From now on the broker does not detect commits of other programs.
   context.versions().raise_everything();
   self->send(parts.actors->cache(), resume_atom{}, db);
   auto waiting = being_closed.extract(db);
@@ -70,13 +69,13 @@ void supervisor_state::family_ended(const std::string& db) {
       next();
 }
 
-// Readers end before the writers' connections, so that those are the last ones and SQLite removes its WAL files.
+// Readers end before the writers' connections, so that the latter close last and SQLite removes its WAL files.
 void supervisor_state::close(ok_promise done) {
   awaiting_close.push_back(std::move(done));
   if (std::exchange(closing, true))
     return;
   auto end = parts.time->now() + parts.drain_time;
-  for (auto& [db, own] : families) {
+  for (auto& [db, family] : families) {
     auto& context = parts.actors->context(db);
     context.close(describe(make_error(errc::unavailable, "the broker is shutting down")), false);
     if (auto route = context.last_route())
@@ -98,13 +97,13 @@ void supervisor_state::close_buffer() {
 }
 
 void supervisor_state::close_cache() {
-  // The cache interrupts what the readers run.
+  // The cache interrupts the queries of the readers.
   self->request(parts.actors->cache(), caf::infinite, caf::close_atom_v)
     .then([this](caf::ok_atom) { end_readers(); }, [this](const caf::error&) { end_readers(); });
 }
 
 void supervisor_state::end_readers() {
-  for (auto& [db, own] : families)
+  for (auto& [db, family] : families)
     for (auto& reader : parts.actors->context(db).take_readers())
       self->send_exit(reader, caf::exit_reason::user_shutdown);
   readers_asked_to_end = true;
@@ -118,11 +117,11 @@ void supervisor_state::close_writers() {
     if (--*open_writers == 0)
       close_audit();
   };
-  for (auto& [db, own] : families) {
-    if (!own.writer)
+  for (auto& [db, family] : families) {
+    if (!family.writer)
       continue;
     ++*open_writers;
-    self->request(own.writer, caf::infinite, caf::close_atom_v)
+    self->request(family.writer, caf::infinite, caf::close_atom_v)
       .then([one_less](caf::ok_atom) { one_less(); }, [one_less](const caf::error&) { one_less(); });
   }
   one_less();
@@ -133,7 +132,7 @@ void supervisor_state::close_audit() {
     .then([this](caf::ok_atom ok) { close_log(ok); }, [this](const caf::error& error) { close_log(error); });
 }
 
-// The log is the last to go, so that it holds what the others had to say.
+// The log ends last, so that it has the messages of the others.
 void supervisor_state::close_log(const caf::expected<caf::ok_atom>& audit_closed) {
   auto log = parts.actors->log();
   if (!log)

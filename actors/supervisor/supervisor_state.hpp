@@ -66,13 +66,13 @@ struct supervisor_state {
   bool deadlines_down = false;
   // Readers that have not ended yet, those of databases in quarantine included.
   std::set<caf::actor_addr> living_readers;
-  // Actors that were asked to end: that they have ended is no failure.
+  // Actors that were told to end: their end is no failure.
   std::set<caf::actor_addr> dismissed;
-  // What waits for the end of a database.
+  // The actions that wait for the end of a database, by its name.
   std::map<std::string, std::vector<std::function<void()>>> being_closed;
   bool closing = false;
   bool readers_asked_to_end = false;
-  // Why rows of the buffer were lost.
+  // The reason why rows of the buffer were lost.
   caf::error buffer_closed;
   std::vector<ok_promise> awaiting_close;
   static inline const char* name = "supervisor";

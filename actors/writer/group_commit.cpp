@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using next_action = group_commit::step::action;
 
-// What else is waited for in the same way, as descriptors are, says when to try again.
+// Other errors with this code, such as a lack of descriptors, have a `retry_after_ms`.
 bool is_lock_error(const failure& why) { return why.code == errc::busy && why.retry_after_ms == 0; }
 
 } // namespace
@@ -37,7 +37,7 @@ group_commit::entry& group_commit::take_in(write_request request, reply<write_re
 group_commit::step group_commit::add(write_request request, reply<write_result> to) {
   auto& write = take_in(std::move(request), std::move(to));
   if (lock_.is_pausing())
-    // Its own time may be up before the lock is asked for again.
+    // The request's own deadline may pass before the next attempt to get the lock.
     return write.wait.deadline < lock_.retry_at() ? step{next_action::expire, milliseconds_until(write.wait.deadline)}
                                                   : step{};
   if (!open_)
@@ -87,16 +87,16 @@ group_commit::step group_commit::retry() {
 }
 
 group_commit::step group_commit::begin() {
-  auto asked = now_ = time_.now();
-  lock_.ask(asked);
+  auto before_ask = now_ = time_.now();
+  lock_.ask(before_ask);
   auto was_open = store_.is_open();
   auto begun = ask_for_lock();
   auto why = begun ? failure{} : describe(begun.error());
   if (why.code == errc::busy)
     return lock_refused(why);
   auto waited = lock_.waited(now_);
-  // Opening the file takes its time as well, and is no wait for the lock.
-  lock_.end(was_open ? now_ : asked);
+  // Opening the file takes time, too, but is no wait for the lock.
+  lock_.end(was_open ? now_ : before_ask);
   if (!begun) {
     fail_live({0, entries_.size()}, why);
     return {next_action::finish_group};
@@ -116,7 +116,7 @@ group_commit::step group_commit::begin() {
   if (begun->external_commit)
     note_external_commit();
   else if (known != begun->last_seq)
-    // A commit whose fate was unknown has turned out to be one.
+    // A commit with an unknown outcome has turned out to be in the ledger.
     note_late_commit();
   auto whole = range{0, entries_.size()};
   if (!execute(whole, whole))
@@ -132,7 +132,7 @@ caf::expected<begun_transaction> group_commit::ask_for_lock() {
   return begun;
 }
 
-// SQLite's own wait must not outlast the first deadline among those who need the lock.
+// SQLite's own wait must not outlast the first deadline of the requests that need the lock.
 std::chrono::milliseconds group_commit::time_for_lock() const {
   auto earliest = clock::steady::max();
   auto is_first_try_of_short_ones = true;
@@ -142,7 +142,7 @@ std::chrono::milliseconds group_commit::time_for_lock() const {
     earliest = std::min(earliest, write.wait.deadline);
     is_first_try_of_short_ones = is_first_try_of_short_ones && write.request.is_short && write.wait.refusals == 0;
   }
-  // The thread that runs this has other duties; the next try is made by one that can wait.
+  // The thread that runs this has other duties; a thread that may wait makes the next attempt.
   if (is_first_try_of_short_ones)
     return 0ms;
   return std::max(0ms, std::chrono::duration_cast<std::chrono::milliseconds>(earliest - now_));
@@ -154,7 +154,7 @@ group_commit::step group_commit::lock_refused(const failure& why) {
     if (write.is_waiting())
       waiting.push_back(&write.wait);
   auto given_up = lock_.refused(why, waiting, now_);
-  // In the same order.
+  // `given_up` has the same order.
   auto next = given_up.begin();
   for (auto& write : entries_)
     if (next != given_up.end() && *next == &write.wait) {
@@ -196,7 +196,7 @@ bool group_commit::execute(range part, range whole) {
     execute(write);
     if (store_.in_transaction())
       continue;
-    // The transaction went down with this request: the others run again without it.
+    // The request has made the group lose its transaction: the other requests run again without it.
     if (!begin_again(whole))
       return false;
     i = whole.first;
@@ -214,8 +214,8 @@ void group_commit::execute(entry& write) {
   write.executed_in_all += write.executed;
 }
 
-// Why it is not to be executed any more; nothing if it is.
-std::optional<failure> group_commit::why_not(const entry& write) const {
+// The error if the request must not be executed any more; else nothing.
+std::optional<failure> group_commit::expiry_error(const entry& write) const {
   if (write.request.ticket && !write.request.ticket->begin())
     return write.request.ticket->reason();
   if (write.request.cancel.cancelled())
@@ -226,7 +226,7 @@ std::optional<failure> group_commit::why_not(const entry& write) const {
 }
 
 void group_commit::run(entry& write) {
-  write.error = why_not(write);
+  write.error = expiry_error(write);
   if (write.error)
     return;
   auto fail = [&](const caf::error& why) {
@@ -247,7 +247,7 @@ void group_commit::run(entry& write) {
   auto executed = store_.execute(write.request, write.wait.deadline);
   if (auto* ticket = write.request.ticket.get(); ticket && ticket->interrupted()) {
     write.error = ticket->reason();
-    // It may have been done just before.
+    // The request was executed just before its deadline or interrupt.
     if (executed)
       store_.rollback();
     return;
@@ -265,7 +265,7 @@ void group_commit::run(entry& write) {
     return;
   if (auto kept = store_.remember(write.request, *write.result); !kept) {
     fail(kept.error());
-    // Its statements took effect but its key did not: nothing but losing the transaction undoes them.
+    // The statements took effect but the key was not stored: only a rollback undoes them.
     store_.rollback();
   }
 }

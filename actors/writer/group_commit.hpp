@@ -18,27 +18,26 @@
 
 namespace sluice {
 
-/// Turns single writes into group commits: executes each request as it comes in, inside one transaction, and commits
-/// all of them by one COMMIT.
+/// Combines writes into group commits: executes each request when it arrives, inside one transaction, and commits all
+/// of them by one COMMIT.
 ///
-/// Every request gets its own outcome. A failing statement is undone alone. When an error costs the whole
-/// transaction, the group runs again without the request that caused it; when COMMIT itself fails, the group is halved
-/// until the request that fails stands alone. No request has been answered until then, so clients do not see that it
-/// runs again.
+/// Every request has its own outcome. A failing statement is undone alone. When an error loses the whole transaction,
+/// the group runs again without the request that caused it; when COMMIT itself fails, the group is halved until the
+/// failing request stands alone. No request is answered before, so clients do not notice that it runs again.
 ///
 /// Owned and called by one writer; needs no CAF to be tested.
 class group_commit {
 public:
-  /// What the writer has to do after a call.
+  /// The next action of the writer after a call.
   struct step {
     enum class action : uint8_t {
-      /// Nothing; more may come.
+      /// Wait for further messages.
       wait,
       /// Send the marker that ends this group.
       mark,
-      /// Settle at once.
+      /// Call `finish_group` at once.
       finish_group,
-      /// Settle at once: the group is full, and there may be more waiting than fits the next one.
+      /// Call `finish_group` at once: the group is full, and more requests may wait than fit the next one.
       finish_full_group,
       /// Call `retry` after `delay`.
       retry,
@@ -54,65 +53,64 @@ public:
     reply<write_result> to;
     caf::expected<write_result> result;
     std::string agent;
-    /// How long it was executed, all attempts included.
+    /// The duration of its execution, including all attempts.
     std::chrono::nanoseconds executed{0};
     std::shared_ptr<sluice::ticket> ticket{};
   };
 
-  /// The results of a group. Tell the audit, the cache and the listeners first, then deliver.
+  /// The results of a group. Publish the changes to the audit, the cache and the listeners first, then deliver.
   struct finished_group {
     std::vector<finished_write> writes;
     struct change {
-      invalidation what;
-      /// Whether the cache may have answers that are not valid any more.
+      invalidation message;
+      /// Whether the cache may have answers that are no longer valid.
       bool concerns_cache = true;
     };
-    /// One for each commit since the last group, in order, and for what others may have changed in between.
+    /// One for each commit since the last group, in order, and one for changes that others may have made in between.
     std::vector<change> changes;
     audit_batch records;
-    /// What operators should know of the database's files.
+    /// Warnings for operators about the database's files.
     std::vector<std::string> warnings;
     std::chrono::nanoseconds busy{0};
     /// Whether all its requests are short ones, which a thread with other duties may be running.
     bool is_short = true;
-    /// Requests that took notably long, with their statements, whose plan may be asked for. Nobody waits for that, so
-    /// see to them last.
+    /// Slow requests with their statements, to query their plans. No caller waits for these, so handle them last.
     std::vector<std::pair<slow_request, std::vector<statement>>> slow;
   };
 
-  /// Everything given outlives this.
+  /// All arguments outlive this.
   group_commit(write_store& store, database_context& context, const clock& time, group_settings settings, uint64_t seed,
                const slow_requests& slow);
 
-  /// Takes a request in, and executes it unless an external process holds the lock.
+  /// Adds a request, and executes it unless an external process holds the lock.
   step add(write_request request, reply<write_result> to);
 
-  /// Takes a request in that is not to be executed, for the reason given.
+  /// Adds a request that is not executed but answered with the given error.
   step refuse(write_request request, reply<write_result> to, const failure& why);
 
-  /// Asks again for the lock that an external process held.
+  /// Tries again to get the lock that an external process held.
   step retry();
 
-  /// Answers what waits for the lock and whose deadline has passed with `busy`.
+  /// Answers `busy` to the requests that wait for the lock and whose deadline has passed.
   step expire();
 
-  /// Refuses everything that waits for the lock, for the reason given.
+  /// Refuses all requests that wait for the lock, with the given error.
   void refuse_waiting(const failure& why);
 
-  /// Commits what was executed and returns every request whose outcome is known.
+  /// Commits the executed requests and returns every request with a known outcome.
   finished_group finish_group();
 
-  /// What to do once the results of a group are delivered: requests may still wait for the lock.
+  /// The next action after the results of a group were delivered: requests may still wait for the lock.
   step after_group() const;
 
-  /// Looks whether an external process has committed, unless a transaction is open, whose begin has looked already.
+  /// Checks whether an external process has committed, unless a transaction is open, whose begin has checked already.
   void look_for_external_commit();
 
-  /// Grows with every `finish_group`, so that a marker of an earlier group is recognized.
+  /// Increases with every `finish_group`, so that a marker of an earlier group is recognized.
   uint64_t number() const noexcept { return number_; }
 
   bool empty() const noexcept { return entries_.empty(); }
-  /// Requests in it, those that wait for the lock included.
+  /// Requests in the group, including those that wait for the lock.
   size_t size() const noexcept { return entries_.size(); }
 
 private:
@@ -120,12 +118,12 @@ private:
     write_request request;
     reply<write_result> to;
     lock_wait wait;
-    /// When its wait was over, because it was executed or refused; what of the wait was for an external process's lock;
-    /// and how long the execution took. Of the last execution, if there were several.
+    /// When its wait ended because it was executed or refused; the part of the wait for an external process's lock; and
+    /// the duration of its execution. Of the last execution, if there were several.
     clock::steady began{};
     std::chrono::nanoseconds locked_out{0};
     std::chrono::nanoseconds executed{0};
-    // Of all its executions.
+    // The duration of all its executions.
     std::chrono::nanoseconds executed_in_all{0};
     std::optional<write_result> result;
     std::optional<failure> error;
@@ -135,9 +133,9 @@ private:
 
     bool failed() const noexcept { return error.has_value(); }
     bool is_waiting() const noexcept { return !error && !result; }
-    /// Executed in the open transaction, and has to be in its commit record.
+    /// Executed in the open transaction, so the commit record must contain it.
     bool applied() const noexcept { return !error && result && !result->replayed; }
-    /// Repeats a commit older than the open transaction `seq`, whose fate cannot change it.
+    /// Repeats a commit older than the open transaction `seq`, whose outcome cannot change it.
     bool durable_before(uint64_t seq) const noexcept {
       return !error && result && result->replayed && result->commit_seq < seq;
     }
@@ -155,17 +153,17 @@ private:
   step full_or(step::action otherwise) const;
   std::chrono::milliseconds milliseconds_until(clock::steady at) const;
 
-  // The transaction is open and holds what was executed of `whole`. Afterwards it is open and holds `part` too, or
-  // everything in `whole` has failed or waits for the lock.
+  // Before: the transaction is open and contains the executed requests of `whole`. After: it is open and contains
+  // `part` too, or every request in `whole` has failed or waits for the lock.
   bool execute(range part, range whole);
   void execute(entry& write);
   void run(entry& write);
-  std::optional<failure> why_not(const entry& write) const;
+  std::optional<failure> expiry_error(const entry& write) const;
   bool begin_again(range part);
   void undo(range part);
 
-  // The transaction is open and `part` executed in it; afterwards nothing is open and each entry has its outcome, or
-  // waits for the lock.
+  // Before: the transaction is open and `part` is executed in it. After: no transaction is open, and each entry has its
+  // outcome or waits for the lock.
   void commit(range part);
   void commit_failed(range part, const failure& why);
   void fail_live(range part, const failure& why);
@@ -188,11 +186,11 @@ private:
 
   std::vector<entry> entries_;
   bool open_ = false;
-  // The clock as it was last read: the end of one thing is the beginning of the next, and reading it costs.
+  // The last reading of the clock. The end of one step is the beginning of the next, so one reading serves both.
   clock::steady now_{};
   clock::steady opened_at_{};
   uint64_t next_seq_ = 0;
-  // The epoch that the open transaction begins, and the records about those that were begun.
+  // The epoch that the open transaction begins, and the audit records of the epochs begun before.
   std::string new_epoch_;
   std::vector<audit_record> epochs_;
   uint64_t number_ = 1;

@@ -78,7 +78,7 @@ void group_commit::commit_failed(range part, const failure& why) {
   undo(part);
   auto middle = part.first + (part.second - part.first) / 2;
   for (auto half : {range{part.first, middle}, range{middle, part.second}})
-    // Once the lock is refused, what is left waits for it, lest the halves change places.
+    // After the lock was refused, the other half waits for it, so that the halves keep their order.
     if (!lock_.is_pausing() && begin_again(half) && execute(half, half))
       commit(half);
 }
@@ -103,7 +103,7 @@ group_commit::finished_group group_commit::finish_group() {
   now_ = time_.now();
   auto ts = wall_us(time_);
   auto events = store_.take_file_events();
-  // A program that opened the file while its log was away saw other content, and may have committed to that.
+  // A program that opened the file while its log was missing saw other content, and may have committed on top of that.
   if (!events.empty())
     note_late_commit();
   result.changes = std::exchange(changes_, {});
@@ -130,7 +130,7 @@ group_commit::finished_group group_commit::finish_group() {
 }
 
 void group_commit::finish_request(entry& write, int64_t ts_us, finished_group& into) {
-  // The record has the status that the client was answered with.
+  // The record gets the status with which the client was answered.
   if (write.failed() && write.request.ticket && !write.request.ticket->finish())
     write.error = write.request.ticket->reason();
   if (write.failed())
@@ -154,13 +154,14 @@ slow_request group_commit::timing_of(const entry& write, const audit_record& rec
   r.agent = record.agent;
   r.db = record.db;
   r.operation = to_string(record.type);
-  r.sql = shown_sql(write.request.statements);
+  r.sql = abbreviated_sql(write.request.statements);
   r.status = write.failed() ? record.status : "ok";
   r.total_us = record.latency_us;
   r.queue_us = microseconds(write.began - write.request.received - write.locked_out);
   r.lock_us = microseconds(write.locked_out);
   r.execute_us = microseconds(write.executed);
-  // What was never in a commit did not wait for one; what failed in between waited for the end of its group.
+  // A request that was in no commit did not wait for one; a request that failed in between waited for the end of its
+  // group.
   r.commit_us = r.total_us - std::min(r.total_us, r.queue_us + r.lock_us + r.execute_us);
   return r;
 }

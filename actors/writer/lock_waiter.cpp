@@ -9,7 +9,7 @@ namespace sluice {
 
 namespace {
 
-// What BEGIN takes when nobody is in the way is no wait.
+// A shorter BEGIN is no wait: it takes this long without contention, too.
 constexpr std::chrono::milliseconds shortest_lock_wait{1};
 
 std::chrono::milliseconds whole_milliseconds(clock::steady::duration time) {
@@ -38,7 +38,7 @@ std::vector<lock_wait*> lock_waiter::refused(const failure& why, std::span<lock_
   ask(now);
   refusal_ = why;
   std::vector<lock_wait*> given_up;
-  // Those who have waited for so many pauses wait for equal ones.
+  // Requests that have waited for at least this many pauses wait for equal ones.
   uint64_t fewest_refusals = policy_.attempts;
   auto first_deadline = clock::steady::max();
   for (auto* request : waiting) {
@@ -85,7 +85,7 @@ failure lock_waiter::error_of(const lock_wait& request, clock::steady received, 
   why.code = errc::busy;
   why.attempts = static_cast<uint32_t>(request.refusals);
   why.waited_ms = static_cast<uint32_t>(std::max<int64_t>(waited, 0));
-  why.message += "; asked " + std::to_string(request.refusals) + " times in " + std::to_string(waited) + " ms";
+  why.message += "; " + std::to_string(request.refusals) + " attempts in " + std::to_string(waited) + " ms";
   return why;
 }
 

@@ -9,15 +9,15 @@
 
 namespace sluice {
 
-/// Whether a statement may change what a row that waits in the write-behind buffer means, or what writing it does:
-/// ALTER, DROP, CREATE INDEX and CREATE TRIGGER. Looks at the leading keywords only. Pure.
+/// Whether a statement may change the meaning of a row in the write-behind buffer, or the effect of writing it: ALTER,
+/// DROP, CREATE INDEX and CREATE TRIGGER. Checks the leading keywords only. Pure.
 bool may_change_schema(std::string_view sql) noexcept;
 
-/// Whether a statement of the request may.
+/// Whether a statement of the request may do so.
 bool may_change_schema(const write_request& request) noexcept;
 
 /// The requests that a writer holds back while the write-behind buffer has its rows written before a schema change:
-/// that change, and everything that came after it, in order. Owned and called by the writer; needs no CAF to be tested.
+/// that change and all later requests, in order. Owned and called by the writer; needs no CAF to be tested.
 class schema_barrier {
 public:
   struct waiting {
@@ -32,13 +32,13 @@ public:
 
   void hold(waiting request) { waiting_.push_back(std::move(request)); }
 
-  /// The earliest deadline of what is held back; `max` when there is none.
+  /// The earliest deadline of the held requests; `max` when there is none.
   clock::steady next_deadline() const;
 
-  /// Those whose deadline has come, in order.
+  /// Removes and returns the requests whose deadline has passed, in order.
   std::vector<waiting> take_expired(clock::steady now);
 
-  /// Lowers the barrier, and gives everything that is held back, in order.
+  /// Lowers the barrier, and returns all held requests in order.
   std::vector<waiting> lower();
 
 private:

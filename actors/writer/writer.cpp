@@ -46,7 +46,7 @@ writer_state::writer_state(writer_actor::pointer me, writer_dependencies depende
   : self(me), parts(std::move(dependencies)),
     group(*parts.store, *parts.context, *parts.time, parts.settings.group, parts.seed, parts.stats->slow) {}
 
-// In the order of the mailbox, as long as what waits fits one group.
+// Takes requests in the order of the mailbox, as long as the waiting ones fit one group.
 void writer_state::take(write_request request, reply<write_result> to) {
   if (!by_turns)
     return add(std::move(request), std::move(to));
@@ -63,7 +63,7 @@ void writer_state::apply(group_commit::step step) {
   switch (step.next) {
   case action::wait: return;
   case action::mark:
-    // What is in the mailbox now joins the group; nothing, if all that was admitted is in the group.
+    // Requests in the mailbox join the group. If the group already has all admitted requests, there are none.
     if (parts.queue->queued().requests == group.size())
       return finish_group();
     return self->send(self, caf::flush_atom_v, group.number());
@@ -71,7 +71,7 @@ void writer_state::apply(group_commit::step step) {
   case action::finish_full_group: take_turns(); return finish_group();
   case action::expire: return self->delayed_send(self, step.delay, caf::timeout_atom_v);
   case action::retry:
-    // Settling during the pause must not ask for a second try.
+    // Settling during the pause must not schedule a second retry.
     if (!std::exchange(retry_armed, true))
       self->delayed_send(self, step.delay, retry_atom{});
     return;
@@ -82,9 +82,9 @@ void writer_state::finish_group() {
   auto done = group.finish_group();
   parts.queue->served(done.writes.size(), done.busy);
   for (auto& change : done.changes) {
-    parts.context->tell(change.what);
+    parts.context->notify(change.message);
     if (change.concerns_cache)
-      self->send(parts.actors->cache(), std::move(change.what));
+      self->send(parts.actors->cache(), std::move(change.message));
   }
   parts.actors->audit_records().push(std::move(done.records));
   for (const auto& warning : done.warnings)
@@ -106,7 +106,7 @@ void writer_state::finish_group() {
   apply(group.after_group());
 }
 
-// Behind everything that is in the mailbox now, which waits for its turn.
+// Sent after the messages that are in the mailbox now, whose requests wait for their turn.
 void writer_state::take_turns() {
   by_turns = true;
   self->send(self, caf::tick_atom_v);
@@ -128,14 +128,15 @@ void writer_state::note_slow(group_commit::finished_group& done) {
   auto& slow = parts.stats->slow;
   for (auto& [request, statements] : done.slow) {
     if (slow.would_keep(request.total_us) && parts.store->is_open())
-      // A statement that is not there any more, or never was one, has no plan.
+      // A statement that no longer exists, or never was valid, has no plan.
       if (auto plan = parts.store->explain(statements))
         request.plan = std::move(*plan);
     slow.add(std::move(request));
   }
 }
 
-// A thread that runs short requests only has no time for a checkpoint; a message of its own is run by another one.
+// A thread that runs only short requests has no time for a checkpoint; another thread handles a separate message for
+// it.
 void writer_state::checkpoint_if_grown(bool may_take_time) {
   assert(!parts.store->in_transaction());
   auto wal = parts.store->wal_bytes();
@@ -157,7 +158,7 @@ void writer_state::checkpoint_if_grown(bool may_take_time) {
 
 void writer_state::checkpoint() {
   checkpoint_is_due = false;
-  // What a reader pins stays in the WAL until the next time; the size is shown to operators.
+  // Frames that a reader pins stay in the WAL until the next time; the status shows their size.
   if (has_large_log && parts.store->log_bytes() < parts.settings.max_log_bytes / 2)
     truncate_wal();
   else
@@ -172,14 +173,14 @@ void writer_state::checkpoint_late() {
     checkpoint();
 }
 
-// After an error the log stays as it is until the next time. A store whose file is closed has nothing to move.
+// After an error the log stays unchanged until the next time. If the file is closed, there is nothing to move.
 void writer_state::checkpoint_counted(checkpoint_mode mode) {
   if (parts.store->checkpoint(mode) && parts.store->is_open())
     parts.context->counters().checkpoints.fetch_add(1, std::memory_order_relaxed);
 }
 
-// At half of the bound, for the log grows while the reads under way end. Who passes the bound itself has no time to
-// lose.
+// Acts at half of the bound, because the log grows while the running reads end. Beyond the bound itself, it does not
+// wait.
 void writer_state::bound_log() {
   if (quiesces_reads)
     return;
@@ -218,7 +219,7 @@ void writer_state::restart_log(bool is_quiet) {
     log_is_full = false;
     return;
   }
-  // Cursors that were ended now are gone soon; whatever else is in the way stays for longer.
+  // Cursors that were ended now are gone soon; other obstacles stay longer.
   next_quiescence = parts.time->now() + (retries_soon ? 1 : 10) * parts.settings.quiesce_time;
   if (bytes >= parts.settings.max_log_bytes && parts.warn)
     parts.warn("the write-ahead log of " + parts.context->name() + " has grown to " + std::to_string(bytes)
@@ -232,7 +233,8 @@ void writer_state::tidy(uint64_t group_number) {
     return self->delayed_send(self, parts.settings.idle_after, caf::idle_atom_v, group.number());
   }
   assert(!parts.store->in_transaction());
-  // Some at a time, so that a write that comes meanwhile does not wait for all. An error is left for another time.
+  // Removes a bounded number at a time, so that a write that arrives meanwhile does not wait for all. An error is
+  // ignored until the next time.
   if (auto forgotten = parts.store->prune_keys(); forgotten && *forgotten > 0) {
     idle_armed = true;
     return self->send(self, caf::idle_atom_v, group_number);
@@ -242,7 +244,7 @@ void writer_state::tidy(uint64_t group_number) {
   close_idle_later();
 }
 
-// A record is removed only when the audit has what it says.
+// A record is removed only when the audit has its content.
 void writer_state::prune_if_due() {
   if (std::exchange(pruning_is_late, false))
     self->send(self, prune_atom{});
@@ -260,7 +262,7 @@ void writer_state::prune_if_due() {
       [this](const caf::error&) { end_pruning(); });
 }
 
-// Some at a time, so that a write that comes meanwhile does not wait for all.
+// Removes a bounded number at a time, so that a write that arrives meanwhile does not wait for all.
 void writer_state::prune() {
   if (!group.empty()) {
     pruning_is_late = true;
@@ -288,7 +290,7 @@ void writer_state::close_idle_later() {
     self->delayed_send(self, parts.settings.close_idle_after, close_idle_atom{}, group.number());
 }
 
-// The writer stays: who sends to it need not know whether its file is open.
+// The writer stays: senders need not know whether its file is open.
 void writer_state::close_idle(uint64_t group_number) {
   auto is_early = group_number == any_group;
   auto is_due = is_early ? parts.is_to_be_closed && parts.is_to_be_closed()
@@ -296,10 +298,10 @@ void writer_state::close_idle(uint64_t group_number) {
   if (!group.empty() || !is_due)
     return;
   assert(!parts.store->in_transaction());
-  // Closing cuts the WAL, too.
+  // Closing truncates the WAL, too.
   commit_window window{parts.context->versions(), {}, false};
   if (parts.store->close_idle()) {
-    // Nobody sees what another program commits from now on.
+    // From now on the broker does not detect commits of other programs.
     parts.context->versions().raise_everything();
     parts.context->short_writes().clear();
   } else if (!is_early)
@@ -308,7 +310,7 @@ void writer_state::close_idle(uint64_t group_number) {
 
 void writer_state::truncate_wal() {
   assert(!parts.store->in_transaction());
-  // Readers see a truncated WAL as a change; the window tells them that it is one of ours.
+  // Readers see a truncated WAL as a change; the window shows them that it is one of ours.
   commit_window window{parts.context->versions(), {}, false};
   checkpoint_counted(checkpoint_mode::truncate);
   if (parts.store->log_bytes() == 0)
@@ -323,7 +325,7 @@ void writer_state::close() {
   group.refuse_waiting(why);
   refuse_held(why);
   finish_group();
-  // Nobody looks again before the next broker, which takes the file as it finds it.
+  // The last check: the next broker takes the file as it finds it.
   group.look_for_external_commit();
   finish_group();
   truncate_wal();

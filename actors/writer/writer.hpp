@@ -19,26 +19,26 @@
 
 namespace sluice {
 
-/// With `close_idle_atom`: whichever group was the last, if the files are to be closed early.
+/// With `close_idle_atom`: stands for any last group, if the files must be closed early.
 inline constexpr auto any_group = std::numeric_limits<uint64_t>::max();
 
 struct writer_settings {
   group_settings group;
-  /// The WAL is moved into the file when it has grown past this many bytes.
+  /// The WAL is checkpointed when it has grown beyond this many bytes.
   uint64_t checkpoint_wal_bytes = 4ULL << 20;
-  /// When the WAL has grown to half of this, new reads wait until it begins anew.
+  /// When the WAL has grown to half of this, new reads wait until it restarts.
   uint64_t max_log_bytes = 64ULL << 20;
-  /// How long they wait at most. If reads under way take longer, the next try comes after ten times that.
+  /// The longest wait of these reads. If running reads take longer, the next try comes after ten times that.
   std::chrono::milliseconds quiesce_time{2'500};
-  /// After this long without a write old keys are forgotten, all of them, and the WAL is truncated.
+  /// After this time without a write, the writer removes all old keys and truncates the WAL.
   std::chrono::milliseconds idle_after{1'000};
-  /// How often the writer looks for commit records that are older than the retention; 0 means never.
+  /// The interval of the search for commit records that are older than the retention; 0 means never.
   std::chrono::milliseconds prune_every{0};
-  /// After this long without a request the file is closed, until the next one; 0 means never.
+  /// After this time without a request the file is closed, until the next one; 0 means never.
   std::chrono::milliseconds close_idle_after{0};
 };
 
-/// What a writer works with; the store is its own, the rest outlives it.
+/// The dependencies of a writer; it owns the store, everything else outlives it.
 struct writer_dependencies {
   std::unique_ptr<write_store> store;
   database_context* context = nullptr;
@@ -47,16 +47,16 @@ struct writer_dependencies {
   const clock* time = nullptr;
   writer_settings settings;
   uint64_t seed = 0;
-  /// Tells operators what was done to the files of the database. Thread-safe; may be empty.
+  /// Reports to operators what other programs did to the files of the database. Thread-safe; may be empty.
   std::function<void(const std::string&)> warn{};
-  /// Whether the file, which is not in use, is to be closed although it was not idle for long. May be empty.
+  /// Whether to close the file, which is not in use, although it was not idle for long. May be empty.
   std::function<bool()> is_to_be_closed{};
   std::shared_ptr<actor_stats> stats = std::make_shared<actor_stats>();
 };
 
 struct writer_state;
 
-/// The behavior of a database's writer. It blocks in SQLite: spawn it where that keeps no other actor waiting.
+/// The behavior of a database's writer. It blocks in SQLite, so spawn it where it does not delay other actors.
 writer_actor::behavior_type writer(writer_actor::stateful_pointer<hidden_state<writer_state>> self,
                                    std::shared_ptr<writer_dependencies> parts);
 

@@ -1,4 +1,4 @@
-// The part of the writer that keeps schema changes and the rows of the write-behind buffer in order.
+// The part of the writer that orders schema changes and the rows of the write-behind buffer.
 
 #include "actors/writer/writer_state.hpp"
 
@@ -19,7 +19,7 @@ failure rows_wait(const std::string& db, uint64_t rows, const std::string& reaso
 } // namespace
 
 void writer_state::add(write_request request, reply<write_result> to) {
-  // While the barrier is up, the buffer's own rows are what everything else waits for.
+  // While the barrier is up, all other requests wait for the buffer's own rows.
   if (barrier.is_up() ? request.agent == buffer_agent : !may_change_schema(request) || !parts.actors->buffer())
     return apply(group.add(std::move(request), std::move(to)));
   if (!barrier.is_up()) {
@@ -53,12 +53,12 @@ void writer_state::quiesce_buffer() {
           [this](caf::error& why) { quiesced(std::move(why)); });
 }
 
-// Nothing, or why a schema change cannot be made now.
-std::optional<failure> writer_state::why_rows_wait(const caf::expected<flush_report>& answer) const {
+// The error if rows in the buffer prevent a schema change now; else nothing.
+std::optional<failure> writer_state::pending_rows_error(const caf::expected<flush_report>& answer) const {
   const auto& db = parts.context->name();
   if (answer)
     return answer->kept > 0 ? std::optional{rows_wait(db, answer->kept, answer->reason)} : std::nullopt;
-  // The buffer has failed. What its journal holds will be written by its successor; without one there is nothing left.
+  // The buffer has failed. Its successor will write the operations in the journal; without a journal, none are left.
   uint64_t pending = 0;
   parts.stats->buffer.change([&](const buffer_view& view) {
     for (const auto& table : view.status.tables)
@@ -69,14 +69,14 @@ std::optional<failure> writer_state::why_rows_wait(const caf::expected<flush_rep
 }
 
 void writer_state::quiesced(const caf::expected<flush_report>& answer) {
-  auto why = why_rows_wait(answer);
-  // What was held back came before what waits for its turn.
+  auto why = pending_rows_error(answer);
+  // The held requests came before those that wait for their turn.
   std::vector<waiting> later;
   while (auto next = turns.pop())
     later.push_back(std::move(*next));
   auto is_first = true;
   for (auto& next : barrier.lower()) {
-    // The change itself is made now, for the buffer may have more rows by its turn.
+    // The schema change itself is made now, because the buffer may have new rows by its turn.
     auto waits = !std::exchange(is_first, false) && by_turns;
     if (why && may_change_schema(next.request))
       apply(group.refuse(std::move(next.request), std::move(next.to), *why));
@@ -91,7 +91,7 @@ void writer_state::quiesced(const caf::expected<flush_report>& answer) {
   resume_buffer();
 }
 
-// Executing what is too late refuses it.
+// An attempt to execute an expired request refuses it.
 void writer_state::expire_held() {
   auto now = parts.time->now();
   if (next_expiry <= now)
@@ -101,7 +101,7 @@ void writer_state::expire_held() {
   expire_at(barrier.next_deadline());
 }
 
-// Once the listeners, and so the buffer, have the message about the change.
+// Sent after the listeners, and so the buffer, have received the message about the change.
 void writer_state::resume_buffer() {
   if (!resume_due || barrier.is_up() || !group.empty())
     return;

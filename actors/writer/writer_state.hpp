@@ -42,11 +42,11 @@ struct writer_state {
   void close_idle(uint64_t group_number);
   void close();
 
-  // writer_schema.cpp: schema changes wait for the rows of the write-behind buffer, and the requests behind them too.
+  // writer_schema.cpp: schema changes, and the requests after them, wait for the rows of the write-behind buffer.
   void add(write_request request, reply<write_result> to);
   void hold(write_request request, reply<write_result> to);
   void quiesce_buffer();
-  std::optional<failure> why_rows_wait(const caf::expected<flush_report>& answer) const;
+  std::optional<failure> pending_rows_error(const caf::expected<flush_report>& answer) const;
   void quiesced(const caf::expected<flush_report>& answer);
   void expire_at(clock::steady deadline);
   void expire_held();
@@ -55,31 +55,32 @@ struct writer_state {
 
   writer_actor::pointer self;
   writer_dependencies parts;
-  // After the parts, so that what still waits is answered while the store is there.
+  // Declared after `parts`, so that waiting requests are answered while the store exists.
   group_commit group;
   schema_barrier barrier;
-  // What waits while it is more than fits one group.
+  // The waiting requests, when there are more than fit one group.
   fair_queue<waiting> turns;
   bool by_turns = false;
-  // The buffer takes no operations until the writer has sent it the schema change.
+  // The buffer takes no operations until it has received the notification of the schema change.
   bool resume_due = false;
-  // When the requests that are held back are looked at next.
+  // When to check the held requests next.
   clock::steady next_expiry = clock::steady::max();
-  // The cache has been asked to start no reads, so that the log can begin anew; and before this it is not asked again.
+  // Whether the cache was told to start no reads, so that the log can restart; and the earliest time of the next such
+  // request.
   bool quiesces_reads = false;
   clock::steady next_quiescence{};
-  // The log has grown; the message that asks for a checkpoint is under way; or it came while a group was open, and the
-  // checkpoint is made at the end of that.
+  // The log has grown; the message that asks for a checkpoint was sent; or the message came while a group was open, so
+  // the checkpoint is made at the end of the group.
   bool checkpoint_is_due = false;
   bool checkpoint_is_sent = false;
   bool checkpoint_is_late = false;
-  // The log's file has grown, and keeps its size when the log begins anew, until it is cut.
+  // The log's file has grown, and keeps its size across restarts of the log until it is truncated.
   bool has_large_log = false;
-  // The log has passed its bound; what kept it from beginning anew may end soon.
+  // The log has exceeded its bound; the obstacle to its restart may end soon.
   bool log_is_full = false;
   bool retries_soon = false;
-  // When old commit records are looked for next; whether the audit was asked, or some are being removed; those before
-  // which commit; and whether the message that removes some came while a group was open.
+  // When to search next for old commit records; whether the audit was queried, or some are being removed; the commit
+  // before which records may be removed; and whether the message that removes some came while a group was open.
   clock::steady next_pruning{};
   bool prunes = false;
   uint64_t first_kept = 0;

@@ -30,14 +30,14 @@ namespace sluice {
 
 namespace {
 
-// On the pool: the agents of the host may block every thread of the host's scheduler.
+// Spawns on the pool, because the agents of the host may block every thread of the host's scheduler.
 template <class Behavior, class... Parts>
 auto spawn_child(broker_core& core, blocking_work kind, Behavior behavior, Parts&&... parts) {
   return core.pool ? spawn_pooled(*core.system, core.pool, kind, behavior, std::forward<Parts>(parts)...)
                    : core.system->spawn(behavior, std::forward<Parts>(parts)...);
 }
 
-// The largest size of a log, as a multiple of the size at which it is checkpointed.
+// The maximum size of a log, as a multiple of the size at which it is checkpointed.
 constexpr uint64_t log_bound = 16;
 
 retry_policy pauses_of(const broker_config& cfg) {
@@ -52,7 +52,7 @@ writer_settings settings_of(const broker_config& cfg) {
   settings.group.retry = pauses_of(cfg);
   settings.checkpoint_wal_bytes = cfg.checkpoint_wal_bytes;
   settings.max_log_bytes = log_bound * cfg.checkpoint_wal_bytes;
-  // Reads that wait so long have as much time left to run.
+  // Reads that wait for this time still have as much time left to run.
   settings.quiesce_time = cfg.read_timeout / 2;
   settings.idle_after = cfg.idle_after;
   settings.close_idle_after = cfg.close_idle_after;
@@ -61,7 +61,7 @@ writer_settings settings_of(const broker_config& cfg) {
   return settings;
 }
 
-// Of the threads that readers may have, pages of cursors and long reads leave two to short reads, if there are so many.
+// The pages of cursors and long reads leave two of the readers' threads to short reads, if there are enough threads.
 size_t threads_for_pages(const blocking_pool& pool) { return std::max<size_t>(1, pool.max_threads() / 4); }
 
 size_t threads_for_long_reads(const blocking_pool& pool) {
@@ -79,7 +79,7 @@ writer_actor spawn_writer(broker_core& core, database_context& context, std::sha
   auto path = core.root.path_of(context.name());
   auto files = core.files_of(context.name());
   files->expect_file();
-  // Until the first write, readers take the newest commit from the file.
+  // Until the first write, readers get the newest commit from the file.
   if (auto seq = sqlite::last_commit_seq(path))
     context.versions().start_at(*seq);
   auto config = core.config.for_database(context.name());
@@ -112,8 +112,8 @@ void note_recovery(broker_core& core, const std::string& db) {
   core.actors->audit_records().push(std::move(batch));
 }
 
-// Before the ledger is read: the log of another file that lay here must not be used for that, and a read-only
-// connection cannot while there is a rollback journal. Nobody is waited for: readers try again.
+// Called before the ledger is read: a log of another file that lies here must not be used, and a read-only connection
+// cannot read while there is a rollback journal. Does not wait for locks: readers try again.
 void prepare(broker_core& core, const std::string& db) {
   auto path = core.root.path_of(db);
   if (std::error_code ignored; !std::filesystem::exists(path, ignored) || !core.files_of(db)->check_place())
@@ -123,9 +123,9 @@ void prepare(broker_core& core, const std::string& db) {
     note_recovery(core, db);
 }
 
-// A connection that only reads leaves files behind, which the writer removes if it has the database closed. When the
-// files are to be closed early, the writer closes its own connection, too.
-void tell_writer_of_closing(database_context& context, bool is_early) {
+// A read-only connection leaves files, which the writer removes if it has the database closed. When the files must be
+// closed early, the writer closes its own connection, too.
+void notify_writer_of_close(database_context& context, bool is_early) {
   if (auto route = context.last_route(); route && route->writer)
     caf::anon_send(route->writer, close_idle_atom{}, is_early ? any_group : uint64_t{0});
 }
@@ -141,7 +141,7 @@ reader_actor spawn_reader(broker_core& core, database_context& context) {
   parts->close_idle_after = config.close_idle_after;
   parts->is_to_be_closed = is_to_be_closed(core, context.name());
   parts->on_idle_closed = [&context, is_early = parts->is_to_be_closed] {
-    tell_writer_of_closing(context, is_early());
+    notify_writer_of_close(context, is_early());
   };
   return spawn_child(core, blocking_work::read, reader, std::move(parts));
 }
@@ -154,7 +154,7 @@ void close_early(actor_registry& actors, const std::string& db) {
   for (const auto& reader : readers)
     caf::anon_send(reader, close_idle_atom{});
   if (readers.empty())
-    tell_writer_of_closing(context, true);
+    notify_writer_of_close(context, true);
 }
 
 namespace {
@@ -164,7 +164,7 @@ cursor_reader_actor spawn_cursor_reader(broker_core& core, const std::string& db
   parts->store = sqlite::make_cursor_store(
     core.root.path_of(db), query, core.config.for_database(db), core.time, [&core, db] { note_recovery(core, db); },
     core.files_of(db), core.answers);
-  parts->on_closed = [&context = core.actors->context(db)] { tell_writer_of_closing(context, false); };
+  parts->on_closed = [&context = core.actors->context(db)] { notify_writer_of_close(context, false); };
   return spawn_child(core, blocking_work::read, cursor_reader, std::move(parts));
 }
 
@@ -215,7 +215,7 @@ buffer_actor spawn_buffer(broker_core& core) {
   parts->journal = config.buffer_journal;
   parts->reads = {config.read_max_rows, config.read_max_bytes, config.read_timeout};
   parts->seed = core.env.seed();
-  parts->tell = [&core](log_level level, const std::string& text) {
+  parts->report = [&core](log_level level, const std::string& text) {
     core.log->push(level, "buffer", text);
     core.warn(text);
   };
@@ -266,7 +266,7 @@ cursors_actor spawn_cursors(broker_core& core) {
   parts.limits.max_per_agent = core.config.max_agent_cursors;
   parts.limits.idle = core.config.cursor_idle;
   parts.limits.lifetime = core.config.cursor_lifetime;
-  // The other threads are for reads that are answered at once.
+  // The other threads are reserved for reads that are answered at once.
   parts.limits.max_pages_at_once = core.pool ? threads_for_pages(*core.pool) : 1;
   parts.seed = core.pool ? core.env.seed() : 0;
   return core.pool ? spawn_child(core, blocking_work::coordination, cursors, std::move(parts))

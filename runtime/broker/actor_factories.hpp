@@ -8,8 +8,7 @@ namespace sluice {
 /// Factories that spawn the actors on the files of `core`'s store. The core outlives what they spawn.
 child_factories real_children(broker_core& core);
 
-/// Has the files of a database closed that are to be closed early, as `open_files` has it. Thread-safe; returns at
-/// once.
+/// Closes the files of a database that `open_files` wants closed early. Thread-safe; returns at once.
 void close_early(actor_registry& actors, const std::string& db);
 
 /// The actor that keeps the cursors of all databases.

@@ -13,14 +13,14 @@ namespace sluice {
 
 namespace {
 
-// With fewer it is not worth while to wake another worker.
+// For fewer jobs, waking another worker costs more than it gains.
 constexpr size_t jobs_per_worker = 4;
 
 // A job of the scheduler that puts others into the queue of the worker that runs it.
 class job_spreader final : public caf::ref_counted, public caf::resumable {
 public:
   explicit job_spreader(std::vector<caf::resumable*> jobs) : jobs_(std::move(jobs)) {}
-  // Of a scheduler that was stopped first.
+  // Its jobs remain if the scheduler was stopped before it ran.
   ~job_spreader() override {
     for (auto* job : jobs_)
       caf::intrusive_ptr_release(job);
@@ -31,7 +31,7 @@ public:
   subtype_t subtype() const override { return function_object; }
 
   resume_result resume(caf::execution_unit* worker, size_t) override {
-    // A worker puts each at the front of its queue.
+    // A worker puts each job at the front of its queue, so the last one is put first.
     while (!jobs_.empty()) {
       auto* job = jobs_.back();
       jobs_.pop_back();
@@ -65,11 +65,11 @@ void answer_batch::flush() {
     scheduler.enqueue(jobs_.front());
   } else {
     for (size_t part = 0; part < parts; ++part) {
-      // The first come first in each part.
-      std::vector<caf::resumable*> own;
+      // Each part keeps the order of the jobs.
+      std::vector<caf::resumable*> share;
       for (auto i = part; i < jobs_.size(); i += parts)
-        own.push_back(jobs_[i]);
-      scheduler.enqueue(new job_spreader(std::move(own)));
+        share.push_back(jobs_[i]);
+      scheduler.enqueue(new job_spreader(std::move(share)));
     }
   }
   jobs_.clear();

@@ -7,12 +7,12 @@
 
 namespace sluice {
 
-/// Collects the actors of the host that become ready while a thread of the pool runs an actor of ours, and hands them
-/// to the host's scheduler together: CAF takes a worker's lock and wakes it for each job that comes from outside, which
-/// costs more than most answers. The jobs of a batch come as one to each worker that is to have some, and are spread
-/// there, without locks; workers that have none steal from the others as ever.
+/// Collects the actors of the host that become ready while a thread of the pool runs an actor of the broker, and passes
+/// them to the host's scheduler together: for each job from outside, CAF takes a worker's lock and wakes it, which
+/// costs more than most answers. Each worker that gets jobs of a batch gets them as one, and spreads them there without
+/// locks; idle workers steal as usual.
 ///
-/// Belongs to one thread. What it still has is handed over when it is destroyed.
+/// Belongs to one thread. Its destructor passes on the remaining jobs.
 class answer_batch final : public caf::execution_unit {
 public:
   explicit answer_batch(caf::actor_system& system);
@@ -22,7 +22,7 @@ public:
 
   void exec_later(caf::resumable* job) override;
 
-  /// Hands over what there is. To be called soon after each message that may have answered somebody.
+  /// Passes on the collected jobs. Call it soon after each message that may have caused an answer.
   void flush();
 
 private:

@@ -16,9 +16,9 @@
 
 namespace sluice {
 
-/// The sender of requests for code that is no actor: it handles each answer in the thread of the actor that sends it.
-/// So it needs no thread of an actor system, leaves no reference to the system in the thread that makes it (CAF's
-/// `scoped_actor` does), and may outlive the system once no answer is outstanding.
+/// The sender of requests for code that is not an actor: it handles each answer in the thread of the actor that sends
+/// it. It therefore needs no thread of an actor system, leaves no reference to the system in the thread that creates it
+/// (as CAF's `scoped_actor` does), and may outlive the system when no answer is outstanding.
 class answer_receiver : public caf::monitorable_actor {
 public:
   explicit answer_receiver(caf::actor_config& cfg) : caf::monitorable_actor(cfg) {}
@@ -29,16 +29,16 @@ public:
   }
 
 private:
-  /// Called by any thread, and by several at once.
+  /// Called by any thread, possibly by several at once.
   virtual void take(caf::message_id id, caf::message answer) = 0;
 };
 
-/// Asks `receiver` in the name of `self`; the answer has the id that is returned. `number` is not 0, and each of `self`
-/// is used once.
+/// Sends `receiver` a request from `self`; the answer has the id that is returned. `number` is not 0, and each is used
+/// once per `self`.
 template <class Handle, class... Content>
 caf::message_id ask_for(caf::strong_actor_ptr self, const Handle& receiver, uint64_t number, Content&&... content) {
-  using asked = caf::detail::type_list<std::decay_t<Content>...>;
-  static_assert(caf::response_type_unbox<caf::signatures_of_t<Handle>, asked>::valid, "no such request");
+  using request_types = caf::detail::type_list<std::decay_t<Content>...>;
+  static_assert(caf::response_type_unbox<caf::signatures_of_t<Handle>, request_types>::valid, "no such request");
   auto id = caf::message_id{number}.with_normal_priority();
   caf::actor_cast<caf::strong_actor_ptr>(receiver)->enqueue(
     caf::make_mailbox_element(std::move(self), id, caf::no_stages, std::forward<Content>(content)...), nullptr);
@@ -57,12 +57,12 @@ template <class Result> caf::expected<Result> read_answer(caf::message& answer) 
     return caf::make_error(caf::sec::unexpected_response);
 }
 
-/// For a thread that waits: one answer after the other.
+/// For a thread that waits for one answer after the other.
 class blocking_receiver final : public answer_receiver {
 public:
   using answer_receiver::answer_receiver;
 
-  /// The number of the next request. From now on only its answer is taken.
+  /// The number of the next request. From now on only its answer is accepted.
   uint64_t next() {
     std::lock_guard guard{mutex_};
     answer_.reset();
@@ -75,7 +75,7 @@ public:
     return answer_.has_value();
   }
 
-  /// The answer; nothing if it has not come after `timeout`.
+  /// The answer; nothing if it has not arrived after `timeout`.
   std::optional<caf::message> wait(std::optional<std::chrono::milliseconds> timeout) {
     std::unique_lock lock{mutex_};
     auto is_there = [this] { return answer_.has_value(); };
@@ -92,7 +92,7 @@ private:
     if (id != expected_ || answer_)
       return;
     answer_ = std::move(answer);
-    // Under the lock: the thread that waits may be the last that keeps this alive.
+    // Called under the lock: the waiting thread may hold the last reference to this.
     arrived_.notify_one();
   }
 
@@ -125,7 +125,7 @@ private:
   std::atomic<bool> is_fulfilled_{false};
 };
 
-/// A receiver of the type `Receiver`; its owner and the actors with requests from it keep it alive.
+/// Creates a receiver of the type `Receiver`; its owner and the actors with requests from it keep it alive.
 template <class Receiver, class... Parts>
 caf::strong_actor_ptr make_receiver(caf::actor_system& system, Parts&&... parts) {
   caf::actor_config cfg;

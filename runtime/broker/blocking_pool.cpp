@@ -18,11 +18,11 @@ namespace {
 constexpr size_t min_threads = 4;
 constexpr std::chrono::seconds retry_pause{1};
 
-// Messages that an actor handles before the next actor has its turn. Turns of coordinators and readers are short, since
-// no thread is woken for what they send until their turn ends.
+// The maximum number of messages that an actor handles in one turn. Turns of coordinators and readers are short,
+// because their messages wake no thread before the turn ends.
 constexpr std::array<size_t, 4> messages_per_turn{32, 256, 256, 1};
 
-// Short reads that a thread runs one after the other before it looks whether the cache has something to do, which then
+// The maximum number of short reads that a thread runs before it checks whether the cache has messages; the cache then
 // answers several at once.
 constexpr size_t short_reads_in_a_row = 8;
 
@@ -30,7 +30,7 @@ bool sends_at_end(blocking_work kind) noexcept {
   return kind == blocking_work::coordination || kind == blocking_work::read;
 }
 
-// Leaves the core's resources to its other thread for a moment.
+// Leaves the core's resources to its other hardware thread for a moment.
 void pause_briefly() noexcept {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -39,14 +39,14 @@ void pause_briefly() noexcept {
 #endif
 }
 
-// The pool of this thread while it runs an actor that sends at the end of its turn.
+// The pool of this thread while it runs an actor whose messages are sent at the end of its turn.
 thread_local const blocking_pool* ending_turn = nullptr;
 
 // The pool of this thread.
 thread_local const blocking_pool* pool_of_thread = nullptr;
 
-// The lock of a pool is held for far less time than a system call takes: to sleep and be woken would cost the thread
-// that waits, and the one that has it, many times that.
+// The lock of a pool is held for a much shorter time than a system call takes. To sleep and be woken would cost both
+// threads much more than to spin.
 void lock_soon(std::unique_lock<std::mutex>& lock) {
   constexpr auto tries = 100;
   for (auto i = 0; i < tries; ++i) {
@@ -121,21 +121,21 @@ void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
     lock_soon(guard);
     if (!is_stopped_) {
       lane_of(kind).waiting.push_back(std::exchange(job, nullptr));
-      // A thread that is about to look for work takes this, and wakes another one if there is more.
+      // A thread that is about to look for work takes this job, and wakes another thread if there are more.
       auto is_taken_soon = ending_turn == this || returning_.load(std::memory_order_relaxed) != 0;
       if (!is_taken_soon && (has_room(static_cast<size_t>(kind)) || needs_watch()))
         woken = find_worker();
     }
   }
-  // Outside the lock, which the woken thread takes first.
+  // Called after unlocking, because the woken thread takes the lock first.
   if (woken)
     woken->wake.notify_one();
   if (job)
     caf::intrusive_ptr_release(job);
 }
 
-// Of the threads there can be, the readers leave two to others, and the writers one. Of those there are, when there can
-// be no more, each kind leaves some to those before it.
+// Of the maximum number of threads, the readers leave two to others, and the writers one. When no further thread can be
+// created, each kind leaves some of the existing ones to the kinds before it.
 bool blocking_pool::has_room(size_t kind) const noexcept {
   const std::array<size_t, 4> most{coordination_threads, service_threads, settings_.threads - 1, settings_.threads - 2};
   auto room = most[kind];
@@ -155,7 +155,7 @@ size_t blocking_pool::long_writers() const noexcept {
   }));
 }
 
-// Writers wait, and no other event tells when the running ones have become long ones.
+// When writers wait, no other event shows that the running ones have become long ones.
 bool blocking_pool::needs_watch() const noexcept {
   return !is_watched_ && !is_stopping_ && !lanes_[static_cast<size_t>(blocking_work::write)].waiting.empty();
 }
@@ -199,7 +199,7 @@ blocking_pool::worker_ptr blocking_pool::take_idle() noexcept {
   return found;
 }
 
-// One to be woken; null when a new thread, or none, takes the work.
+// The thread to wake; null when a new thread, or none, takes the work.
 blocking_pool::worker_ptr blocking_pool::find_worker() {
   auto found = take_idle();
   if (!found && !is_stopping_)
@@ -208,7 +208,7 @@ blocking_pool::worker_ptr blocking_pool::find_worker() {
 }
 
 void blocking_pool::grow() {
-  // The watching thread has no work of its own.
+  // The watching thread runs no jobs.
   auto most = settings_.threads + service_threads + coordination_threads;
   if (workers_.size() >= most
       && workers_.size() >= most + 1 + std::min(long_writers(), extra_shares * settings_.threads))
@@ -222,7 +222,7 @@ void blocking_pool::grow() {
     add_worker();
     is_exhausted_ = false;
   } catch (const std::system_error&) {
-    // A busy thread takes this message when it is done.
+    // A busy thread takes this job when it is done.
     is_exhausted_ = true;
     retry_at_ = now + retry_pause;
   }
@@ -258,7 +258,7 @@ void blocking_pool::run(const worker_ptr& self) {
         return;
       continue;
     }
-    // Not twice in a row, or a coordinator that always has something to do would keep the others from their threads.
+    // Not twice in a row: a coordinator that always has messages would otherwise keep the threads of the others.
     spared = next.kind == blocking_work::coordination && !spared;
     auto helper = !spared && !is_short && (has_work() || needs_watch()) ? find_worker() : nullptr;
     self->writes_since =
@@ -277,10 +277,10 @@ void blocking_pool::run(const worker_ptr& self) {
     lock_soon(lock);
     returning_.fetch_sub(1, std::memory_order_relaxed);
     self->writes_since = {};
-    auto& own = lane_of(next.kind);
-    --own.running;
+    auto& lane = lane_of(next.kind);
+    --lane.running;
     if (!is_done)
-      own.waiting.push_back(next.job);
+      lane.waiting.push_back(next.job);
   }
 }
 
@@ -292,7 +292,7 @@ void blocking_pool::watch(const worker_ptr& self, std::unique_lock<std::mutex>& 
     std::erase(idle_, self);
 }
 
-// Waits for work; false when this thread has ended.
+// Waits for work; false when this thread must end.
 bool blocking_pool::wait_for_work(const worker_ptr& self, std::unique_lock<std::mutex>& lock) {
   self->is_idle = true;
   idle_.push_back(self);
@@ -306,7 +306,7 @@ bool blocking_pool::wait_for_work(const worker_ptr& self, std::unique_lock<std::
     return true;
   }
   if (self->wake.wait_for(lock, settings_.keep_idle, is_woken) || workers_.size() <= kept_threads) {
-    // Too few are left for this one to end: it waits on, without a bound.
+    // Too few threads would be left, so this one waits on without a bound.
     self->wake.wait(lock, is_woken);
     return true;
   }

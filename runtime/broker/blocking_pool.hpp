@@ -19,9 +19,9 @@
 
 namespace sluice {
 
-/// What an actor does in the time in which it blocks. Each kind has threads that the others cannot take.
+/// The kinds of blocking work of actors. Each kind has threads that the others cannot take.
 enum class blocking_work : uint8_t {
-  /// The cache, the cursors and the watch over deadlines. They never block; those that do cannot take their threads.
+  /// The cache, the cursors and the deadline watch. They never block, and actors that block cannot take their threads.
   coordination,
   /// The supervisor, the audit, the log and the buffer: one actor each.
   service,
@@ -31,16 +31,16 @@ enum class blocking_work : uint8_t {
   read,
 };
 
-/// Which `lent_thread` may run an actor that becomes ready.
+/// The kinds of `lent_thread` that may run an actor that becomes ready.
 enum class lending : uint8_t {
   none,
-  /// One that waits for the answer anyway.
+  /// A thread that waits for the answer anyway.
   to_waiting,
-  /// Also one with other duties: what the actor was sent is known to be short.
+  /// Also a thread with other duties: the actor's messages are known to be short.
   to_any,
 };
 
-/// An actor of the pool, as far as a `lent_thread` is concerned.
+/// An actor of the pool, from the view of a `lent_thread`.
 class pooled_job {
 public:
   virtual ~pooled_job() = default;
@@ -52,33 +52,36 @@ public:
 struct blocking_pool_settings {
   /// Threads that run writers and readers; fewer than 4 count as 4.
   size_t threads = 16;
-  /// A thread without work for this long ends, as long as `blocking_pool::kept_threads` are left.
+  /// A thread that was idle for this time ends, as long as `blocking_pool::kept_threads` are left.
   std::chrono::milliseconds keep_idle{10'000};
-  /// A writer that has had its thread for this long leaves its place to another one, which gets a further thread.
+  /// A writer that has used its thread for this time no longer counts as using its place: another writer may get a
+  /// further thread.
   std::chrono::milliseconds long_write{250};
-  /// Makes a thread that runs `work`; throws `std::system_error` when the system allows none.
+  /// Creates a thread that runs `work`; throws `std::system_error` when the system allows none.
   std::function<std::thread(std::function<void()> work)> make_thread = [](std::function<void()> work) {
     return std::thread{std::move(work)};
   };
 };
 
-/// The threads on which actors block in SQLite and in files: one pool for all databases of a broker, made on demand.
+/// The threads on which actors block in SQLite and in files: one pool for all databases of a broker, which creates
+/// threads on demand.
 ///
-/// Writers leave one of the threads to readers, readers leave two to writers, and the others have their own, so long
-/// reads delay no write and no audit, and no actor of the broker waits for the scheduler of its host. Databases do not
-/// wait for each other: when writers hold all threads that they may have, and some of them for long, there are up to
-/// `extra_shares` times as many more for the other writers. Within a kind, actors run in the order in which their
-/// messages arrived. What a coordinator or a reader sends wakes a thread at the end of its turn, since it mostly can be
-/// taken up by the thread that it ran on; such an actor must not wait for an answer before its handler returns. When
-/// the system allows no further thread, the pool goes on with those it has, and tries again after a second.
+/// Writers leave one of the threads to readers, readers leave two to writers, and the other kinds have their own. Long
+/// reads therefore delay no write and no audit, and no actor of the broker waits for the scheduler of its host.
+/// Databases do not wait for each other: when writers hold all threads that they may have, and some of them for long,
+/// there are up to `extra_shares` times as many more for the other writers. Within a kind, actors run in the order in
+/// which their messages arrived. Messages of a coordinator or a reader wake a thread only at the end of its turn,
+/// because mostly the thread that it ran on can take the receiver; such an actor must not wait for an answer before its
+/// handler returns. When the system allows no further thread, the pool continues with those it has, and tries again
+/// after a second.
 ///
-/// Thread-safe. Actors run here if they were spawned by `spawn_pooled`; they keep the pool alive, but do not run any
-/// more after `stop`.
+/// Thread-safe. Actors run here if `spawn_pooled` spawned them; they keep the pool alive, but do not run any more after
+/// `stop`.
 class blocking_pool {
 public:
   static constexpr size_t coordination_threads = 2;
   static constexpr size_t service_threads = 4;
-  /// Made at once and kept until `stop`, so that the lack of threads can never leave the pool without one.
+  /// Created at once and kept until `stop`, so that a lack of threads can never leave the pool without one.
   static constexpr size_t kept_threads = 4;
   /// Threads for writers while others write for long, as a multiple of `threads`.
   static constexpr size_t extra_shares = 3;
@@ -89,25 +92,25 @@ public:
   blocking_pool& operator=(const blocking_pool&) = delete;
   ~blocking_pool();
 
-  /// Runs what it is given on this pool, or on the calling thread if that is a `lent_thread` that may do so; any thread
-  /// may call it. Valid as long as the pool.
+  /// Runs the actors that it is given on this pool, or on the calling thread if that is a `lent_thread` that may run
+  /// them; any thread may call it. Valid as long as the pool.
   caf::execution_unit* unit(blocking_work kind, lending lends = lending::none) noexcept {
     return &units_[3 * static_cast<size_t>(kind) + static_cast<size_t>(lends)];
   }
 
-  /// Runs what waits, and ends the threads. Not to be called by one of them. Idempotent.
+  /// Runs the waiting jobs, and ends the threads. Must not be called by one of them. Idempotent.
   void stop();
 
-  /// Whether the calling thread is one of this pool's, which `stop` would wait for.
+  /// Whether the calling thread belongs to this pool, so that `stop` would wait for it.
   bool is_own_thread() const noexcept;
 
   /// Whether the calling thread is one of any pool's.
   static bool is_in_pool() noexcept;
 
-  /// Threads that there may be for writers and readers.
+  /// The maximum number of threads for writers and readers.
   size_t max_threads() const noexcept { return settings_.threads; }
 
-  /// Threads at the moment.
+  /// The current number of threads.
   size_t threads() const;
 
 private:
@@ -117,7 +120,7 @@ private:
     std::thread thread;
     std::condition_variable wake;
     bool is_idle = false;
-    // Since when it runs a writer; the least time if it does not.
+    // The time since which it runs a writer; the minimum if it does not.
     std::chrono::steady_clock::time_point writes_since{};
   };
   using worker_ptr = std::shared_ptr<worker>;
@@ -141,7 +144,7 @@ private:
     lending lends_;
   };
 
-  // What a thread is to do next.
+  // The next task of a thread.
   struct task {
     caf::resumable* job = nullptr;
     blocking_work kind = blocking_work::service;
@@ -175,18 +178,18 @@ private:
   mutable std::mutex mutex_;
   std::array<lane, 4> lanes_;
   std::vector<worker_ptr> workers_;
-  // Those without work; the last one has been at work last.
+  // Idle threads; the last one was busy last.
   std::vector<worker_ptr> idle_;
-  // A thread looks again in a moment whether writers have become long ones.
+  // A thread will check in a moment whether writers have become long ones.
   bool is_watched_ = false;
-  // Threads whose actor has nothing more to do, and that are about to take the lock.
+  // Threads whose actor has no further messages, and that are about to take the lock.
   std::atomic<size_t> returning_{0};
-  // Threads of the host that run actors just now; `stop` waits for them.
+  // Threads of the host that are running actors; `stop` waits for them.
   std::atomic<uint32_t> lent_{0};
   std::atomic<bool> refuses_lent_{false};
-  // Of threads that have ended, or are about to.
+  // Threads that have ended, or are about to.
   std::vector<std::thread> ended_;
-  // Whether the system refused the last thread, and when to ask for one again.
+  // Whether the system refused the last thread, and when to try again.
   bool is_exhausted_ = false;
   std::chrono::steady_clock::time_point retry_at_{};
   bool is_stopping_ = false;

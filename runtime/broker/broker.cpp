@@ -20,7 +20,7 @@ broker_core::broker_core(broker_config cfg, store_root where, store_lock held, e
     hits(std::make_shared<result_cache>(result_cache_settings{config.cache, config.cache_ttl, config.cache_max_bytes})),
     log(std::make_shared<log_queue>(
       log_limits{config.log_queue, config.log_batch, config.log_interval, config.log_max_message}, env.time)) {
-  // Links are followed, so that a table is known by the one name of its database.
+  // Resolves links, so that a table is listed under the canonical name of its database.
   for (auto& table : config.buffer_tables)
     if (auto canonical = root.resolve(table.db))
       table.db = std::move(*canonical);
@@ -35,7 +35,8 @@ caf::error broker_core::start(caf::actor_system* in) {
     // CAF runs the first step of an actor on its scheduler; the audit is registered in that step.
     static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
     complete_audit();
-    // So the audit has been asked to read every ledger before the first request for its records.
+    // After this answer, the audit has the orders to read all ledgers, which come before the first query for its
+    // records.
     static_cast<void>(ask<caf::pong_atom>(actors->supervisor(), caf::ping_atom_v));
   } catch (const std::exception& error) {
     return make_error(errc::unavailable, std::string{"the broker cannot be started: "} + error.what());
@@ -51,7 +52,7 @@ void broker_core::spawn(caf::actor_system* in) {
   refusals = make_refusing_actor(*system);
   cursors = spawn_cursors(*this);
   actors->set(cursors);
-  // The queue of the audit is a part of the registry.
+  // The queue of the audit belongs to the registry.
   auto flush = [this](auto find) {
     return [find, weak = std::weak_ptr{actors}, access = access](std::chrono::milliseconds delay) {
       system_access::use use{*access};
@@ -90,8 +91,8 @@ void broker_core::spawn(caf::actor_system* in) {
 
 bounds_of_database broker_core::bounds() const {
   return [this](const std::string& db) {
-    const auto& own = config.of(db);
-    return database_bounds{{own.queue_max_requests, own.queue_max_bytes}, own.readers};
+    const auto& settings = config.of(db);
+    return database_bounds{{settings.queue_max_requests, settings.queue_max_bytes}, settings.readers};
   };
 }
 
@@ -105,13 +106,13 @@ void broker_core::warn(std::string_view text) {
     on_warning_(text);
 }
 
-void broker_core::on_warning(std::function<void(std::string_view)> tell) {
+void broker_core::on_warning(std::function<void(std::string_view)> callback) {
   std::lock_guard guard{warning_mutex_};
-  on_warning_ = std::move(tell);
+  on_warning_ = std::move(callback);
 }
 
 caf::expected<std::string> broker_core::resolve(const std::string& name) {
-  // Clients may invent any number of names, so old ones are dropped.
+  // Clients may use any number of names, so the cache is bounded.
   constexpr size_t max_resolved = 1'024;
   {
     std::lock_guard guard{mutex_};
@@ -135,7 +136,7 @@ caf::expected<std::string> broker_core::resolve(const std::string& name) {
 
 namespace {
 
-// With locks that SQLite counts and the kernel does not have, other programs could reset the log that this process
+// SQLite would count locks that the kernel does not have, so other programs could reset the log that this process
 // writes.
 caf::error check_not_led_before_fork(const file_identity& folder) {
   if (!was_led_before_fork(folder))
@@ -150,7 +151,7 @@ caf::error check_not_led_before_fork(const file_identity& folder) {
 
 caf::error broker_core::claim_folder_of(const std::string& canonical) {
   auto folder = identity_of(root.path_of(canonical).parent_path());
-  // Without its folder SQLite cannot make the file either, and says so.
+  // Without its folder SQLite cannot create the file either, and reports that.
   if (!folder || *folder == root.identity())
     return {};
   if (auto error = check_not_led_before_fork(*folder))
@@ -168,7 +169,7 @@ caf::error broker_core::claim_folder_of(const std::string& canonical) {
     (*claim)->begin_to_lead(*folder);
     claims_.emplace(*folder, std::move(**claim));
   }
-  // It may have become a store of its own before it was claimed.
+  // The folder may have become a store of its own before it was claimed.
   auto still = root.resolve(canonical);
   if (still && *still == canonical)
     return {};
@@ -237,11 +238,11 @@ broker& broker::operator=(broker&& other) noexcept {
 
 broker::~broker() { end(core_); }
 
-// Its front door uses the broker until it is closed.
+// The front door uses the broker until it is closed.
 void broker::end(const std::shared_ptr<broker_core>& core) noexcept {
   if (!core)
     return;
-  // Its threads are the parent's, and so is its end. What handles refer to stays.
+  // The threads belong to the parent, which ends the broker. Objects that handles refer to stay.
   if (core->in_child())
     static_cast<void>(new std::shared_ptr<broker_core>{core});
   else if (core->is_own_thread())
@@ -335,14 +336,16 @@ void broker::reset_retries() const {
     context->retries().reset();
 }
 
-void broker::on_warning(std::function<void(std::string_view)> tell) const { core_->on_warning(std::move(tell)); }
+void broker::on_warning(std::function<void(std::string_view)> callback) const {
+  core_->on_warning(std::move(callback));
+}
 
 std::optional<failure> broker::why_failed() const { return core_->why_failed(); }
 
-void broker::on_failure(std::function<void(const failure&)> tell) const {
-  // It may destroy this broker.
+void broker::on_failure(std::function<void(const failure&)> callback) const {
+  // The callback may destroy this broker.
   auto core = core_;
-  core->on_failure(std::move(tell));
+  core->on_failure(std::move(callback));
 }
 
 void broker::serve(const std::function<void()>& work) const {

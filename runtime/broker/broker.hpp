@@ -37,7 +37,7 @@ class database {
 public:
   const std::string& name() const noexcept;
 
-  /// Whether requests are taken: it has been opened, and neither it nor the broker has been closed.
+  /// Whether requests are accepted: the database has been opened, and neither it nor the broker has been closed.
   bool is_open() const noexcept;
   explicit operator bool() const noexcept { return is_open(); }
 
@@ -45,7 +45,7 @@ public:
   /// second; the outcome is `unknown` only if not even an answer came in that time.
   caf::expected<write_result> write(write_request request) const;
 
-  /// One statement, in short.
+  /// Shorthand for a single statement.
   caf::expected<write_result> write(std::string agent, sql_text sql, parameters params = {}) const;
 
   /// Writes without waiting; the future is fulfilled by the broker's threads.
@@ -54,7 +54,7 @@ public:
   /// Reads and waits, for plain threads. A hit costs no message.
   caf::expected<read_result> read(read_request request) const;
 
-  /// One statement, in short.
+  /// Shorthand for a single statement.
   caf::expected<read_result> read(std::string agent, sql_text sql, parameters params = {}) const;
 
   /// Reads without waiting; already fulfilled when it returns if the answer was cached.
@@ -83,13 +83,13 @@ public:
 
   /// Reads an answer of any size, page by page, for plain threads; waits for the first page. `request.limits` bound
   /// each page: at most `max_cursor_page_rows` rows and `max_cursor_page_bytes` bytes, which are the defaults, and the
-  /// read time-out. It always asks the database. `errc::overloaded` when too many cursors are open. Close it, or read
-  /// it to its end: an open cursor keeps the write-ahead log from being emptied.
+  /// read time-out. It always queries the database. `errc::overloaded` when too many cursors are open. Close the cursor
+  /// or read it to its end: an open cursor keeps the write-ahead log from being emptied.
   caf::expected<std::unique_ptr<cursor>> open_cursor(read_request request) const;
 
-  /// For actors: opens a cursor from `self`, and asks for its next page; continue with `.then(...)`. The answers are a
-  /// `cursor_page` or an error, and any error but `overloaded` of a later page ends the cursor. Pages of one cursor are
-  /// asked for one after the other.
+  /// For actors: opens a cursor from `self`, and requests its next page; continue with `.then(...)`. The answers are a
+  /// `cursor_page` or an error; any error of a later page except `overloaded` ends the cursor. Request the pages of one
+  /// cursor one after the other.
   template <class Self> auto open_cursor(Self* self, read_request request, cancel_token ended = {}) const {
     sluice::open_cursor message{std::move(request), 0, std::move(ended)};
     auto route = admit(message);
@@ -105,13 +105,13 @@ public:
   /// Ends a cursor, from any thread; returns at once.
   void close_cursor(uint64_t cursor) const;
 
-  /// From now on `listener` is sent an `invalidation` for every commit to this database, in their order and each before
-  /// the writes in it are acknowledged, and for what others changed; see there for what it says. Commits are never held
-  /// up by a listener: when 10,000 messages wait in its mailbox, one that says `everything` stands for all that follow
-  /// until it is handled. `listener` is not kept alive. Listening twice is listening once.
+  /// From now on `listener` is sent an `invalidation` for every commit to this database, in order and each before the
+  /// writes in it are acknowledged, and for changes by others (see there). A listener never delays commits: when 10,000
+  /// messages wait in its mailbox, one that says `everything` stands for all following ones until it is handled. Does
+  /// not keep `listener` alive. Idempotent.
   void listen(const invalidation_listener& listener) const;
 
-  /// Once this returns, `listener` is sent nothing more; what it was sent may still be in its mailbox.
+  /// After it returns, `listener` is sent nothing more; earlier messages may still be in its mailbox.
   void unlisten(const invalidation_listener& listener) const;
 
   /// The counters since the broker started, and the current state.
@@ -135,20 +135,21 @@ private:
   database_context* context_;
 };
 
-/// The embedding facade: one broker leads one store root, in this process. Thread-safe. Destroying it shuts it down.
+/// The embedding interface: one broker leads one store root, in this process. Thread-safe. Its destructor shuts it
+/// down.
 class broker {
 public:
   /// Leads the store with an actor system of its own, for hosts of plain threads. `errc::invalid_request` for a
-  /// configuration that `check` refuses; `errc::busy` when another process leads this root and goes on doing so for
-  /// `lock_wait`, and at once when this process does.
+  /// configuration that `check` refuses; `errc::busy` when another process leads this root for all of `lock_wait`, and
+  /// at once when this process leads it.
   static caf::expected<broker> open(broker_config config);
 
   /// Leads the store inside the host's actor system, which must outlive the broker and know our message types
   /// (`add_message_types`).
   static caf::expected<broker> open(caf::actor_system& system, broker_config config);
 
-  /// Leads a store whose lock the caller has taken already, the other ways being as above. `root` is the folder that
-  /// `lock` was taken for; the configuration's own root and its `lock_wait` are not looked at.
+  /// Leads a store whose lock the caller has taken already, otherwise as above. `root` is the folder that `lock` was
+  /// taken for; the configuration's own root and its `lock_wait` are ignored.
   static caf::expected<broker> open(broker_config config, store_root root, store_lock lock);
   static caf::expected<broker> open(caf::actor_system& system, broker_config config, store_root root, store_lock lock);
 
@@ -159,33 +160,32 @@ public:
   broker& operator=(broker&&) noexcept;
   ~broker();
 
-  /// The front door to the database file `name`, relative to the root; its writer and readers are started on first
-  /// use, the file is made by the first write. Names that lead out of the root or into `.sluice/` are refused.
+  /// The handle of the database file `name`, relative to the root; its writer and readers are started on first use, the
+  /// first write creates the file. Names that lead out of the root or into `.sluice/` are refused.
   caf::expected<database> open_database(const std::string& name);
 
-  /// The one name of the database file that `name` means; errors as `open_database`. Looks at folders and links, opens
-  /// nothing.
+  /// The canonical name of the database file that `name` means; errors as `open_database`. Reads folders and links,
+  /// opens nothing.
   caf::expected<std::string> resolve(const std::string& name) const;
 
-  /// For actors, which must not block: asks for the database from `self`; continue with `.then(...)`, and when the
-  /// answer is `ok_atom`, call `opened(canonical)`. @param canonical what `resolve` answered
+  /// For actors, which must not block: opens the database from `self`; continue with `.then(...)`, and when the answer
+  /// is `ok_atom`, call `opened(canonical)`. @param canonical the result of `resolve`
   template <class Self> auto open_database(Self* self, const std::string& canonical) const {
     return self->request(actors().supervisor(), caf::infinite, caf::open_atom_v, canonical);
   }
 
-  /// As `open_database`, for a request that makes no file: `errc::unknown_database` for a database whose file does not
-  /// exist, without an actor or an entry in the status for it. Use it where clients choose the names.
+  /// As `open_database`, but never creates a file: `errc::unknown_database` for a database whose file does not exist,
+  /// without an actor or an entry in the status for it. Use it where clients choose the names.
   template <class Self> auto find_database(Self* self, const std::string& canonical) const {
     return self->request(actors().supervisor(), caf::infinite, find_atom{}, canonical);
   }
 
-  /// The same for plain threads. @param canonical what `resolve` answered
+  /// The same for plain threads. @param canonical the result of `resolve`
   caf::expected<database> find_database(const std::string& canonical);
 
-  /// Closes a database: what is under way has 4 s to finish, then its actors end and its files are closed. Handles of
-  /// it are refused (`unavailable`) until somebody opens it again. Rows that the write-behind buffer has for it are
-  /// written later, and open it. No error when it was not open; errors as `resolve`, and `unavailable` after a
-  /// shutdown.
+  /// Closes a database: requests under way have 4 s to finish, then its actors end and its files are closed. Its
+  /// handles refuse requests (`unavailable`) until the database is opened again. Rows of the write-behind buffer for it
+  /// are written later, and open it. Idempotent; errors as `resolve`, and `unavailable` after a shutdown.
   caf::error close_database(const std::string& name);
 
   /// For actors, as `open_database`.
@@ -193,8 +193,8 @@ public:
     return self->request(actors().supervisor(), caf::infinite, caf::close_atom_v, canonical);
   }
 
-  /// The front door to a database that has been opened; to any other name one that refuses every request.
-  /// @param canonical what `resolve` answered
+  /// The handle of a database that has been opened; for any other name a handle that refuses every request.
+  /// @param canonical the result of `resolve`
   database opened(const std::string& canonical) const;
 
   /// The front door to the write-behind buffer.
@@ -202,10 +202,10 @@ public:
 
   caf::expected<audit_page> audit(const audit_query& query) const;
   caf::expected<audit_verdict> verify_audit() const;
-  /// Removes old records, a bounded number of them: ask again while there are more.
+  /// Removes old records, a bounded number of them: call it again while there are more.
   caf::expected<audit_pruned> prune_audit(const audit_prune& request) const;
 
-  /// For front doors: has a request recorded that was refused before a database or the buffer had it, or that changed
+  /// For front doors: records a request that was refused before it reached a database or the buffer, or that changed
   /// something without being a write. @param status "ok", or the name of an error code
   void record(const unrecorded_request& request, std::string_view status) const;
 
@@ -228,46 +228,46 @@ public:
   /// Sets all counters of retries to zero, also those of the databases.
   void reset_retries() const;
 
-  /// From now on `tell` is called with warnings for operators: a log file that was damaged or cannot be written,
+  /// From now on `callback` is called with warnings for operators: a log file that was damaged or cannot be written,
   /// requests that took far too long. Called by the broker's threads, one at a time, while its actors wait: it must
-  /// return soon. It may destroy the broker, which ends in another thread when it has returned; calls that wait for the
-  /// broker, `shutdown` among them, are `invalid_request` there.
-  void on_warning(std::function<void(std::string_view)> tell) const;
+  /// return soon. It may destroy the broker, which then ends in another thread after the call; in the callback, calls
+  /// that wait for the broker, such as `shutdown`, fail as `invalid_request`.
+  void on_warning(std::function<void(std::string_view)> callback) const;
 
-  /// Why this broker serves nothing any more though nobody has shut it down, else nothing: its supervisor has ended,
-  /// and every request is refused as `unavailable`. Close it and open another one.
+  /// The error when this broker ended without a shutdown, else nothing: its supervisor has ended, and every request is
+  /// refused as `unavailable`. Close it and open another one.
   std::optional<failure> why_failed() const;
 
-  /// From now on `tell` is called once, by a thread of the broker, when that happens; at once if it has happened. It
-  /// may destroy the broker, and may not wait for it, as in `on_warning`.
-  void on_failure(std::function<void(const failure&)> tell) const;
+  /// From now on `callback` is called once, by a thread of the broker, when that happens; at once if it has happened.
+  /// It may destroy the broker, and must not wait for it, as in `on_warning`.
+  void on_failure(std::function<void(const failure&)> callback) const;
 
   /// Its status, without the running requests.
   broker_status status() const;
 
-  /// The writes that run or wait, in no order.
+  /// The running and waiting writes, unordered.
   std::vector<running_request> running_writes() const;
 
-  /// The reads, likewise. Asks the cache actor and waits for it, so that it is for plain threads; actors ask it
-  /// themselves (`running_atom`).
+  /// The reads, likewise. Asks the cache actor and waits for it, so it is for plain threads; actors send `running_atom`
+  /// themselves.
   caf::expected<std::vector<running_request>> running_reads() const;
 
   /// The open cursors, likewise.
   caf::expected<std::vector<running_request>> open_cursors() const;
 
-  /// Before a shutdown, while answers can still be delivered: what is under way has 4 s left. Then what runs is
-  /// interrupted, and what waits is refused (`unavailable`).
+  /// Call it before a shutdown, while answers can still be delivered: requests under way have 4 s left. Then running
+  /// ones are interrupted, and waiting ones refused (`unavailable`).
   void drain() const;
 
-  /// Ends the writes with this request id for which `may_cancel` is true: what waits is answered `cancelled`; what is
-  /// executed is interrupted and undone, and answered so then. False when there is none. Reads are cancelled by their
+  /// Ends the writes with this request id for which `may_cancel` is true: a waiting write is answered `cancelled`; a
+  /// running one is interrupted and undone, and answered then. False when there is none. Reads are cancelled by their
   /// token.
   bool cancel_write(const std::string& request_id, const std::function<bool(const ticket&)>& may_cancel) const;
 
   const broker_config& config() const noexcept;
 
-  /// For a thread that serves others: does `work`, and then runs the actors that `work` has sent requests to, where
-  /// these are known to be short, so that no other thread is woken for them.
+  /// For a thread that serves other clients: calls `work`, and then runs the actors to which `work` has sent requests
+  /// that are known to be short, so that no other thread is woken for them.
   void serve(const std::function<void()>& work) const;
 
   /// The memory for rows of answers.
@@ -275,17 +275,17 @@ public:
 
   const store_root& root() const noexcept;
 
-  /// Whether the lock file still is ours: false once somebody has removed it. Requests are served all the same, but
-  /// other processes will not find this broker any more. @pre not shut down
+  /// Whether the lock file is still the broker's: false once it has been removed. The broker still serves requests, but
+  /// other processes will not find it any more. @pre not shut down
   bool still_leads() const noexcept;
   caf::actor_system& system() const noexcept;
 
-  /// The actors as they are now, for tools that look at them or make them fail.
+  /// The current actors, for tools that inspect them or make them fail.
   actor_registry& actors() const noexcept;
 
-  /// Stops its front door, stops taking requests, drains, commits, writes the audit, checkpoints and closes. Nothing,
-  /// or `errc::unavailable` and why something was lost: buffered rows that could neither be written nor kept as
-  /// rejected rows, records of the audit. Only the first call returns it. Idempotent.
+  /// Closes its front door, refuses further requests, drains, commits, writes the audit, checkpoints and closes.
+  /// Returns nothing, or `errc::unavailable` with the loss: buffered rows that could neither be written nor kept as
+  /// rejected rows, records of the audit. Only the first call returns the error. Idempotent.
   caf::error shutdown();
 
 private:

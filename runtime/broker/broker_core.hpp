@@ -45,14 +45,14 @@ class file_guard;
 /// The parts of the machine that a broker uses; a simulation has its own. They outlive the broker.
 struct environment {
   std::shared_ptr<const clock> time = std::make_shared<machine_clock>();
-  /// Whether actors that block run on a pool of threads of their own, which the scheduler does not know.
+  /// Whether blocking actors run on a pool of threads of their own, which the scheduler does not use.
   bool own_threads = true;
-  /// Makes the seed of each actor's random numbers; called by one thread at a time.
+  /// Generates the seed of each actor's random numbers; called by one thread at a time.
   std::function<uint64_t()> seed = random_seed;
 };
 
 /// The state that a broker and its databases share. Outlives the actors, their system, and every `database` handle:
-/// these may be used, and dropped, anywhere and at any time.
+/// these may be used and destroyed by any thread at any time.
 struct broker_core : std::enable_shared_from_this<broker_core> {
   broker_config config;
   environment env;
@@ -60,22 +60,22 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   store_root root;
   std::optional<store_lock> lock;
 
-  /// Only a broker for hosts of plain threads has one. `end` destroys it.
+  /// Set only in a broker for hosts of plain threads. `end` destroys it.
   std::unique_ptr<own_system> owned;
-  /// The one above, or the host's. Valid during a use of `access`, and for the broker's actors.
+  /// `owned` or the host's system. Valid during a use of `access`, and for the broker's actors.
   caf::actor_system* system = nullptr;
   std::shared_ptr<system_access> access = std::make_shared<system_access>();
-  /// Null when actors that block have no threads of their own.
+  /// Null when blocking actors have no threads of their own.
   std::shared_ptr<blocking_pool> pool;
 
-  /// Of the front door, which may outlive this.
+  /// The guard of the front door, which may outlive this.
   std::shared_ptr<front_door_guard> door = std::make_shared<front_door_guard>();
 
   std::shared_ptr<actor_registry> actors = std::make_shared<actor_registry>(env.time);
   std::shared_ptr<result_cache> hits;
-  /// Of the rows of all databases.
+  /// The memory for the rows of all databases.
   std::shared_ptr<answer_budget> answers = make_answer_budget(config);
-  /// Of all databases.
+  /// The descriptors of all databases.
   std::shared_ptr<open_files> descriptors = std::make_shared<open_files>(config.max_open_files);
   std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
@@ -92,47 +92,47 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   broker_core& operator=(const broker_core&) = delete;
   ~broker_core();
 
-  /// Spawns the actors in `in`, or in a system of its own when null. Waits until they are there, and until the audit
-  /// has the order to read the ledgers: its lists then include the commits of a killed broker that only the ledgers
-  /// have. `errc::unavailable` when the system allows no threads or memory for that.
+  /// Spawns the actors in `in`, or in a system of its own when null. Waits until they run, and until the audit has the
+  /// order to read the ledgers: its lists then include the commits of a killed broker that only the ledgers have.
+  /// `errc::unavailable` when the system refuses threads or memory for that.
   caf::error start(caf::actor_system* in);
 
-  /// Ends the actors in order. The first call returns the error when something was lost. When another thread does it
-  /// already, waits for that. Thread-safe.
+  /// Ends the actors in order. The first call returns the error when something was lost. If another thread has begun,
+  /// waits for that thread. Thread-safe.
   caf::error shutdown();
 
-  /// Shuts down, and releases the actor system: it is not used any more. One of the broker's own is destroyed; in
-  /// one of its threads, after this. Idempotent, thread-safe.
+  /// Shuts down, and releases the actor system. The broker's own system is destroyed; if one of its threads calls this,
+  /// after the call. Idempotent, thread-safe.
   void end();
 
-  /// Whether the calling thread is one of the broker's, in a function of the host's that it calls (`on_warning`,
-  /// `on_failure`): nothing of the broker can be waited for there.
+  /// Whether the calling thread is one of the broker's, which calls a function of the host (`on_warning`,
+  /// `on_failure`): such a function must not wait for the broker.
   bool is_own_thread() const noexcept { return pool && pool->is_own_thread(); }
 
-  /// `end`, in another thread, for such a one, with the front door stopped at once.
+  /// For such a thread: closes the front door at once, and calls `end` in another thread.
   void end_later();
 
-  /// Has this end before the host's `system` does, whichever of the broker and the system the host destroys first.
+  /// Ends this before the host's `system` ends, whichever of the broker and the system the host destroys first.
   void end_with(caf::actor_system& system);
 
-  /// The reason why the broker cannot be used in this process, if there is one: it was forked from the one that opened
+  /// The error when the broker cannot be used in this process, because the process was forked from the one that opened
   /// it.
   std::optional<failure> in_child() const;
 
   /// The two halves of `start`, and the second of `shutdown`, for a caller that runs the actors in its own thread and
-  /// so cannot wait for them: spawns them; has the audit completed, once the supervisor has answered a ping; removes
-  /// the files that only a leader needs, once the supervisor has closed.
+  /// therefore cannot wait for them: `spawn` spawns them; the others complete the audit, once the supervisor has
+  /// answered a ping, and remove the files that only a leader needs, once the supervisor has closed.
   void spawn(caf::actor_system* in);
   void complete_audit();
   void leave();
 
-  /// Forgets the actors, which have been killed, as if the process had been.
+  /// Drops the actors, which have been killed, as if the process had been killed.
   void abandon();
 
-  /// The registry of the files; made on first use. Thread-safe.
+  /// The registry of the files; created on first use. Thread-safe.
   std::shared_ptr<file_registry> registry();
 
-  /// The state that the connections to a database share; made on first use. Thread-safe.
+  /// The state that the connections to a database share; created on first use. Thread-safe.
   std::shared_ptr<sqlite::file_guard> files_of(const std::string& db);
 
   /// The error when this name has no database: `errc::unknown_database` when its file is missing and `must_exist`, or
@@ -144,10 +144,11 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   std::optional<failure> why_failed() const;
 
   /// Called once, from any thread, when that happens.
-  void on_failure(std::function<void(const failure&)> tell);
+  void on_failure(std::function<void(const failure&)> callback);
 
-  /// `store_root::resolve` with a cache of names that are their own canonical name: a link may lead elsewhere the next
-  /// time. `unavailable` for another name when this process does not lead the store any more. Thread-safe.
+  /// `store_root::resolve` with a cache of names that are canonical already; other names may be links that lead
+  /// elsewhere the next time. `unavailable` for other names when this process does not lead the store any more.
+  /// Thread-safe.
   caf::expected<std::string> resolve(const std::string& name);
 
   /// Claims the folder of the database, so that no other broker opens databases in it; `lock` claims the root. Fails
@@ -163,7 +164,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
     waiter& operator=(const waiter&) = delete;
     ~waiter();
 
-    /// The reason why no request can be sent, or nothing.
+    /// The error when no request can be sent, or nothing.
     const std::optional<failure>& refused() const noexcept { return refused_; }
 
     /// The id of the answer. @pre not refused
@@ -196,7 +197,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   template <class Result, class Handle, class... Content>
   caf::expected<Result> ask(const Handle& target, Content... content) {
     if (!target)
-      return make_error(why_closed());
+      return make_error(closed_error());
     waiter self{*this};
     if (self.refused())
       return make_error(*self.refused());
@@ -204,13 +205,13 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
     return self.wait<Result>();
   }
 
-  /// The failure of a request that comes after the end: forked away, or shut down.
-  failure why_closed() const;
+  /// The error of a request that comes after the end: in a forked child, or after a shutdown.
+  failure closed_error() const;
 
-  /// What CAF says of an actor that has gone is, after a shutdown, not that it is being restarted.
+  /// After a shutdown, replaces CAF's error for an ended actor, which says that the actor is being restarted.
   template <class Result> caf::expected<Result> explain(caf::expected<Result> answer) const {
     if (!answer && answer.error().category() == caf::atom("system") && is_closed())
-      return make_error(why_closed());
+      return make_error(closed_error());
     return answer;
   }
 
@@ -219,15 +220,14 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// The configured bounds of each database. This outlives the result.
   bounds_of_database bounds() const;
 
-  /// Has a request recorded that no actor keeps a record of. @param status "ok", or the name of an error code.
-  /// Thread-safe.
+  /// Records a request that no actor records. @param status "ok", or the name of an error code. Thread-safe.
   void record(const unrecorded_request& request, std::string_view status);
 
   /// Passes a warning for its operator to the host. Thread-safe.
   void warn(std::string_view text);
 
   /// The receiver of these warnings; called by one thread at a time.
-  void on_warning(std::function<void(std::string_view)> tell);
+  void on_warning(std::function<void(std::string_view)> callback);
 
 private:
   enum class state : uint8_t { open, closing, closed };
@@ -241,13 +241,13 @@ private:
   void supervisor_ended();
   void end_children();
   void forget_actors();
-  // Removes the WAL files of databases that were only read, also by the audit alone.
+  // Removes the WAL files of databases that were only read, by the audit too.
   void remove_wal_files();
 
   mutable std::mutex mutex_;
   std::vector<caf::strong_actor_ptr> idle_waiters_;
   std::unordered_set<std::string> resolved_;
-  // Of the folders below the root.
+  // The claims of the folders below the root.
   std::map<file_identity, folder_claim> claims_;
   std::shared_ptr<file_registry> registry_;
   std::shared_ptr<sqlite::file_claims> file_claims_;

@@ -49,7 +49,7 @@ caf::error broker_core::shutdown() {
   door->close();
   if (!begin_to_close())
     return {};
-  // Before the writers, which cannot empty the log under an open cursor.
+  // Closed before the writers, which cannot empty the log while a cursor is open.
   static_cast<void>(ask<caf::ok_atom>(actors->cursors(), caf::close_atom_v));
   auto closed = ask<caf::ok_atom>(actors->supervisor(), caf::close_atom_v);
   // Without a supervisor the other actors may still be ending. Their connections must be closed first.
@@ -64,7 +64,7 @@ void broker_core::leave() {
     std::lock_guard guard{mutex_};
     state_ = state::closing;
   }
-  // If its actor could not, because it had just failed.
+  // The log's actor may have failed just before, and not closed it.
   log->close();
   log->abandon();
   remove_wal_files();
@@ -115,9 +115,9 @@ void broker_core::end() {
     last->destroy_later();
 }
 
-// The actor that this thread runs is to be waited for.
+// The actor that this thread runs is one of those that `end` waits for.
 void broker_core::end_later() {
-  // It uses the host's object, which is being destroyed.
+  // The front door uses the host's object, which is being destroyed.
   door->close();
   {
     std::lock_guard guard{mutex_};
@@ -125,13 +125,13 @@ void broker_core::end_later() {
       announce_end();
   }
   auto self = shared_from_this();
-  // Without a thread for it, it is not destroyed.
+  // Without a thread for it, the core is not destroyed.
   if (!run_in_background([self] { self->end(); }))
     static_cast<void>(new std::shared_ptr<broker_core>{self});
 }
 
-// CAF ends its own service actors first of all, and only then its scheduler: they end in a thread of the
-// scheduler, which goes on when their functors have returned.
+// CAF ends its own service actors first, and then its scheduler: these actors end in a thread of the scheduler, which
+// continues when their functors have returned.
 void broker_core::end_with(caf::actor_system& host) {
   auto& service = host.spawn_serv();
   if (!service)
@@ -158,7 +158,7 @@ std::optional<failure> broker_core::in_child() const {
     "broker here, after the fork");
 }
 
-failure broker_core::why_closed() const {
+failure broker_core::closed_error() const {
   if (auto error = in_child())
     return *error;
   return make_failure(errc::unavailable, "the broker has been shut down");
@@ -169,7 +169,7 @@ broker_core::waiter::waiter(broker_core& core)
   if (!refused_ && core.is_own_thread())
     refused_ = in_own_thread();
   if (!refused_ && !use_)
-    refused_ = core.why_closed();
+    refused_ = core.closed_error();
   if (refused_)
     return;
   {

@@ -19,24 +19,25 @@ void broker_core::stop_pool() {
     pool->stop();
 }
 
-// It alone can restart the others, or end them in order. Its process, or another one, is to lead the store anew.
+// Only the supervisor can restart the others or end them in order. This process, or another one, must lead the store
+// anew.
 void broker_core::supervisor_ended() {
   auto error = make_failure(
     errc::unavailable, "the supervisor of this broker has failed; the broker ends, and another one can lead the store");
-  std::function<void(const failure&)> tell;
+  std::function<void(const failure&)> callback;
   {
     std::lock_guard guard{mutex_};
     if (state_ != state::open)
       return;
     failure_ = error;
-    tell = on_failure_;
+    callback = on_failure_;
   }
   for (auto* context : actors->contexts())
     context->close(error, false);
   end_children();
   warn(error.message);
-  if (tell)
-    tell(error);
+  if (callback)
+    callback(error);
 }
 
 void broker_core::end_children() {
@@ -61,15 +62,15 @@ std::optional<failure> broker_core::why_failed() const {
   return failure_;
 }
 
-void broker_core::on_failure(std::function<void(const failure&)> tell) {
+void broker_core::on_failure(std::function<void(const failure&)> callback) {
   std::optional<failure> error;
   {
     std::lock_guard guard{mutex_};
-    on_failure_ = tell;
+    on_failure_ = callback;
     error = failure_;
   }
-  if (error && tell)
-    tell(*error);
+  if (error && callback)
+    callback(*error);
 }
 
 } // namespace sluice

@@ -10,12 +10,12 @@
 namespace sluice {
 
 void broker_core::complete_audit() {
-  // A crash may have left commits without audit records, in databases that no client opens this time.
+  // A crash may have left commits without audit records in databases that no client opens this time.
   auto audited = sqlite::audited_databases(root.audit_path());
   std::set<std::string> names;
   if (audited)
     names.insert(audited->begin(), audited->end());
-  // The audit itself may be gone, or an older copy.
+  // The audit itself may be missing, or an older copy.
   for (auto& db : registry()->names())
     if (auto resolved = root.resolve(db); resolved && *resolved == db)
       names.insert(std::move(db));
@@ -29,7 +29,7 @@ void broker_core::remove_wal_files() {
   for (auto* context : actors->contexts())
     names.push_back(context->name());
   for (const auto& name : names)
-    // The name may lead elsewhere by now.
+    // The name may lead to another file by now.
     if (auto resolved = root.resolve(name); resolved && *resolved == name && !claim_folder_of(name))
       if (files_of(name)->check_place())
         sqlite::remove_wal_files(root.path_of(name));

@@ -13,7 +13,7 @@ namespace sluice {
 
 namespace {
 
-// As for reads: pages arrive by their deadline; the rest is a reserve for a stalled machine.
+// As for reads: pages arrive by their deadline; the grace period is for a stalled machine.
 constexpr std::chrono::milliseconds page_grace{1'000};
 
 uint64_t bounded(uint64_t wanted, uint64_t most) { return wanted == 0 ? most : std::min(wanted, most); }
@@ -41,7 +41,7 @@ public:
     broker_core::waiter waiter{*core_};
     auto to = core_->actors->cursors();
     if (!to || waiter.refused())
-      return make_error(core_->why_closed());
+      return make_error(core_->closed_error());
     waiter.ask(to, next_page{last_.cursor});
     auto result = waiter.wait<cursor_page>(timeout_ + page_grace);
     if (result)
@@ -63,7 +63,7 @@ private:
 caf::expected<cursors_actor> database::cursors() const {
   auto result = core_->actors->cursors();
   if (!result || core_->in_child())
-    return make_error(core_->why_closed());
+    return make_error(core_->closed_error());
   return result;
 }
 

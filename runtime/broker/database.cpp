@@ -9,7 +9,7 @@ namespace sluice {
 
 namespace {
 
-// Every request is answered by its deadline; the rest is a reserve for a stalled machine.
+// Every request is answered by its deadline; the grace period is for a stalled machine.
 constexpr std::chrono::milliseconds grace{1'000};
 
 read_limits effective(read_limits limits, const database_config& cfg) {
@@ -44,7 +44,7 @@ bool database::is_open() const noexcept { return context_->serving(); }
 std::optional<failure> database::resolve_name(std::string& db) const {
   if (db == context_->name())
     return std::nullopt;
-  // A link or another spelling names this database, too.
+  // A link or another spelling may name this database, too.
   if (!db.empty()) {
     auto canonical = core_->root.resolve(db);
     if (!canonical)
@@ -52,7 +52,7 @@ std::optional<failure> database::resolve_name(std::string& db) const {
     if (*canonical != context_->name())
       return make_failure(errc::invalid_request,
                           "db '" + db + "' is another database than '" + context_->name()
-                            + "', whose handle was asked; leave db empty, or ask the handle of that database");
+                            + "', the database of this handle; leave db empty, or use the handle of that database");
   }
   db = context_->name();
   return std::nullopt;
@@ -66,7 +66,7 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
   if (auto error = check(request))
     return refuse(request, request_type::write, std::move(*error));
   if (!in || core_->in_child())
-    return refuse(request, request_type::write, core_->why_closed());
+    return refuse(request, request_type::write, core_->closed_error());
   auto route = context_->route();
   if (!route)
     return refuse(request, request_type::write, describe(route.error()));
@@ -88,17 +88,17 @@ caf::expected<cache_actor> database::admit(read_request& request) const {
   if (auto error = check(request))
     return refuse(request, request_type::read, std::move(*error));
   if (core_->in_child())
-    return refuse(request, request_type::read, core_->why_closed());
+    return refuse(request, request_type::read, core_->closed_error());
   if (auto error = context_->closed())
     return refuse(request, request_type::read, std::move(*error));
   if (auto cache = core_->actors->cache())
     return cache;
-  return refuse(request, request_type::read, core_->why_closed());
+  return refuse(request, request_type::read, core_->closed_error());
 }
 
 template <class Request> caf::error database::refuse(const Request& request, request_type type, failure error) const {
-  // Records requests that are refused before they reach an actor.
-  // The name as the request has it, if the name is the error.
+  // Records requests that are refused before they reach an actor. If the name is the error, the record has the name as
+  // in the request.
   const auto& db = request.db.empty() ? context_->name() : request.db;
   core_->record(unrecorded(type, db, request), to_string(error.code));
   error.request_id = request.request_id;
@@ -110,11 +110,11 @@ const refusal_actor& database::refusals() const { return core_->refusals; }
 std::optional<read_result> database::cached(read_request& request) const {
   if (request.freshness != freshness::cached || !request.more.empty() || !context_->serving() || core_->in_child())
     return std::nullopt;
-  // `admit` looks at other names, and refuses those of other databases.
+  // `admit` resolves other names, and refuses those of other databases.
   if (!request.db.empty() && request.db != context_->name())
     return std::nullopt;
   request.limits = effective(request.limits, core_->config.of(context_->name()));
-  // A cache hit is refused for the same reasons as a query; `admit` has the error.
+  // A cache hit is refused for the same reasons as a query; `admit` returns the error.
   if (check(request))
     return std::nullopt;
   if (request.min_seq > context_->versions().last_commit())
@@ -126,7 +126,7 @@ caf::expected<write_result> database::write(write_request request) const {
   auto timeout =
     (request.deadline.count() > 0 ? request.deadline : core_->config.of(context_->name()).write_deadline) + grace;
   broker_core::waiter waiter{*core_};
-  // Before it takes a place in the queue. What else the waiter is refused for, `admit` finds, too.
+  // Checked before the request takes a place in the queue. `admit` finds the waiter's other reasons, too.
   if (core_->is_own_thread())
     return refuse(request, request_type::write, *waiter.refused());
   auto route = admit(request);

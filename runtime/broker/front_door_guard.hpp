@@ -8,22 +8,22 @@
 
 namespace sluice {
 
-/// Holds the front door of a broker, of which there is one at most, and closes it before the broker ends. Broker and
-/// front door share ownership of it, since either may be destroyed first. Thread-safe.
+/// Holds the front door of a broker, which has at most one, and closes it before the broker ends. Broker and front door
+/// share ownership of it, since either may be destroyed first. Thread-safe.
 class front_door_guard {
 public:
-  /// For the door: from now on it is the broker's. `close` closes it, and returns when that is done; it is called at
-  /// most once, by the thread that shuts the broker down. `errc::unavailable` when the broker has been shut down,
-  /// `errc::invalid_request` when it has another door.
+  /// Called by the front door: from now on it belongs to the broker. `close` closes it, and returns when that is done;
+  /// the thread that shuts the broker down calls it at most once. `errc::unavailable` when the broker has been shut
+  /// down, `errc::invalid_request` when it has another front door.
   caf::error enter(std::function<void()> close);
 
-  /// For the door, when it has been closed by itself: another one may come.
+  /// Called by the front door when it has closed by itself: another one may enter.
   void leave();
 
-  /// For the door, before it is destroyed: waits until `close` has returned if that is being called.
+  /// Called by the front door before it is destroyed: waits until a running call of `close` has returned.
   void await_close();
 
-  /// For the broker: has the door closed, and lets no other one in. Returns when it is closed.
+  /// Called by the broker: closes the front door, and admits no other one. Returns when it is closed.
   void close();
 
 private:

@@ -10,17 +10,18 @@ namespace sluice {
 
 namespace {
 
-// Messages that an actor handles before this thread looks again whether its answer is there.
+// Messages that an actor handles before this thread checks again for its answer.
 constexpr size_t messages_at_once = 1;
 
 thread_local lent_thread* lent_now = nullptr;
 
 constexpr size_t index_of(blocking_work kind) noexcept { return static_cast<size_t>(kind); }
 
-// Others may wait for coordinators while this thread reads or writes; and a COMMIT takes longer than a short read.
+// Coordinators first, because others may wait for them while this thread reads or writes; writers last, because a
+// COMMIT takes longer than a short read.
 constexpr std::array in_order{blocking_work::coordination, blocking_work::read, blocking_work::write};
 
-// A writer that is to be run by a thread that can wait.
+// Whether the job may take long, so that a thread of the pool must run it.
 bool has_long_work(const caf::resumable& job) noexcept {
   const auto* known = dynamic_cast<const pooled_job*>(&job);
   return !known || known->has_long_work();
@@ -57,7 +58,7 @@ bool lent_thread::may_keep(blocking_work kind, lending lends) const noexcept {
   if (ready_[index_of(kind)] || (duty_ == duty::serves && lends != lending::to_any))
     return false;
   switch (kind) {
-  // While a writer runs, which may take long, nobody else would run it.
+  // A coordinator kept here would wait for the running writer, which may take long.
   case blocking_work::coordination: return running_ != blocking_work::write;
   case blocking_work::read: return true;
   case blocking_work::write: return !has_begun_;
@@ -82,8 +83,8 @@ bool lent_thread::begin() {
   return true;
 }
 
-// An actor that spawns another one leaves the thread a reference to the logger of its system, whose end would wait for
-// that of the thread.
+// When an actor spawns another one, CAF makes the logger of their system current in this thread. That reference would
+// keep the system alive until the thread ends.
 void lent_thread::end() noexcept {
   if (caf::logger::current_logger() != logger_before_)
     caf::logger::set_current_actor_system(nullptr);
@@ -95,7 +96,7 @@ void lent_thread::run_next() {
   auto kind = *std::find_if(in_order.begin(), in_order.end(), is_ready);
   auto* job = std::exchange(ready_[index_of(kind)], nullptr);
   auto to_pool = [&] { pool_->unit(kind)->exec_later(job); };
-  // It was sent something else meanwhile.
+  // The writer has received another message since, which may take long.
   if (kind == blocking_work::write && duty_ == duty::serves && has_long_work(*job))
     return to_pool();
   running_ = kind;
@@ -112,7 +113,7 @@ void lent_thread::run_next() {
 bool lent_thread::may_go_on(blocking_work kind) const noexcept {
   if (ready_[index_of(kind)])
     return false;
-  // The next message may be another's, and take long; one that serves looks before each.
+  // The next message may come from another client and take long. A serving thread checks before each message.
   return kind != blocking_work::write || duty_ == duty::serves;
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/broker/blocking_pool.hpp"
 
+#include <caf/logger.hpp>
 #include <caf/scoped_execution_unit.hpp>
 
 #include <array>
@@ -9,39 +10,38 @@
 
 namespace sluice {
 
-/// The calling thread, for as long as it would otherwise wait for actors of a pool to be woken: it runs the actors that
-/// it has asked itself, so that no thread of the pool has to be woken for the request, and none to wake this one with
-/// the answer.
+/// Lets the calling thread run the actors that it has sent requests to while it would otherwise wait for them, so that
+/// no thread of the pool has to be woken for the request, and none has to wake this thread with the answer.
 ///
-/// An actor that becomes ready on account of this thread is run by it in `run` if it is
+/// An actor that becomes ready because of this thread is run by it in `run` if it is
 /// - a coordinator, which never blocks;
-/// - a reader, if what it was sent is known to be short;
-/// - a writer that this thread has asked before `run`: for that one message, if the thread waits for the answer; for
-///   all its messages, as long as they are known to be short, if the thread has other duties.
-/// The pool runs all others, and what is left when the answer is there. So a request is not held up behind a longer one
-/// because the thread that waits for it runs that one.
+/// - a reader, if its query is known to be short;
+/// - a writer to which this thread has sent a request before `run`: for that one message, if the thread waits for the
+///   answer; for all its messages, as long as they are known to be short, if the thread has other duties.
+/// The pool runs all others, and those that are left when the answer has arrived. A request is therefore not delayed by
+/// a longer one that the waiting thread runs.
 ///
 /// The idea is that of flat combining (Hendler, Incze, Shavit, Tzafrir: "Flat Combining and the
-/// Synchronization-Parallelism Tradeoff", SPAA 2010): who finds the lock taken leaves the work to the one that has it.
+/// Synchronization-Parallelism Tradeoff", SPAA 2010): a thread that finds the lock taken leaves its work to the holder.
 ///
-/// Belongs to the thread that made it, and is destroyed there. Within another one, or in a thread of a pool, it does
-/// nothing.
+/// Belongs to the thread that creates it, and is destroyed there. Within another one, or in a thread of a pool, it has
+/// no effect.
 class lent_thread {
 public:
   enum class duty : uint8_t {
     /// The thread waits for the answer to its one request.
     waits,
-    /// It serves others, and must not be kept for long.
+    /// The thread serves other clients, and must not be blocked for long.
     serves,
   };
 
   explicit lent_thread(blocking_pool* pool, duty has = duty::waits) noexcept;
   lent_thread(const lent_thread&) = delete;
   lent_thread& operator=(const lent_thread&) = delete;
-  /// The pool runs what is left.
+  /// The pool runs the remaining actors.
   ~lent_thread();
 
-  /// Runs actors until none is left that may be run here, or `is_done()` is true.
+  /// Runs actors until none is left that may run here, or `is_done()` is true.
   template <class Predicate> void run(Predicate is_done) {
     if (!has_work() || !begin())
       return;
@@ -50,10 +50,10 @@ public:
     end();
   }
 
-  /// Whether the calling thread is lent now, and has other duties.
+  /// Whether the calling thread is lent now and has other duties.
   static bool serves() noexcept;
 
-  /// Whether this thread takes the actor; its reference then, too. For the pool.
+  /// Called by the pool: whether this thread takes the actor and its reference.
   static bool keep(const blocking_pool& pool, blocking_work kind, lending lends, caf::resumable* job) noexcept;
 
 private:
@@ -67,11 +67,11 @@ private:
   blocking_pool* pool_;
   duty duty_;
   std::optional<caf::scoped_execution_unit> context_;
-  // By kind. Never more than one of each.
+  // By kind; at most one of each.
   std::array<caf::resumable*, 4> ready_{};
   std::optional<blocking_work> running_;
   bool has_begun_ = false;
-  // Which this thread had on its own account.
+  // The logger that this thread had before.
   caf::logger* logger_before_ = nullptr;
 };
 

@@ -25,8 +25,8 @@ constexpr log_level log_level_of(spdlog::level::level_enum level) {
   }
 }
 
-/// Writes messages as they are, with the name of their spdlog logger as source: patterns and formatters are for lines
-/// of text, and mean nothing here. Safe to use from any thread.
+/// Writes messages unchanged, with the name of their spdlog logger as source; patterns and formatters apply to lines of
+/// text, and are ignored here. Safe to use from any thread.
 class log_sink final : public spdlog::sinks::sink {
 public:
   log_sink(logger to, std::string agent) : to_(std::move(to)), agent_(std::move(agent)) {}

@@ -13,8 +13,8 @@ class logger {
 public:
   explicit logger(std::shared_ptr<log_queue> queue) : queue_(std::move(queue)) {}
 
-  /// Takes an entry with the time of now, and returns at once: it is written a moment later (`log_interval_ms`), by
-  /// another thread. Never fails. Messages are cut at `log_max_message` characters, names at 256.
+  /// Takes an entry with the current time, and returns at once; another thread writes it a moment later
+  /// (`log_interval_ms`). Never fails. Messages are truncated at `log_max_message` characters, names at 256.
   /// @param source the part of the program that logs
   /// @param agent the agent that it works for; empty if none
   void log(log_level level, std::string_view source, std::string_view message,
@@ -22,7 +22,7 @@ public:
     queue_->push(level, source, message, agent);
   }
 
-  /// Entries that did not get into the file, so far: there was no room, or no broker any more.
+  /// The number of entries that did not get into the file so far, because there was no room, or no broker any more.
   uint64_t dropped() const {
     log_status status;
     queue_->describe(status);

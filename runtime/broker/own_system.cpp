@@ -21,16 +21,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Agents of the host that are still there after this are ended with the system.
+// Agents of the host that still run after this time are ended with the system.
 constexpr std::chrono::milliseconds time_for_agents{3'000};
-// The system's own threads end in a few milliseconds then; threads of the host that it is tied to may live for ever.
+// The system's own threads then end in a few milliseconds; threads of the host that are tied to it may live for ever.
 constexpr std::chrono::milliseconds time_for_threads{500};
 // The same at the end of the process.
 constexpr std::chrono::milliseconds time_for_host{2'000};
-// What is done in the background when the process ends is waited for so long.
+// The end of the process waits this long for background work.
 constexpr std::chrono::milliseconds time_for_background{10'000};
 
-// The system of this thread.
+// The system that this thread belongs to.
 thread_local const caf::actor_system* system_of_thread = nullptr;
 
 class mark_threads final : public caf::thread_hook {
@@ -43,7 +43,7 @@ private:
   const caf::actor_system* system_ = nullptr;
 };
 
-// Objects that are local to a thread, as CAF's pointer to a logger, are destroyed before static ones are.
+// Thread-local objects, such as CAF's pointer to a logger, are destroyed before static ones.
 enum class thread_locals : uint8_t { unknown, alive, gone };
 thread_local thread_locals state_of_locals = thread_locals::unknown;
 
@@ -53,13 +53,13 @@ struct locals_watch {
 };
 
 void watch_locals() {
-  // Made after CAF's pointer, the watch ends before it.
+  // The watch is created after CAF's pointer, so it is destroyed before it.
   static_cast<void>(caf::logger::current_logger());
   static thread_local const locals_watch watch;
   static_cast<void>(watch);
 }
 
-// The main thread, which destroys static objects.
+// Run by the main thread, which destroys static objects.
 [[maybe_unused]] const auto is_main_watched = (watch_locals(), true);
 
 void wait_for_agents(caf::actor_system& system) {
@@ -80,7 +80,7 @@ struct destroyer {
   bool ends_within(std::chrono::milliseconds time) { return done.wait_for(time) == std::future_status::ready; }
 };
 
-// Null when there can be no thread for it.
+// Null when no thread can be created.
 std::unique_ptr<destroyer> start_destroyer(const std::function<void()>& work) {
   auto started = std::make_unique<destroyer>();
   try {
@@ -97,7 +97,7 @@ std::unique_ptr<destroyer> start_destroyer(const std::function<void()>& work) {
 // The destroyers that no caller waits for; joined when the process ends.
 class destroyers {
 public:
-  // Never destroyed: brokers that are static objects may end after the last moment for that.
+  // Never destroyed: brokers that are static objects may end after its destructor would have run.
   static destroyers& all() {
     static auto& instance = *new destroyers;
     static const at_exit wait{instance};
@@ -124,7 +124,7 @@ private:
   };
 
   void join_or_detach_all() {
-    // A forked child has none of the threads, and perhaps the lock of one.
+    // A forked child has none of the threads, and perhaps a locked mutex of one.
     if (fork_count() != forks_)
       return;
     std::lock_guard guard{mutex_};
@@ -134,7 +134,8 @@ private:
     left_.clear();
   }
 
-  // When the process ends in a thread of such a system, or a thread lives on that it is tied to, it stays as it is.
+  // If the process ends in a thread of such a system, or if a thread lives on that is tied to it, the destroyer is
+  // detached.
   static void join_or_detach(std::unique_ptr<destroyer> owned) {
     if (!system_of_thread && !blocking_pool::is_in_pool() && owned->ends_within(owned->time_at_exit))
       owned->thread.join();
@@ -186,7 +187,7 @@ own_system::own_system(size_t threads) : parts_(std::make_unique<parts>()) {
 own_system::~own_system() {
   if (!parts_)
     return;
-  // The host has spawned an actor in it, from this thread.
+  // The host has spawned an actor in the system from this thread.
   if (state_of_locals == thread_locals::alive && caf::logger::current_logger() == &get().logger())
     caf::logger::set_current_actor_system(nullptr);
   auto agents_ended = std::make_shared<std::promise<void>>();
@@ -206,7 +207,7 @@ void own_system::destroy_later() {
 }
 
 std::function<void()> own_system::destruction(std::shared_ptr<std::promise<void>> agents_ended) {
-  // Without a thread for it, it is not destroyed.
+  // Without a thread for it, the system is not destroyed.
   return [left = parts_.release(), agents_ended = std::move(agents_ended)] {
     wait_for_agents(*left->system);
     agents_ended->set_value();

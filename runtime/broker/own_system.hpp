@@ -9,24 +9,24 @@
 
 namespace sluice {
 
-/// Runs `work` in a new thread and waits for it; throws what it throws, and `std::system_error` when there can be no
-/// thread. What CAF leaves in a thread that makes an actor or a system, a counted pointer to the system's logger, for
-/// which the end of the system waits, is gone with that thread.
+/// Runs `work` in a new thread and waits for it; throws the exceptions of `work`, and `std::system_error` when no
+/// thread can be created. A thread that creates an actor or a system keeps CAF's counted pointer to the system's
+/// logger, for which the end of the system would wait; it ends with the new thread.
 void run_in_new_thread(const std::function<void()>& work);
 
-/// Runs `work` in a new thread. Only the end of the program waits for it, for ten seconds. False when
-/// there can be no thread. `work` throws nothing.
+/// Runs `work` in a new thread. Only the end of the program waits for it, for up to ten seconds. False when no thread
+/// can be created. `work` must not throw.
 bool run_in_background(const std::function<void()>& work);
 
-/// The actor system of a broker for hosts of plain threads. Made and destroyed in threads of its own, so that it leaves
-/// no thread-local state in those of the host.
+/// The actor system of a broker for hosts of plain threads. Created and destroyed in threads of its own, so that it
+/// leaves no thread-local state in those of the host.
 ///
-/// Its destruction waits for the actors that the host has spawned in it, but not for ever; and for threads of the host
-/// that have spawned actors in it and live on, to which CAF ties it, for a moment: then its last thread goes on with
-/// that.
+/// Its destructor waits a limited time for the actors that the host has spawned in it. It waits only a moment for
+/// threads of the host that have spawned actors in it and live on, because CAF ties them to it; after that, its last
+/// thread continues in the background.
 class own_system {
 public:
-  /// @param threads of the scheduler. Throws what CAF throws, and `std::system_error`.
+  /// @param threads the number of scheduler threads. Throws the exceptions of CAF, and `std::system_error`.
   explicit own_system(size_t threads);
   own_system(const own_system&) = delete;
   own_system& operator=(const own_system&) = delete;
@@ -34,10 +34,10 @@ public:
 
   caf::actor_system& get() noexcept { return *parts_->system; }
 
-  /// Whether the calling thread is one of this system's, which its destruction would wait for.
+  /// Whether the calling thread belongs to this system, so that its destructor would wait for it.
   bool is_own_thread() const noexcept;
 
-  /// Has it destroyed in another thread, without waiting for that: by a thread that is its own.
+  /// Destroys it in another thread, without waiting; for threads that belong to it.
   void destroy_later();
 
 private:

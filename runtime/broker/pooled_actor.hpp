@@ -13,9 +13,9 @@
 
 namespace sluice {
 
-/// An actor that runs on the threads of a `blocking_pool` and nowhere else, from whatever thread a message comes: CAF
-/// asks the execution unit of the sender, or the scheduler for messages of timers and of plain threads, to run an actor
-/// that has become ready. Here the pool is asked instead. Mailbox, order and supervision are CAF's own.
+/// An actor that runs only on the threads of a `blocking_pool`, whichever thread sends a message: CAF asks the
+/// execution unit of the sender, or the scheduler for messages of timers and of plain threads, to run an actor that has
+/// become ready. This class asks the pool instead. Mailbox, order and supervision are CAF's own.
 template <class Base> class pooled_actor final : public Base, public pooled_job {
 public:
   pooled_actor(caf::actor_config& cfg, std::shared_ptr<blocking_pool> pool, blocking_work kind)
@@ -25,7 +25,7 @@ public:
 
   void enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) override {
     auto lends = message ? lending_for(*message) : lending::none;
-    // Before the message is there.
+    // Set before the message is in the mailbox.
     if (lends != lending::to_any && !(message && ends_group(*message)))
       has_long_work_ = true;
     Base::enqueue(std::move(message), pool_->unit(kind_, lends));
@@ -37,7 +37,7 @@ public:
 
   caf::resumable::resume_result resume(caf::execution_unit* unit, size_t max_messages) override {
     auto result = caf::resumable::resume_later;
-    // A writer answers with a group, and may be long at the next one.
+    // A writer answers with a group, and may take long for the next one.
     auto* answers = kind_ == blocking_work::write ? dynamic_cast<answer_batch*>(unit) : nullptr;
     for (; answers && max_messages > 1 && result == caf::resumable::resume_later; --max_messages) {
       result = Base::resume(unit, 1);
@@ -45,7 +45,7 @@ public:
     }
     if (result == caf::resumable::resume_later)
       result = Base::resume(unit, max_messages);
-    // A message that comes just now has it run by the pool in any case.
+    // If a message arrives at this moment, the pool runs the actor again.
     if (result == caf::resumable::awaiting_message)
       has_long_work_ = false;
     return result;
@@ -70,7 +70,7 @@ private:
     }
   }
 
-  // The writer's message to itself, behind those that are in the group.
+  // The writer's message to itself, which comes after the messages of the group.
   bool ends_group(caf::mailbox_element& message) const {
     return kind_ == blocking_work::write && message.content().template match_elements<caf::flush_atom, uint64_t>();
   }

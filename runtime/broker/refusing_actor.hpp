@@ -4,8 +4,8 @@
 
 namespace sluice {
 
-/// An actor that answers with the failure it is sent, in the thread of the sender. So it needs no actor system, and
-/// hosts get the reason even after the broker's system has gone.
+/// An actor that answers with the failure that it is sent, in the thread of the sender. It needs no actor system, so
+/// hosts get the error even after the broker's system has gone.
 refusal_actor make_refusing_actor(caf::actor_system& system);
 
 } // namespace sluice

@@ -22,9 +22,9 @@ constexpr size_t max_columns = 2'000;
 constexpr size_t max_buffered_bytes = size_t{1} << 20;
 constexpr std::chrono::hours max_deadline{24};
 
-// Names end up in the audit and on terminals.
+// Names appear in the audit and on terminals.
 std::optional<failure> check_name(const char* field, const std::string& name) {
-  if (auto error = why_no_name(name))
+  if (auto error = name_error(name))
     return invalid_field(field, *error);
   return std::nullopt;
 }
@@ -44,7 +44,7 @@ std::optional<failure> check_text(const char* field, const std::string& name) {
 std::optional<failure> check_agent(std::string& agent) {
   if (agent.empty())
     agent = "anonymous";
-  if (auto error = why_no_agent(agent))
+  if (auto error = agent_name_error(agent))
     return invalid_field("agent", *error);
   return std::nullopt;
 }
@@ -71,7 +71,7 @@ std::optional<failure> check_duration(const char* field, std::chrono::millisecon
   return std::nullopt;
 }
 
-// `names` holds the columns that were named before.
+// `names` has the columns that were named before.
 std::optional<failure> check_columns(const char* field, const std::vector<named_value>& columns,
                                      std::set<std::string>& names) {
   for (const auto& [name, content] : columns) {
@@ -93,7 +93,7 @@ std::optional<failure> check_row(const row_key& row, std::set<std::string>& name
   if (auto error = check_text("table", row.table))
     return error;
   if (row.columns.empty())
-    return invalid_field("key", "is empty; a row is known by at least one column");
+    return invalid_field("key", "is empty; name at least one key column");
   return check_columns("key", row.columns, names);
 }
 

@@ -10,21 +10,22 @@
 
 namespace sluice {
 
-/// Checks everything that needs the request alone, and fills in the agent's name if it was left out. Nothing when it
-/// is well formed, else `invalid_request` naming the field. Values and SQL are looked at when they are bound. An
-/// agent's name may not begin with `sluice:`, and no name of an agent, request or correlation holds a control character
-/// (actors/base/name_rules.hpp); a key, a table's or a column's name may hold any but C0 controls and DEL.
+/// Checks everything that depends on the request alone, and fills in the agent's name if it is missing. Returns nothing
+/// when the request is valid, else `invalid_request` naming the field. Values and SQL are checked when they are bound.
+/// An agent's name may not begin with `sluice:`, and no name of an agent, request or correlation may contain a control
+/// character (actors/base/name_rules.hpp); a key, a table's or a column's name may contain any character except C0
+/// controls and DEL.
 std::optional<failure> check(write_request& request);
 std::optional<failure> check(read_request& request);
 
-/// The same for requests to the write-behind buffer; the table's schema is checked later. `too_large` when
-/// an operation is over 1 MiB.
+/// The same for requests to the write-behind buffer; the table's schema is checked later. `too_large` when an operation
+/// exceeds 1 MiB.
 std::optional<failure> check(buffer_put& request);
 std::optional<failure> check(buffer_get& request);
 std::optional<failure> check(flush_request& request);
 std::optional<failure> check(rejected_decision& request);
 
-/// The same for queries of the audit and of the log: all text is UTF-8.
+/// The same for queries of the audit and of the log: all text must be UTF-8.
 std::optional<failure> check(const audit_query& query);
 std::optional<failure> check(const log_query& query);
 

@@ -17,11 +17,11 @@ namespace sluice {
 
 /// The settings of `retry`; the defaults use the clock and the threads of this machine.
 struct retry_options {
-  /// Tells the time for deadlines and counters.
+  /// The clock for deadlines and counters.
   const clock* time = nullptr;
-  /// Waits for so long; the calling thread sleeps if empty.
+  /// Waits for the duration; if empty, the calling thread sleeps.
   std::function<void(std::chrono::milliseconds)> sleep{};
-  /// Of the jitter; a random one if not given. The same seed gives the same pauses.
+  /// The seed of the jitter; random if not given. Equal seeds give equal pauses.
   std::optional<uint64_t> seed{};
   /// Counts the results: counters of the host, or those of the broker (`broker::retries`), which its status shows.
   retry_counters* counters = nullptr;
@@ -29,16 +29,16 @@ struct retry_options {
 
 /// The result of a call that returns a result code of SQLite.
 struct retried_code {
-  /// The last answer.
+  /// The result code of the last call.
   int code = 0;
-  /// How often the call was made.
+  /// The number of calls.
   uint64_t attempts = 0;
-  /// From the first call until it got through or was given up; 0 if the first one did.
+  /// The time from the first call until success or giving up; 0 if the first call succeeded.
   std::chrono::milliseconds waited{0};
 };
 
 /// Whether a result code of SQLite, extended or not, says that another connection has the lock: SQLITE_BUSY,
-/// SQLITE_LOCKED and what is derived from them.
+/// SQLITE_LOCKED and their extended codes.
 constexpr bool is_lock_error(int code) noexcept {
   auto primary = code & 0xff;
   return primary == 5 || primary == 6;
@@ -47,23 +47,23 @@ constexpr bool is_lock_error(int code) noexcept {
 /// The same for a failed call: `errc::busy`.
 inline bool is_lock_error(const caf::error& error) { return code_of(error) == errc::busy; }
 
-/// One series of tries; what `retry` is made of, for hosts that cannot make their call in one function. Not
+/// One series of tries; `retry` uses it, and so can hosts that cannot make their call in one function. Not
 /// synchronized.
 class retry_series {
 public:
   retry_series(const retry_policy& policy, retry_options options);
 
-  /// The call was made, and another connection had the lock. Waits and returns true if it is to be made again; false
+  /// The call failed because another connection had the lock. Waits and returns true if it should be repeated; false
   /// when the tries or the time are used up.
   bool refused();
 
-  /// The call was made, and the lock was free, whatever else became of it.
+  /// The call found no lock, whatever its result was.
   void got_through();
 
   /// Calls made.
   uint64_t attempts() const noexcept { return attempts_; }
 
-  /// From the first call until the end of the series; 0 if it never waited.
+  /// The time from the first call until the end of the series; 0 if it never waited.
   std::chrono::milliseconds waited() const noexcept { return waited_; }
 
 private:
@@ -83,20 +83,20 @@ namespace detail {
 template <class T> struct is_expected : std::false_type {};
 template <class T> struct is_expected<caf::expected<T>> : std::true_type {};
 
-// The last refusal, with what was tried.
+// The last error, with the number of attempts and the wait.
 caf::error given_up(const caf::error& last, const retry_series& tries);
 
 } // namespace detail
 
-/// Calls `call` and, as long as it fails because another connection has the lock, again after a pause; any other
-/// failure is for the caller. The call must leave nothing behind when it fails: begin a transaction anew in each try.
+/// Calls `call` and, as long as it fails because another connection has the lock, calls it again after a pause; returns
+/// any other failure. A failed call must leave nothing behind: begin a new transaction in each try.
 ///
-/// `call` takes nothing and answers with a `caf::expected<T>` (a lock error is `errc::busy`) or with a result code of
-/// SQLite (known by its primary code). The answer is that of the last call: of an expected, its error has `attempts`
-/// and `waited_ms` filled in when it was given up; of a code, as a `retried_code`.
+/// `call` takes no argument and returns a `caf::expected<T>` (a lock error is `errc::busy`) or a result code of SQLite
+/// (identified by its primary code). The result is that of the last call: for an expected that was given up, its error
+/// has `attempts` and `waited_ms` filled in; for a code, it is a `retried_code`.
 ///
-/// Blocks its thread while it waits: in an actor, use `retry_series` or leave it to the broker, whose writers retry by
-/// themselves. An exception of the call ends the tries.
+/// Blocks its thread while it waits: in an actor, use `retry_series` or leave retries to the broker, whose writers
+/// retry themselves. An exception of the call ends the tries.
 template <class Call> auto retry(const retry_policy& policy, Call&& call, retry_options options = {}) {
   using answer = std::invoke_result_t<Call&>;
   static_assert(detail::is_expected<answer>::value || std::is_same_v<answer, int>,

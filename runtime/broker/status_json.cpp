@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-// Of all databases; the rate is the highest of them.
+// The sum of all databases; the rate is the highest one.
 retry_status total_of(const std::vector<database_status>& databases) {
   retry_status sum;
   double waits = 0;
@@ -51,7 +51,7 @@ json timings_json(const database_timings& timings) {
 json database_json(const database_status& db, const database_file& file, const database_timings& timings) {
   auto result = fields_json(db);
   result.update(fields_json(file));
-  // A file that is not there has no name.
+  // A missing file has no name.
   result["name"] = db.name;
   result["requests_per_commit"] = per_commit(db.committed_requests, db.commits);
   result["time_us"] = timings_json(timings);

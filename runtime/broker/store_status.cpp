@@ -87,7 +87,7 @@ store_status gather_status(const broker& leader, std::vector<running_request> re
   for (const auto& file : status.files)
     if (!has(status.broker.databases, file.name))
       status.broker.databases.push_back(unopened(status.broker.root, file.name));
-  // In a subfolder, or under another ending.
+  // Databases in subfolders or with other endings.
   for (const auto& db : status.broker.databases)
     if (!has(status.files, db.name))
       status.files.push_back(measure_database_file(status.broker.root, db.name));

@@ -19,11 +19,11 @@ struct database_file {
   /// Relative to the root.
   std::string name;
   uint64_t bytes = 0;
-  /// Of its `-wal` file; 0 when there is none.
+  /// The bytes of its `-wal` file; 0 when there is none.
   uint64_t wal_bytes = 0;
 };
 
-/// Stands in the status beside the fields of `database_status`.
+/// Added in the status to the fields of `database_status`.
 template <>
 inline constexpr auto fields_of<database_file> =
   list_fields("database_file", named_field{"name", &database_file::name},
@@ -40,9 +40,9 @@ struct database_timings {
   duration_histogram::snapshot commit;
 };
 
-/// Memory that answers take, and may take.
+/// The memory that answers use, and its limit.
 struct answer_status {
-  /// Of the rows of all answers, those that the cache keeps included.
+  /// The rows of all answers, including those that the cache keeps.
   uint64_t bytes = 0;
   uint64_t max_bytes = 0;
 };
@@ -55,7 +55,7 @@ inline constexpr auto fields_of<answer_status> = list_fields(
   named_field{"max_bytes", &answer_status::max_bytes,
               as_gauge("sluice_answer_max_bytes", "Size at which further answers are refused.")});
 
-/// Cursors that are open, and that may be.
+/// The number of open cursors, and its limit.
 struct cursor_status {
   uint64_t open = 0;
   uint64_t max = 0;
@@ -76,24 +76,24 @@ struct store_status {
   std::vector<database_file> files;
   /// The process that leads the store.
   pid_t leader_pid = 0;
-  /// The leader is the process that asks, and leads only while it does.
+  /// The leader is the querying process itself, and leads only while it runs.
   bool in_process = false;
 };
 
 /// The SQLite files directly in `root`, by name: those that end in `.db`, `.sqlite` or `.sqlite3` and begin as SQLite
-/// files do (or are still empty). What cannot be read is left out.
+/// files do (or are still empty). Unreadable files are left out.
 std::vector<database_file> find_database_files(const std::filesystem::path& root);
 
-/// Size of the file `name` in `root` and of its WAL.
+/// The size of the file `name` in `root` and of its WAL.
 database_file measure_database_file(const std::filesystem::path& root, const std::string& name);
 
 /// The times of the parts of the writes, for each database. Cheap.
 std::vector<database_timings> gather_timings(const broker& leader);
 
-/// The status of the store that `leader` leads. Looks at files, so it may block.
+/// The status of the store that `leader` leads. Reads the file system, so it may block.
 store_status gather_status(const broker& leader, std::vector<running_request> reads);
 
-/// The whole of it, as docs/reference/protocol.md describes it under `status`.
+/// The complete status, as docs/reference/protocol.md describes it under `status`.
 nlohmann::json as_json(const store_status& status);
 
 } // namespace sluice

@@ -6,12 +6,12 @@
 
 namespace sluice {
 
-/// Protects the actor system of a broker from its end. Handles of a broker are used from any thread, also after the
-/// broker and its system have gone: a caller that needs the system holds a `use` meanwhile, and `close` waits for
+/// Keeps the actor system of a broker alive while it is used. Handles of a broker are used from any thread, also after
+/// the broker and its system have gone: a caller that needs the system holds a `use` meanwhile, and `close` waits for
 /// these. Thread-safe.
 class system_access {
 public:
-  /// While it lives, the system does; false when the system may be gone.
+  /// Keeps the system alive; false when the system may be gone.
   class use {
   public:
     explicit use(system_access& access) noexcept : access_(access.enter() ? &access : nullptr) {}
@@ -51,7 +51,7 @@ private:
       state_.notify_all();
   }
 
-  // How many uses there are, and whether there may be more.
+  // The number of uses, and whether there may be more.
   std::atomic<uint64_t> state_{0};
 };
 

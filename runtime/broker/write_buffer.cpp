@@ -21,7 +21,7 @@ std::optional<failure> resolve_name(broker_core& core, std::string& db) {
 
 caf::expected<buffer_actor> write_buffer::route() const {
   if (core_->is_closed() || core_->in_child())
-    return make_error(core_->why_closed());
+    return make_error(core_->closed_error());
   if (auto buffer = core_->actors->buffer())
     return buffer;
   return make_error(errc::unavailable, "the write-behind buffer is not running");
@@ -82,7 +82,7 @@ std::future<caf::expected<buffer_receipt>> write_buffer::put_async(buffer_put op
   std::promise<caf::expected<buffer_receipt>> promise;
   auto future = promise.get_future();
   system_access::use in{*core_->access};
-  auto to = in ? admit(operation) : caf::expected<buffer_actor>{make_error(core_->why_closed())};
+  auto to = in ? admit(operation) : caf::expected<buffer_actor>{make_error(core_->closed_error())};
   if (to)
     ask_for(make_receiver<promised_answer<buffer_receipt>>(*core_->system, std::move(promise)), *to, 1,
             std::move(operation));

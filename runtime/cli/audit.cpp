@@ -17,7 +17,7 @@ namespace sluice::cli {
 
 namespace {
 
-// Records fetched in one go while exporting.
+// Records per request while exporting.
 constexpr uint64_t page_size = 1'000;
 
 struct audit_options {
@@ -94,10 +94,10 @@ std::string as_lines(const audit_page& page) {
   return result;
 }
 
-// A broker lists 10,000 at once, and one more than wanted is asked for.
+// A broker lists 10,000 at once, and this command requests one more than it shows.
 constexpr uint64_t max_listed = 9'999;
 
-// One record more than wanted shows whether there are older ones.
+// One record more than requested shows whether there are older ones.
 caf::expected<audit_page> newest(client& store, audit_query query, uint64_t limit, bool& cut) {
   query.newest = true;
   query.limit = limit + 1;
@@ -151,7 +151,7 @@ int verify(client& store, const audit_options& options) {
   return failed;
 }
 
-// Until none is left, or nothing can be removed now.
+// Repeats until no old record is left, or none can be removed now.
 int prune(client& store, int64_t before_us, const audit_options& options) {
   uint64_t removed = 0;
   for (;;) {
@@ -179,7 +179,7 @@ int run_prune(const audit_options& options) {
 
 class progress {
 public:
-  // On a terminal, unless the records themselves go there.
+  // Shown on a terminal, unless the records themselves are written there.
   progress() : shown_(isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO)) {}
   progress(const progress&) = delete;
   progress& operator=(const progress&) = delete;
@@ -199,7 +199,7 @@ private:
   size_t count_ = 0;
 };
 
-// Hands every record to `take`, a page at a time, until it returns false.
+// Passes every record to `take`, a page at a time, until it returns false.
 template <class Take> caf::error for_each_page(client& store, audit_query query, Take take) {
   progress stats;
   query.limit = page_size;
@@ -282,11 +282,11 @@ void declare_audit(CLI::App& command, action& chosen) {
   auto* json = lister->add_flag("--json", options->json, "Print one JSON document, on failure too");
   lister->add_flag("--jsonl", options->jsonl, "Print a JSON document per record")->excludes(json);
   add("verify", "Recompute the hash chain and name the first broken record",
-      [](client& store, const audit_query&, const audit_options& asked) { return verify(store, asked); })
+      [](client& store, const audit_query&, const audit_options& options) { return verify(store, options); })
     ->add_flag("--json", options->json, "Print one JSON document, on failure too");
   auto* exporter = add("export", "Every record, a JSON document per line",
-                       [](client& store, const audit_query& query, const audit_options& asked) {
-                         return asked.json ? export_document(store, query) : export_lines(store, query);
+                       [](client& store, const audit_query& query, const audit_options& options) {
+                         return options.json ? export_document(store, query) : export_lines(store, query);
                        });
   add_filters(*exporter, *options);
   auto* pruner =

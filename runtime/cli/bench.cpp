@@ -34,7 +34,7 @@ struct bench_command {
   bool json = false;
 };
 
-// With these, a run takes less than 30 s on two cores. On a machine that is busy, it leaves out the last cases.
+// With these values a run takes less than 30 s on two cores. On a busy machine it leaves out the last cases.
 constexpr std::chrono::milliseconds quick_duration{40};
 constexpr size_t quick_rounds = 3;
 constexpr std::chrono::seconds quick_time{24};
@@ -55,7 +55,7 @@ int list_cases(const std::vector<bench::bench_case>& cases) {
   return finish(result);
 }
 
-// Keeps those that were asked for. The name of one that does not exist, or nothing.
+// Keeps the requested cases. Returns the name of one that does not exist, or nothing.
 std::optional<std::string> choose(std::vector<bench::bench_case>& cases, const std::vector<std::string>& names) {
   for (const auto& name : names)
     if (std::none_of(cases.begin(), cases.end(), [&](const auto& x) { return x.name == name; }))
@@ -91,7 +91,7 @@ bench::run_options options_of(const bench_command& asked) {
   return options;
 }
 
-// Of the last minute: processes that ran or waited for the disk.
+// The load average of the last minute: processes that ran or waited for the disk.
 double load_average() {
   double result = 0;
   return getloadavg(&result, 1) == 1 ? result : 0;
@@ -199,7 +199,7 @@ int run(const bench_command& asked) {
   return failed != done ? failed : printed;
 }
 
-// Options that were given, which --quick leaves as they are.
+// The options on the command line, which --quick does not change.
 struct given_options {
   bool has_time = false;
   bool has_rounds = false;
@@ -212,7 +212,7 @@ void make_quick(bench_command& asked, const given_options& given) {
     asked.duration_ms = quick_duration.count();
   if (!given.has_rounds)
     asked.rounds = quick_rounds;
-  // A case that is named has to exist.
+  // A case that is named must exist.
   if (!asked.names.empty())
     return;
   if (!given.has_agents)

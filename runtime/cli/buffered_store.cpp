@@ -9,7 +9,7 @@ caf::expected<std::unique_ptr<client>> open_buffered(const std::filesystem::path
   auto live = connect_to_broker(root);
   if (live || code_of(live.error()) != errc::route_required)
     return live;
-  // Whatever a broker keeps beyond its own life is in this file.
+  // This file contains everything that a broker leaves behind.
   std::error_code unreadable;
   if (!std::filesystem::exists(root / ".sluice" / "buffer.db", unreadable))
     return std::unique_ptr<client>{};

@@ -7,9 +7,9 @@
 
 namespace sluice::cli {
 
-/// A way to the store `root` for commands that deal with what its write-behind buffer holds: the broker that leads it;
-/// this process where none does, but a broker has left something behind, to take it from there; and null where neither
-/// is the case, because nothing is buffered then. Never starts a broker, and does not make a folder a store.
+/// The client for commands that use the content of the write-behind buffer of `root`: a client of the leading broker;
+/// without one, this process leads if a former broker left rows; null otherwise, because nothing is buffered then.
+/// Never starts a broker, and never makes a folder a store.
 caf::expected<std::unique_ptr<client>> open_buffered(const std::filesystem::path& root);
 
 } // namespace sluice::cli

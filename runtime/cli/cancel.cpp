@@ -11,7 +11,7 @@ namespace sluice::cli {
 namespace {
 
 struct cancel_options {
-  // The folder may be left out, and comes first.
+  // The folder is the first argument and may be left out.
   std::vector<std::string> names;
   bool json = false;
 };

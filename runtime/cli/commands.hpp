@@ -4,14 +4,15 @@
 
 #include <functional>
 
-/// The commands of the `sluice` program. To add one, declare it here, define it in a file of its own and name it in the
-/// table of main.cpp.
+/// The commands of the `sluice` program. To add one, declare it here, define it in a file of its own and add it to the
+/// table in main.cpp.
 namespace sluice::cli {
 
-/// Does what the command line asked for and returns the exit status.
+/// Executes the command and returns the exit status.
 using action = std::function<int()>;
 
-// Each declares the options of one command; when the command line names it, `chosen` is set to what it does.
+// Each function declares the options of one command; when the command line names it, the function sets `chosen` to its
+// action.
 void declare_exec(CLI::App& command, action& chosen);
 void declare_query(CLI::App& command, action& chosen);
 void declare_status(CLI::App& command, action& chosen);

@@ -55,7 +55,7 @@ std::string as_text(const doctor::repair_actions& all) {
   return (all.empty() ? "nothing to repair\n" : result) + "\n";
 }
 
-// Of a process that leads the store: a transient broker gives way, one that is to stay has to be stopped first.
+// If a process leads the store, a transient broker hands over; a permanent one must be stopped first.
 caf::expected<doctor::repair_actions> repair(const std::string& where) {
   std::error_code unreadable;
   if (!std::filesystem::exists(std::filesystem::path{where} / ".sluice", unreadable))

@@ -17,7 +17,7 @@ namespace {
 
 struct exec_options : request_options {
   std::optional<std::string> key;
-  // The generated key of a write that the launcher has sent; nobody else gives it.
+  // The generated key of a write that the launcher has sent; only the launcher passes it.
   std::string sent_key;
   int64_t deadline_ms = 0;
   std::string foreign_keys = "on";
@@ -59,7 +59,7 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   return request;
 }
 
-// It was refused before it was sent again.
+// The write was refused before it was sent again.
 caf::error with_unknown_outcome(const caf::error& error) {
   auto reason = describe(error);
   reason.outcome = outcome::unknown;

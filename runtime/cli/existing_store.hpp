@@ -6,11 +6,11 @@
 
 namespace sluice::cli {
 
-/// Whether there is no such file; false for one that cannot be looked up.
+/// Whether the file does not exist; false if that cannot be determined.
 bool is_missing(const std::filesystem::path& file);
 
-/// `open_client` for commands that only look: a folder that was never a store is not made one, but refused
-/// (`unknown_database`), and a broker is not started for them.
+/// `open_client` for commands that only read: refuses a folder that is no store (`unknown_database`) instead of making
+/// it one, and starts no broker.
 caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root, client_options options = {});
 
 } // namespace sluice::cli

@@ -34,7 +34,7 @@ exit_watchdog::exit_watchdog(const broker& leader, exit_limits limits)
   try {
     thread_ = std::thread{[this, limits] { run(limits); }};
   } catch (const std::system_error&) {
-    log_warning("no thread can be made: this process waits for its statements however long they take");
+    log_warning("cannot start the exit watchdog: this process waits for its statements without a limit");
   }
 }
 

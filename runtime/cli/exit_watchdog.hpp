@@ -21,22 +21,22 @@ namespace sluice::cli {
 
 /// How long the end of a broker may take, from the event that stops it.
 struct exit_limits {
-  /// When a statement is still executed that was executed before.
+  /// The limit when a statement is still running that was running when the watchdog was created.
   std::chrono::milliseconds stuck{9'000};
-  /// In any case.
+  /// The limit in any case.
   std::chrono::milliseconds total{20'000};
 };
 
-/// Ends this process with `_exit` and status 1 if the broker does not end in time, since SQLite cannot interrupt every
-/// function. By then all requests have been answered, and acknowledged writes are on disk. Before that it logs which
-/// statements did not end.
+/// Ends this process with `_exit` and status 1 if the broker does not end in time, because SQLite cannot interrupt
+/// every function. By then all requests have been answered, and acknowledged writes are on disk. Before that it logs
+/// which statements did not end.
 class exit_watchdog {
 public:
-  /// Counts from now. `leader` outlives the watchdog, and has not been shut down.
+  /// The limits count from now. `leader` outlives the watchdog, and has not been shut down.
   explicit exit_watchdog(const broker& leader, exit_limits limits = {});
   exit_watchdog(const exit_watchdog&) = delete;
   exit_watchdog& operator=(const exit_watchdog&) = delete;
-  /// The broker has ended: nothing happens any more.
+  /// The broker has ended: stops the watchdog.
   ~exit_watchdog();
 
 private:

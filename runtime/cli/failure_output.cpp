@@ -12,7 +12,7 @@ namespace sluice::cli {
 namespace {
 
 int complain(const failure& error, bool json, int status) {
-  // As far as stderr takes it.
+  // An error in writing to stderr is ignored.
   std::fputs(fmt::format("sluice: {}: {}\n", to_string(error.code), printable(error.message)).c_str(), stderr);
   if (json)
     print_json(dump(error_document(error)) + "\n");

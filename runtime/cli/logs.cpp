@@ -21,8 +21,8 @@ namespace sluice::cli {
 
 namespace {
 
-constexpr uint64_t most_listed = 10'000;
-constexpr std::chrono::milliseconds look_every{500};
+constexpr uint64_t max_listed_entries = 10'000;
+constexpr std::chrono::milliseconds poll_interval{500};
 
 struct logs_options {
   std::string root = ".";
@@ -111,11 +111,11 @@ private:
 // Sleeps; false when the command must end, because of a signal or because its output is not read any more.
 bool wait_for_more(const interruption& signals) {
   pollfd reader{STDOUT_FILENO, 0, 0};
-  auto ready = poll(&reader, 1, static_cast<int>(look_every.count()));
+  auto ready = poll(&reader, 1, static_cast<int>(poll_interval.count()));
   return !signals.came() && !(ready > 0 && (reader.revents & (POLLERR | POLLNVAL)) != 0);
 }
 
-// The place of the newest entry, whatever it is about.
+// The id of the newest entry of any kind.
 caf::expected<uint64_t> newest_id(client& store) {
   log_query any;
   any.limit = 1;
@@ -131,7 +131,7 @@ int follow(client& store, log_query query, const logs_options& options) {
     auto newest = newest_id(store);
     if (!newest)
       return signals.came() ? done : fail(newest.error(), false);
-    // Places begin anew with a new file.
+    // Ids start again in a new file.
     if (*newest < query.after_id)
       query.after_id = 0;
     auto page = ask(store, query);
@@ -141,10 +141,10 @@ int follow(client& store, log_query query, const logs_options& options) {
       if (auto sent = show(*page, options.jsonl); sent != delivery::complete)
         return status_of(sent);
     auto last = page->entries.empty() ? 0 : page->entries.back().id;
-    // There may be more of them than fit into one answer.
+    // More entries may exist than fit into one answer.
     query.after_id = query.newest || page->entries.empty() ? std::max(*newest, last) : last;
     query.newest = false;
-    query.limit = most_listed;
+    query.limit = max_listed_entries;
     if (!wait_for_more(signals))
       return done;
   }
@@ -175,7 +175,7 @@ void declare_logs(CLI::App& command, action& chosen) {
     ->type_name("TIME");
   command.add_option("--limit", options->limit, "At most this many, the newest [100]")
     ->type_name("N")
-    ->check(CLI::Range(uint64_t{1}, most_listed));
+    ->check(CLI::Range(uint64_t{1}, max_listed_entries));
   auto* json = command.add_flag("--json", options->json, "Print one JSON document, on failure too");
   command.add_flag("--jsonl", options->jsonl, "Print a JSON document per entry")->excludes(json);
   command.add_flag("-f,--follow", options->follow, "Follow: print new entries until Ctrl-C")->excludes(json);

@@ -24,7 +24,7 @@ struct command_entry {
   void (*declare)(CLI::App&, action&);
 };
 
-// For the list of commands; `run_command` turns it into `--help` before anything is parsed.
+// Listed among the commands; `arguments` turns it into `--help` before the command line is parsed.
 void declare_help(CLI::App&, action&) {}
 
 constexpr command_entry commands[]{
@@ -41,20 +41,20 @@ constexpr command_entry commands[]{
   {"top", "Watch a running broker", declare_top},
   {"doctor", "Examine a store: findings with their remedies", declare_doctor},
   {"scenario", "Run scenarios of agents, faults and expectations", declare_scenario},
-  {"bench", "Benchmark this machine: the broker beside SQLite used directly", declare_bench},
+  {"bench", "Benchmark this machine: the broker compared with direct use of SQLite", declare_bench},
   {"help", "Show the help of a command", declare_help},
-  // What `bench` and `scenario` start; without a description they are left out of --help.
+  // Internal commands that `bench` and `scenario` start. An empty description hides them from --help.
   {"bench-worker", "", declare_bench_worker},
   {"bench-server", "", declare_bench_server},
   {"scenario-broker", "", declare_scenario_broker},
-  {"scenario-external_process", "", declare_scenario_external_process},
+  {"scenario-external-process", "", declare_scenario_external_process},
 };
 
 bool is_command(std::string_view name) {
   return std::any_of(std::begin(commands), std::end(commands), [&](const auto& x) { return x.name == name; });
 }
 
-// `help COMMAND...` is `COMMAND... --help`.
+// Turns `help COMMAND...` into `COMMAND... --help`.
 std::vector<std::string> arguments(std::span<char*> args) {
   std::vector<std::string> result(args.begin(), args.end());
   if (!result.empty() && result.front() == "help") {
@@ -64,7 +64,7 @@ std::vector<std::string> arguments(std::span<char*> args) {
   return result;
 }
 
-// "sluice audit list", as far as it was understood.
+// The recognized part of the command line, as "sluice audit list".
 std::string understood_command(const CLI::App& app) {
   std::string result = app.get_name();
   for (const auto* at = &app; !at->get_subcommands().empty();) {
@@ -74,12 +74,13 @@ std::string understood_command(const CLI::App& app) {
   return result;
 }
 
-// The command line could not be read as far as its options, so they are looked for here.
+// Parsing failed before the options, so look for the flag itself.
 bool wants_json(std::span<char*> args) {
   return std::any_of(args.begin(), args.end(), [](const char* arg) { return std::string_view{arg} == "--json"; });
 }
 
-// Where one is closed, the next file opened would be taken for the terminal. What is printed to a closed stdout fails.
+// If a descriptor is closed, the next opened file would get its number and receive terminal output. Output to a closed
+// stdout still fails.
 void open_standard_descriptors() {
   for (auto fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) < 0)
@@ -87,7 +88,7 @@ void open_standard_descriptors() {
 }
 
 int run_command(int argc, char** argv) {
-  CLI::App app{"An actor front door to SQLite: ordered group commits, a read cache that is never stale, and an audit.",
+  CLI::App app{"A broker for SQLite: ordered group commits, a read cache that every commit invalidates, and an audit.",
                "sluice"};
   app.set_version_flag("--version", "sluice " SLUICE_VERSION);
   app.require_subcommand(1);
@@ -101,7 +102,7 @@ int run_command(int argc, char** argv) {
   auto args = arguments(given);
   if (!args.empty() && !args.front().starts_with('-') && !is_command(args.front()))
     return usage_error("there is no command '" + args.front() + "'; sluice --help lists them", wants_json(given));
-  // The parser takes them from the end.
+  // The parser takes the arguments from the end.
   std::reverse(args.begin(), args.end());
   try {
     app.parse(std::move(args));
@@ -119,7 +120,8 @@ int run_command(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
-  // The reader of the output may stop early, and files may have a limit; writing then fails like any other write.
+  // The reader of the output may stop early, and files may have a size limit; writing then returns an error instead of
+  // ending the process.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   try {

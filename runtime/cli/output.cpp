@@ -43,7 +43,7 @@ int finish_cut(int status, std::string_view cut) {
   return status == done ? incomplete : status;
 }
 
-// As far as stderr takes it.
+// An error in writing to stderr is ignored.
 void note(std::string_view text) { std::fputs(("sluice: " + printable(text) + '\n').c_str(), stderr); }
 
 } // namespace sluice::cli

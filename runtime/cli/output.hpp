@@ -10,25 +10,26 @@
 /// The output of the program: results on stdout, everything else on stderr.
 namespace sluice::cli {
 
-/// Exit statuses of the outside contract.
+/// The exit statuses that the documentation specifies.
 enum exit_status : int { done = 0, failed = 1, wrong_usage = 2, no_broker = 3, incomplete = 4 };
 
 enum class delivery : uint8_t { complete, reader_gone, failed };
 
-/// Whether a terminal reads stdout, and would act on control characters.
+/// Whether stdout is a terminal, which would interpret control characters.
 bool is_read_by_terminal() noexcept;
 
-/// Writes to stdout at once; reports a failure on stderr, but not that its reader has gone. For a terminal it escapes
-/// control characters except line feeds; other outputs get the bytes as they are.
+/// Writes to stdout at once; reports a failure on stderr, except that its reader has gone. For a terminal it escapes
+/// control characters except line feeds; other outputs get the bytes unchanged.
 delivery print(std::string_view text);
 
 /// The same for lines of JSON, which stay the same documents.
 delivery print_json(std::string_view documents);
 
-/// The same as it is, for what holds control sequences of our own.
+/// Prints the text unchanged: for output that contains control sequences of this program.
 delivery print_raw(std::string_view text);
 
-/// The exit status of a command that did its work and printed it: a reader that has closed the output is not a failure.
+/// The exit status of a command that succeeded and printed its output; a reader that has closed the output is not a
+/// failure.
 int status_of(delivery end) noexcept;
 
 /// Prints a command's whole result and returns the exit status.
@@ -37,18 +38,18 @@ int finish(std::string_view text);
 /// `finish` with one JSON document.
 int finish_json(const nlohmann::json& document);
 
-/// The exit status of a command whose output ended with `status` and is incomplete because of a bound; prints `cut` on
-/// stderr: what is missing, and how to get it.
+/// The exit status of a command whose output ended with `status` and was truncated by a bound; prints `cut` on stderr:
+/// the missing part, and how to get it.
 int finish_cut(int status, std::string_view cut);
 
 /// A remark for people, on stderr.
 void note(std::string_view text);
 
-/// Says `sluice: CODE: message` on stderr and, with `json`, the error document on stdout. Returns the exit status.
+/// Prints `sluice: CODE: message` on stderr and, with `json`, the error document on stdout. Returns the exit status.
 int fail(const failure& error, bool json);
 int fail(const caf::error& error, bool json);
 
-/// The same for a command line that cannot be read.
+/// The same for an invalid command line.
 int usage_error(std::string_view message, bool json);
 
 } // namespace sluice::cli

@@ -17,10 +17,10 @@ namespace sluice::cli {
 
 namespace {
 
-// The most that a read may ask for. A cursor ends before that by itself.
-constexpr uint64_t most_rows = 100'000'000;
-constexpr uint64_t most_bytes = uint64_t{2} << 30;
-constexpr std::chrono::hours most_time{24};
+// The maximum for --max-rows. A cursor ends before that.
+constexpr uint64_t allowed_rows = 100'000'000;
+constexpr uint64_t allowed_bytes = uint64_t{2} << 30;
+constexpr std::chrono::hours allowed_time{24};
 
 struct query_options : request_options {
   bool fresh = false;
@@ -49,8 +49,8 @@ caf::expected<read_request> as_request(const query_options& options, const std::
   request.limits.max_bytes = options.max_bytes;
   request.limits.timeout = time_left(options, options.timeout_ms);
   if (options.all)
-    // A pager may be looked at for as long as the cursor lives.
-    request.limits.timeout = request.limits.idle = most_time;
+    // A user may look at a page in a pager for as long as the cursor lives.
+    request.limits.timeout = request.limits.idle = allowed_time;
   return request;
 }
 
@@ -71,7 +71,7 @@ int fail_of_read(const caf::error& error, const query_options& options) {
   return status;
 }
 
-// Memory for answers is given back as others take theirs.
+// Memory for answers may be free again a moment later.
 caf::expected<cursor_page> fetch_page(cursor& from) {
   constexpr std::chrono::seconds patience{30};
   auto give_up = std::chrono::steady_clock::now() + patience;
@@ -115,7 +115,7 @@ int run(const query_options& options) {
   auto request = as_request(options, place->name);
   if (!request)
     return usage_error(describe(request.error()).message, options.json);
-  // A broker that is started only to say so would leave its folder behind.
+  // Starting a broker only to report the error would leave its folder behind.
   auto elsewhere = !options.endpoint.empty() || std::getenv("SLUICE_ENDPOINT") != nullptr;
   if (!elsewhere && is_missing(place->root / ".sluice") && is_missing(options.db))
     return fail(make_error(errc::unknown_database, "there is no such file, and no store in its folder"), options.json);
@@ -142,11 +142,11 @@ void declare_query(CLI::App& command, action& chosen) {
   command
     .add_option("--max-rows", options->max_rows, "At most this many rows [10000]; more are cut off (exit status 4)")
     ->type_name("N")
-    ->check(CLI::Range(uint64_t{1}, most_rows))
+    ->check(CLI::Range(uint64_t{1}, allowed_rows))
     ->excludes(all);
   command.add_option("--max-bytes", options->max_bytes, "At most this many bytes of rows [8388608], likewise")
     ->type_name("N")
-    ->check(CLI::Range(uint64_t{1} << 10, most_bytes))
+    ->check(CLI::Range(uint64_t{1} << 10, allowed_bytes))
     ->excludes(all);
   command.add_option("--timeout", options->timeout_ms, "Milliseconds that the read may take [5000]")
     ->type_name("MS")

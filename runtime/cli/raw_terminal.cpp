@@ -31,7 +31,7 @@ raw_terminal::raw_terminal() : active_(isatty(STDIN_FILENO) && isatty(STDOUT_FIL
   if (!active_ || tcgetattr(STDIN_FILENO, &before_) != 0)
     return;
   auto raw = before_;
-  // Ctrl-C comes as a key, too: a signal would leave the terminal as it is.
+  // Ctrl-C is read as a key, too: a signal would not restore the terminal.
   raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG);
   tcsetattr(STDIN_FILENO, TCSANOW, &raw);
   say(to_other_screen);
@@ -70,7 +70,7 @@ bool raw_terminal::wait_for_quit(std::chrono::milliseconds time) const {
     auto ready = left > 0 ? poll(&key, 1, static_cast<int>(left)) : 0;
     if (ready == 0)
       return false;
-    // The screen has another size: draw it again.
+    // The screen was resized: draw it again.
     if (ready < 0)
       return errno != EINTR;
     // A terminal that has gone ends the command as well.

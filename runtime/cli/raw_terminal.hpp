@@ -7,8 +7,8 @@
 
 namespace sluice::cli {
 
-/// The terminal of a command that draws a screen again and again and listens for single keys; any that knows ANSI
-/// sequences will do, over ssh too. Where stdin and stdout are no terminal it does nothing. Set back at the end.
+/// The terminal of a command that redraws the screen and reads single keys; works with any ANSI terminal, also over
+/// ssh. Has no effect where stdin or stdout is no terminal. The destructor restores the terminal.
 class raw_terminal {
 public:
   raw_terminal();
@@ -21,7 +21,7 @@ public:
   /// The output that replaces the screen by `text`, cut to the screen's size.
   std::string frame(std::string_view text) const;
 
-  /// Waits for `time`, or until `q` is typed; then it is true.
+  /// Waits for `time`, or until `q` is typed; returns true for the latter.
   bool wait_for_quit(std::chrono::milliseconds time) const;
 
 private:

@@ -21,7 +21,7 @@ bool is_name_start(char c) noexcept { return is_ascii_letter(c) || c == '_'; }
 
 bool is_name_part(char c) noexcept { return is_name_start(c) || (c >= '0' && c <= '9'); }
 
-// The length of NAME in NAME=VALUE; 0 when the text is a value as a whole.
+// The length of NAME in NAME=VALUE; 0 when the whole text is a value.
 size_t name_length(const std::string& text) {
   if (text.empty() || !is_name_start(text.front()))
     return 0;
@@ -64,7 +64,7 @@ integer_form wanted_integers(const request_options& options) noexcept {
 
 CLI::Option* declare_values(CLI::App& command, const char* names, std::vector<std::string>& to,
                             const char* description) {
-  // The values as they stand: CLI11 would take some spellings for containers.
+  // Takes the values unchanged: CLI11 would interpret some spellings as containers.
   CLI::callback_t take = [&to](const CLI::results_t& values) {
     to = values;
     return true;
@@ -86,7 +86,7 @@ caf::expected<std::unique_ptr<client>> open_store(const request_options& options
   way.require_broker = options.require_broker;
   way.warn = note;
   way.continues_write = options.was_sent();
-  // The launcher has waited for the rest.
+  // The launcher has waited for the rest of the time.
   if (options.sent_in_silence)
     way.silence_after = std::chrono::milliseconds{200};
   return open_client(root, std::move(way));

@@ -24,33 +24,34 @@ struct request_options {
   bool require_broker = false;
   bool json = false;
   std::string integers;
-  // How long the launcher has waited for an answer to this request, which it has sent; nobody else gives it.
+  // The time for which the launcher has waited for an answer to this request, which it has sent; only the launcher
+  // passes it.
   int64_t sent_ms = 0;
   bool sent_in_silence = false;
 
   bool was_sent() const noexcept { return sent_ms > 0; }
 };
 
-/// The rest of the time that the request may take; zero, which means that of the settings, for zero.
+/// The rest of the request's time; zero, which means the configured time, if `options` set none.
 std::chrono::milliseconds time_left(const request_options& options, int64_t time_ms) noexcept;
 
 /// How `--json` is to write large integers.
 integer_form wanted_integers(const request_options& options) noexcept;
 
-/// The way to the store that the options ask for. Working without a broker is said on stderr.
+/// Opens the client that the options select. Warns on stderr when it works without a broker.
 caf::expected<std::unique_ptr<client>> open_store(const request_options& options, const std::filesystem::path& root);
 
 /// Adds the options to `command`. `to` outlives the parse.
 void declare(CLI::App& command, request_options& to);
 
-/// Of these, the options for the agent, the endpoint and the form of the answer.
+/// Of these, adds the options for the agent, the endpoint and the form of the answer.
 void declare_way(CLI::App& command, request_options& to);
 
-/// An option that may be given several times; each value is taken as it stands.
+/// Adds an option that may be given several times; each value is taken unchanged.
 CLI::Option* declare_values(CLI::App& command, const char* names, std::vector<std::string>& to,
                             const char* description);
 
-/// A database on the command line: the folder it lies in is its store.
+/// A database on the command line; the folder that contains it is its store.
 struct database_place {
   std::filesystem::path root;
   std::string name;
@@ -63,7 +64,7 @@ caf::expected<database_place> locate(const std::string& db);
 /// letters, digits and `_`. `errc::invalid_request` says which one cannot be read.
 caf::expected<parameters> read_parameters(const std::vector<std::string>& params);
 
-/// The statement itself, or what stdin holds if it is `-`.
+/// The given statement, or the content of stdin if it is `-`.
 caf::expected<std::string> read_sql(const std::string& sql);
 
 /// `given`, else SLUICE_AGENT, else `user@pid`.

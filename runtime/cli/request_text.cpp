@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-// As many as fit on a screen; --json has all of them.
+// This many fit on a screen; --json lists all of them.
 constexpr size_t running_shown = 10;
 constexpr size_t sql_shown = 60;
 

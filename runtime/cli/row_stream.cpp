@@ -28,13 +28,13 @@ std::string row_stream::text_of(const cursor_page& page) {
   return has_begun_ ? csv_rows(*page.rows, for_terminal) : as_csv(*page.rows, for_terminal);
 }
 
-// The document of a read, printed in parts at its rows: if it is cut, it has no end and is not a valid document.
+// The document of a read, printed in parts between its rows: if it is interrupted, it has no end and is not valid JSON.
 std::string row_stream::json_of(const cursor_page& page) const {
   read_result shape;
   shape.rows = std::make_shared<const rowset>(std::make_shared<const rowset::column_names>(page.rows->columns()));
   shape.as_of_seq = page.as_of_seq;
   auto frame = dump(as_json(shape, integers_)) + "\n";
-  // Within a text, quotes have a backslash before them.
+  // This cannot match inside a text, where quotes are escaped by a backslash.
   constexpr std::string_view no_rows = R"(,"rows":[])";
   auto at = frame.find(no_rows) + no_rows.size() - 1;
   auto result = has_begun_ ? std::string{} : frame.substr(0, at);

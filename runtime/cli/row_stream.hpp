@@ -12,8 +12,8 @@ namespace sluice::cli {
 
 enum class row_format : uint8_t { table, csv, json };
 
-/// Prints the pages of a cursor as they come, in the form that a read's answer has when it is printed as a whole. Keeps
-/// no row. The columns of a table are as wide as the rows so far need: rows of later pages may be wider.
+/// Prints the pages of a cursor as they arrive, in the same form as a complete answer. Keeps no row. The columns of a
+/// table are as wide as the rows so far require; rows of later pages may be wider.
 class row_stream {
 public:
   row_stream(row_format format, integer_form integers) : format_(format), integers_(integers) {}
@@ -21,7 +21,7 @@ public:
   /// Prints the rows of the next page; before the first page the head of the output, after the last one its end.
   delivery print(const cursor_page& page);
 
-  /// Whether something was printed, so that no other document may follow.
+  /// Whether output has begun, so that no other document may follow.
   bool has_begun() const noexcept { return has_begun_; }
   uint64_t rows() const noexcept { return rows_; }
 

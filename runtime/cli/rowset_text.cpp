@@ -16,7 +16,7 @@ constexpr size_t shown_blob_bytes = 16;
 
 std::string real_text(double number) {
   auto text = fmt::format("{}", number);
-  // A real that happens to be whole still looks like a real.
+  // A real without a fraction is still printed as a real.
   return std::isfinite(number) && text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
 }
 
@@ -49,7 +49,7 @@ bool is_numeric_column(const rowset& rows, size_t column) {
   return numbers;
 }
 
-// Readers of CSV drop spaces at the ends of unquoted text, and x'...' without quotes is a blob.
+// Readers of CSV drop spaces at the ends of unquoted text, and unquoted x'...' is a blob.
 bool needs_quotes(std::string_view text) {
   return text.empty() || text.front() == ' ' || text.back() == ' ' || text.starts_with("x'")
          || text.find_first_of(",\"\r\n") != std::string_view::npos;

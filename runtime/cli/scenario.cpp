@@ -90,30 +90,31 @@ caf::expected<fs::path> make_folder() {
   return fs::path{pattern};
 }
 
-scenario::report run_in(const fs::path& folder, const scenario::definition& definition, const scenario_options& asked) {
+scenario::report run_in(const fs::path& folder, const scenario::definition& definition,
+                        const scenario_options& wanted) {
   std::error_code unreadable;
   auto on = scenario::make_real_backend({fs::read_symlink("/proc/self/exe", unreadable), folder});
   scenario::run_options options;
-  options.time_limit = std::chrono::milliseconds{static_cast<int64_t>(asked.time_limit_s * 1e3)};
-  if (asked.verbose)
+  options.time_limit = std::chrono::milliseconds{static_cast<int64_t>(wanted.time_limit_s * 1e3)};
+  if (wanted.verbose)
     options.on_step = [](const scenario::step& step, const json& answer) {
       fmt::print(stderr, "  line {}: {}: {}\n", step.at.line, scenario::title_of(step), printable(dump(answer)));
     };
   return scenario::run(definition, *on, options);
 }
 
-// False when no folder for it could be made.
-bool run_file(const std::string& file, const scenario::definition& definition, const scenario_options& asked,
+// Returns false when its folder could not be created.
+bool run_file(const std::string& file, const scenario::definition& definition, const scenario_options& options,
               tally& to) {
   auto folder = make_folder();
   if (!folder) {
     fail(folder.error(), false);
     return false;
   }
-  auto went = run_in(*folder, definition, asked);
+  auto went = run_in(*folder, definition, options);
   auto document = as_document(file, definition, went);
   auto text = as_text(file, definition, went);
-  if (asked.keep) {
+  if (options.keep) {
     document["folder"] = folder->string();
     text += fmt::format("  kept in {}\n", folder->string());
   } else {
@@ -126,12 +127,12 @@ bool run_file(const std::string& file, const scenario::definition& definition, c
                                                  : to.wrong;
   ++count;
   to.documents.push_back(std::move(document));
-  if (!asked.json)
+  if (!options.json)
     print(text);
   return true;
 }
 
-void tell_wrong(const std::string& file, const scenario::wrong_file& error, tally& to) {
+void report_invalid(const std::string& file, const scenario::wrong_file& error, tally& to) {
   ++to.wrong;
   fmt::print(stderr, "sluice: invalid_request: {}: {}\n", at_text(printable(file), error.at), printable(error.text));
   to.documents.push_back(
@@ -145,43 +146,43 @@ std::string summary_of(const tally& tally) {
   if (tally.skipped > 0)
     result += fmt::format(", {} skipped", tally.skipped);
   if (tally.wrong > 0)
-    result += fmt::format(", {} of no use", tally.wrong);
+    result += fmt::format(", {} invalid", tally.wrong);
   return result;
 }
 
-int run(const scenario_options& asked) {
-  if (asked.schema)
+int run(const scenario_options& options) {
+  if (options.schema)
     return finish(scenario::schema().dump(2) + "\n");
-  if (asked.files.empty())
-    return usage_error("which scenarios? Name their files; see sluice scenario --help", asked.json);
+  if (options.files.empty())
+    return usage_error("which scenarios? Name their files; see sluice scenario --help", options.json);
   forget_environment();
   tally all;
-  auto show_progress = isatty(STDERR_FILENO) != 0 && !asked.verbose;
-  for (size_t i = 0; i < asked.files.size(); ++i) {
-    auto read = scenario::read_scenario(asked.files[i]);
+  auto show_progress = isatty(STDERR_FILENO) != 0 && !options.verbose;
+  for (size_t i = 0; i < options.files.size(); ++i) {
+    auto read = scenario::read_scenario(options.files[i]);
     if (const auto* error = std::get_if<scenario::wrong_file>(&read)) {
-      tell_wrong(asked.files[i], *error, all);
+      report_invalid(options.files[i], *error, all);
       continue;
     }
     const auto& definition = std::get<scenario::definition>(read);
-    if (asked.check) {
+    if (options.check) {
       ++all.passed;
       continue;
     }
     if (show_progress)
-      fmt::print(stderr, "\rrunning {} of {} ...", i + 1, asked.files.size());
-    auto done = run_file(asked.files[i], definition, asked, all);
+      fmt::print(stderr, "\rrunning {} of {} ...", i + 1, options.files.size());
+    auto done = run_file(options.files[i], definition, options, all);
     if (show_progress)
       fmt::print(stderr, "\r{:40}\r", "");
     if (!done)
       return failed;
   }
-  auto delivered = asked.json ? finish_json({{"scenarios", std::move(all.documents)},
-                                             {"passed", all.passed},
-                                             {"failed", all.failed},
-                                             {"skipped", all.skipped},
-                                             {"wrong", all.wrong}})
-                              : finish(asked.check ? "" : summary_of(all) + "\n");
+  auto delivered = options.json ? finish_json({{"scenarios", std::move(all.documents)},
+                                               {"passed", all.passed},
+                                               {"failed", all.failed},
+                                               {"skipped", all.skipped},
+                                               {"wrong", all.wrong}})
+                                : finish(options.check ? "" : summary_of(all) + "\n");
   if (all.wrong > 0)
     return wrong_usage;
   return all.failed > 0 ? failed : delivered;
@@ -190,28 +191,28 @@ int run(const scenario_options& asked) {
 } // namespace
 
 void declare_scenario(CLI::App& command, action& chosen) {
-  auto asked = std::make_shared<scenario_options>();
-  command.add_option("FILE", asked->files, "Scenarios (docs/guides/scenarios.md); each runs in a folder of its own");
-  command.add_flag("--check", asked->check, "Read the files only");
-  command.add_flag("--json", asked->json, "Print one JSON document");
-  command.add_flag("--keep", asked->keep, "Leave the folders, and print their paths");
-  command.add_flag("-v,--verbose", asked->verbose, "Print the answer of each step on stderr");
-  command.add_option("--time-limit", asked->time_limit_s, "Seconds after which a running scenario has failed [60]")
+  auto options = std::make_shared<scenario_options>();
+  command.add_option("FILE", options->files, "Scenarios (docs/guides/scenarios.md); each runs in a folder of its own");
+  command.add_flag("--check", options->check, "Read the files only");
+  command.add_flag("--json", options->json, "Print one JSON document");
+  command.add_flag("--keep", options->keep, "Leave the folders, and print their paths");
+  command.add_flag("-v,--verbose", options->verbose, "Print the answer of each step on stderr");
+  command.add_option("--time-limit", options->time_limit_s, "Seconds after which a running scenario has failed [60]")
     ->type_name("SECONDS")
     ->check(CLI::Range(0.1, 86'400.0));
-  command.add_flag("--schema", asked->schema, "Print the JSON Schema of the format, for editors");
+  command.add_flag("--schema", options->schema, "Print the JSON Schema of the format, for editors");
   command.footer("Exit status: 0 all passed or were skipped; 1 one failed; 2 a file is invalid, or wrong usage.");
-  command.final_callback([asked, &chosen] { chosen = [asked] { return run(*asked); }; });
+  command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 
 void declare_scenario_broker(CLI::App& command, action& chosen) {
-  auto director = std::make_shared<std::string>();
+  auto controller = std::make_shared<std::string>();
   auto control = std::make_shared<std::optional<scenario::broker_control>>();
-  command.add_option("--director", *director)->required();
+  command.add_option("--controller", *controller)->required();
   serve_hooks hooks;
   hooks.begins = [control] { control->emplace(); };
-  hooks.leads = [control, director](broker& leader) {
-    if (auto good = (*control)->begin(*director, leader); !good)
+  hooks.leads = [control, controller](broker& leader) {
+    if (auto good = (*control)->begin(*controller, leader); !good)
       log_warning(describe(good.error()).message);
   };
   hooks.stops = [control] { (*control)->end(); };

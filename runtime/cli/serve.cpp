@@ -36,7 +36,7 @@ struct serve_options {
   std::string http;
   bool stdio = false;
   double idle_s = 0;
-  // Options with which a client starts a transient broker: the descriptors that it inherits.
+  // The options with which a client starts a transient broker: the descriptors that it inherits.
   bool transient = false;
   int lock_fd = -1;
   int claim_fd = -1;
@@ -44,10 +44,10 @@ struct serve_options {
 };
 
 // One line reports the result to the client that started this broker.
-void tell_starter(int fd, const std::string& line) {
+void notify_starter(int fd, const std::string& line) {
   if (fd < 0)
     return;
-  // It may have given up waiting.
+  // The client may have given up waiting.
   if (write(fd, line.data(), line.size()) < 0)
     log_warning("the client that started this broker has gone");
   close(fd);
@@ -62,7 +62,7 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Leaves the client to itself: it waits for the process that it started, and that ends here.
+// Detaches from the client: it waits for the process that it started, and that process ends here.
 void daemonize() {
   if (auto child = fork(); child != 0)
     _exit(child < 0 ? failed : done);
@@ -71,12 +71,12 @@ void daemonize() {
 caf::expected<store_lock> lead(serve_options& options, const store_root& root, const broker_config& config) {
   if (options.lock_fd >= 0) {
     auto lock = store_lock::adopt(root, options.lock_fd, options.claim_fd);
-    // The folder was deleted meanwhile; without a report the starter looks again, as after any sudden end.
+    // The folder was deleted meanwhile; without a report the starter searches again, as after any sudden end.
     if (!lock)
       close(std::exchange(options.ready_fd, -1));
     return lock;
   }
-  // One that is to go again has no reason to replace another one.
+  // A transient broker has no reason to replace another one.
   if (options.idle_s > 0)
     return store_lock::acquire(root, std::chrono::milliseconds{0});
   return take_over(root, config.lock_wait);
@@ -93,7 +93,7 @@ public:
     });
   }
 
-  // Any thread.
+  // Called by any thread.
   void set(std::string_view reason) {
     asio::post(loop_, [this, text = std::string{reason}] { finish(text); });
   }
@@ -127,7 +127,8 @@ caf::expected<std::unique_ptr<front_door>> open_door(broker& leader, front_door_
   }
 }
 
-// An exception ends the process at once, and with it the lock: half a broker could not even be taken down.
+// An exception ends the process at once, and thereby releases the lock: a partly constructed broker could not be shut
+// down.
 caf::expected<std::string> serve(serve_options& options, const serve_hooks& hooks) noexcept {
   auto config = load_config(options.root);
   if (!config)
@@ -158,7 +159,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
     hooks.leads(*leader);
   log_info(fmt::format("sluice {} serves {}{}", SLUICE_VERSION, root->path().string(),
                        (*door)->http_address().empty() ? "" : " and http://" + (*door)->http_address()));
-  tell_starter(std::exchange(options.ready_fd, -1), "ready\n");
+  notify_starter(std::exchange(options.ready_fd, -1), "ready\n");
   std::thread talk;
   if (options.stdio)
     talk = std::thread{[&] {
@@ -184,7 +185,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   if (failed)
     lost = make_error(*failed);
   log_info("stopped");
-  // Reading stdin cannot be interrupted, but it is no reason to stay.
+  // Reading stdin cannot be interrupted, but it must not delay the end.
   if (talk.joinable() && reason != "end of stdin")
     _exit(lost ? fail(lost, false) : done);
   if (talk.joinable())
@@ -203,7 +204,7 @@ int run(serve_options options, const serve_hooks& hooks) {
     hooks.begins();
   raise_descriptor_limit();
   heap_policy::give_memory_back();
-  // A program of its own for stdio alone is a client like others: many may run side by side.
+  // With --stdio alone, the process is a client like others: many may run side by side.
   if (options.stdio && options.http.empty() && options.idle_s == 0) {
     auto served = serve_stdio(options.root, note);
     return served ? done : fail(served.error(), false);
@@ -212,7 +213,7 @@ int run(serve_options options, const serve_hooks& hooks) {
   if (stopped)
     return done;
   auto error = describe(stopped.error());
-  tell_starter(options.ready_fd, fmt::format("error {} {}\n", to_string(error.code), error.message));
+  notify_starter(options.ready_fd, fmt::format("error {} {}\n", to_string(error.code), error.message));
   return fail(error, false);
 }
 

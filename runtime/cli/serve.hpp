@@ -14,11 +14,11 @@ namespace sluice::cli {
 
 /// Callbacks of a broker that `serve` runs; any of them may be empty.
 struct serve_hooks {
-  /// In the process that is going to serve, before it opens any file of the store.
+  /// Called in the process that will serve, before it opens any file of the store.
   std::function<void()> begins;
   /// Called when clients can connect, before this is announced.
   std::function<void(broker&)> leads;
-  /// The broker is shut down next.
+  /// Called just before the broker is shut down.
   std::function<void()> stops;
 };
 

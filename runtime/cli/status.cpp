@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-// As many as fit on a screen; --json has all of them.
+// This many fit on a screen; --json lists all of them.
 constexpr size_t slow_shown = 5;
 
 struct status_options {
@@ -38,7 +38,7 @@ std::string size_text(uint64_t bytes) {
   return fmt::format("{:.1f} {}", size, units[unit]);
 }
 
-// A member of the status, and the words for one and for several; without a plural the words are the same.
+// A counter of the status, with its noun in singular and plural; without a plural both are the same.
 struct count_words {
   const char* member;
   std::string_view singular;

@@ -7,7 +7,7 @@ namespace sluice::cli {
 
 namespace {
 
-// A broker answers its requests before it ends, and closes its databases.
+// Before it ends, a broker answers its requests and closes its databases.
 constexpr std::chrono::seconds time_to_stop{30};
 
 int run(const std::filesystem::path& where) {

@@ -23,15 +23,15 @@ public:
 
   bool empty() const noexcept { return rows_.empty(); }
 
-  /// Headings, a rule, and the rows, each line ending in a newline.
+  /// Headings, a rule, and the rows; each line ends with a newline.
   std::string text() const { return heading_text() + rows_text(); }
 
-  /// The two parts of that. Columns are as wide as the rows so far need; of a table that is printed part by part, later
-  /// rows may need more.
+  /// The two parts of `text()`. Columns are as wide as the rows so far require; in a table that is printed in parts,
+  /// later rows may be wider.
   std::string heading_text() const;
   std::string rows_text() const;
 
-  /// Forgets the rows, which have been printed; the columns stay as wide as they are.
+  /// Removes the rows, which have been printed; the columns keep their width.
   void drop_rows() { rows_.clear(); }
 
 private:

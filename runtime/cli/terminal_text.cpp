@@ -20,14 +20,14 @@ void append_escaped(std::string& to, uint32_t c) {
   }
 }
 
-// `escape` appends its spelling of a code point that a terminal would act on.
+// `escape` appends the escaped form of a code point that a terminal would interpret.
 template <class Escape> std::string escaped(std::string_view text, Escape escape) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
     auto [code_point, size] = first_character(text);
     if (size == 0) {
-      // A byte at a time, so that a valid character behind it is seen.
+      // Skips one byte, so that a valid character after it is recognized.
       size = 1;
       fmt::format_to(std::back_inserter(result), "\\x{:02x}", static_cast<unsigned char>(text.front()));
     } else if (is_control(code_point)) {

@@ -6,15 +6,15 @@
 
 namespace sluice::cli {
 
-/// `text` with everything escaped that could break a terminal or a line of output: control characters, what reverses
-/// the direction of writing, and bytes that are no UTF-8.
+/// `text` with everything escaped that could corrupt a terminal or a line of output: control characters, characters
+/// that reverse the direction of writing, and bytes that are not UTF-8.
 std::string printable(std::string_view text);
 
 /// The same for text of several lines: line feeds stay.
 std::string printable_lines(std::string_view text);
 
 /// The same for JSON, whose line feeds are not content: the document keeps its meaning, because characters in its
-/// strings are escaped as JSON does.
+/// strings are escaped as in JSON.
 std::string printable_json(std::string_view documents);
 
 /// Number of code points in valid UTF-8.

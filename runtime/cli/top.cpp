@@ -49,7 +49,7 @@ private:
   double seconds_;
 };
 
-// Nothing is known of the time before the first look.
+// Nothing is known about the time before the first snapshot.
 std::string per_second(double rate) { return rate < 0 ? "-" : fmt::format("{:.0f}/s", rate); }
 
 std::string micros(double us) { return us >= 1e4 ? fmt::format("{:.1f} ms", us / 1e3) : fmt::format("{:.0f} us", us); }
@@ -74,7 +74,7 @@ std::string head(const json& now, const rates& rate) {
     per_second(rate.of(p{"/cache/joined"})), per_second(rate.of(p{"/cache/misses"})));
 }
 
-// The counters of a database in the last look, by its name.
+// The counters of a database in the last snapshot, by its name.
 json find_database(const json& status, const std::string& name) {
   for (const auto& db : status.value("databases", json::array()))
     if (db.at("name") == name)

@@ -5,12 +5,12 @@
 
 namespace sluice::cli {
 
-/// What `exec` says about a write.
+/// The result of a write as `exec` prints it.
 struct write_summary {
-  /// Rows, of all statements.
+  /// The sum over all statements.
   int64_t changes = 0;
   uint64_t commit_seq = 0;
-  /// Whether its key had been used, so that nothing was written now.
+  /// Whether its key had been used before, so that nothing was written now.
   bool is_replayed = false;
 };
 

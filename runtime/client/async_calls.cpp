@@ -11,12 +11,12 @@ using std::chrono::steady_clock;
 namespace {
 
 // A token has no callback, so it is polled.
-constexpr milliseconds between_looks{10};
+constexpr milliseconds token_poll_interval{10};
 constexpr milliseconds longest_between_asking{1'000};
-// Tokens are not polled while the thread looks for a leader.
+// Tokens are not polled while the thread searches for a leader.
 constexpr milliseconds longest_search{100};
 
-// Its answer is dropped: the call that is cancelled has an answer of its own.
+// Its answer is dropped: the cancelled call has an answer of its own.
 class cancel_call final : public async_call {
 public:
   explicit cancel_call(const std::string& id)
@@ -72,7 +72,7 @@ void async_calls::start(std::unique_ptr<async_call> call) {
 bool async_calls::post(owned& owner) {
   auto& call = *owner;
   auto text = call.op.params();
-  // It may be answered before this returns.
+  // The call may be answered before this returns.
   under_way_.emplace(&call.tried, std::move(owner));
   if (connection_->post(call.tried, call.op.method(), text))
     return true;
@@ -87,8 +87,8 @@ void async_calls::run() {
   while (!stopped_) {
     if (steady_clock::now() >= next_limit_)
       expire(held);
-    else if (any_cancellable() && steady_clock::now() >= look_at_)
-      look_for_cancelled(held);
+    else if (any_cancellable() && steady_clock::now() >= next_token_check_)
+      send_cancels(held);
     else if (under_way_.empty() && unsent_.empty())
       work_.wait(held);
     else if (!unsent_.empty() && can_send() && steady_clock::now() >= retry_at_)
@@ -173,7 +173,7 @@ void async_calls::await_answers(lock& held) {
   if (!under_way_.empty() && connection_->draining())
     until = next_limit_;
   if (any_cancellable())
-    until = std::min(until, look_at_);
+    until = std::min(until, next_token_check_);
   if (under_way_.empty()) {
     work_.wait_until(held, until);
     return;
@@ -185,10 +185,11 @@ void async_calls::await_answers(lock& held) {
   take(held, completed);
 }
 
-// The leader may not know the request yet, or may be about to answer it, so it is asked until the call has ended.
-void async_calls::look_for_cancelled(lock& held) {
+// The leader may not know the request yet, or may be about to answer it, so the cancel is repeated until the call has
+// ended.
+void async_calls::send_cancels(lock& held) {
   auto now = steady_clock::now();
-  look_at_ = now + between_looks;
+  next_token_check_ = now + token_poll_interval;
   std::vector<std::string> meant;
   for (auto& [tried, call] : under_way_)
     if (call->cancel.cancelled() && now >= call->ask_at_) {
@@ -210,7 +211,7 @@ void async_calls::look_for_cancelled(lock& held) {
   held.lock();
 }
 
-// When the connection has ended, the request is not sent; the call is unsent then.
+// When the connection has ended, the cancel is not sent; the call is unsent then.
 void async_calls::ask_to_cancel(const std::string& request_id) {
   owned call = std::make_unique<cancel_call>(request_id);
   next_limit_ = std::min(next_limit_, call->op.limit());

@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-/// A call without a waiting thread.
+/// A call that no thread waits for.
 class async_call {
 public:
   explicit async_call(retrying_call operation) : op(std::move(operation)) {}
@@ -25,33 +25,33 @@ public:
   /// Sets the future; called once.
   virtual void finish(caf::expected<nlohmann::json> answer) = 0;
 
-  /// The same where this process leads by now: asks `leader`, and gives its answer.
+  /// The same when this process leads meanwhile: calls `leader`, and passes on its answer.
   virtual void finish_with(client& leader) = 0;
 
   retrying_call op;
   channel::call tried;
-  /// Whether the caller gives the call up; the leader is then asked to cancel the request `request_id`.
+  /// Cancelled when the caller gives the call up; the leader is then told to cancel the request `request_id`.
   cancel_token cancel;
   std::string request_id;
 
 private:
   friend class async_calls;
-  // Counted among those that can be cancelled.
+  // Counts this call as one that can be cancelled.
   std::shared_ptr<void> counted_;
-  // When the leader is asked to cancel it, or asked again, and how long to wait after that.
+  // When to send the leader the next cancel, and the pause after that.
   channel::time_point ask_at_{};
   std::chrono::milliseconds ask_again_{20};
 };
 
-/// The calls of one client without a waiting thread: sent by their callers, and completed by a thread that the first
-/// call starts. Thread-safe.
+/// The calls of one client that no thread waits for: their callers send them, and a thread that the first call starts
+/// completes them. Thread-safe.
 class async_calls {
 public:
   /// `link` outlives this.
   explicit async_calls(leader_link& link) : link_(link) {}
   async_calls(const async_calls&) = delete;
   async_calls& operator=(const async_calls&) = delete;
-  /// Calls under way end as `errc::cancelled`, those that were sent with the outcome `unknown`. Stops the link.
+  /// Ends calls under way as `errc::cancelled`; those that were sent have the outcome `unknown`. Stops the link.
   ~async_calls();
 
   void start(std::unique_ptr<async_call> call);
@@ -67,7 +67,7 @@ private:
   void send_unsent(lock& held);
   void await_answers(lock& held);
   bool any_cancellable() const noexcept { return cancellable_.use_count() > 1; }
-  void look_for_cancelled(lock& held);
+  void send_cancels(lock& held);
   void ask_to_cancel(const std::string& request_id);
   void take(lock& held, const std::vector<channel::call*>& completed);
   bool post(owned& owner);
@@ -76,16 +76,16 @@ private:
   std::mutex mutex_;
   std::condition_variable work_;
   bool stopped_ = false;
-  // Calls on `connection_`, and those that wait for a connection, not to be sent before `retry_at_`.
+  // Calls on `connection_`, and those that wait for a connection and must not be sent before `retry_at_`.
   std::shared_ptr<channel> connection_;
   std::unordered_map<channel::call*, owned> under_way_;
   std::vector<owned> unsent_;
   time_point retry_at_{};
-  // No call ends before; looked up again when it is reached.
+  // No call ends before this time; updated when it is reached.
   time_point next_limit_ = time_point::max();
-  // Its copies are counted: each call that can be cancelled has one.
+  // Its reference count is the number of calls that can be cancelled.
   std::shared_ptr<void> cancellable_ = std::make_shared<char>();
-  time_point look_at_{};
+  time_point next_token_check_{};
   std::thread thread_;
 };
 

@@ -22,14 +22,14 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// Far beyond the largest answer that a leader may be configured for; a peer that sends more is not a leader.
+// Much larger than the largest answer that a leader may be configured for; a peer that sends more is not a leader.
 constexpr size_t max_line_bytes = size_t{1} << 30;
 constexpr size_t kept_bytes = size_t{1} << 20;
 
-// A leader that answers is asked for no more.
+// Time without a byte from the leader after which a ping is sent.
 constexpr std::chrono::milliseconds ping_after{1'000};
-// From a connection with as much under way a leader may not read.
-constexpr size_t most_under_way = 1'000;
+// With this many requests under way the leader may stop reading, so its silence proves nothing.
+constexpr size_t max_under_way = 1'000;
 
 timespec time_until(steady_clock::time_point limit) {
   auto left = std::max(std::chrono::nanoseconds{0}, limit - steady_clock::now());
@@ -37,7 +37,7 @@ timespec time_until(steady_clock::time_point limit) {
   return {static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
 }
 
-// A method as JSON; those of the protocol have nothing that has to be escaped.
+// A method as JSON; the methods of the protocol contain no characters that must be escaped.
 std::string quoted(std::string_view method) {
   auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || c == '.' || c == '_'; };
   if (std::all_of(method.begin(), method.end(), is_plain))
@@ -45,7 +45,7 @@ std::string quoted(std::string_view method) {
   return dump(nlohmann::json(method));
 }
 
-// The id as a broker of sluice writes it, without parsing the rest: the calling thread parses the answer.
+// The id in the form in which a broker of sluice writes it. Does not parse the rest, which the calling thread parses.
 std::optional<uint64_t> leading_id(std::string_view line) {
   constexpr std::string_view start = R"({"id":)";
   if (!line.starts_with(start))
@@ -59,7 +59,7 @@ std::optional<uint64_t> leading_id(std::string_view line) {
 
 } // namespace
 
-// A thread that waits for something: that it is woken, for its turn to read, or for the end of its time.
+// A thread that waits for its answer, for its turn to read, or until its time limit.
 struct channel::waiter {
   std::condition_variable turn;
   bool woken = false;
@@ -69,7 +69,7 @@ struct channel::waiter {
 channel::channel(descriptor socket, const std::optional<file_identity>& root, silence_policy silence)
   : socket_(std::move(socket)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), posting_(std::make_unique<waiter>()),
     silence_(std::move(silence)) {
-  // It goes out with the first request, and costs no round trip of its own.
+  // The greeting goes out with the first request and costs no round trip of its own.
   out_ = greeting(root);
   appended_ = out_.size();
   lost_ = !wake_;
@@ -83,12 +83,12 @@ void channel::ask(call& call, std::string_view method, std::string_view params, 
   lock held{mutex_};
   call = {};
   if (lost_) {
-    call.became = fate::lost;
+    call.state = call_state::lost;
     return;
   }
   append(call, method, params, self);
   wait(held, self, limit);
-  if (call.became == fate::pending) {
+  if (call.state == call_state::pending) {
     call.sent = went_out(call);
     pending_.erase(call.id);
   }
@@ -121,7 +121,7 @@ void channel::poke() {
 
 bool channel::abandon(call& call) {
   lock held{mutex_};
-  if (call.became != fate::pending)
+  if (call.state != call_state::pending)
     return false;
   call.sent = went_out(call);
   pending_.erase(call.id);
@@ -215,7 +215,7 @@ void channel::wait(lock& held, waiter& self, time_point limit) {
 void channel::read(lock& held, time_point limit) {
   auto events = static_cast<short>(blocked_ ? POLLIN | POLLOUT : POLLIN);
   std::array<pollfd, 2> watched{{{socket_.get(), events, 0}, {wake_.get(), POLLIN, 0}}};
-  auto look_at = next_look();
+  auto look_at = next_liveness_check();
   held.unlock();
   auto timeout = time_until(std::min(limit, look_at));
   auto room = in_.room();
@@ -250,8 +250,8 @@ void channel::take_in(ssize_t count, int code) {
 }
 
 // When the reading thread checks whether the leader is alive.
-channel::time_point channel::next_look() const noexcept {
-  if (is_silent_ || pending_.empty() || pending_.size() >= most_under_way)
+channel::time_point channel::next_liveness_check() const noexcept {
+  if (is_silent_ || pending_.empty() || pending_.size() >= max_under_way)
     return time_point::max();
   return last_received_at_ + (ping_sent_ ? silence_.after : std::min(ping_after, silence_.after / 2));
 }
@@ -296,17 +296,17 @@ void channel::answered(uint64_t id, std::string_view line) {
   auto& call = *at->second;
   pending_.erase(at);
   call.answer.assign(line);
-  complete(call, fate::answered);
+  complete(call, call_state::answered);
 }
 
-// The answer to the greeting, and every line that has not the form in which a broker of sluice writes results.
+// Handles the answer to the greeting, and every line that does not have the form of a broker's result.
 void channel::dispatch_other(std::string_view line) {
   auto document = nlohmann::json::parse(line, nullptr, false);
   auto id = document.is_object() ? document.find("id") : document.end();
   if (!document.is_object() || (id == document.end() && !document.contains("method"))) {
     lose();
   } else if (id == document.end()) {
-    // It was not asked for.
+    // An unsolicited notification is ignored.
   } else if (id->is_null() && document.contains("error")) {
     refusal_ = rpc::failure_from_json(document["error"]);
     lose();
@@ -333,9 +333,9 @@ void channel::greeted(const nlohmann::json& answer) {
   lose();
 }
 
-void channel::complete(call& call, fate became) {
-  call.became = became;
-  call.sent = became == fate::answered || went_out(call);
+void channel::complete(call& call, call_state state) {
+  call.state = state;
+  call.sent = state == call_state::answered || went_out(call);
   call.owner->woken = true;
   if (call.owner == posting_.get())
     completed_.push_back(&call);
@@ -347,7 +347,7 @@ void channel::lose() {
   if (lost_.exchange(true))
     return;
   for (auto& [id, call] : pending_)
-    complete(*call, fate::lost);
+    complete(*call, call_state::lost);
   pending_.clear();
   for (auto* follower : followers_)
     follower->turn.notify_one();

@@ -25,20 +25,20 @@ namespace sluice {
 
 /// The reaction to a leader that is connected and silent, for example because its process is stopped.
 struct silence_policy {
-  /// A leader that has not sent a byte for so long, though it was sent a `ping`, is silent.
+  /// A leader that has not sent a byte for this time, although it was sent a `ping`, is silent.
   std::chrono::milliseconds after{2'000};
-  /// Whether `ask` ends then.
+  /// Whether `ask` ends when the leader is silent.
   bool ends_calls = false;
-  /// Called then with a message for people, by one of the threads that wait. May be empty.
+  /// Called when the leader is silent, with a message for people, by one of the waiting threads. May be empty.
   std::function<void(std::string_view)> warn{};
 };
 
 /// One connection to a leader, shared by any number of threads. It sends `hello`, sends requests, and gives each answer
-/// to the thread that asked.
+/// to the thread that made the request.
 ///
-/// It has no thread of its own: one of the waiting threads reads for all, and passes this on when it has its own
-/// answer. A thread switch costs more here than the request itself. The reading thread sends what could not be sent at
-/// once, so neither side waits for the other to read first. Thread-safe.
+/// It has no thread of its own: one of the waiting threads reads for all, and passes this role on when it has its own
+/// answer. A thread switch would cost more than the request itself. The reading thread also sends the bytes that could
+/// not be sent at once, so neither side waits for the other to read first. Thread-safe.
 class channel {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -47,8 +47,8 @@ private:
   struct waiter;
 
 public:
-  enum class fate : uint8_t {
-    /// Not answered yet; at the end of its time still not.
+  enum class call_state : uint8_t {
+    /// No answer yet; after the time limit, no answer by then.
     pending,
     answered,
     /// The connection has ended.
@@ -57,7 +57,7 @@ public:
 
   /// One request on this connection. The caller owns it, and does not move it until it has ended.
   struct call {
-    fate became = fate::pending;
+    call_state state = call_state::pending;
     /// Whether the whole request was sent, so that the leader may have executed it.
     bool sent = false;
     /// The line that answers it.
@@ -70,16 +70,16 @@ public:
     waiter* owner = nullptr;
   };
 
-  /// Takes a connected socket that does not block. `root` is the store that is meant; a leader of another one refuses
-  /// the connection.
+  /// Takes a connected non-blocking socket. `root` is the intended store; a leader of another one refuses the
+  /// connection.
   explicit channel(descriptor socket, const std::optional<file_identity>& root = std::nullopt,
                    silence_policy silence = {});
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
   ~channel();
 
-  /// Asks and waits until `limit`, or until the leader is silent if the policy says so. `method` is any text in UTF-8,
-  /// `params` is JSON on one line.
+  /// Sends a request and waits until `limit`, or until the leader is silent if the policy says so. `method` is any text
+  /// in UTF-8, `params` is JSON on one line.
   void ask(call& call, std::string_view method, std::string_view params, time_point limit);
 
   /// Sends without waiting; `await_posted` returns it when it has ended. False when the connection has ended; then the
@@ -92,10 +92,10 @@ public:
   /// Ends a wait in `await_posted`, or the next one.
   void poke();
 
-  /// Abandons a posted call; its answer is dropped. False if it has ended, and `await_posted` has returned it or will.
+  /// Abandons a posted call; its answer is dropped. False if it has ended; `await_posted` has returned it or will.
   bool abandon(call& call);
 
-  /// The leader takes no new requests here, but may still answer old ones.
+  /// The leader accepts no further requests here, but may still answer earlier ones.
   void set_draining() noexcept { draining_ = true; }
   bool draining() const noexcept { return draining_; }
 
@@ -122,10 +122,10 @@ private:
   void wait(lock& held, waiter& self, time_point limit);
   void read(lock& held, time_point limit);
   void take_in(ssize_t count, int code);
-  time_point next_look() const noexcept;
+  time_point next_liveness_check() const noexcept;
   void check_liveness(lock& held);
   void dispatch(std::string_view line);
-  void complete(call& call, fate became);
+  void complete(call& call, call_state state);
   void answered(uint64_t id, std::string_view line);
   void dispatch_other(std::string_view line);
   void greeted(const nlohmann::json& answer);
@@ -140,11 +140,11 @@ private:
   uint64_t last_id_ = 0;
   std::unordered_map<uint64_t, call*> pending_;
   std::optional<failure> refusal_;
-  // Bytes to send, from `sent_` on; counted from the start of the connection, they end at `appended_`.
+  // Bytes to send, from `sent_` on; `appended_` counts all bytes from the start of the connection to their end.
   std::string out_;
   size_t sent_ = 0;
   uint64_t appended_ = 0;
-  // The socket has no room; the peer has ended. Bytes that the leader sent before its end are read all the same.
+  // The socket has no room; the peer has ended. Bytes that the leader sent before its end are still read.
   bool blocked_ = false;
   bool unsendable_ = false;
   // The thread that reads, and the threads that wait.
@@ -154,7 +154,7 @@ private:
   std::vector<call*> completed_;
   // Used by the reading thread.
   line_buffer in_;
-  // When the leader last sent something, or had nothing to answer; whether a `ping` was sent since.
+  // When the leader last sent something or had nothing to answer; whether a `ping` was sent since.
   const silence_policy silence_;
   time_point last_received_at_{};
   bool ping_sent_ = false;

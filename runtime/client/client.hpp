@@ -18,14 +18,14 @@
 
 namespace sluice {
 
-/// A client of one store, which another process leads, or this one. Requests name their database relative to the store
+/// A client of one store, which another process or this one leads. Requests name their database relative to the store
 /// root. Every failure is a sluice error (`describe` reads it). Thread-safe; calls of several threads do not wait for
 /// each other.
 ///
-/// When the leader dies, calls find the next one, or start it, and are repeated, until they have an answer or their
-/// deadline is over. A write has an idempotency key, which the library adds if the caller gave none, so it is applied
-/// once however often it was sent. The outcome is `outcome::unknown` only if the deadline passed before a leader could
-/// be asked.
+/// When the leader dies, calls find or start the next one and are repeated until they have an answer or their deadline
+/// has passed. A write has an idempotency key, which the library adds if the caller gave none, so it is applied once
+/// however often it was sent. The outcome is `outcome::unknown` only if the deadline passed before a leader could be
+/// queried.
 class client {
 public:
   virtual ~client() = default;
@@ -51,8 +51,9 @@ public:
   /// The status of the store, as docs/reference/protocol.md describes it.
   virtual caf::expected<nlohmann::json> status() = 0;
 
-  /// Any method of the protocol, for bridges: its result, or the failure. Waits for the answer. `params` is an object;
-  /// text in it, and the method, is UTF-8 (other bytes are values: `{"$text":"BASE64"}`), else `errc::invalid_request`.
+  /// Calls any method of the protocol, for bridges: returns its result, or the failure. Waits for the answer. `params`
+  /// is an object; text in it, and the method, is UTF-8 (other bytes are values: `{"$text":"BASE64"}`), else
+  /// `errc::invalid_request`.
   virtual caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) = 0;
 
   /// Cancels all requests under way, and refuses later ones: reads, and writes that have not begun, end with
@@ -63,21 +64,20 @@ public:
 struct client_options {
   /// The socket to talk to, instead of the root's; nothing is started or led then. SLUICE_ENDPOINT if empty.
   std::filesystem::path endpoint{};
-  /// Whether a broker is started when none is there. If not, the store is led in this process, for as long as the
-  /// client lives.
+  /// Whether to start a broker when there is none. If not, this process leads the store as long as the client lives.
   bool start_broker = true;
-  /// The `sluice` program to start it with: SLUICE_PROGRAM if empty, else this very program if it is `sluice`, else the
-  /// one in PATH.
+  /// The `sluice` program that is started as the broker: SLUICE_PROGRAM if empty, else this program if it is `sluice`,
+  /// else the one in PATH.
   std::filesystem::path program{};
   /// `errc::route_required` instead of leading in this process.
   bool require_broker = false;
   /// Adds a key to writes without one. Without it, a write whose answer was lost has the outcome `unknown`.
   bool add_keys = true;
-  /// Whether another process may have sent a write before, under the key that it has here: then a refusal from before
-  /// the ledger was looked into leaves its outcome unknown.
+  /// Whether another process may have sent a write before, under its present key: a refusal from before the leader has
+  /// searched its ledger then leaves the outcome unknown.
   bool continues_write = false;
-  /// A broker that is connected and has sent nothing for so long, not even the answer to a `ping`, is silent. At least
-  /// 2 ms.
+  /// A broker that is connected and has sent nothing for this time, not even the answer to a `ping`, is silent. At
+  /// least 2 ms.
   std::chrono::milliseconds silence_after{2'000};
   /// Whether a call ends with `errc::unavailable` when the broker is silent. If not, `warn` is called, and the call
   /// waits until its deadline.

@@ -14,7 +14,7 @@ caf::expected<std::optional<descriptor>> connect_to(const std::filesystem::path&
     return make_error(errc::not_authorized, "the broker's socket may not be used");
   if (connected.error != 0)
     return make_error(errc::io_error,
-                      "the broker cannot be asked: " + std::generic_category().message(connected.error));
+                      "cannot connect to the broker: " + std::generic_category().message(connected.error));
   if (!connected.socket)
     return std::optional<descriptor>{};
   if (!connected.is_own)

@@ -10,8 +10,8 @@
 namespace sluice {
 
 /// Connects to the socket at `path` and checks that its peer is a process of this user. Nothing when the connection is
-/// not accepted: there is no socket, no process listens at it, or its queue is full. `errc::not_authorized` when it is
-/// not this user's, `io_error` when the process is out of descriptors and the like. Does not block.
+/// not accepted: there is no socket, no process listens at it, or its queue is full. `errc::not_authorized` when it
+/// belongs to another user, `io_error` when the process is out of descriptors and the like. Does not block.
 caf::expected<std::optional<descriptor>> connect_to(const std::filesystem::path& path);
 
 } // namespace sluice

@@ -23,12 +23,12 @@ constexpr retry_policy pauses{.base = milliseconds{2}, .cap = milliseconds{40}};
 constexpr int max_deaths = 3;
 constexpr milliseconds longest_silence{2'000};
 
-// One search; each step has a result, fails, or returns nothing, and the search goes on.
+// One search; each step has a result, fails, or returns nothing and the search continues.
 class search {
 public:
   explicit search(const election_options& options) : options_(options) {}
 
-  // Nothing when no broker answers.
+  // Returns nothing when no broker answers.
   caf::expected<std::optional<discovery_result>> connect() {
     if (options_.root && !options_.root->is_in_place())
       return store_root::not_in_place();
@@ -44,14 +44,14 @@ public:
     return std::optional<discovery_result>{};
   }
 
-  // No broker answered. Nothing when a process leads all the same, or leads by now; then connect again.
+  // No broker answered. Returns nothing when a process leads nevertheless, or leads by now; then connect again.
   caf::expected<std::optional<discovery_result>> elect() {
     conflict_ = {};
     auto lock = store_lock::try_acquire(*options_.root, &conflict_);
     if (!lock)
       return std::move(lock.error());
     started_ = false;
-    // An existing front door answers in a moment; without one, waiting in this process would never end.
+    // An existing front door answers soon; without one, waiting in this process would never end.
     if (!*lock && conflict_.is_here && !published_info(*options_.root))
       return leads_already();
     if (!*lock)
@@ -63,12 +63,12 @@ public:
       return std::optional<discovery_result>{discovery_result{
         {}, std::move(*lock), "the sluice program is not found; put it into PATH, or set SLUICE_PROGRAM"}};
     auto start = start_broker(program, *options_.root, **lock, options_.patience);
-    if (start.became != broker_start::fate::not_started)
+    if (start.result != broker_start::state::not_started)
       lock->reset();
     return judge(std::move(start), std::move(*lock));
   }
 
-  // Whether a broker has just been started, so that it can be asked at once.
+  // Whether a broker has just been started, so that the search can connect at once.
   bool started() const noexcept { return started_; }
 
   caf::error no_leader_found(uint32_t tries, steady_clock::duration spent) const {
@@ -87,8 +87,8 @@ public:
   }
 
 private:
-  // At the store's own socket the first request names the store; at any other the client asks first, because older
-  // brokers would ignore the name.
+  // At the store's own socket the first request names the store. At any other socket the client checks first, because
+  // older brokers would ignore the name.
   caf::expected<std::optional<discovery_result>> connect(const leader_socket& socket) const {
     auto connection = connect_to(socket.path);
     if (!connection)
@@ -100,7 +100,7 @@ private:
                                    steady_clock::now() + longest_silence);
       if (!is_right && code_of(is_right.error()) == errc::unavailable)
         return std::optional<discovery_result>{};
-      // It runs, so no other process can lead.
+      // The process is running, so no other process can lead.
       if (!is_right && code_of(is_right.error()) == errc::deadline_exceeded && options_.endpoint.empty())
         return make_error(errc::unavailable, describe(is_right.error()).message);
       if (!is_right)
@@ -120,9 +120,9 @@ private:
   }
 
   caf::expected<std::optional<discovery_result>> judge(broker_start start, std::optional<store_lock> lock) {
-    using fate = broker_start::fate;
-    started_ = start.became == fate::ready;
-    if (started_ || start.became == fate::silent || (start.became == fate::died && ++deaths_ < max_deaths))
+    using state = broker_start::state;
+    started_ = start.result == state::ready;
+    if (started_ || start.result == state::silent || (start.result == state::died && ++deaths_ < max_deaths))
       return std::optional<discovery_result>{};
     return std::optional<discovery_result>{discovery_result{{}, std::move(lock), std::move(start.reason)}};
   }

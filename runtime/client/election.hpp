@@ -16,15 +16,16 @@ namespace sluice {
 
 /// Options of the search for a leader.
 struct election_options {
-  /// The store to find. May be left out with an endpoint: then the broker there is not asked which folder it leads.
+  /// The store to find. May be left out with an endpoint: the search then does not check which folder the broker there
+  /// leads.
   std::optional<store_root> root;
-  /// The only socket to try; no broker is started then.
+  /// The only socket to try; the search then starts no broker.
   std::filesystem::path endpoint;
-  /// Whether a broker is started if no process leads.
+  /// Whether to start a broker if no process leads.
   bool start = true;
   /// The program to start it with, as `client_options` has it.
   std::filesystem::path program;
-  /// The longest time that a broker may take to start.
+  /// The maximum time for the start of a broker.
   std::chrono::milliseconds patience{10'000};
 };
 
@@ -32,7 +33,7 @@ struct election_options {
 /// process may lead.
 struct discovery_result {
   descriptor connection;
-  /// The leadership, unless a broker that could have taken it failed with it.
+  /// The leadership, unless a broker that could have taken it failed and kept it.
   std::optional<store_lock> lock;
   /// The reason why there is no broker, for people; empty if none was wanted.
   std::string reason;
@@ -47,8 +48,8 @@ caf::expected<discovery_result> find_leader(const election_options& options,
                                             std::chrono::steady_clock::time_point limit,
                                             const std::atomic<bool>* stopped = nullptr);
 
-/// Finds a leader again and again, for a process that could not lead where no broker was to be had. A broker that could
-/// not be started is not started again.
+/// Finds a leader repeatedly, for a process that could not lead when no broker could be started. Does not start a
+/// broker again that could not be started.
 class repeated_election {
 public:
   explicit repeated_election(election_options options) : options_(std::move(options)) {}

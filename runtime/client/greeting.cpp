@@ -24,7 +24,7 @@ using std::chrono::steady_clock;
 
 constexpr size_t max_answer_bytes = size_t{64} << 10;
 
-// A line; nothing when the connection or the time has ended. Nothing else was asked for, so nothing is behind it.
+// A line; nothing when the connection or the time has ended. There is only one request, so nothing follows the line.
 std::optional<std::string> receive_line(int socket, steady_clock::time_point limit) {
   std::string line;
   while (line.size() <= max_answer_bytes && await_socket(socket, POLLIN, limit)) {
@@ -68,7 +68,7 @@ std::string greeting(const std::optional<file_identity>& root) {
 caf::expected<void> confirm_root(int socket, const file_identity& root, bool trust_silence,
                                  steady_clock::time_point limit) {
   auto line = send_to_socket(socket, greeting(root), limit) ? receive_line(socket, limit) : std::nullopt;
-  // To the millisecond, as it is waited.
+  // In milliseconds, as in the wait.
   if (!line && limit - steady_clock::now() < milliseconds{1})
     return make_error(errc::deadline_exceeded, silence_of(peer_of(socket)));
   if (!line)
@@ -86,7 +86,7 @@ caf::expected<void> confirm_root(int socket, const file_identity& root, bool tru
                                                "which folder it leads; restart it");
   auto identity = file_identity_from_json(*led);
   if (!identity || *identity != root)
-    return make_error(errc::wrong_store, "the broker at the socket leads another folder than the one asked for");
+    return make_error(errc::wrong_store, "the broker at the socket leads another folder than the requested one");
   return caf::unit;
 }
 

@@ -24,8 +24,8 @@ public:
 
 private:
   const machine_clock time_{};
-  // On a machine that does not report its starts, the broker keeps them as it keeps the keys of applications.
-  const uint32_t boot_ = std::max(boot_tag_of(time_.boot()), uint32_t{1});
+  // On a machine without boot ids, the broker stores these keys like those of applications.
+  const uint32_t boot_ = std::max(boot_tag_of(time_.boot_id()), uint32_t{1});
   const uint64_t session_ = random_seed();
   std::atomic<uint64_t> count_ = 0;
 };

@@ -11,7 +11,7 @@ leader_link::leader_link(election_options options, descriptor connection, lead_f
     owner_(getpid()), leader_{std::make_shared<channel>(std::move(connection), meant_root(), silence_), nullptr} {}
 
 caf::expected<leader_link::leader> leader_link::get(time_point limit) {
-  // The connection would be shared with the parent, and both would take the other's answers.
+  // The connection would be shared with the parent, and both would read the other's answers.
   if (is_forked())
     return make_error(errc::invalid_request, "a client cannot be used by a forked process; open one there");
   std::unique_lock held{mutex_};
@@ -22,7 +22,7 @@ caf::expected<leader_link::leader> leader_link::get(time_point limit) {
     if (leader_.local || (connection && !connection->lost() && !connection->draining()))
       return leader_;
     if (connection && !connection->lost()) {
-      // Its successor can only lead when it is gone.
+      // Its successor can only lead after it has ended.
       held.unlock();
       auto gone = connection->await_loss(limit);
       held.lock();

@@ -14,20 +14,20 @@
 
 namespace sluice {
 
-/// The connection of one client to the leader. When it is lost, one thread looks for the next leader, for all that
-/// wait. Thread-safe.
+/// The connection of one client to the leader. When it is lost, one thread searches for the next leader on behalf of
+/// all waiting ones. Thread-safe.
 class leader_link {
 public:
   using time_point = channel::time_point;
 
-  /// The client of requests: a connection, or the leader in this process.
+  /// The leader that requests are sent to: a connection, or the leader in this process.
   struct leader {
     std::shared_ptr<channel> connection;
     /// Set when this process leads.
     std::shared_ptr<client> local;
   };
 
-  /// Leads the store in this process, because there is no broker. `errc::busy` if another process does by now.
+  /// Leads the store in this process, because there is no broker. `errc::busy` if another process leads by now.
   using lead_function = std::function<caf::expected<std::unique_ptr<client>>(discovery_result)>;
 
   leader_link(election_options options, descriptor connection, lead_function lead, silence_policy silence = {});

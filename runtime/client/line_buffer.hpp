@@ -9,10 +9,10 @@
 
 namespace sluice {
 
-/// Bytes as they arrive, taken out line by line. Not synchronized.
+/// Received bytes, returned line by line. Not synchronized.
 class line_buffer {
 public:
-  /// Where the next bytes go; never empty. Invalidates lines taken before.
+  /// The space for the next bytes; never empty. Invalidates lines returned before.
   std::span<char> room() {
     if (begin_ == end_ && capacity_ > kept_bytes)
       *this = line_buffer{};
@@ -27,7 +27,7 @@ public:
     return {bytes_.get() + end_, capacity_ - end_};
   }
 
-  /// That many bytes have been put there.
+  /// This many bytes were written into `room`.
   void filled(size_t count) { end_ += count; }
 
   /// The next whole line, without its end.

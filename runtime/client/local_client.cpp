@@ -25,7 +25,7 @@ public:
   explicit local_client(broker leader) : broker_(std::move(leader)) {}
 
   ~local_client() override {
-    // The threads that its destructor would wait for are the parent's.
+    // The threads that its destructor would wait for belong to the parent.
     if (is_forked())
       static_cast<void>(methods_.release());
   }
@@ -75,9 +75,8 @@ public:
   }
 
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
-    // Requests that could not be sent to a broker are refused here, too, so that both clients behave alike.
-    auto error =
-      is_utf8(method) ? why_not_utf8(params) : make_error(errc::invalid_request, "method is not valid UTF-8");
+    // Refuses requests that could not be sent to a broker, so that both kinds of client behave alike.
+    auto error = is_utf8(method) ? utf8_error(params) : make_error(errc::invalid_request, "method is not valid UTF-8");
     if (error) {
       record(method, params, error);
       return error;
@@ -100,7 +99,7 @@ private:
 
   bool is_forked() const noexcept { return fork_count() != forks_; }
 
-  // The handler of the protocol's methods, made at the first call.
+  // The handler of the protocol's methods, created by the first call.
   caf::expected<in_process_methods*> methods() {
     std::lock_guard held{methods_mutex_};
     if (is_forked())

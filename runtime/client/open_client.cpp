@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// The files of the broker are no store.
+// The files of the broker are not a store.
 bool lies_in_broker_folder(const fs::path& root) {
   std::error_code unreadable;
   auto path = fs::weakly_canonical(root, unreadable);
@@ -29,7 +29,7 @@ caf::error route_required(const std::string& error) {
                                             : "this needs a broker, and there is none: " + error);
 }
 
-// Leads in this process: at once if no lock is in the way, under the lock if the search for a leader returned it.
+// Leads in this process: under the lock that the search for a leader returned, or else at once if the lock is free.
 caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_root& root, bool allowed,
                                             const std::function<void(std::string_view)>& warn, discovery_result found) {
   if (!allowed)
@@ -51,8 +51,8 @@ caf::expected<std::unique_ptr<client>> lead(broker_config config, const store_ro
 // The leader applies the time of the database, whose name may be another spelling.
 milliseconds longest(const broker_config& config, milliseconds database_config::*time) {
   auto result = config.*time;
-  for (const auto& [db, own] : config.databases)
-    result = std::max(result, own.*time);
+  for (const auto& [db, settings] : config.databases)
+    result = std::max(result, settings.*time);
   return result;
 }
 
@@ -69,7 +69,7 @@ remote_settings settings_of(const broker_config& config, const client_options& o
   return settings;
 }
 
-// Whether the store cannot be led because nothing may be written in its folder.
+// Whether the store cannot be led because its folder is read-only.
 bool is_read_only(const caf::error& error, const fs::path& root) {
   auto code = code_of(error);
   return code == errc::read_only || (code == errc::not_authorized && access(root.c_str(), W_OK) != 0);
@@ -94,16 +94,15 @@ caf::expected<std::unique_ptr<client>> open_endpoint(const fs::path& endpoint, c
   election_options search;
   search.root = root;
   search.endpoint = endpoint;
-  // One try: with a time that is over already.
+  // One try: the time limit has already passed.
   auto found = find_leader(search, steady_clock::now());
   if (found) {
-    // Requests that were sent to it may have been executed, which only it can tell; so no other broker is asked from
-    // now on.
+    // Requests that were sent to it may have been executed, and only it knows; so no other broker is used from now on.
     auto lead_no_store = [](discovery_result) { return route_required("the endpoint does not answer"); };
     return make_remote_client(std::move(search), std::move(found->connection), lead_no_store,
                               settings_of(config, options));
   }
-  // A process is there, and is not the broker of this store, or does not answer: do not look elsewhere.
+  // A process is there that is not the broker of this store, or does not answer: stop the search.
   auto code = code_of(found.error());
   if (code == errc::wrong_store || code == errc::protocol_mismatch || code == errc::deadline_exceeded) {
     auto error = describe(found.error());

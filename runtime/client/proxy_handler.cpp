@@ -22,7 +22,7 @@ rpc::answer error_answer(const caf::error& error) {
   return response;
 }
 
-// The form of results. They are turned into text by the waiting thread: that takes time, and the loop serves others.
+// The form of results. The waiting thread writes them as text, which takes time in which the loop serves others.
 struct result_form {
   integer_form integers = integer_form::number;
   bool quoted = false;
@@ -36,7 +36,7 @@ rpc::answer written(const json& result, result_form form) {
   return response;
 }
 
-// Makes a function that can be copied from a future that cannot.
+// Makes a copyable function from a future, which cannot be copied.
 template <class Result> auto result_of(std::future<caf::expected<Result>> answer, result_form form) {
   return [future = std::make_shared<std::future<caf::expected<Result>>>(std::move(answer)), form] {
     auto result = future->get();
@@ -64,7 +64,7 @@ void proxy_handler::call(const std::string& method, json params, rpc::answer_to 
   if (known->needs_connection)
     return refuse(method, params,
                   make_error(errc::invalid_request, method + " is for connections to the socket itself"), done);
-  // The client library would put its own deadline in the place of one that is wrong.
+  // The client library would replace an invalid deadline by its own.
   if (method == "write") {
     auto request = rpc::write_from_json(params);
     if (!request)
@@ -81,7 +81,7 @@ void proxy_handler::call(const std::string& method, json params, rpc::answer_to 
   }
   if (params.is_null())
     params = json::object();
-  // The leader refuses malformed ones of these, and records them.
+  // The leader refuses invalid ones of these, and records them.
   auto ask = [this, method, params = std::move(params), quoted = quotes_texts_] {
     auto result = to_.call(method, params);
     return result ? written(*result, {integer_form::number, quoted}) : error_answer(result.error());
@@ -113,11 +113,11 @@ void proxy_handler::note_refusal(std::string_view method, const json& params, co
       if (auto at = params.find(name); at != params.end() && at->is_string())
         note[name] = *at;
   ++notes_;
-  auto tell = [this, note = std::move(note)] {
+  auto report = [this, note = std::move(note)] {
     static_cast<void>(to_.call("audit.refused", note));
     return rpc::answer{};
   };
-  answer_later(control_, std::move(tell), [this](const rpc::answer&) { --notes_; });
+  answer_later(control_, std::move(report), [this](const rpc::answer&) { --notes_; });
 }
 
 } // namespace sluice

@@ -8,9 +8,9 @@
 
 namespace sluice {
 
-/// The methods of the leader of a store, for a bridge to it. Writes and reads leave in the order of the calls; each
-/// answer is waited for in a thread of `waiting`, that to any other method (`cancel` among them) in one of `control`,
-/// and given on the loop's. Calls are made on the loop's thread; everything given outlives the answers.
+/// Forwards methods to the leader of a store, for a bridge. Writes and reads are sent in the order of the calls; a
+/// thread of `waiting` waits for each answer, for any other method (`cancel` among them) one of `control`. Answers are
+/// given on the loop's thread. Calls are made on the loop's thread; all arguments outlive the answers.
 class proxy_handler final : public rpc::handler {
 public:
   proxy_handler(client& to, boost::asio::io_context& loop, boost::asio::thread_pool& waiting,
@@ -36,7 +36,7 @@ private:
   boost::asio::thread_pool& waiting_;
   boost::asio::thread_pool& control_;
   bool quotes_texts_ = false;
-  // Refusals in the report under way, and those for the next report.
+  // Refusals in the report that is being sent, and those for the next report.
   size_t notes_ = 0;
   uint32_t unnoted_ = 0;
 };

@@ -34,7 +34,7 @@ caf::error read_only_error() {
                                      "only read: use another folder, or run as a user who may write in this one");
 }
 
-// Reads with a future, each with a thread of its own.
+// The maximum number of reads with a future, each of which has a thread.
 constexpr size_t max_async_reads = 64;
 
 // Tokens have no callback, so a read that waits polls them.
@@ -54,7 +54,7 @@ retry_policy retry_until(milliseconds timeout) {
   return {.attempts = std::numeric_limits<uint64_t>::max(), .deadline = timeout};
 }
 
-// No other request waits for it, so that only its pages are bounded.
+// No other request waits for it, so only its pages are bounded.
 class direct_cursor final : public cursor {
 public:
   direct_cursor(std::unique_ptr<cursor_store> store, read_limits limits, cancel_token cancel)
@@ -134,7 +134,7 @@ public:
   caf::expected<nlohmann::json> call(std::string_view method, nlohmann::json params) override {
     if (!is_utf8(method))
       return make_error(errc::invalid_request, "method is not valid UTF-8");
-    if (auto reason = why_not_utf8(params))
+    if (auto reason = utf8_error(params))
       return reason;
     if (method != "read")
       return read_only_error();
@@ -164,7 +164,7 @@ private:
   }
 
   struct database {
-    // Held during a read: a read store serves one thread at a time.
+    // Held during a read: only one thread at a time may use a read store.
     std::timed_mutex mutex;
     std::unique_ptr<read_store> store;
   };
@@ -182,7 +182,7 @@ private:
     return found;
   }
 
-  // Runs an admitted read; the wait for other reads of the database counts to its time-out.
+  // Runs an admitted read; the wait for other reads of the database counts towards its time-out.
   caf::expected<read_result> run(const std::string& name, read_request request) {
     auto& limits = request.limits;
     const auto& defaults = config_.of(name);

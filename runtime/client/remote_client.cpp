@@ -30,7 +30,7 @@ bool has_key(const json& params) {
   return key != params.end() && key->is_string() && !key->get_ref<const std::string&>().empty();
 }
 
-// The time that `params` set for the call, if they do.
+// The time that `params` set for the call, if any.
 time_limit time_in(const json& params, const char* field, milliseconds otherwise) {
   auto at = params.is_object() ? params.find(field) : params.end();
   if (at == params.end() || !at->is_number_integer())
@@ -59,7 +59,7 @@ template <class Result> caf::expected<Result> decoded(caf::expected<json> answer
   return result;
 }
 
-// Asks the leader in this process within the rest of the time.
+// Calls the leader in this process within the rest of the time.
 template <class Result, class Request>
 caf::expected<Result> ask_local(client& leader, const retrying_call& op, Request request) {
   if (time_of(request) != milliseconds{0})
@@ -87,7 +87,7 @@ private:
   std::promise<caf::expected<Result>> answer_;
 };
 
-// A call of any method, whose answer is null where this process leads by now.
+// A call of any method; its answer is null when this process leads by now.
 class cancellable_call final : public async_call {
 public:
   cancellable_call(retrying_call operation, cancel_token given_up, std::string id) : async_call(std::move(operation)) {
@@ -129,8 +129,8 @@ public:
     : settings_(std::move(settings)),
       link_(std::move(options), std::move(connection), std::move(lead), settings_.silence), calls_(link_) {}
 
-  // Of a static client, threads of the host may be in a call when the program ends. A forked child has not these
-  // threads.
+  // With a static client, threads of the host may be in a call when the program ends. A forked child does not have
+  // these threads.
   ~remote_client() override {
     if (forks_ != fork_count())
       return;
@@ -186,7 +186,7 @@ public:
       return std::move(first.error());
     auto ask = [this, length = time.length, cancel = request.cancel, name = request.request_id](const char* method,
                                                                                                 uint64_t id) {
-      // A cursor that was cancelled is closed all the same.
+      // A cancelled cursor is closed, too.
       auto ends = std::string_view{method} == "cursor.close";
       auto page =
         run({method, {{"cursor", id}}, {nullptr, length}, false, false}, ends ? cancel_token{} : cancel, name);
@@ -234,7 +234,7 @@ public:
   }
 
 private:
-  // The answer, unless this process leads by now.
+  // The answer, or nothing if this process leads by now.
   struct end {
     caf::expected<json> answer;
     std::shared_ptr<client> local;
@@ -258,7 +258,7 @@ private:
     if (method.time_parameter.empty())
       return {nullptr, otherwise};
     auto time = time_in(params, method.time_parameter.data(), otherwise);
-    // Its caller is ready to wait for room, and then it takes as long as any.
+    // Its caller allows it to wait for room, so it may take as long as any other.
     if (method.time_parameter == "wait_ms")
       return {nullptr, otherwise + (time.given ? time.length : milliseconds{0})};
     return time;
@@ -295,7 +295,7 @@ private:
     return end.local ? ask_local_leader(*end.local) : decoded<Result>(std::move(end.answer));
   }
 
-  // The same for the requests that come most often.
+  // The same for the most frequent requests.
   template <class Result, class Ask> caf::expected<Result> ask_quickly_for(retrying_call& op, Ask ask_local_leader) {
     std::optional<Result> result;
     auto end = run(op, [&](std::string_view line) {
@@ -343,7 +343,7 @@ private:
     return {std::move(result), nullptr};
   }
 
-  // @param take takes the line of an answer; false if it has to be judged
+  // @param take parses the line of an answer; false if it must be judged
   end run(retrying_call& op, const std::function<bool(std::string_view)>& take = {}) {
     if (op.refusal())
       return {*op.refusal(), nullptr};
@@ -362,7 +362,7 @@ private:
           return {std::move(*error), nullptr};
       } else {
         leader->connection->ask(tried, op.method(), op.params(), op.limit());
-        if (take && tried.became == channel::fate::answered && take(tried.answer))
+        if (take && tried.state == channel::call_state::answered && take(tried.answer))
           return {caf::error{}, nullptr};
         if (auto answer = op.judge(tried, *leader->connection))
           return {std::move(*answer), nullptr};

@@ -12,7 +12,7 @@ struct remote_settings {
   bool add_keys = true;
   /// As in `client_options`.
   bool continues_write = false;
-  /// For requests that set no time of their own.
+  /// For requests without a time of their own.
   std::chrono::milliseconds write_deadline{30'000};
   std::chrono::milliseconds read_timeout{5'000};
   silence_policy silence{};
@@ -20,8 +20,8 @@ struct remote_settings {
   std::chrono::milliseconds verify_timeout{600'000};
 };
 
-/// A client of the leader, over a socket; `connection` is to the current leader. Calls with a future end with the
-/// client: as `errc::cancelled`, writes that were sent with the outcome `unknown`.
+/// A client of the leader, over a socket; `connection` is to the current leader. When the client is destroyed, pending
+/// futures end as `errc::cancelled`; a write that was sent has the outcome `unknown`.
 std::unique_ptr<client> make_remote_client(election_options options, descriptor connection,
                                            leader_link::lead_function lead, remote_settings settings);
 

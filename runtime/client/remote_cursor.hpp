@@ -20,8 +20,8 @@ inline caf::error cursor_lost() {
                     "it: run the query again");
 }
 
-/// Asks for pages, and has the broker close the cursor, with the client's `ask`. Used by one thread at a time; does not
-/// outlive the client.
+/// Requests pages, and has the broker close the cursor, through the client's `ask`. Used by one thread at a time; does
+/// not outlive the client.
 class remote_cursor final : public cursor {
 public:
   using asking = std::function<caf::expected<nlohmann::json>(const char* method, uint64_t id)>;
@@ -41,7 +41,7 @@ public:
     auto page = first_  ? caf::expected<cursor_page>{*std::exchange(first_, std::nullopt)}
                 : over_ ? caf::expected<cursor_page>{cursor_page{id_, std::make_shared<const rowset>(), true, 0}}
                         : page_of(ask_("cursor.next", id_));
-    // The next broker knows nothing of it.
+    // The next broker does not know the cursor.
     if (!page && code_of(page.error()) == errc::invalid_request)
       page = cursor_lost();
     over_ = page ? page->is_last : code_of(page.error()) != errc::overloaded;
@@ -57,7 +57,7 @@ private:
   cancel_token cancel_;
   uint64_t id_;
   std::optional<cursor_page> first_;
-  // There is nothing to be closed any more.
+  // There is no cursor left to close.
   bool over_ = false;
 };
 

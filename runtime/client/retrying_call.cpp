@@ -26,13 +26,13 @@ bool is_draining(const nlohmann::json& error, const failure& reason) {
   return draining != data->end() && draining->is_boolean() && draining->get<bool>();
 }
 
-// A refusal from before the leader has looked into its ledger does not tell the outcome of an earlier try.
+// A refusal from before the leader has searched its ledger does not tell the outcome of an earlier try.
 bool looked_into_ledger(errc code) {
   return code == errc::sql_error || code == errc::constraint || code == errc::conflict
          || code == errc::payload_mismatch;
 }
 
-bool passes_by_itself(errc code) { return code == errc::overloaded || code == errc::unavailable || code == errc::busy; }
+bool is_retryable(errc code) { return code == errc::overloaded || code == errc::unavailable || code == errc::busy; }
 
 } // namespace
 
@@ -70,7 +70,7 @@ std::string retrying_call::params() {
   if (std::exchange(keeps_text_, false))
     params_ = nlohmann::json::parse(text_);
   if (!is_first || is_late) {
-    // The leader refuses other values of the caller.
+    // Params that are no object are sent unchanged: the leader refuses them.
     if (time_.field && params_.is_object())
       params_[time_.field] = time.count();
     text_ = dump(params_);
@@ -81,9 +81,9 @@ std::string retrying_call::params() {
 }
 
 std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel::call& tried, channel& connection) {
-  using fate = channel::fate;
+  using call_state = channel::call_state;
   pause_ = milliseconds{0};
-  if (tried.became == fate::answered) {
+  if (tried.state == call_state::answered) {
     auto answer = nlohmann::json::parse(tried.answer, nullptr, false);
     if (answer.is_object() && answer.contains("result"))
       return caf::expected<nlohmann::json>{std::move(answer["result"])};
@@ -95,12 +95,12 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge(const channel:
   auto refusal = connection.refusal();
   if (refusal && (refusal->code == errc::protocol_mismatch || refusal->code == errc::wrong_store))
     return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
-  // A connection that is refused as one too many is not served at all.
+  // A connection that was refused because of the limit served none of its requests.
   maybe_done_ = maybe_done_ || (tried.sent && !(refusal && refusal->code == errc::overloaded));
   // A line beyond the leader's bound ends its connection, and would end the next one.
   if (refusal && refusal->code == errc::too_large && bytes_ >= suspect_bytes)
     return caf::expected<nlohmann::json>{with_outcome(std::move(*refusal))};
-  if (tried.became == fate::pending) {
+  if (tried.state == call_state::pending) {
     auto silence = connection.silence();
     last_reason_ = silence.value_or(std::move(last_reason_));
     if (!silence || steady_clock::now() >= limit_)
@@ -132,9 +132,9 @@ std::optional<caf::expected<nlohmann::json>> retrying_call::judge_error(const nl
   }
   if (!maybe_done_ || looked_into_ledger(failed.code))
     return caf::expected<nlohmann::json>{make_error(std::move(failed))};
-  if (!passes_by_itself(failed.code))
+  if (!is_retryable(failed.code))
     return caf::expected<nlohmann::json>{with_outcome(std::move(failed))};
-  // The answer tells the outcome of the earlier try, so it is asked for as soon as possible.
+  // The answer will tell the outcome of the earlier try, so the next try follows at once.
   last_reason_ = failed.message;
   pause_ = std::clamp(milliseconds{failed.retry_after_ms}, milliseconds{1 << std::min(tries_, 6u)}, longest_pause);
   return std::nullopt;
@@ -145,7 +145,7 @@ std::optional<caf::error> retrying_call::judge_blocked(const failure& reason) {
   pause_ = longest_pause;
   if (steady_clock::now() >= limit_)
     return out_of_time();
-  // Waiting does not bring the store back to this path.
+  // Waiting will not bring the store back to this path.
   if (reason.code == errc::wrong_store)
     return with_outcome(reason);
   if (maybe_done_ || reason.code == errc::busy || reason.code == errc::unavailable)

@@ -12,31 +12,31 @@
 
 namespace sluice {
 
-/// The state of one call while it is repeated. Used by one thread at a time.
+/// The state of one call across its tries. Used by one thread at a time.
 class retrying_call {
 public:
   using time_point = channel::time_point;
 
-  /// The name of a call's time limit among its parameters, and its value.
+  /// The name of a call's time limit in its parameters, and its value.
   struct time_limit {
     const char* field = nullptr;
     std::chrono::milliseconds length{0};
-    /// Whether the caller set it; if not, the leader's own limit is left to apply.
+    /// Whether the caller set it; if not, the leader applies its own limit.
     bool given = false;
   };
 
   /// `changes` says whether the outcome matters; `repeatable`, whether it may be sent again when an answer was lost.
   retrying_call(std::string method, nlohmann::json params, time_limit time, bool changes, bool repeatable);
 
-  /// The same, for parameters that are text already, with the time limit among them if that is given.
+  /// The same for parameters that are text already, including the time limit if it is given.
   retrying_call(std::string method, std::string params, time_limit time, bool changes, bool repeatable);
 
-  /// An earlier try, by someone else, may have been executed.
+  /// Another process may have sent this call before, so it may have been executed.
   void continue_from_elsewhere() noexcept { maybe_done_ = true; }
 
   const std::string& method() const noexcept { return method_; }
 
-  /// When to give up: a second after the deadline of the call, so that the leader's answer arrives.
+  /// When to give up: one second after the deadline of the call, so that the leader's answer can arrive.
   time_point limit() const noexcept { return limit_; }
 
   /// The rest of its time, at least a millisecond.
@@ -59,10 +59,10 @@ public:
   /// The error of a call that is given up for the reason `reason`; `sent` is whether it was under way.
   caf::error cancelled(bool sent, std::string reason = "the client was closed before the answer came") const;
 
-  /// A failure of the last try, made in this process, as one of the whole call.
+  /// Converts a failure of the last try, made in this process, into one of the whole call.
   caf::error amend(caf::error reason) const;
 
-  /// How long to wait before the next try.
+  /// The pause before the next try.
   std::chrono::milliseconds pause() const noexcept { return pause_; }
 
 private:
@@ -79,12 +79,12 @@ private:
   time_point limit_;
   bool changes_;
   bool repeatable_;
-  // The parameters as text, until the first try takes it; or as long as there is no tree of them.
+  // The parameters as text, until the first try takes it, or as long as `params_` is null.
   std::string text_;
   std::optional<caf::error> refusal_;
   uint32_t tries_ = 0;
   size_t bytes_ = 0;
-  // A try was sent in full, and its answer lost.
+  // A try was sent completely, and its answer was lost.
   bool maybe_done_ = false;
   std::chrono::milliseconds pause_{0};
   std::string last_reason_;

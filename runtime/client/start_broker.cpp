@@ -30,7 +30,7 @@ constexpr off_t max_log_bytes = off_t{1} << 20;
 constexpr size_t max_word_bytes = 4'096;
 constexpr milliseconds exit_timeout{500};
 
-// The descriptors of the child, behind its standard ones.
+// The descriptors of the child, after the standard ones.
 constexpr int child_lock = 3;
 constexpr int child_claim = 4;
 constexpr int child_ready = 5;
@@ -45,7 +45,7 @@ fs::path in_search_path(std::string_view name) {
   const auto* folders = std::getenv("PATH");
   for (std::string_view rest = folders ? folders : ""; !rest.empty();) {
     auto end = std::min(rest.find(':'), rest.size());
-    // A relative folder would mean another program in each place.
+    // A relative folder would mean another program in each working directory.
     if (auto path = fs::path{rest.substr(0, end)} / name; path.is_absolute() && is_program(path))
       return path;
     rest.remove_prefix(std::min(end + 1, rest.size()));
@@ -53,7 +53,7 @@ fs::path in_search_path(std::string_view name) {
   return {};
 }
 
-// Away from the descriptor numbers that the child gets.
+// Duplicates the descriptor outside the numbers that the child uses.
 descriptor above(int fd) { return descriptor{fcntl(fd, F_DUPFD_CLOEXEC, child_end)}; }
 
 descriptor open_log(const store_root& root) {
@@ -63,7 +63,7 @@ descriptor open_log(const store_root& root) {
   };
   auto log = open_file();
   struct stat info {};
-  // Others may have made it, or have it open, from a time when the folder was not private.
+  // Other users may have created it, or have it open, from a time when the folder was not private.
   if (log && fstat(log.get(), &info) == 0 && (info.st_uid != geteuid() || (info.st_mode & 077) != 0)
       && rename_untrusted(path))
     log = open_file();
@@ -86,7 +86,7 @@ private:
   posix_spawn_file_actions_t actions_{};
 };
 
-// A session of its own, and no signal blocked or ignored, whatever the host does with them.
+// Starts a session of its own, with no signal blocked or ignored, whatever the host has set.
 class spawn_attributes {
 public:
   spawn_attributes() {
@@ -110,7 +110,7 @@ private:
   posix_spawnattr_t attributes_{};
 };
 
-// 0, or why not.
+// Returns 0, or the errno.
 int spawn(const fs::path& program, const store_root& root, const store_lock& lock, int ready, pid_t& child) {
   auto log = open_log(root);
   std::array copies{above(log.get()), above(lock.file_fd()), above(lock.claim_fd()), above(ready)};
@@ -136,7 +136,7 @@ int spawn(const fs::path& program, const store_root& root, const store_lock& loc
   return posix_spawn(&child, program.c_str(), actions.get(), spawn_attributes{}.get(), arguments.data(), environ);
 }
 
-// The line, as far as it came; nothing when the time was over.
+// The line as far as it was received; nothing when the time was over.
 std::optional<std::string> read_line(int fd, steady_clock::time_point limit) {
   std::string line;
   for (;;) {
@@ -158,7 +158,7 @@ std::optional<std::string> read_line(int fd, steady_clock::time_point limit) {
   }
 }
 
-// It is in the background by now, or has ended; otherwise it is not a broker, and is left alone.
+// The broker is in the background by now, or has ended; any other program is left alone.
 void reap(pid_t child, steady_clock::time_point limit) {
   pid_t reaped = 0;
   while ((reaped = waitpid(child, nullptr, WNOHANG)) == 0 || (reaped < 0 && errno == EINTR)) {
@@ -169,15 +169,15 @@ void reap(pid_t child, steady_clock::time_point limit) {
 }
 
 broker_start result_of(const std::optional<std::string>& line) {
-  using fate = broker_start::fate;
+  using state = broker_start::state;
   constexpr std::string_view error = "error ";
   if (!line)
-    return {fate::silent, "the broker that was started says nothing"};
+    return {state::silent, "the broker that was started says nothing"};
   if (*line == "ready")
-    return {fate::ready, {}};
+    return {state::ready, {}};
   if (line->starts_with(error))
-    return {fate::refused, line->substr(error.size())};
-  return {fate::died, "the broker that was started ended at once; .sluice/broker.log may say why"};
+    return {state::refused, line->substr(error.size())};
+  return {state::died, "the broker that was started ended at once; .sluice/broker.log may say why"};
 }
 
 } // namespace
@@ -208,11 +208,12 @@ broker_start start_broker(const fs::path& program, const store_root& root, store
   if (failed == 0)
     failed = spawn(program, root, lock, theirs.get(), child);
   if (failed != 0)
-    return {broker_start::fate::not_started,
+    return {broker_start::state::not_started,
             "the sluice program cannot be started: " + std::generic_category().message(failed)};
   theirs.reset();
   auto line = read_line(ours.get(), limit);
-  // The broker has the lock even if it reported an error; to unlock it here would take it from one that is only slow.
+  // The broker has the lock even if it reported an error; unlocking it here would take it from a broker that is only
+  // slow.
   lock.forget();
   // Further output is ignored.
   ours.reset();

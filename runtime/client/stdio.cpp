@@ -29,8 +29,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Reads and writes that wait for their answers at once; more wait for these. `cancel` and the like do not wait with
-// them.
+// The maximum number of reads and writes that wait for answers concurrently; further ones wait for these. `cancel` and
+// the like are not delayed by them.
 constexpr size_t max_waiting = 32;
 constexpr size_t max_control = 4;
 
@@ -42,7 +42,7 @@ void print_line(const std::string& line) {
   std::fflush(stdout);
 }
 
-// The bytes and requests that may be under way; beyond that stdin is not read. Thread-safe.
+// The bytes and requests under way, and their limits; beyond these stdin is not read. Thread-safe.
 class request_room {
 public:
   void enter(size_t bytes) {
@@ -84,7 +84,7 @@ public:
 
 private:
   void run(const std::function<void()>& gone) const {
-    // Of a pipe or a socket; a file or a terminal says nothing.
+    // Reports a closed pipe or socket; a file or a terminal reports nothing.
     std::array<pollfd, 2> watched{{{STDOUT_FILENO, 0, 0}, {end_.get(), POLLIN, 0}}};
     while (poll(watched.data(), watched.size(), -1) < 0 && errno == EINTR) {
     }
@@ -113,7 +113,7 @@ caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function
   settings.pass_through = true;
   auto methods = rpc::make_mcp(std::make_unique<proxy_handler>(**store, loop, waiting, control), settings);
   request_room room;
-  // Else each line that is read waits until the answers before it have been taken.
+  // Otherwise each read of a line waits until the answers before it have been written.
   std::cin.tie(nullptr);
   std::thread read{[&, busy = asio::make_work_guard(loop)]() mutable {
     for (std::string line; std::getline(std::cin, line);) {

@@ -11,8 +11,8 @@
 namespace sluice {
 
 /// Speaks JSON-RPC and MCP, one document per line, on stdin and stdout, as a client of the leader of the store `root`,
-/// until stdin ends and every request has been answered. Nothing else goes to stdout. `warn` is given remarks for
-/// people, as `client_options::warn`. Errors as `open_client`.
+/// until stdin ends and every request has been answered. Nothing else is written to stdout. `warn` is called with
+/// messages for people, as `client_options::warn`. Errors as `open_client`.
 caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function<void(std::string_view)> warn);
 
 } // namespace sluice

@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds pause{1};
 
 bool is_same(const broker_info& a, const broker_info& b) { return a.pid == b.pid && a.started_us == b.started_us; }
 
-// `errc::route_required` when no broker of this store answers, at any place where it could.
+// `errc::route_required` when no broker of this store answers, at any possible place.
 caf::expected<nlohmann::json> ask_to_go(const store_root& root) {
   caf::error error = make_error(errc::route_required, "no broker of this store answers");
   for (const auto& socket : leader_sockets(root)) {
@@ -48,7 +48,7 @@ caf::expected<store_lock> take_over(const store_root& root, std::chrono::millise
     auto leader = published_info(root);
     if (!leader || !leader->transient || is_same(*leader, asked))
       continue;
-    // It may have gone by itself meanwhile.
+    // The leader may have ended by itself meanwhile.
     static_cast<void>(ask_to_go(root));
     asked = std::move(*leader);
   }

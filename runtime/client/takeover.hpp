@@ -8,13 +8,13 @@
 
 namespace sluice {
 
-/// The lock of `root`, for a permanent broker. Asks transient leaders to hand over, also those that clients start
-/// meanwhile: each answers its requests, closes, and ends. Errors as `store_lock::acquire`: another permanent leader is
-/// not disturbed.
+/// Acquires the lock of `root`, for a permanent broker. Asks transient leaders to hand over, also those that clients
+/// start meanwhile: each answers its requests, closes, and ends. Errors as `store_lock::acquire`: another permanent
+/// leader is not disturbed.
 caf::expected<store_lock> take_over(const store_root& root, std::chrono::milliseconds budget);
 
-/// Asks the leader of `root` to finish and go, and waits until it has closed everything; a broker that clients start
-/// then is another one. False when there was none. `errc::busy` when it is still there after `patience`.
+/// Tells the leader of `root` to finish and end, and waits until it has closed everything; a broker that clients start
+/// then is another one. False when there was none. `errc::busy` when it still runs after `patience`.
 caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds patience);
 
 } // namespace sluice

@@ -127,7 +127,7 @@ findings judge_inspection(const std::string& db, const caf::expected<sqlite::ins
     return out;
   }
   auto error = describe(inspected.error());
-  // Only such a journal keeps a read-only connection out.
+  // Only such a journal prevents a read-only connection from reading.
   if (has_journal && (error.code == errc::read_only || error.code == errc::io_error))
     return {{severity::warning, "rollback_journal", db,
              fmt::format("a program was killed while it wrote: {0}-journal is a hot rollback journal, and the database "
@@ -154,7 +154,7 @@ findings judge_ledgers(const std::filesystem::path& root, const std::set<std::st
     return {};
   findings result;
   for (const auto& each : *found)
-    // Its inspection reports defects of the database alone.
+    // For other databases, the inspection reports the defects.
     if (!each.in_itself && !skipped.contains(each.db))
       result.push_back(
         {severity::problem, "ledger", each.db, "compared with the audit: " + each.reason, repair_advice});
@@ -186,12 +186,12 @@ finding judge_sqlite() {
 finding check_audit(const std::filesystem::path& root) {
   const std::string subject = ".sluice/audit.db";
   auto file = root / subject;
-  // Before the audit: a broker that writes meanwhile only adds to it.
+  // Read before the audit: a broker that writes meanwhile only adds to the audit.
   file_registry registry{root / ".sluice/files.json"};
   caf::expected<std::string> missing{caf::none};
   auto source = sqlite::ledgers_without_traces(root);
   sqlite::look_without_traces(file, [&](bool immutable) {
-    missing = sqlite::find_missing_records(file, registry, machine_time().boot(), source, immutable);
+    missing = sqlite::find_missing_records(file, registry, machine_time().boot_id(), source, immutable);
   });
   if (missing && !missing->empty())
     return {severity::problem, "audit", subject, *missing,

@@ -19,17 +19,17 @@ finding judge_journal(const std::string& db, sqlite::journal_kind kind, bool oth
 findings judge_inspection(const std::string& db, const caf::expected<sqlite::inspection>& inspected,
                           bool has_journal = false);
 
-/// Those ledgers of the store `root` that contradict its audit. @param skipped databases at whose paths other files lie
-/// than those that the broker works with
+/// The ledgers of the store `root` that contradict its audit. @param skipped databases whose paths lead to other files
+/// than those that the broker uses
 findings judge_ledgers(const std::filesystem::path& root, const std::set<std::string>& skipped = {});
 
 /// The damaged files that were renamed when a new audit file `audit` replaced them.
 findings judge_damaged_files(const std::filesystem::path& audit);
 
-/// Whether SQLite itself has a bug that matters here.
+/// Whether this SQLite has a bug that affects sluice.
 finding judge_sqlite();
 
-/// Whether the chain of the audit of the store `root` is whole, up to the last record that a broker wrote.
+/// Whether the audit chain of the store `root` is complete, up to the last record that a broker wrote.
 finding check_audit(const std::filesystem::path& root);
 
 } // namespace sluice::doctor

@@ -84,7 +84,7 @@ findings check_disk(const std::filesystem::path& folder, uint64_t wal_bytes) {
   struct statfs kind {};
   struct statvfs room {};
   if (statfs(folder.c_str(), &kind) != 0 || statvfs(folder.c_str(), &room) != 0)
-    return {{severity::warning, "disk_space", "store", "the file system cannot be asked about itself", ""}};
+    return {{severity::warning, "disk_space", "store", "the state of the file system cannot be read", ""}};
   disk_room space{uint64_t{room.f_blocks} * room.f_frsize, uint64_t{room.f_bavail} * room.f_frsize, room.f_files,
                   room.f_favail};
   return {judge_file_system(static_cast<uint64_t>(kind.f_type)), judge_room(space, wal_bytes)};

@@ -6,7 +6,8 @@
 
 namespace sluice::doctor {
 
-/// The room on a file system, in bytes and in files. Zero files in all means that it does not count them.
+/// The free and total space of a file system, in bytes and in files. A total of zero files means that it does not count
+/// them.
 struct disk_room {
   uint64_t bytes = 0;
   uint64_t free_bytes = 0;
@@ -14,7 +15,7 @@ struct disk_room {
   uint64_t free_files = 0;
 };
 
-/// Whether there is enough room. @param wal_bytes the room that the largest WAL may need when it is moved into its
+/// Whether there is enough space. @param wal_bytes the space that the largest WAL may need when it is moved into its
 /// database
 finding judge_room(const disk_room& room, uint64_t wal_bytes);
 

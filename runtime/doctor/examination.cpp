@@ -33,7 +33,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// For root, the checks take the view of the store's owner.
+// The user whose rights the checks use: when root runs them, the store's owner.
 uid_t user_of(const fs::path& root) {
   struct stat status {};
   if (geteuid() == 0 && (lstat((root / ".sluice").c_str(), &status) == 0 || stat(root.c_str(), &status) == 0))
@@ -58,7 +58,7 @@ public:
     add(judge_leadership(leaders));
     add(check_nesting(root_, databases_));
     add(judge_sqlite());
-    // A request would make the folder private, as every client does; the doctor only reports its modes.
+    // A request would make the folder private, as every client does; the doctor only reports its mode.
     if (leaders.answers && modes_are_good && options_.ask_leader)
       ask_leader();
     leader_ = leaders.leader() > 0 ? leaders.leader() : leaders.answers ? leaders.named : 0;
@@ -68,8 +68,8 @@ public:
       if (file.severity == severity::problem)
         exchanged_.insert(file.subject);
     add(std::move(files));
-    look_into_databases();
-    look_into_own_files();
+    examine_databases();
+    examine_own_files();
     return std::move(out_);
   }
 
@@ -78,14 +78,14 @@ private:
   void add(findings found) { std::move(found.begin(), found.end(), std::back_inserter(out_)); }
 
   void know(const std::string& name) {
-    // The audit file may have been changed by any program.
+    // Any program may have changed the audit file.
     auto path = fs::path{name}.lexically_normal();
     auto is_inside = !path.empty() && path.is_relative() && *path.begin() != "..";
     if (is_inside && std::find(databases_.begin(), databases_.end(), name) == databases_.end())
       databases_.push_back(name);
   }
 
-  // Those in subfolders or with other endings, and those that are no databases any more.
+  // Finds databases in subfolders or with other endings, and files that are no longer databases.
   void find_audited_databases() {
     auto audit = root_ / ".sluice/audit.db";
     sqlite::look_without_traces(audit, [&](bool immutable) {
@@ -125,13 +125,14 @@ private:
     return result;
   }
 
-  void look_into_databases() {
+  void examine_databases() {
     // The doctor of an inner store examines its databases.
     std::erase_if(databases_, [&](const std::string& name) { return inner_store_of(root_, name).has_value(); });
     file_registry registry{root_ / ".sluice/files.json"};
     auto open = find_openers(root_, databases_);
     add(judge_openers(open, leader_, sqlite::has_wal_reset_bug()));
-    // All logs before any database is opened: closing an index would take the locks of our own connections with it.
+    // Reads all WAL indexes before any database is opened: closing an index afterwards would drop the locks of our own
+    // connections.
     for (const auto& name : databases_)
       if (auto log = look_at_wal(root_ / name))
         add(judge_wal(name, *log, leader_));
@@ -145,7 +146,7 @@ private:
                     ""});
         continue;
       }
-      // With another log, or without its own, it would be another database.
+      // With another WAL, or without its own, its content would be different.
       auto record = registry.find(name);
       if (exchanged_.contains(name) || (record && sqlite::has_log_of_other_file(*record, root_ / name)))
         continue;
@@ -155,7 +156,7 @@ private:
     }
   }
 
-  void look_into_own_files() {
+  void examine_own_files() {
     auto folder = root_ / ".sluice";
     add(check_audit(root_));
     add(judge_damaged_files(folder / "audit.db"));
@@ -183,13 +184,13 @@ private:
                                   options_.deep ? std::chrono::milliseconds{0} : sqlite::inspection_options{}.budget,
                                   sqlite::anchor_key_path(root_ / ".sluice" / "audit.db")};
   std::vector<std::string> databases_;
-  // At their paths lie other files than those that the broker works with.
+  // Databases whose paths lead to other files than those that the broker uses.
   std::set<std::string> exchanged_;
   pid_t leader_ = 0;
   findings out_;
 };
 
-// A check that found a subject in order must not stand beside a check that found a defect of it.
+// Removes the result that a subject is in order if another check found a defect in it.
 void remove_contradicted(findings& xs) {
   auto is_contradicted = [&](const finding& passed) {
     return passed.severity == severity::ok && std::any_of(xs.begin(), xs.end(), [&](const finding& other) {

@@ -11,18 +11,18 @@
 namespace sluice::doctor {
 
 struct examination_options {
-  /// Check indexes as well, and take as long as it needs.
+  /// Checks indexes as well, without a time limit.
   bool deep = false;
-  /// Asks the leader for its status; called only when a leader answers and the question changes nothing.
+  /// Queries the leader for its status; called only when a leader answers and the query changes nothing.
   std::function<caf::expected<nlohmann::json>()> ask_leader;
 };
 
 /// Examines the store in `root`, with or without a broker: defects, their consequences and remedies. Never writes,
 /// takes no lock that others would wait for, and leaves no files. `errc::unknown_database` when the folder is missing
-/// or is no store. The worst comes first. @pre this process has no connection to the store's databases
+/// or is no store. The worst findings come first. @pre this process has no connection to the store's databases
 caf::expected<findings> examine(const std::filesystem::path& root, const examination_options& options);
 
-/// Whether nothing is worse than a note.
+/// Whether no finding is worse than a note.
 bool is_healthy(const findings& found) noexcept;
 
 /// {"healthy", "findings":[{"severity", "check", "subject", "text", "advice"}]}

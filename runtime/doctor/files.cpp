@@ -18,7 +18,7 @@ constexpr const char* files_page = "see docs/reference/files.md";
 
 // The files that a process has open.
 struct held_files {
-  // Of those that have no name any more, the last one, as /proc has it.
+  // The path of the last deleted one, as /proc shows it.
   std::set<std::string> nameless;
   std::set<file_identity> all;
 };
@@ -39,7 +39,7 @@ held_files files_held_by(pid_t pid) {
   return result;
 }
 
-// The file that the broker opened under this name; nothing where it has noted none.
+// The file that the broker opened under this name; nothing if there is no record.
 std::optional<file_identity> noted_file(const std::optional<file_record>& record, std::string_view suffix) {
   if (!record || suffix == "-shm")
     return std::nullopt;
@@ -53,7 +53,7 @@ void check_open_files(const fs::path& root, const std::vector<std::string>& data
     for (const auto* suffix : {"", "-wal", "-shm"}) {
       auto file = (root / db).string() + suffix;
       auto noted = noted_file(registry.find(db), suffix);
-      // One that was moved has a name still.
+      // A file that was moved still has a name.
       auto is_elsewhere = noted && held.all.contains(*noted) && identity_of(file) != noted;
       if (!is_elsewhere && !held.nameless.contains(file))
         continue;
@@ -67,7 +67,7 @@ void check_open_files(const fs::path& root, const std::vector<std::string>& data
     }
 }
 
-// Files that the last broker left beside a database that has been replaced since.
+// Checks for files that the last broker left beside a database that has been replaced since.
 void check_record(const fs::path& root, const std::string& db, const file_registry& registry, findings& out) {
   auto record = registry.find(db);
   if (record && sqlite::has_log_of_other_file(*record, root / db))

@@ -9,9 +9,8 @@
 
 namespace sluice::doctor {
 
-/// Whether the files of the databases in `root` are those that the broker works with, or has worked with last
-/// (`file_registry`): files that were removed or replaced under it, logs of removed files, and the content of
-/// `.sluice/set-aside/`.
+/// Whether the files of the databases in `root` are those that the broker uses, or used last (`file_registry`). Reports
+/// files that were removed or replaced meanwhile, logs of removed files, and the content of `.sluice/set-aside/`.
 /// @param leader the process whose open files to examine; 0 without a leader
 findings check_files(const std::filesystem::path& root, const std::vector<std::string>& databases, pid_t leader);
 

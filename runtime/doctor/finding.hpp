@@ -8,7 +8,7 @@
 
 namespace sluice::doctor {
 
-/// How much a finding matters. Up to `note` the store is healthy.
+/// The severity of a finding. Up to `note` the store is healthy.
 enum class severity : uint8_t { ok, note, warning, problem };
 
 constexpr std::string_view to_string(severity level) {

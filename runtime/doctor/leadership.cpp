@@ -38,7 +38,7 @@ std::string content_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-// A leader answers a `ping` at once, also under load.
+// A leader answers a `ping` at once, even under load.
 bool answers_ping(int socket) {
   constexpr std::string_view ping = R"({"jsonrpc":"2.0","id":1,"method":"ping"})"
                                     "\n";
@@ -48,7 +48,7 @@ bool answers_ping(int socket) {
   return poll(&watched, 1, static_cast<int>(longest_silence.count())) != 0;
 }
 
-void look_at_socket(leadership& found, const fs::path& socket_path) {
+void examine_socket(leadership& found, const fs::path& socket_path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const auto& name = socket_path.native();
@@ -67,13 +67,13 @@ void look_at_socket(leadership& found, const fs::path& socket_path) {
 
 std::string process_text(pid_t pid) { return fmt::format("process {} ({})", pid, command_of(pid)); }
 
-// Root looks for the claim of the store's owner.
+// When root runs the check, the claim is that of the store's owner.
 uid_t owner_of(const fs::path& folder) {
   struct stat info {};
   return lstat(folder.c_str(), &info) == 0 ? info.st_uid : geteuid();
 }
 
-void look_at_claims(leadership& found, const fs::path& folder, const std::optional<file_identity>& root) {
+void examine_claims(leadership& found, const fs::path& folder, const std::optional<file_identity>& root) {
   if (!root)
     return;
   auto uid = owner_of(folder);
@@ -111,11 +111,11 @@ leadership look_at_leadership(const fs::path& root) {
     if (auto path = text_from_json(info.value("socket", nlohmann::json{})))
       socket_path = *path;
   }
-  look_at_claims(result, folder, identity);
+  examine_claims(result, folder, identity);
   result.lock_holder = choose(find_lock_holders({folder / "broker.lock"})[0], {result.named, result.claim_holder});
   result.has_socket = fs::is_socket(socket_path, failed);
   if (result.has_socket)
-    look_at_socket(result, socket_path);
+    examine_socket(result, socket_path);
   return result;
 }
 

@@ -13,8 +13,8 @@ namespace sluice::doctor {
 /// is none.
 std::optional<std::filesystem::path> inner_store_of(const std::filesystem::path& root, const std::string& name);
 
-/// Whether stores lie in one another: folders with a `.sluice/` of their own below `root` (of the first few thousand
-/// entries) or above it, and databases that were used through `root` and lie in one of them now.
+/// Whether stores are nested: folders with a `.sluice/` of their own below `root` (of the first few thousand entries)
+/// or above it, and databases that were used through `root` and are now in one of them.
 findings check_nesting(const std::filesystem::path& root, const std::vector<std::string>& databases);
 
 } // namespace sluice::doctor

@@ -24,7 +24,7 @@ std::optional<struct stat> look(const fs::path& path) {
   return lstat(path.c_str(), &status) == 0 ? std::optional{status} : std::nullopt;
 }
 
-// The bits of the mode that apply to `uid`. Only the groups of this process are known.
+// The permission bits that apply to `uid`. Only the groups of this process are known.
 mode_t bits_for(const struct stat& file, uid_t uid) {
   if (uid == 0)
     return read_write_enter;
@@ -95,7 +95,7 @@ std::vector<std::string> own_files(const fs::path& folder) {
   return result;
 }
 
-// Logs that were kept lie in it (runtime/sqlite/files/file_guard_changes.cpp).
+// Contains the logs that were kept (runtime/sqlite/files/file_guard_changes.cpp).
 constexpr std::string_view kept_logs = "set-aside";
 
 void check_kept_logs(const std::string& subject, const struct stat& file, uid_t uid, findings& out) {
@@ -116,7 +116,7 @@ void check_kept_logs(const std::string& subject, const struct stat& file, uid_t 
                           "chmod 700 " + subject));
 }
 
-// Files of the broker: owned by this user, and not readable for others.
+// Checks that a file of the broker belongs to this user and that others cannot read it.
 void check_private(const fs::path& folder, const std::string& name, uid_t uid, findings& out) {
   auto subject = ".sluice/" + name;
   auto found = look(folder / name);
@@ -172,7 +172,7 @@ void check_database(const fs::path& root, const std::string& name, uid_t uid, fi
   }
 }
 
-// Others get to a file only through its folder.
+// Other users can reach a file only through its folder.
 bool is_reachable(const fs::path& root, mode_t bits) {
   auto found = look(root);
   constexpr mode_t enter = 011;

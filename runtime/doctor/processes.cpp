@@ -30,7 +30,7 @@ std::optional<file_id> id_of(const fs::path& path) {
 
 struct known_file {
   std::string db;
-  // The open modes of -wal and -shm do not distinguish readers from writers: readers open them for writing, too.
+  // Only the main file's open mode tells readers from writers: readers open -wal and -shm for writing, too.
   bool is_main = false;
 };
 
@@ -43,7 +43,7 @@ std::map<file_id, known_file> files_of(const fs::path& root, const std::vector<s
   return result;
 }
 
-// The flags of open(2), which fdinfo has in octal.
+// Checks the flags of open(2), which fdinfo lists in octal.
 bool is_for_writing(const fs::path& process, const std::string& fd) {
   std::ifstream in{process / "fdinfo" / fd};
   std::string word;
@@ -53,7 +53,7 @@ bool is_for_writing(const fs::path& process, const std::string& fd) {
   return false;
 }
 
-// Locks are listed with the open file that they belong to, in every process that has it.
+// Locks are listed for the open file that they belong to, in every process that has it open.
 bool has_flock(const fs::path& process, const std::string& fd) {
   std::ifstream in{process / "fdinfo" / fd};
   for (std::string line; std::getline(in, line);)
@@ -66,7 +66,7 @@ bool is_number(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// All but this one.
+// Calls `f` for every other process.
 template <class F> void for_each_process(F f) {
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator{"/proc", failed})
@@ -74,22 +74,22 @@ template <class F> void for_each_process(F f) {
       f(entry.path(), static_cast<pid_t>(std::stol(name)));
 }
 
-// Whether this process may see its files. Kernel threads have none, and are hidden as well.
+// Returns whether this process may read its files. Kernel threads have none, and are hidden as well.
 bool look_at(const fs::path& process, pid_t pid, const std::map<file_id, known_file>& files, std::vector<opener>& out) {
   std::error_code failed;
-  std::map<std::string, opener> own;
+  std::map<std::string, opener> by_database;
   for (const auto& entry : fs::directory_iterator{process / "fd", failed}) {
     auto id = id_of(entry.path());
     auto found = id ? files.find(*id) : files.end();
     if (found == files.end())
       continue;
-    auto& opener = own[found->second.db];
+    auto& opener = by_database[found->second.db];
     opener.db = found->second.db;
     opener.writes |= found->second.is_main && is_for_writing(process, entry.path().filename());
   }
   if (failed)
     return failed == std::errc::no_such_file_or_directory;
-  for (auto& [db, opener] : own) {
+  for (auto& [db, opener] : by_database) {
     opener.pid = pid;
     opener.command = command_of(pid);
     out.push_back(std::move(opener));

@@ -12,11 +12,11 @@ namespace sluice::doctor {
 /// A process that has a database, or its WAL, open.
 struct opener {
   pid_t pid = 0;
-  /// Its command line, cut after 80 bytes.
+  /// Its command line, truncated after 80 bytes.
   std::string command;
   /// The database's name.
   std::string db;
-  /// Opened for writing, too.
+  /// Whether it may also write.
   bool writes = false;
 
   friend bool operator==(const opener&, const opener&) = default;
@@ -25,21 +25,21 @@ struct opener {
 struct open_files {
   /// By database and process.
   std::vector<opener> openers;
-  /// Processes of other users, whose files this user may not see.
+  /// The number of processes of other users, whose files this user may not see.
   size_t hidden = 0;
 };
 
-/// The processes that have the named databases in `root` open, without this one, from /proc.
+/// The other processes that have the named databases in `root` open, read from /proc.
 open_files find_openers(const std::filesystem::path& root, const std::vector<std::string>& databases);
 
-/// Whether processes other than the leader have databases open. @param leader 0 without one
+/// Whether processes other than the leader have databases open. @param leader 0 if none
 findings judge_openers(const open_files& found, pid_t leader, bool has_wal_reset_bug);
 
 /// The processes that hold a flock(2) lock on each of the files. The lock belongs to the open file, which other
 /// processes may share, so the process that took it may have ended. Processes of other users are left out.
 std::vector<std::vector<pid_t>> find_lock_holders(const std::vector<std::filesystem::path>& files);
 
-/// The command line of the process, cut after 80 bytes; empty when it is gone or hidden.
+/// The command line of the process, truncated after 80 bytes; empty when it has ended or is hidden.
 std::string command_of(pid_t pid);
 
 } // namespace sluice::doctor

@@ -72,7 +72,8 @@ private:
     out_.push_back({subject, action + ": " + describe(error).message, true});
   }
 
-  // Moves the write-ahead log away if it belongs to another file; before the database is opened for the first time.
+  // Moves the write-ahead log away if it belongs to another file; called before the database is opened for the first
+  // time.
   void register_database(const std::string& name) {
     auto record = registry_->find(name);
     if (!names_.insert(name).second || !record || !sqlite::has_log_of_other_file(*record, root_.path_of(name)))
@@ -107,7 +108,7 @@ private:
     if (!names)
       return;
     for (const auto& name : *names) {
-      // The audit file may have been changed by any program.
+      // Any program may have changed the audit file.
       if (!is_canonical(name))
         continue;
       register_database(name);
@@ -118,7 +119,7 @@ private:
     }
   }
 
-  // Why the broker cannot continue the audit file; empty when it can.
+  // The reason why the broker cannot continue the audit file; empty when it can.
   std::string find_audit_damage() const {
     if (exists(root_.audit_path())) {
       auto verdict = sqlite::verify_audit_file(root_.audit_path());
@@ -127,7 +128,7 @@ private:
       if (verdict->broken > 0)
         return verdict->reason;
     }
-    auto missing = sqlite::find_missing_records(root_.audit_path(), *registry_, time_.boot(), source_);
+    auto missing = sqlite::find_missing_records(root_.audit_path(), *registry_, time_.boot_id(), source_);
     return missing ? *missing : std::string{};
   }
 
@@ -145,7 +146,7 @@ private:
       return report_failure(".sluice/audit.db", "it is damaged, and cannot be renamed", renamed.error());
     audit_damage_ = "it was damaged (" + reason + ")";
     damaged_audit_ = *renamed;
-    // The acknowledgement at the end of this repair renames the file again; the record has its last name.
+    // The acknowledgement at the end of this repair renames the file again; the record has its final name.
     note(request_type::audit_gap, {}, sqlite::acknowledged_name(root_.folder() / *renamed));
   }
 
@@ -161,7 +162,8 @@ private:
     auto found = known_.find(name);
     auto is_ours = found != known_.end();
     const auto judged = is_ours ? found->second : sqlite::judged_comparison{};
-    // Records the events caused by other programs here; the next broker must not attribute our own writes to them.
+    // Records the events that other programs caused here, so that the next broker attributes only those to them and not
+    // our own writes.
     auto files = files_of(name);
     auto is_noted = registry_->find(name) && files->before_open();
     auto done = sqlite::repair_ledger(path, judged.comparison.standing, judged.judgement.fault, time_,
@@ -246,7 +248,7 @@ private:
 
   void acknowledge_damaged_files() {
     auto names = sqlite::find_damaged_files(root_.audit_path());
-    // The audit names the file of this repair already; an older one must not take that name.
+    // The audit already names the file of this repair; an older file must not take that name.
     std::stable_partition(names.begin(), names.end(),
                           [this](const std::string& name) { return name == damaged_audit_; });
     for (const auto& name : names) {
@@ -272,7 +274,7 @@ private:
       report_failure(subject, "it is damaged, and cannot be renamed", kept.error());
   }
 
-  // Connections that only read leave `-wal` and `-shm` files.
+  // Read-only connections leave `-wal` and `-shm` files.
   void remove_wal_files() const {
     for (const auto& [name, known] : known_)
       sqlite::remove_wal_files(root_.path_of(name));
@@ -287,10 +289,10 @@ private:
   std::map<std::string, sqlite::judged_comparison> known_;
   std::map<std::string, ledger_standing> standings_;
   std::vector<audit_record> records_;
-  // The damage of the audit file, and the name that the file has until it is acknowledged.
+  // The damage of the audit file, and the file's name until the damage is acknowledged.
   std::string audit_damage_;
   std::string damaged_audit_;
-  // Of databases that the repair has written to.
+  // The guards of the databases that the repair has written to.
   std::vector<std::unique_ptr<sqlite::file_guard>> written_;
   repair_actions out_;
 };

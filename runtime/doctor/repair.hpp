@@ -23,9 +23,9 @@ using repair_actions = std::vector<repair_action>;
 
 /// Makes the repairs that need no decision: repairs ledgers (`sqlite::repair_ledger`); replaces a damaged audit file by
 /// one that is completed from the ledgers; renames damaged files of the log and of the buffer. Acknowledges damaged
-/// audit files, so that they have the name `audit.db.kept-TIME`, under which the audit records the one of this repair.
-/// Each repair of a ledger is a record of type `repair` in the audit. Idempotent: returns nothing when no repair was
-/// needed. @pre the caller holds the store's lock, and this process has no connection to the store's databases
+/// audit files by renaming them to `audit.db.kept-TIME`; the audit records that of this repair under the new name. Each
+/// repair of a ledger is a record of type `repair` in the audit. Idempotent: returns nothing when no repair was needed.
+/// @pre the caller holds the store's lock, and this process has no connection to the store's databases
 repair_actions repair_store(const store_root& root, const clock& time);
 
 /// [{"subject", "text", "failed"}]

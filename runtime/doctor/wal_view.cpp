@@ -17,7 +17,7 @@ constexpr uint64_t bytes_per_mib = 1ULL << 20;
 constexpr uint64_t large_log = 64 * bytes_per_mib;
 
 // The layout of the index, fixed by https://sqlite.org/walformat.html#the_wal_index_file_format: two copies of a header
-// of 48 bytes, then the number of moved frames, the marks of five readers, and the bytes that are locked.
+// of 48 bytes, then the number of moved frames, the marks of five readers, and the lock bytes.
 constexpr size_t frames_at = 16;
 constexpr size_t is_initialized_at = 12;
 constexpr size_t moved_at = 96;
@@ -62,7 +62,7 @@ std::optional<wal_view> look_at_wal(const std::filesystem::path& database) {
   view.writer = holder_of(index.get(), write_lock_at);
   for (size_t i = 0; i < reader_slots; ++i)
     if (auto pid = holder_of(index.get(), reader_locks_at + static_cast<off_t>(i)); pid > 0)
-      // A reader without frames reads the database file alone, and blocks every checkpoint.
+      // A reader without frames reads only the database file, and blocks every checkpoint.
       view.readers.push_back({pid, i == 0 ? view.moved : number_at(head, marks_at + 4 * i)});
   return view;
 }

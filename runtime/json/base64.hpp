@@ -9,7 +9,7 @@ namespace sluice {
 /// Base64 with padding (RFC 4648, section 4).
 std::string to_base64(std::string_view bytes);
 
-/// The reverse; nothing if `text` is something else.
+/// The reverse; nothing if `text` is not Base64.
 std::optional<std::string> from_base64(std::string_view text);
 
 } // namespace sluice

@@ -8,8 +8,8 @@
 
 namespace sluice {
 
-/// The JSON object of a struct that has a list of its fields: numbers, booleans and texts as they are, structs with a
-/// list as objects, vectors as arrays. What else it holds is left out; the caller adds it.
+/// The JSON object of a struct that has a list of its fields: numbers, booleans and texts unchanged, structs with a
+/// list as objects, vectors as arrays. Leaves out fields of other types; the caller adds them.
 template <has_fields T> nlohmann::json fields_json(const T& object);
 
 namespace detail {

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-// Beside the text of the rows.
+// The bytes of a document besides its rows.
 constexpr size_t envelope_bytes = 1'024;
 
 const rowset& rows_of(const std::shared_ptr<const rowset>& rows) {
@@ -52,7 +52,7 @@ void append_form(json_writer& to, integer_form integers) {
 
 } // namespace
 
-// Members are in the order of their names, as `nlohmann::json` has them.
+// Members are in alphabetical order, as in `nlohmann::json`.
 std::string render(const rowset& rows, integer_form integers) {
   std::string text;
   text.reserve(rows.footprint() + envelope_bytes);
@@ -169,7 +169,7 @@ json error_document(const failure& error) { return {{"error", as_json(error)}}; 
 
 std::string iso_time(int64_t unix_us) {
   using namespace std::chrono;
-  // ISO 8601 has years of four digits; only a forged record is of another time.
+  // ISO 8601 has years of four digits; only a forged record has another time.
   constexpr auto first = int64_t{-62'167'219'200'000'000};
   constexpr auto last = int64_t{253'402'300'799'999'999};
   auto at = sys_time<microseconds>{microseconds{std::clamp(unix_us, first, last)}};

@@ -18,11 +18,10 @@
 #include <string_view>
 #include <vector>
 
-/// How our types look as JSON in the outside contract (docs/reference/protocol.md). Pure functions, safe from any
-/// thread.
+/// The JSON form of sluice's types in the protocol (docs/reference/protocol.md). Pure functions, safe from any thread.
 namespace sluice {
 
-/// `{"columns":[...], "rows":[[...]]}`. `render` is the text of the document, which it makes without one.
+/// `{"columns":[...], "rows":[[...]]}`. `render` returns the text of the document without building the document.
 nlohmann::json as_json(const rowset& rows, integer_form integers = integer_form::number);
 std::string render(const rowset& rows, integer_form integers = integer_form::number);
 
@@ -39,19 +38,19 @@ std::string render(const read_result& result, integer_form integers = integer_fo
 nlohmann::json as_json(const cursor_page& page, integer_form integers = integer_form::number);
 std::string render(const cursor_page& page, integer_form integers = integer_form::number);
 
-/// The rows alone, with commas between them: for documents that are written out while they come.
+/// The rows alone, with commas between them: for documents that are written in parts.
 std::string render_rows(const rowset& rows, integer_form integers = integer_form::number);
 
-/// `{"code", "message", "outcome"}`, and of `retry_after_ms`, `attempts`, `waited_ms` and `request_id` what there is.
-/// `data` of a JSON-RPC error.
+/// `{"code", "message", "outcome"}`, and those of `retry_after_ms`, `attempts`, `waited_ms` and `request_id` that are
+/// set. It is the `data` of a JSON-RPC error.
 nlohmann::json as_json(const failure& error);
 
-/// `{"error": ...}`: what a command prints with `--json` when it fails.
+/// `{"error": ...}`: the output of a failed command with `--json`.
 nlohmann::json error_document(const failure& error);
 
-/// A flat object with the names of the audit's fields: `ts` in ISO 8601 (UTC, microseconds) with `ts_us` beside it,
-/// `key` as `idempotency_key` or, of reads, as `read_key`, `latency_ms` with three decimals; `peer_uid` and `peer_pid`
-/// only of other processes.
+/// A flat object with the names of the audit's fields: `ts` in ISO 8601 (UTC, microseconds) and `ts_us`, `key` as
+/// `idempotency_key` or, for reads, as `read_key`, `latency_ms` with three decimals; `peer_uid` and `peer_pid` only for
+/// other processes.
 nlohmann::json as_json(const audit_record& record, std::string_view store_root);
 
 /// `{"store_root", "records":[...]}`
@@ -78,18 +77,18 @@ nlohmann::json as_json(const buffered_row& row, integer_form integers = integer_
 /// `{"flushed", "set_aside", "kept"}`, and `reason` if rows were kept.
 nlohmann::json as_json(const flush_report& report);
 
-/// `{"id", "ts", "ts_us", "code", "message", "db", "table", "operation", "key", "values", "agent"}`; of a row that
-/// cannot be read only the first five.
+/// `{"id", "ts", "ts_us", "code", "message", "db", "table", "operation", "key", "values", "agent"}`; only the first
+/// five for an unreadable row.
 nlohmann::json as_json(const rejected_row& row, integer_form integers = integer_form::number);
 
 /// `{"rows":[...]}`, and `"integer_text":true` for `integer_form::text`.
 nlohmann::json as_json(const rejected_page& page, integer_form integers = integer_form::number);
 
-/// A time of the audit in ISO 8601, UTC, with microseconds: `2024-02-29T12:00:00.000001Z`; held to the years 0000 to
+/// A time of the audit in ISO 8601, UTC, with microseconds: `2024-02-29T12:00:00.000001Z`; clamped to the years 0000 to
 /// 9999.
 std::string iso_time(int64_t unix_us);
 
-/// The form in which a request wants integers; of one that cannot say, numbers.
+/// The form in which a request wants integers; numbers if the request has no such field.
 template <class Request> integer_form integers_of(const Request& request) {
   if constexpr (requires { request.integers; })
     return request.integers;
@@ -97,7 +96,7 @@ template <class Request> integer_form integers_of(const Request& request) {
     return integer_form::number;
 }
 
-/// `as_json` for an answer whose integers may have another form, and for one that has none.
+/// `as_json` for an answer whose integers may have another form, and for other answers.
 template <class Result> auto answer_as_json(const Result& answer, integer_form integers) {
   if constexpr (requires { as_json(answer, integers); })
     return as_json(answer, integers);
@@ -105,7 +104,7 @@ template <class Result> auto answer_as_json(const Result& answer, integer_form i
     return as_json(answer);
 }
 
-/// The text of that, without the document where `render` makes it.
+/// The text of the answer; without building the document where `render` exists.
 template <class Result> std::string answer_as_text(const Result& answer, integer_form integers) {
   if constexpr (requires { render(answer, integers); })
     return render(answer, integers);

@@ -14,7 +14,7 @@ using nlohmann::json;
 
 constexpr std::string_view tag = "$text";
 
-// A copy in which all text is UTF-8.
+// A copy in which all text is valid UTF-8.
 json escaped(const json& document) {
   if (const auto* text = document.get_ptr<const std::string*>())
     return escape_invalid_utf8(*text);
@@ -40,7 +40,7 @@ std::string dump_indented(const json& document, int indent) {
   }
 }
 
-// Where the first text is that is not UTF-8.
+// The position of the first text that is not UTF-8.
 std::optional<std::string> find_invalid(const json& document, const std::string& path) {
   if (const auto* text = document.get_ptr<const std::string*>())
     return is_utf8(*text) ? std::nullopt : std::optional{path};
@@ -65,7 +65,7 @@ std::string dump(const json& document) { return dump_indented(document, -1); }
 
 std::string dump_pretty(const json& document) { return dump_indented(document, 2); }
 
-caf::error why_not_utf8(const json& document) {
+caf::error utf8_error(const json& document) {
   auto where = find_invalid(document, {});
   if (!where)
     return {};
@@ -77,7 +77,7 @@ caf::expected<std::string> dump_exactly(const json& document) {
   try {
     return document.dump();
   } catch (const json::type_error&) {
-    return why_not_utf8(document);
+    return utf8_error(document);
   }
 }
 

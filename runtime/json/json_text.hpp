@@ -11,24 +11,23 @@
 #include <string_view>
 #include <vector>
 
-/// Bytes as JSON text and back. JSON has only text that is UTF-8; SQLite keeps any bytes as TEXT and as names. Pure
+/// Converts bytes to JSON text and back. JSON text must be UTF-8; SQLite stores any bytes as TEXT and as names. Pure
 /// functions, safe from any thread.
 namespace sluice {
 
-/// One document on one line. Never throws. Text that is not UTF-8 is escaped for people, each byte as `\xNN`; values
-/// that must be returned unchanged are encoded by `text_as_json`, and documents for a broker are written by
-/// `dump_exactly`.
+/// Writes a document on one line. Never throws. Text that is not UTF-8 is escaped for people, each byte as `\xNN`;
+/// `text_as_json` encodes values that must be returned unchanged, and `dump_exactly` writes documents for a broker.
 std::string dump(const nlohmann::json& document);
 
-/// The same over several lines, for people.
+/// The same on several lines, for people.
 std::string dump_pretty(const nlohmann::json& document);
 
-/// `dump`, but `errc::invalid_request` naming the first member (`statements[0].sql`) that is not UTF-8: another text
-/// would arrive than was meant.
+/// As `dump`, but `errc::invalid_request` naming the first member (`statements[0].sql`) that is not UTF-8, because the
+/// receiver would get another text.
 caf::expected<std::string> dump_exactly(const nlohmann::json& document);
 
 /// The error with which `dump_exactly` would fail, for a document that is not sent; nothing when all its text is UTF-8.
-caf::error why_not_utf8(const nlohmann::json& document);
+caf::error utf8_error(const nlohmann::json& document);
 
 /// A text (or a name of a table or column) as a JSON string, or as `{"$text":"BASE64"}` if it is not UTF-8.
 nlohmann::json text_as_json(std::string_view text);
@@ -36,7 +35,7 @@ nlohmann::json text_as_json(std::string_view text);
 /// An array of `text_as_json`.
 nlohmann::json texts_as_json(const std::vector<std::string>& texts);
 
-/// Reads what `text_as_json` writes, and `{"$text"}` of UTF-8 too; nothing if `source` is something else.
+/// Reads the output of `text_as_json`, and `{"$text"}` of UTF-8 too; nothing if `source` has another form.
 std::optional<std::string> text_from_json(const nlohmann::json& source);
 
 } // namespace sluice

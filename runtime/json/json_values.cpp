@@ -27,8 +27,8 @@ json integer_as_json(int64_t number, integer_form form) {
   return {{"$integer", std::to_string(number)}};
 }
 
-// Why an object stands for no value.
-std::string_view why_no_tagged_value(const json& object) {
+// The reason why an object is not a value.
+std::string_view tagged_value_error(const json& object) {
   if (object.size() == 1 && object.begin()->is_string()) {
     const auto& kind = object.begin().key();
     if (kind == "$blob")
@@ -41,10 +41,10 @@ std::string_view why_no_tagged_value(const json& object) {
   return R"(must be null, a number, a text, {"$blob":"BASE64"}, {"$text":"BASE64"}, {"$integer":"5"} or {"$real":"inf"})";
 }
 
-std::string_view why_no_value(const json& source) {
+std::string_view value_error(const json& source) {
   switch (source.type()) {
   case json::value_t::number_unsigned: return too_wide;
-  case json::value_t::object: return why_no_tagged_value(source);
+  case json::value_t::object: return tagged_value_error(source);
   case json::value_t::boolean: return "is a boolean, which SQLite does not have; use 1 or 0";
   default: return "is an array; a value must be null, a number, a text or {\"$blob\":\"BASE64\"}";
   }
@@ -69,7 +69,7 @@ json as_json(const value& content, integer_form integers) {
 caf::expected<value> value_from_json(const json& source, std::string_view field) {
   if (auto content = plain_value(source))
     return std::move(*content);
-  return make_error(invalid_field(field, why_no_value(source)));
+  return make_error(invalid_field(field, value_error(source)));
 }
 
 caf::expected<parameters> parameters_from_json(const json& source, std::string_view field) {

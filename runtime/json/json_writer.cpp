@@ -58,7 +58,7 @@ json_writer& json_writer::number(uint64_t content) {
   return raw(digits_of(buffer, content));
 }
 
-// As the library writes it: what is a real keeps its point.
+// Uses the library, so that a real keeps its point.
 json_writer& json_writer::number(double content) { return raw(nlohmann::json(content).dump()); }
 
 json_writer& json_writer::text(std::string_view content) {
@@ -126,7 +126,7 @@ void json_writer::separate() {
     *to_ += ',';
 }
 
-// Parts without anything to escape at once.
+// Appends parts that need no escaping at once.
 void json_writer::quote(std::string_view content) {
   *to_ += '"';
   size_t begin = 0;

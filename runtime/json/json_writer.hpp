@@ -8,10 +8,10 @@
 
 namespace sluice {
 
-/// Appends a JSON document to a string, member by member, without a tree of it. The caller sees to it that what is
-/// begun is ended, and that an object's members have names. Values are encoded as protocol.md says: bytes as
-/// `{"$blob":"BASE64"}`, text that is not UTF-8 as `{"$text":"BASE64"}`, reals that are no numbers as
-/// `{"$real":"inf"}`, large integers in the form that is asked for. Used by one thread.
+/// Appends a JSON document to a string, member by member, without building a DOM. The caller must end what it has
+/// begun, and give names to an object's members. Values are encoded as in protocol.md: bytes as `{"$blob":"BASE64"}`,
+/// text that is not UTF-8 as `{"$text":"BASE64"}`, infinite reals and NaN as `{"$real":"inf"}`, large integers in the
+/// requested form. Used by one thread.
 class json_writer {
 public:
   /// @param to outlives this
@@ -22,7 +22,7 @@ public:
   json_writer& begin_array() { return open('['); }
   json_writer& end_array() { return close(']'); }
 
-  /// The name of the next member: plain ASCII, nothing in it that has to be escaped.
+  /// The name of the next member: plain ASCII without characters that must be escaped.
   json_writer& key(std::string_view name);
 
   json_writer& null() { return raw("null"); }
@@ -35,7 +35,7 @@ public:
   json_writer& text(std::string_view content);
   json_writer& content(const value& content, integer_form integers);
 
-  /// JSON that is ready.
+  /// Appends complete JSON text.
   json_writer& raw(std::string_view json);
 
 private:

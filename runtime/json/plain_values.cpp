@@ -58,8 +58,8 @@ bool starts_with_digit(std::string_view text) { return !text.empty() && text[0] 
 
 enum class numeral : uint8_t { none, integer, real };
 
-// JSON's grammar of numbers, except that a real needs its point: whatever would not read back as it was typed, such as
-// a postal code or a hash, stays text.
+// JSON's grammar of numbers, except that a real needs a point: anything that would not read back as it was typed, such
+// as a postal code or a hash, stays text.
 numeral classify_number(std::string_view text) {
   if (text.starts_with('-'))
     text.remove_prefix(1);

@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::microseconds;
 
-// Reads a text from left to right; once something does not fit, nothing does any more.
+// Reads a text from left to right; after the first mismatch, every call fails.
 class scanner {
 public:
   explicit scanner(std::string_view text) : rest_(text) {}
@@ -27,7 +27,7 @@ public:
 
   void expect(char c) { ok_ = accept(c); }
 
-  // Exactly `digits` digits, at most `most`.
+  // Reads exactly `digits` digits, with a value of at most `most`.
   int number(size_t digits, int most) {
     int result = 0;
     auto part = rest_.substr(0, digits);
@@ -37,7 +37,7 @@ public:
     return result;
   }
 
-  // Digits behind a decimal point, as microseconds.
+  // Reads the digits after a decimal point, as microseconds.
   int64_t fraction() {
     int64_t result = 0;
     int64_t unit = 100'000;
@@ -70,7 +70,7 @@ std::optional<int64_t> relative(std::string_view text, int64_t now_us) {
   case 'd': seconds = 86'400; break;
   default: return std::nullopt;
   }
-  // Further back than the epoch selects everything, too.
+  // A time before the epoch selects everything, too.
   return std::max<int64_t>(0, now_us - count * seconds * 1'000'000);
 }
 

@@ -24,7 +24,7 @@ bool has_standard_descriptors() {
   return fcntl(STDIN_FILENO, F_GETFD) >= 0 && fcntl(STDOUT_FILENO, F_GETFD) >= 0 && fcntl(STDERR_FILENO, F_GETFD) >= 0;
 }
 
-// The exit status; nothing when the whole program has to go on, with the request if that was sent.
+// The exit status; nothing when the main program must continue, with the request if it was sent.
 std::optional<int> answer_quickly(quick_command& command, std::optional<sent_request>& sent) {
   if (command.agent.empty())
     command.agent = user_name() + '@' + std::to_string(getpid());
@@ -45,7 +45,7 @@ std::optional<int> answer_quickly(quick_command& command, std::optional<sent_req
   return printed == cli::delivery::failed && output->status != cli::failed ? cli::failed : output->status;
 }
 
-// Without memory for its answer, a write may have been applied.
+// If memory is lacking for its answer, a write may have been applied.
 std::optional<int> answer_quickly_if_possible(quick_command& command, std::optional<sent_request>& sent) {
   try {
     return answer_quickly(command, sent);

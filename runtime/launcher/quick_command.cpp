@@ -14,7 +14,7 @@ namespace sluice::launcher {
 
 namespace {
 
-// An option as it is written most often; other spellings are left to the whole program.
+// An option in its most common spelling; the main program handles other spellings.
 enum class option : uint8_t { none, json, csv, fresh, agent, key, param, time, unknown };
 
 option option_of(std::string_view word, bool is_write) {
@@ -37,7 +37,7 @@ option option_of(std::string_view word, bool is_write) {
 
 bool is_plain(std::string_view text) { return !text.empty() && is_utf8(text); }
 
-// The only statement in `sql`, as the whole program sends it: an idempotency key is bound to its text.
+// The only statement in `sql`, exactly as the main program sends it: an idempotency key is bound to its text.
 std::optional<std::string_view> only_statement(std::string_view sql) {
   auto text = skip_to_statement(sql);
   if (text.empty())
@@ -93,7 +93,7 @@ private:
     return false;
   }
 
-  // One with `=` may have a name, and one with a dash in front may be an option.
+  // A parameter with `=` may have a name, and a word that begins with a dash may be an option.
   bool take_parameter(std::string_view word) {
     if (word.starts_with('-') || word.find('=') != std::string_view::npos || !is_utf8(word))
       return false;

@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-// Of an answer as a broker writes it, its members in the order of their names.
+// The beginning of an answer as a broker writes it, with its members in alphabetical order.
 constexpr std::string_view before_result = R"({"id":1,"jsonrpc":"2.0","result":)";
 
 std::optional<rowset> rows_of(const json& part) {
@@ -64,7 +64,7 @@ std::optional<std::string> text_of_read(const quick_command& command, const json
   return command.csv ? cli::as_csv(*rows, for_terminal) : cli::as_table(*rows);
 }
 
-// A broker that is ending, or does not lead this store: the whole program looks for another one.
+// The broker is ending, or does not lead this store: the main program searches for another one.
 bool passes_to_another_broker(std::string_view code, const json& data) {
   return code == "protocol_mismatch" || code == "wrong_store" || data.contains("draining")
          || data.contains("hands_over");

@@ -8,15 +8,15 @@
 
 namespace sluice::launcher {
 
-/// What a command prints, and its exit status.
+/// The output of a command, and its exit status.
 struct command_output {
   std::string out;
   std::string err;
   int status = 0;
 };
 
-/// The output for the answer `line`, as of the whole program. Nothing when that has more to do: the answer is in
-/// another form, or another broker is to be asked.
+/// Formats the answer `line` exactly as the main program does. Returns nothing when the main program must take over:
+/// the answer has another form, or another broker must be asked.
 std::optional<command_output> output_for(const quick_command& command, std::string_view line, bool for_terminal);
 
 } // namespace sluice::launcher

@@ -22,8 +22,8 @@ std::optional<uint64_t> whole_number(const nlohmann::json& object, const char* n
 } // namespace
 
 std::optional<file_identity> identity_of(const std::filesystem::path& path) noexcept {
-  // Since Linux 6.13, asking for the times of a file makes its next write note a time of its own: a change to the inode
-  // with each write, where there is one in a few milliseconds else. So this asks for none.
+  // Requests no times: since Linux 6.13, reading the times of a file makes its next write store a new time. That would
+  // change the inode with each write instead of once in a few milliseconds.
   struct statx info {};
   if (statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_INO, &info) != 0)
     return std::nullopt;

@@ -18,7 +18,7 @@ struct watched_descriptors {
   std::set<int> open;
 };
 
-// Never destroyed: brokers that are static objects end after it would be.
+// Never destroyed: brokers that are static objects may end after its destructor would have run.
 watched_descriptors& watched() {
   static auto& instance = *new watched_descriptors;
   return instance;

@@ -6,13 +6,12 @@
 
 namespace sluice {
 
-/// How many forks lie between the start of the program and this process: what a parent opened with another number works
-/// in the parent only, since a forked child has none of its threads. One load. Thread-safe.
+/// The number of forks between the start of the program and this process. Objects that a parent opened at another count
+/// work only in the parent, since a forked child has none of its threads. One load. Thread-safe.
 uint64_t fork_count() noexcept;
 
 /// Owns a file descriptor that forked children do not keep, because a lock is held through it: a child closes its copy
-/// at once, and has none from then on. Children that are started (`posix_spawn`, or `exec`) are not concerned.
-/// Move-only.
+/// at once. Child processes that execute a program (`posix_spawn`, or `exec`) are not affected. Move-only.
 class unshared_descriptor {
 public:
   unshared_descriptor() = default;
@@ -21,7 +20,7 @@ public:
   unshared_descriptor& operator=(unshared_descriptor&& other) noexcept;
   ~unshared_descriptor() { reset(); }
 
-  /// Negative for none.
+  /// Negative if there is none.
   int get() const noexcept { return forks_ == fork_count() ? file_.get() : -1; }
   explicit operator bool() const noexcept { return get() >= 0; }
   void reset() noexcept;

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr uint64_t large = 1ULL << 20;
-// Several answers in a row are one occasion; the text of an answer is freed later than its rows.
+// Several answers in a row cause one trim; the text of an answer is freed later than its rows.
 constexpr auto pause_between_trims = 1s;
 
 std::atomic<bool> is_on{false};

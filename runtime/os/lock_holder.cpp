@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The bytes that SQLite locks, fixed by its file formats: of a database those that begin with the pending byte, of the
+// The bytes that SQLite locks, fixed by its file formats: in a database those that begin with the pending byte, in the
 // index of a WAL (-shm) the one for writers and the one for recovery.
 constexpr uint64_t pending_byte = 0x4000'0000;
 constexpr uint64_t last_shared_byte = pending_byte + 511;
@@ -24,7 +24,7 @@ constexpr uint64_t wal_recover_byte = 122;
 
 uint64_t lock_number(const std::string& text) {
   uint64_t result = std::numeric_limits<uint64_t>::max();
-  // "EOF" stays the largest.
+  // "EOF" is not parsed: the result stays the maximum.
   std::from_chars(text.data(), text.data() + text.size(), result);
   return result;
 }
@@ -38,7 +38,8 @@ std::string content_of_proc(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-// Inode numbers repeat on other file systems, whose device numbers differ between the list and stat.
+// Compares the device as well as the inode: inode numbers repeat on other file systems, and /proc/locks shows other
+// device numbers than stat.
 bool has_open(pid_t pid, const struct stat& file) {
   std::error_code hidden;
   auto descriptors = fs::path{"/proc"} / std::to_string(pid) / "fd";
@@ -46,7 +47,7 @@ bool has_open(pid_t pid, const struct stat& file) {
     if (struct stat status{};
         stat(entry.path().c_str(), &status) == 0 && status.st_dev == file.st_dev && status.st_ino == file.st_ino)
       return true;
-  // Files of another user's process cannot be seen.
+  // Files of another user's process cannot be read.
   return static_cast<bool>(hidden);
 }
 
@@ -63,7 +64,7 @@ class lock_search {
 public:
   explicit lock_search(std::string listing) : listing_(std::move(listing)) {}
 
-  // The first process that has such a lock on the file.
+  // The first process that holds such a lock on the file.
   std::optional<std::string> find(const fs::path& file, uint64_t first, uint64_t last, bool any) const {
     struct stat info {};
     if (stat(file.c_str(), &info) != 0)
@@ -84,7 +85,7 @@ std::vector<file_lock> locks_in(std::string_view listing, ino_t inode) {
   std::vector<file_lock> result;
   std::istringstream lines{std::string{listing}};
   for (std::string line; std::getline(lines, line);) {
-    // 1: POSIX  ADVISORY  WRITE 4711 08:01:1234567 1073741824 1073742335
+    // For example: 1: POSIX  ADVISORY  WRITE 4711 08:01:1234567 1073741824 1073742335
     std::istringstream words{line};
     std::string place, kind, way, mode, pid, file, first, last;
     if (!(words >> place >> kind >> way >> mode >> pid >> file >> first >> last) || kind != "POSIX")

@@ -33,7 +33,7 @@ std::chrono::microseconds machine_clock::since_boot() const {
                                                                + std::chrono::nanoseconds{time.tv_nsec});
 }
 
-std::string machine_clock::boot() const {
+std::string machine_clock::boot_id() const {
   // Never destroyed: brokers that are static objects use it until their end.
   static const auto& id = *new auto{[] {
     std::string boot_id;

@@ -6,11 +6,11 @@
 
 namespace sluice {
 
-/// Which clock `since_boot` reads: the start of the machine, and the time namespace where that is not the initial one,
-/// since the clock there is set off by any amount. One word without spaces; empty when the start is not known.
-/// @param boot_id of /proc/sys/kernel/random
-/// @param time_namespace what the link /proc/self/ns/time says; empty where there are none
-/// @param offsets the content of /proc/self/timens_offsets: numbers of namespaces that are gone are given again
+/// Identifies the clock that `since_boot` reads: the boot of the machine, and the time namespace if it is not the
+/// initial one, because its clock has an arbitrary offset. One word without spaces; empty when the boot is unknown.
+/// @param boot_id the content of /proc/sys/kernel/random/boot_id
+/// @param time_namespace the target of the link /proc/self/ns/time; empty without time namespaces
+/// @param offsets the content of /proc/self/timens_offsets, because the numbers of ended namespaces are reused
 std::string clock_identity(const std::string& boot_id, const std::string& time_namespace, const std::string& offsets);
 
 /// The machine's own time.
@@ -19,7 +19,7 @@ public:
   steady now() const override { return std::chrono::steady_clock::now(); }
   wall wall_now() const override { return std::chrono::system_clock::now(); }
   std::chrono::microseconds since_boot() const override;
-  std::string boot() const override;
+  std::string boot_id() const override;
 };
 
 /// The default clock.

@@ -13,9 +13,9 @@ namespace {
 
 constexpr uint64_t of_first_connection = 5;
 constexpr uint64_t of_further_connection = 2;
-// With less than this nothing works, however low the limit is.
+// The minimum that a broker needs, however low the limit is.
 constexpr uint64_t least_max = 20;
-// A database that is still open after this cannot be closed now: a cursor reads it, or a long request.
+// A database that is still open after this time is used by a cursor or a long request, and cannot be closed now.
 constexpr int64_t time_to_close_ms = 1'000;
 constexpr uint32_t retry_for_files_after_ms = 250;
 
@@ -23,7 +23,7 @@ uint64_t cost_of(uint64_t connections) noexcept {
   return connections == 0 ? 0 : of_first_connection + (connections - 1) * of_further_connection;
 }
 
-// Of a clock that costs no system call; exact to a few milliseconds.
+// Uses a clock that costs no system call; exact to a few milliseconds.
 int64_t coarse_ms() noexcept {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -35,7 +35,7 @@ uint64_t limit_of_process() {
   return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
-// The lowest one that is free is the next one, so all below it are in use.
+// A new descriptor gets the lowest free number, so all lower ones are in use.
 uint64_t free_in_process(uint64_t limit) {
   descriptor next{::open("/", O_PATH | O_CLOEXEC)};
   if (!next)
@@ -87,14 +87,14 @@ caf::expected<open_files::share> open_files::open(const std::shared_ptr<file_use
         open_.push_back(use.get());
     }
   }
-  tell(to_close);
+  request_close(to_close);
   if (refusal.empty())
     return share{shared_from_this(), use};
   return make_error(errc::busy, std::move(refusal), {.retry_after_ms = retry_for_files_after_ms});
 }
 
 caf::error open_files::explain(const file_use& use, caf::error error) {
-  // The files that it opened before it failed are closed again.
+  // SQLite has closed the files again that it opened before it failed.
   if (code_of(error) != errc::io_error || machine_.free(machine_.limit()) >= of_first_connection)
     return error;
   auto will_be_closed = false;
@@ -105,19 +105,19 @@ caf::error open_files::explain(const file_use& use, caf::error error) {
     to_close = ask_to_close(2 * of_first_connection, use, will_be_closed);
     refusal = shortage(use);
   }
-  tell(to_close);
+  request_close(to_close);
   return make_error(will_be_closed ? errc::busy : errc::unavailable, std::move(refusal),
                     {.retry_after_ms = retry_for_files_after_ms});
 }
 
 std::vector<std::string> open_files::ask_to_close(uint64_t descriptors, const file_use& but, bool& will_be_closed) {
   auto now = coarse_ms();
-  uint64_t asked = 0;
+  uint64_t requested = 0;
   std::vector<file_use*> idle;
   for (auto* file : open_) {
     auto asked_at = file->asked_at_ms_.load(std::memory_order_relaxed);
     if (asked_at != 0 && now - asked_at < time_to_close_ms)
-      asked += cost_of(file->connections_);
+      requested += cost_of(file->connections_);
     else if (asked_at != 0)
       file->begin();
     else if (file != &but && !file->is_in_use_.load(std::memory_order_relaxed))
@@ -128,13 +128,13 @@ std::vector<std::string> open_files::ask_to_close(uint64_t descriptors, const fi
   });
   std::vector<std::string> result;
   for (auto* file : idle) {
-    if (asked >= descriptors)
+    if (requested >= descriptors)
       break;
-    asked += cost_of(file->connections_);
+    requested += cost_of(file->connections_);
     file->asked_at_ms_.store(now, std::memory_order_relaxed);
     result.push_back(file->db());
   }
-  will_be_closed = asked > 0;
+  will_be_closed = requested > 0;
   return result;
 }
 
@@ -146,7 +146,7 @@ std::string open_files::shortage(const file_use& use) const {
          + "; use fewer databases at a time, or raise the limit (ulimit -n, max_open_files)";
 }
 
-void open_files::tell(const std::vector<std::string>& databases) const {
+void open_files::request_close(const std::vector<std::string>& databases) const {
   if (close_)
     for (const auto& db : databases)
       close_(db);

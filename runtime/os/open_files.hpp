@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-/// How a database uses its files; shared by its connections. Thread-safe.
+/// The use of a database's files, shared by its connections. Thread-safe.
 class file_use {
 public:
   explicit file_use(std::string db) : db_(std::move(db)) {}
@@ -25,12 +25,12 @@ public:
 
   const std::string& db() const noexcept { return db_; }
 
-  /// A request begins to use them: they are not to be closed any more, if they were.
+  /// A request begins to use the files: cancels a request to close them.
   void begin() noexcept;
 
   void set_in_use(bool in_use) noexcept { is_in_use_.store(in_use, std::memory_order_relaxed); }
 
-  /// Whether they are to be closed now, though they have not been idle for long.
+  /// Whether to close the files now, although they have not been idle for long.
   bool is_to_be_closed() const noexcept { return asked_at_ms_.load(std::memory_order_relaxed) != 0; }
 
 private:
@@ -41,22 +41,22 @@ private:
   // 0 before the first request.
   std::atomic<int64_t> asked_at_ms_{0};
   std::atomic<bool> is_in_use_{false};
-  // Of `open_files`, under its mutex.
+  // Protected by the mutex of `open_files`.
   uint64_t connections_ = 0;
 };
 
-/// The descriptors that the open databases of one broker may have together. A database takes five with its first
-/// connection (file, log, index, folder, claim) and two with each further one.
+/// Limits the descriptors of all open databases of one broker. A database takes five with its first connection (file,
+/// log, index, folder, claim) and two with each further one.
 ///
-/// From three quarters of them on, and when less than an eighth of all descriptors of the process is free, databases
-/// that are not in use are asked to close, the least recently used first. Thread-safe.
+/// From three quarters of them on, and when less than an eighth of all descriptors of the process is free, it asks
+/// unused databases to close, the least recently used first. Thread-safe.
 class open_files : public std::enable_shared_from_this<open_files> {
 public:
   /// The descriptors of the process; tests replace it.
   struct process {
     /// Its limit of descriptors (RLIMIT_NOFILE).
     std::function<uint64_t()> limit;
-    /// How many it may open at least until then; never less than there are.
+    /// The number that it may still open up to that limit; may be an underestimate.
     std::function<uint64_t(uint64_t limit)> free;
   };
 
@@ -64,12 +64,12 @@ public:
   explicit open_files(uint64_t max_descriptors);
   open_files(uint64_t max_descriptors, process machine);
 
-  /// Sets the function that closes the files of a database: `close` sends a message and returns. Called in any thread,
-  /// without a lock.
+  /// Sets the function that closes the files of a database: `close` sends a message and returns. Called by any thread,
+  /// without a lock held.
   /// @pre nothing is open
   void on_shortage(std::function<void(const std::string& db)> close) { close_ = std::move(close); }
 
-  /// The descriptors of one connection; given back with it. Of the thread of the connection.
+  /// The descriptors of one connection, which its destructor returns. Used by the thread of the connection.
   class share {
   public:
     share() = default;
@@ -92,8 +92,8 @@ public:
     std::shared_ptr<file_use> use_;
   };
 
-  /// The descriptors of one more connection. `errc::busy` when there are none; other databases have been asked to close
-  /// then, so that another try a moment later may succeed.
+  /// Takes the descriptors for one more connection. `errc::busy` when there are none; other databases have then been
+  /// asked to close, so that another try a moment later may succeed.
   caf::expected<share> open(const std::shared_ptr<file_use>& use);
 
   /// The error to report for a connection that could not be opened because of `error`: `error` itself, or, when that is
@@ -101,23 +101,23 @@ public:
   /// when there is no database to close.
   caf::error explain(const file_use& use, caf::error error);
 
-  /// Descriptors that the open databases have.
+  /// The descriptors that the open databases use.
   uint64_t used() const;
 
 private:
   void give_back(file_use& use) noexcept;
   uint64_t max(uint64_t limit) const noexcept;
-  // Both with the lock held: requests that `descriptors` are closed, as far as this has not been requested; returns the
-  // databases to notify.
+  // Both with the lock held: asks databases to close until `descriptors` have been requested; returns the databases to
+  // notify.
   std::vector<std::string> ask_to_close(uint64_t descriptors, const file_use& but, bool& will_be_closed);
   std::string shortage(const file_use& use) const;
-  void tell(const std::vector<std::string>& databases) const;
+  void request_close(const std::vector<std::string>& databases) const;
 
   const uint64_t max_descriptors_;
   const process machine_;
   std::function<void(const std::string&)> close_;
   mutable std::mutex mutex_;
-  // Those with connections, in the order in which they were opened.
+  // Databases with connections, in the order in which they were opened.
   std::vector<file_use*> open_;
   uint64_t used_ = 0;
 };

@@ -33,7 +33,7 @@ std::string random_hex() {
   return result;
 }
 
-// The last part only: the folder may lie outside the store root.
+// Only the last part is checked: the folder may lie outside the store root.
 struct secret_file {
   const fs::path& path;
   std::string_view kind;
@@ -89,7 +89,7 @@ caf::expected<void> make(const secret_file& file) {
   auto code = written < 0 ? errno : written < static_cast<ssize_t>(text.size()) ? ENOSPC : 0;
   if (code == 0 && fsync(out.get()) != 0)
     code = errno;
-  // The process that comes second reads the token of the first.
+  // Another process was faster; this one reads that secret.
   if (code == 0 && link(draft.c_str(), file.path.c_str()) != 0 && errno != EEXIST)
     code = errno;
   unlink(draft.c_str());
@@ -98,7 +98,7 @@ caf::expected<void> make(const secret_file& file) {
   return {};
 }
 
-// Nothing where there is none.
+// Nothing if the file does not exist.
 caf::expected<std::optional<std::string>> open_and_load(const secret_file& file) {
   // Does not wait for a writer if the file is a pipe.
   descriptor in{::open(file.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)};

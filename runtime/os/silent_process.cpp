@@ -21,13 +21,13 @@ std::string line_of(const std::string& file) {
 bool is_stopped(pid_t pid) {
   if (pid <= 0)
     return false;
-  // The state follows the name of the program, which may hold anything.
+  // The state follows the name of the program, which may contain any character.
   auto stat = line_of(fmt::format("/proc/{}/stat", pid));
   auto name_end = stat.rfind(')');
   if (name_end != std::string::npos && name_end + 2 < stat.size()
       && (stat[name_end + 2] == 'T' || stat[name_end + 2] == 't'))
     return true;
-  // A frozen control group leaves its processes asleep.
+  // The processes of a frozen control group are in the state "sleeping".
   auto group = line_of(fmt::format("/proc/{}/cgroup", pid));
   auto path = group.rfind("::");
   return path != std::string::npos && line_of("/sys/fs/cgroup" + group.substr(path + 2) + "/cgroup.freeze") == "1";

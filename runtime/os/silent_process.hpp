@@ -5,14 +5,14 @@
 
 namespace sluice {
 
-/// Whether the process is stopped (SIGSTOP, a debugger, a frozen container). False if that cannot be seen from here.
+/// Whether the process is stopped (SIGSTOP, a debugger, a frozen container). False if this process cannot see that.
 bool is_stopped(pid_t pid);
 
-/// The process at the other end of a connected Unix-domain socket; 0 if it cannot be seen from here.
+/// The process at the other end of a connected Unix-domain socket; 0 if it is hidden.
 pid_t peer_of(int socket);
 
 /// A message about a broker that accepts connections and does not answer: its process and the remedy. @param pid 0 if
-/// not known
+/// unknown
 std::string silence_of(pid_t pid);
 
 } // namespace sluice

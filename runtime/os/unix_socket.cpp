@@ -15,14 +15,14 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-bool means_nobody(int error) noexcept {
+bool is_no_listener(int error) noexcept {
   switch (error) {
   case ENOENT:
   case ENOTDIR:
   case ECONNREFUSED:
   case ENOTSOCK:
   case EPROTOTYPE:
-  // Its queue is full; the next try may find room.
+  // The listener's accept queue is full; the next try may find room.
   case EAGAIN: return true;
   default: return false;
   }
@@ -41,7 +41,7 @@ unix_connection connect_unix_socket(const std::string& path) {
     return {{}, errno, false};
   while (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     if (errno != EINTR)
-      return {{}, means_nobody(errno) ? 0 : errno, false};
+      return {{}, is_no_listener(errno) ? 0 : errno, false};
   ucred peer{};
   socklen_t size = sizeof(peer);
   if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
@@ -51,7 +51,7 @@ unix_connection connect_unix_socket(const std::string& path) {
 
 bool await_socket(int socket, short events, steady_clock::time_point limit) {
   for (;;) {
-    // Longer waits are waited for in parts.
+    // poll takes an int of milliseconds, so a longer wait is split.
     constexpr std::chrono::hours longest{1};
     auto now = steady_clock::now();
     auto left = std::chrono::ceil<milliseconds>(std::min<steady_clock::duration>(limit - now, longest)).count();

@@ -46,7 +46,7 @@ constexpr broker_handler::handler broker_handler::handlers[] = {
   {"buffer.discard", &broker_handler::discard},
 };
 
-// Handlers and methods are in the same order, so that neither is looked up twice.
+// Handlers and methods have the same order, so one index serves both.
 constexpr bool broker_handler::every_method_has_its_handler() {
   return std::equal(std::begin(handlers), std::end(handlers), rpc::all_methods.begin(), rpc::all_methods.end(),
                     [](const handler& x, const rpc::method& y) { return x.method == y.name; });
@@ -89,15 +89,15 @@ void broker_handler::call(const std::string& name, json params, rpc::answer_to d
   if (found->audited == rpc::method_audit::all)
     rpc::read_names(params, call->names);
   handler_of(*found).run(params, call);
-  // Its answer may come later than this.
+  // The answer may come after this function has returned.
   call->params = nullptr;
 }
 
 rpc::typed_reader* broker_handler::reader() { return &service_.reader_; }
 
-// What may be refused at once is refused with a document, which the audit takes names from.
+// Requests that may be refused at once are refused as documents, because the audit takes names from documents.
 bool broker_handler::takes(const rpc::typed_request& request) const {
-  auto is_named_well = [](const auto& content) { return content.agent.empty() || !why_no_agent(content.agent); };
+  auto is_named_well = [](const auto& content) { return content.agent.empty() || !agent_name_error(content.agent); };
   return !refused_ && std::visit(is_named_well, request.content);
 }
 
@@ -125,20 +125,20 @@ void broker_handler::hello(const json& params, const call_ptr& call) {
   if (!hello)
     return call->fail(hello.error());
   auto& owner = call->owner;
-  // After a move of the folder the client may have come by its new path, and the broker has only the old one.
+  // After a move of the folder the client may have used its new path, and the broker knows only the old one.
   if (!owner.leader_.still_leads()) {
     owner.stop("its folder was moved or deleted");
     return call->fail(make_error(errc::unavailable, "this broker does not lead the store any more"));
   }
   if (hello->root && *hello->root != owner.leader_.root().identity()) {
-    // Later requests on this connection were meant for another store.
+    // Later requests on this connection were meant for another store, too.
     if (auto handler = call->handler.lock())
       handler->refused_ = errc::wrong_store;
-    return call->fail(make_error(errc::wrong_store, "this broker leads another folder than the one asked for"));
+    return call->fail(make_error(errc::wrong_store, "this broker leads another folder than the requested one"));
   }
   if (hello->protocol == protocol_version)
     return call->succeed(as_json(owner.self_));
-  // Later requests on this connection were meant for another protocol.
+  // Later requests on this connection were meant for another protocol, too.
   if (auto handler = call->handler.lock())
     handler->refused_ = errc::protocol_mismatch;
   auto error = rpc::error_of(
@@ -248,7 +248,7 @@ void broker_handler::cancel(const json& params, const call_ptr& call) {
 
 void broker_handler::status(const json&, const call_ptr& call) {
   call->owner.describe([call](const json& content) {
-    // For a client that has gone no copy is made.
+    // If the client has gone, no copy is made.
     call->succeed(call->handler.expired() ? json{} : content);
   });
 }
@@ -319,7 +319,7 @@ void broker_handler::subscribe(const json& params, const call_ptr& call) {
   });
 }
 
-// Whether one more subscription is allowed, whose table names take so many bytes.
+// Whether one more subscription with this many bytes of table names is allowed.
 caf::error broker_handler::check_subscriptions(size_t names) {
   const auto& all = service_.subscriptions_;
   std::erase_if(subscribed_, [&](const auto& x) { return !all.has(x.first); });
@@ -356,7 +356,7 @@ void broker_handler::shutdown(const json&, const call_ptr& call) {
   if (!call->sign(call->names.agent))
     return;
   call->succeed({{"stopping", true}});
-  call->owner.stop("a client asked for it");
+  call->owner.stop("a client requested it");
 }
 
 } // namespace sluice

@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-/// The methods of the protocol for one client. Destroying it cancels the client's reads, and its writes that have not
+/// The methods of the protocol for one client. Its destructor cancels the client's reads and its writes that have not
 /// begun, and ends its subscriptions. A write that was sent as a notification is executed all the same, because no
 /// client waits for it.
 class broker_handler final : public rpc::handler {
@@ -39,8 +39,8 @@ public:
   bool has_subscriptions() const override { return !subscribed_.empty(); }
 
 private:
-  // One call under way. It owns or outlives everything that its method needs later, so that a continuation keeps the
-  // call and nothing else: its client, and this handler with it, may be gone by then.
+  // One call under way. It owns everything that its method needs later, or refers to objects that outlive it. A
+  // continuation therefore keeps only the call: its client, and this handler, may be gone by then.
   struct pending;
   using call_ptr = std::shared_ptr<pending>;
 
@@ -113,20 +113,20 @@ private:
 
   service& service_;
   const std::shared_ptr<const client_link> link_;
-  // Calls reach this handler through it, as long as it exists.
+  // Calls find this handler through it, as long as the handler exists.
   std::shared_ptr<broker_handler> here_{this, [](broker_handler*) {}};
-  // Answers to reads may be large, and their size is not known in advance. So only some reads are under way at a time,
-  // and none is started while the client does not read its answers. The others wait here, so that `cancel` and other
-  // methods with small answers do not wait behind them.
+  // Answers to reads may be large, and their size is not known in advance. Therefore only some reads run at a time, and
+  // none is started while the client does not read its answers. The others wait here, so that they do not delay
+  // `cancel` and other methods with small answers.
   static constexpr size_t max_reading = 8;
   size_t reading_ = 0;
   bool is_held_ = false;
   std::list<waiting_read> waiting_;
   boost::asio::steady_timer time_out_;
-  // The cursors of this client, by their numbers. Those that have ended may be among them.
+  // The cursors of this client, by their numbers; possibly including ended ones.
   std::map<uint64_t, own_cursor> cursors_;
   bool uses_cursors_ = false;
-  // Calls for pages that wait until the client takes its answers.
+  // Calls for pages that wait until the client reads its answers.
   std::vector<std::function<void()>> held_pages_;
   // Cancelled when the client has gone.
   const cancel_token left_ = cancel_token::make();
@@ -134,9 +134,9 @@ private:
   bool waits_for_room_ = false;
   bool is_notification_ = false;
   bool quotes_texts_ = false;
-  // Each with the bytes of its table names. Subscriptions that were lost may be among them.
+  // The subscriptions, each with the bytes of its table names; possibly including lost ones.
   std::map<subscriptions::id, size_t> subscribed_;
-  // The error of every request on this connection, if there is one.
+  // If set, the error of every request on this connection.
   std::optional<errc> refused_;
 };
 

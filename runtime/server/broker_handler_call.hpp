@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-/// For the files of `broker_handler` alone: one call under way.
+/// Only for the files of `broker_handler`: one call under way.
 namespace sluice {
 
 /// The name of the code with which a call ended, or `ok`.
@@ -25,11 +25,11 @@ inline std::string_view code_name_of(const rpc::answer& response) {
   auto code = data.find("code");
   if (code == data.end())
     return "invalid_request";
-  // Not a conditional expression, which would make a string of its own.
+  // Not a conditional expression, which would copy the string.
   return code->get_ref<const std::string&>();
 }
 
-/// About as many bytes as the result takes in JSON.
+/// The approximate number of bytes of the result in JSON.
 inline size_t size_of(const read_result& result) { return footprint(result); }
 
 inline size_t size_of(const cursor_page& page) { return page.rows ? page.rows->footprint() : 0; }
@@ -65,26 +65,26 @@ struct broker_handler::pending {
   std::shared_ptr<const client_link> link;
   const rpc::method& method;
   rpc::answer_to done;
-  /// Agent, database and ids of the call, for the audit; from `params`, while those exist, if not set.
+  /// Agent, database and ids of the call, for the audit; if not set, they are taken from `params` while those exist.
   unrecorded_request names{};
   const nlohmann::json* params = nullptr;
   /// Whether an actor or the broker has recorded the call in the audit.
   bool recorded = false;
   /// Whether no client waits for the answer.
   bool is_notification = false;
-  /// Whether the text of the result is wanted in quotes, too.
+  /// Whether the text of the result is also needed as a JSON string.
   bool quotes_text = false;
   std::string agent{};
   steady::time_point start = steady::now();
-  // How the request wants integers.
+  // The form of integers in the answer.
   integer_form integers = integer_form::number;
-  // Where it can be cancelled, until it has been answered.
+  // The entry through which it can be cancelled, until it has been answered.
   std::optional<requests_under_way::entry> under_way{};
 
-  // Results from this size on, in bytes, are turned into text by another thread than that of the loop.
+  // Results of at least this many bytes are written as text by another thread than that of the loop.
   static constexpr size_t large_result = 32 * 1024;
 
-  // Registers it for `cancel`, and so that it ends with its client. A second call has no effect.
+  // Registers the call for `cancel`, and for the end of its client. A second call has no effect.
   template <class Request> static void put_under_way(const std::shared_ptr<pending>& self, Request& request) {
     if (self->under_way)
       return;
@@ -97,7 +97,7 @@ struct broker_handler::pending {
       self->owner.under_way_.add({request.request_id, {request.agent, request.peer, self->handler}, request.cancel});
   }
 
-  // For a client that has gone, or a request that was cancelled at once, no database is opened and no actor is asked.
+  // If the client has gone, or the request was cancelled at once, no database is opened and no actor is queried.
   template <class Request> static bool refuse_cancelled(const std::shared_ptr<pending>& self, const Request& request) {
     if (!request.cancel.cancelled())
       return false;
@@ -128,7 +128,7 @@ struct broker_handler::pending {
     self->succeed({{"removed", pruned.records}, {"first_seq", pruned.first_seq}, {"more", pruned.has_more}});
   }
 
-  // Writing out a large result takes milliseconds, in which the loop could serve other clients.
+  // Writing a large result as text takes milliseconds, in which the loop could serve other clients.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
       return self->answer({nullptr, std::nullopt, answer_as_text(result, self->integers)});
@@ -153,8 +153,8 @@ struct broker_handler::pending {
       });
   }
 
-  // Sends an actor a question that may take long, in its turn, unless the client has gone by then. `receiver` returns
-  // the actor, which may have been restarted meanwhile.
+  // Sends an actor a query that may take long, in its turn, unless the client has gone by then. `receiver` returns the
+  // actor, which may have been restarted meanwhile.
   template <class Result, class Whom, class Question>
   static void ask_in_turn(const std::shared_ptr<pending>& self, const Whom& receiver, const Question& question) {
     self->owner.lookups_.take(
@@ -181,18 +181,18 @@ struct broker_handler::pending {
   }
   void fail(const caf::error& reason) { fail(describe(reason)); }
 
-  // Refuses a request that was decoded, but reached no actor that records it.
+  // Refuses a request that was decoded but reached no actor that records it.
   template <class Request> void refuse(const Request& request, const caf::error& reason) {
     names.agent = request.agent;
     names.db = request.db;
     names.request_id = request.request_id;
     names.correlation_id = request.correlation_id;
-    auto own = describe(reason);
-    own.request_id = request.request_id;
-    fail(own);
+    auto refusal = describe(reason);
+    refusal.request_id = request.request_id;
+    fail(refusal);
   }
 
-  // Sets agent and process of the request. False if they are not allowed; the call is answered then.
+  // Sets agent and process of the request. False if they are not allowed; the call has been answered then.
   template <class Request> bool sign(Request& request) {
     request.peer = link->peer;
     integers = integers_of(request);
@@ -202,7 +202,7 @@ struct broker_handler::pending {
   bool sign(std::string& name) {
     if (name.empty())
       name = link->agent;
-    else if (auto reason = why_no_agent(name)) {
+    else if (auto reason = agent_name_error(name)) {
       fail(make_error(errc::invalid_request, "agent " + *reason));
       return false;
     }
@@ -221,7 +221,7 @@ private:
   }
 };
 
-// A read that waits until others of its connection have been answered.
+// A read that waits until other reads of its connection have been answered.
 struct broker_handler::waiting_read {
   database db;
   read_request request;

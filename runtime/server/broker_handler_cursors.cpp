@@ -71,16 +71,16 @@ void broker_handler::run_next(uint64_t id, const call_ptr& call) {
     handler->held_pages_.push_back([id, call] { run_next(id, call); });
     return;
   }
-  auto own = handler->cursors_.find(id);
-  if (own == handler->cursors_.end())
+  auto opened = handler->cursors_.find(id);
+  if (opened == handler->cursors_.end())
     return call->fail(make_error(
       errc::invalid_request,
-      fmt::format("cursor {} is none of this connection's: it has been read to its end, or closed, or was opened on "
+      fmt::format("cursor {} does not belong to this connection: it was read to its end, was closed, or was opened on "
                   "another connection; open one here",
                   id)));
   call->recorded = true;
-  call->integers = own->second.integers;
-  own->second.db.next_page(&call->owner.actor_, id)
+  call->integers = opened->second.integers;
+  opened->second.db.next_page(&call->owner.actor_, id)
     .then(
       [call, id](const cursor_page& page) {
         if (auto owner = call->handler.lock(); owner && page.is_last)
@@ -112,7 +112,8 @@ void broker_handler::close_cursor(const json& params, const call_ptr& call) {
 }
 
 void broker_handler::keep_cursor(uint64_t id, own_cursor cursor) {
-  // For some time the broker keeps the reason why a cursor ended; after that the error is that there is no such cursor.
+  // For some time the broker keeps the error with which a cursor ended; after that the error is that there is no such
+  // cursor.
   constexpr size_t max_kept = 64;
   if (cursors_.size() >= max_kept)
     forget_cursors(true);
@@ -128,9 +129,9 @@ void broker_handler::forget_cursor(uint64_t id) {
 }
 
 void broker_handler::forget_cursors(bool ended_only) {
-  for (auto cursor = cursors_.begin(); cursor != cursors_.end();) {
-    auto [id, own] = *cursor++;
-    if (!ended_only || own.ended.cancelled())
+  for (auto next = cursors_.begin(); next != cursors_.end();) {
+    auto [id, cursor] = *next++;
+    if (!ended_only || cursor.ended.cancelled())
       forget_cursor(id);
   }
 }
@@ -142,7 +143,7 @@ void broker_handler::run_held_pages() {
     run();
 }
 
-// The broker checks the tokens of its cursors on request.
+// The broker checks the tokens of its cursors when it gets this message.
 void broker_handler::end_cancelled_cursors() {
   if (!uses_cursors_)
     return;

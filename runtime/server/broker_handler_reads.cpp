@@ -8,7 +8,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 void broker_handler::run_read(const database& db, read_request request, const call_ptr& call) {
-  // A hit is answered at once and cannot be cancelled, so it is not registered.
+  // A cache hit is answered at once and cannot be cancelled, so it is not registered.
   if (auto hit = db.cached(request))
     return pending::succeed(call, *hit);
   pending::put_under_way(call, request);
@@ -69,7 +69,7 @@ void broker_handler::refuse_waiting(const std::function<bool(const waiting_read&
     if (auto at = waiting++; is_meant(*at))
       meant.splice(meant.end(), waiting_, at);
   for (auto& waiting : meant) {
-    // No actor has seen it.
+    // No actor has received it.
     waiting.call->recorded = false;
     waiting.call->refuse(waiting.request, make_error(code, error));
   }
@@ -106,7 +106,7 @@ void broker_handler::leave() {
   left_.cancel();
   drop_cancelled();
   end_cancelled_cursors();
-  // The buffer checks the tokens of puts that wait for room on request.
+  // The buffer checks the tokens of puts that wait for room when it gets this message.
   if (auto to = service_.leader_.actors().buffer(); to && waits_for_room_)
     caf::anon_send(to, caf::tick_atom_v);
 }

@@ -40,10 +40,10 @@ std::string name_for(const fs::path& root) {
   return sqlite::to_hex(sqlite::bytes_of(hash)).substr(0, 32) + ".sock";
 }
 
-// The first folder in which a socket of this length has room.
+// The first folder in which the path of a socket with such a name is short enough.
 fs::path folder_outside(size_t name_bytes) {
   auto has_room = [&](const fs::path& folder) { return folder.native().size() + 1 + name_bytes <= max_socket_bytes; };
-  // Ignore a folder of another user, which `su` and the like leave in the environment.
+  // Ignores a folder of another user, which `su` and the like leave in the environment.
   if (const auto* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime && *runtime == '/' && is_private_folder(runtime))
     if (auto folder = fs::path{runtime} / "sluice"; has_room(folder))
       return folder;
@@ -58,7 +58,7 @@ fs::path folder_outside(size_t name_bytes) {
 std::optional<std::string> read_small_file(const fs::path& path) {
   descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   struct stat info {};
-  // A file that other users can write may name a socket of another user.
+  // Other users who can write the file could make it name a socket of theirs.
   if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid()
       || (info.st_mode & 022) != 0)
     return std::nullopt;
@@ -108,17 +108,17 @@ caf::expected<fs::path> socket_path_of(const store_root& root, bool make_folder)
 }
 
 bool is_own_socket(const store_root& root, const fs::path& socket) {
-  auto own = socket_path_of(root, false);
-  return socket == root.socket_path() || (own && socket == *own);
+  auto own_path = socket_path_of(root, false);
+  return socket == root.socket_path() || (own_path && socket == *own_path);
 }
 
 std::vector<leader_socket> leader_sockets(const store_root& root) {
   std::vector<leader_socket> result;
-  auto own = socket_path_of(root, false);
+  auto own_path = socket_path_of(root, false);
   if (auto info = published_info(root); info && is_private_folder(info->socket.parent_path()))
     result.push_back({info->socket, is_own_socket(root, info->socket)});
-  if (own && (result.empty() || result.front().path != *own))
-    result.push_back({std::move(*own), true});
+  if (own_path && (result.empty() || result.front().path != *own_path))
+    result.push_back({std::move(*own_path), true});
   return result;
 }
 
@@ -132,7 +132,7 @@ caf::expected<void> publish(const store_root& root, const broker_info& info) {
                     {"transient", info.transient},
                     {"started_us", info.started_us}});
   auto path = root.info_path();
-  // Only the leader writes it, so one name for the unfinished file is enough.
+  // Only the leader writes the file, so one name for the unfinished file is enough.
   auto unfinished = path;
   unfinished += ".new";
   unlink(unfinished.c_str());
@@ -188,7 +188,7 @@ std::optional<broker_info> published_info(const store_root& root) {
   auto info = read_info(root);
   if (info && info->root && *info->root != root.identity())
     return std::nullopt;
-  // Without an identity the path of the socket decides: a copied file has that of the original.
+  // Without an identity the path of the socket decides: a copied file has the path of the original.
   if (info && !info->root && !is_own_socket(root, info->socket))
     return std::nullopt;
   return info;

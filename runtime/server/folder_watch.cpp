@@ -21,7 +21,7 @@ folder_watch::folder_watch(boost::asio::io_context& loop, const std::filesystem:
     return;
   events_.assign(fd);
   constexpr uint32_t itself = IN_DELETE_SELF | IN_MOVE_SELF;
-  // inotify has no events for folders that this user may not read.
+  // inotify reports nothing for folders that this user may not read.
   for (auto above = folder.parent_path(); above.has_relative_path(); above = above.parent_path())
     inotify_add_watch(fd, above.c_str(), itself);
   if (inotify_add_watch(fd, folder.c_str(), IN_DELETE | IN_MOVED_FROM | itself) >= 0)

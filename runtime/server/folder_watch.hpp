@@ -11,10 +11,10 @@
 
 namespace sluice {
 
-/// Calls back when something was deleted from a folder, or moved out of it, or the folder itself or the one that it
-/// lies in was; a moment after the last such event, so that a program that deletes all of it is not disturbed. When the
-/// folder or one above it was moved, it calls back at once. Costs nothing until then (inotify). Does nothing where the
-/// system refuses to watch. Used by the loop's thread.
+/// Calls back when an entry was deleted from a folder or moved out of it, or when the folder or its parent was: a
+/// moment after the last such event, so that a program that deletes the whole folder is not disturbed. When the folder
+/// or one above it was moved, it calls back at once. Costs nothing until then (inotify). Has no effect where the system
+/// refuses to watch. Used by the loop's thread.
 class folder_watch {
 public:
   folder_watch(boost::asio::io_context& loop, const std::filesystem::path& folder, std::function<void()> on_removal);
@@ -28,7 +28,7 @@ private:
   boost::asio::steady_timer quiet_;
   std::array<char, 4096> buffer_;
   std::function<void()> on_removal_;
-  // A handler may be due already when this is destroyed.
+  // A handler may already be due when this is destroyed.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

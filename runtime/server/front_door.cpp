@@ -62,17 +62,17 @@ private:
   std::string agent_;
 };
 
-} // namespace
-
 // The client that started a transient broker needs time to connect, though `linger` may be shorter.
 constexpr std::chrono::milliseconds first_client_wait{2'000};
 
+} // namespace
+
 // The thread that calls `stop_wanted`; it may be the one that destroys this.
-struct front_door::teller {
-  teller() = default;
-  teller(const teller&) = delete;
-  teller& operator=(const teller&) = delete;
-  ~teller() {
+struct front_door::stop_notifier {
+  stop_notifier() = default;
+  stop_notifier(const stop_notifier&) = delete;
+  stop_notifier& operator=(const stop_notifier&) = delete;
+  ~stop_notifier() {
     // A forked child does not have that thread.
     if (forks != fork_count())
       static_cast<void>(new std::thread{std::move(thread)});
@@ -86,10 +86,10 @@ struct front_door::teller {
   const uint64_t forks = fork_count();
 };
 
-// Used by the loop's thread once that runs.
+// Used by the loop's thread while it runs.
 struct front_door::parts {
-  parts(broker& of, front_door_options wanted, teller& tells)
-    : leader(of), options(std::move(wanted)), teller_of_host(tells) {
+  parts(broker& of, front_door_options wanted, stop_notifier& host_notifier)
+    : leader(of), options(std::move(wanted)), notifier(host_notifier) {
     info.pid = getpid();
     info.version = SLUICE_VERSION;
     info.root = leader.root().identity();
@@ -103,16 +103,16 @@ struct front_door::parts {
   void linger();
   size_t connections() const;
   std::chrono::steady_clock::time_point last_active() const;
-  void look_around();
+  void check_folder();
   void close(std::function<void()> done);
   void run_loop();
 
   broker& leader;
   front_door_options options;
-  teller& teller_of_host;
+  stop_notifier& notifier;
   broker_info info;
   std::string user = user_name();
-  // One thread: the loop needs no locks of its own.
+  // One thread runs the loop, so it needs no locks of its own.
   asio::io_context loop{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{loop.get_executor()};
   asio::steady_timer idle{loop};
@@ -144,7 +144,7 @@ caf::expected<void> front_door::parts::listen() {
     if (auto good = listen_http(); !good)
       return good;
   methods.count_connections = [this] { return connections(); };
-  watch.emplace(loop, leader.root().folder(), [this] { look_around(); });
+  watch.emplace(loop, leader.root().folder(), [this] { check_folder(); });
   opened_at = last_active();
   if (options.transient)
     linger();
@@ -175,12 +175,12 @@ caf::expected<void> front_door::parts::listen_http() {
 void front_door::parts::want_stop(std::string_view reason) {
   if (std::exchange(stop_was_wanted, true))
     return;
-  auto tell = [to = options.stop_wanted, error = std::string{reason}] { to(error); };
+  auto notify = [to = options.stop_wanted, error = std::string{reason}] { to(error); };
   try {
-    teller_of_host.thread = std::thread{tell};
+    notifier.thread = std::thread{notify};
   } catch (const std::system_error&) {
     // The caller may be in the middle of a request.
-    asio::post(loop, tell);
+    asio::post(loop, notify);
   }
 }
 
@@ -205,7 +205,7 @@ std::chrono::steady_clock::time_point front_door::parts::last_active() const {
   return web ? std::max(socket->last_active(), web->last_active()) : socket->last_active();
 }
 
-// Accepts no more clients; `done` is called when the connected ones have gone.
+// Accepts no more clients; calls `done` when the connected ones have gone.
 void front_door::parts::close(std::function<void()> done) {
   stop_was_wanted = true;
   methods.set_draining();
@@ -217,10 +217,10 @@ void front_door::parts::close(std::function<void()> done) {
   socket->drain(std::move(done));
 }
 
-void front_door::parts::look_around() {
+void front_door::parts::check_folder() {
   if (stop_was_wanted)
     return;
-  // Without its lock file a broker is not the leader any more: the next client makes a new one.
+  // A broker without its lock file is no longer the leader: the next client creates a new one.
   if (!leader.still_leads())
     return want_stop("its lock file is gone, or its folder was moved");
   socket->renew();
@@ -235,8 +235,7 @@ caf::expected<std::unique_ptr<front_door>> front_door::open(broker& leader, fron
   return door;
 }
 
-// The requests of all events that have come by now are in the mailboxes before the actors run: so they get into one
-// group.
+// The requests of all pending events are put into the mailboxes before the actors run, so that they get into one group.
 void front_door::parts::run_loop() {
   constexpr auto events_at_once = 64;
   auto is_over = false;
@@ -249,17 +248,17 @@ void front_door::parts::run_loop() {
 }
 
 front_door::front_door(std::shared_ptr<front_door_guard> keeper)
-  : keeper_(std::move(keeper)), teller_(std::make_unique<teller>()) {}
+  : keeper_(std::move(keeper)), stop_notifier_(std::make_unique<stop_notifier>()) {}
 
 front_door::~front_door() {
   stop();
   keeper_->await_close();
-  teller_.reset();
+  stop_notifier_.reset();
 }
 
 caf::error front_door::start(broker& leader, front_door_options options) {
   std::lock_guard guard{mutex_};
-  // The end of the broker waits here until the door is open, and then closes it.
+  // The end of the broker waits here until the front door is open, and then closes it.
   if (auto error = keeper_->enter([this] { stop(); }))
     return error;
   is_entered_ = true;
@@ -267,7 +266,7 @@ caf::error front_door::start(broker& leader, front_door_options options) {
   try {
     error = serve(leader, std::move(options));
   } catch (const std::exception& lacking) {
-    // Threads, memory or descriptors.
+    // Threads, memory or descriptors are lacking.
     error = make_error(errc::unavailable, std::string{"the front door cannot be opened: "} + lacking.what());
   }
   if (error)
@@ -276,7 +275,7 @@ caf::error front_door::start(broker& leader, front_door_options options) {
 }
 
 caf::error front_door::serve(broker& leader, front_door_options options) {
-  parts_ = std::make_unique<parts>(leader, std::move(options), *teller_);
+  parts_ = std::make_unique<parts>(leader, std::move(options), *stop_notifier_);
   if (auto good = parts_->listen(); !good)
     return std::move(good.error());
   http_address_ = parts_->info.http;
@@ -288,20 +287,20 @@ caf::error front_door::serve(broker& leader, front_door_options options) {
 }
 
 void front_door::leave() {
-  // No object has a reference to the broker any more.
+  // No object refers to the broker any more.
   parts_.reset();
   if (std::exchange(is_entered_, false))
     keeper_->leave();
 }
 
 void front_door::stop() {
-  // In its own thread, in which `stop_wanted` runs if no other could be started, it cannot wait for itself.
+  // In its own thread, which runs `stop_wanted` if no other could be started, it cannot wait for itself.
   if (std::this_thread::get_id() == loop_thread_.load())
     return parts_->close([] {});
   std::lock_guard guard{mutex_};
   if (!parts_)
     return;
-  // A forked child does not have the thread that would have to end, and socket and clients belong to its parent.
+  // A forked child does not have the thread that would have to end; socket and clients belong to its parent.
   if (parts_->info.pid != getpid()) {
     static std::atomic<parts*> of_parent;
     of_parent = parts_.release();
@@ -310,7 +309,7 @@ void front_door::stop() {
   parts_->leader.drain();
   std::promise<void> drained;
   asio::post(parts_->loop, [this, &drained] { parts_->close([&drained] { drained.set_value(); }); });
-  // Then requests that are still under way have exceeded their time.
+  // Requests that are still under way after this have exceeded their time.
   drained.get_future().wait_for(drain_limit);
   parts_->loop.stop();
   parts_->thread.join();

@@ -15,24 +15,24 @@
 namespace sluice {
 
 struct front_door_options {
-  /// The broker is transient: it ends when it has been idle for `linger`, and gives way to a newer version.
+  /// Whether the broker is transient: it ends when it has been idle for `linger`, and gives way to a newer version.
   bool transient = false;
-  /// `ADDRESS:PORT` on loopback for HTTP; none if empty. Port 0 is any free one.
+  /// `ADDRESS:PORT` on loopback for HTTP; no HTTP if empty. Port 0 selects a free one.
   std::string http;
-  /// Called once, in a thread of its own, when the broker should be stopped, with the reason in words. It may stop, and
-  /// destroy, the front door and the broker; the destructor of the front door, called elsewhere, waits for it.
+  /// Called once, in a thread of its own, when the broker should be stopped, with the reason in words. It may stop and
+  /// destroy the front door and the broker; if another thread destroys the front door, the destructor waits for it.
   std::function<void(std::string_view reason)> stop_wanted = [](std::string_view) {};
 };
 
 /// Opens the broker of this process to other processes: its socket, and HTTP if configured. A host that embeds a broker
-/// opens one to share it; when it closes the front door and shuts the broker down, the next client elects another
+/// opens one to share it; when the host closes the front door and shuts the broker down, the next client elects another
 /// leader. Shutting the broker down, or destroying it, stops its front door first; the object may be destroyed later.
 /// Thread-safe.
 class front_door {
 public:
-  /// Begins to serve. `leader` is not moved while the front door is open. `errc::unavailable` when it has been shut
-  /// down; `invalid_request` when it has a front door already, and for an HTTP address that cannot be used; `io_error`
-  /// or `not_authorized` when there can be no socket, `busy` when another broker listens at its path.
+  /// Begins to serve. Do not move `leader` while the front door is open. `errc::unavailable` when the broker has been
+  /// shut down; `invalid_request` when it has a front door already, and for an invalid HTTP address; `io_error` or
+  /// `not_authorized` when the socket cannot be created, `busy` when another broker listens at its path.
   static caf::expected<std::unique_ptr<front_door>> open(broker& leader, front_door_options options);
 
   front_door(const front_door&) = delete;
@@ -47,7 +47,7 @@ public:
 
 private:
   struct parts;
-  struct teller;
+  struct stop_notifier;
   explicit front_door(std::shared_ptr<front_door_guard> keeper);
 
   caf::error start(broker& leader, front_door_options options);
@@ -57,7 +57,7 @@ private:
   const std::shared_ptr<front_door_guard> keeper_;
   bool is_entered_ = false;
   std::mutex mutex_;
-  std::unique_ptr<teller> teller_;
+  std::unique_ptr<stop_notifier> stop_notifier_;
   std::unique_ptr<parts> parts_;
   std::atomic<std::thread::id> loop_thread_{};
   std::string http_address_;

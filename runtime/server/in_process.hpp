@@ -15,10 +15,10 @@
 namespace sluice {
 
 /// The methods of the protocol for callers in the broker's process: the same `service` as behind the socket, on a
-/// thread of its own. Thread-safe, but for the destructor.
+/// thread of its own. Thread-safe, except the destructor.
 class in_process_methods {
 public:
-  /// `leader` outlives this. Throws `std::system_error` when there can be no thread.
+  /// `leader` outlives this. Throws `std::system_error` when no thread can be created.
   explicit in_process_methods(broker& leader);
   in_process_methods(const in_process_methods&) = delete;
   in_process_methods& operator=(const in_process_methods&) = delete;

@@ -27,11 +27,11 @@ public:
 
 namespace sluice {
 
-/// An Asio loop as an actor: the thread that runs the loop handles its messages, between two events of its sockets. So
-/// an answer goes from the actor that sends it to the thread that writes it to a socket without passing through the
-/// scheduler, and the answers of one group commit wake that thread once.
+/// An Asio loop as an actor: the thread that runs the loop handles its messages, between two events of its sockets. An
+/// answer therefore goes from the actor that sends it to the thread that writes it to a socket without the scheduler,
+/// and the answers of one group commit wake that thread once.
 ///
-/// Everything but `enqueue` is called by the loop's thread, or before that thread starts.
+/// All functions except `enqueue` are called by the loop's thread, or before that thread starts.
 class io_actor
   : public caf::extend<caf::scheduled_actor, io_actor>::with<caf::mixin::sender, caf::mixin::requester,
                                                              caf::mixin::subscriber, caf::mixin::behavior_changer> {
@@ -45,7 +45,8 @@ public:
   void enqueue(caf::mailbox_element_ptr message, caf::execution_unit* host) override;
   void launch(caf::execution_unit* host, bool lazy, bool hide) override;
 
-  /// Takes no more messages and forgets the requests under way. The loop has stopped, or this is its thread.
+  /// Takes no more messages and drops the requests under way. Call it when the loop has stopped, or in the loop's
+  /// thread.
   void disconnect();
 
 private:
@@ -56,8 +57,8 @@ private:
   std::vector<caf::mailbox_element_ptr> inbox_;
 };
 
-/// An `io_actor` that holds a reference to itself; `disconnect` it before the loop is destroyed. Leaves no thread-local
-/// state of the actor system in the thread that makes it.
+/// A self-referencing `io_actor`; call `disconnect` before the loop is destroyed. Leaves no thread-local state of the
+/// actor system in the thread that creates it.
 class io_actor_handle {
 public:
   io_actor_handle(caf::actor_system& system, boost::asio::io_context& loop) {

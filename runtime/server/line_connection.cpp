@@ -19,15 +19,16 @@ namespace asio = boost::asio;
 // A silent connection must not keep a transient broker alive.
 constexpr std::chrono::seconds first_request_timeout{10};
 
-// Answers beyond this wait until the client reads some; a subscriber with so many unread bytes loses its subscription.
+// Beyond this many bytes answers wait until the client reads; a subscriber with as many unread bytes loses its
+// subscription.
 constexpr size_t out_high_water = 4ULL << 20;
 constexpr size_t push_high_water = 1ULL << 20;
 constexpr size_t out_limit = 256ULL << 20;
 
-// Buffers keep no more memory than this for bytes that have been sent or handled.
+// Buffers keep at most this much memory for bytes that have been sent or handled.
 constexpr size_t kept_buffer_bytes = size_t{1} << 20;
 
-// A partial line may always have so many bytes, whatever the other connections hold.
+// A partial line may always have this many bytes, whatever the other connections hold.
 constexpr size_t fair_share = 64 * 1024;
 
 constexpr const char* too_many_bytes = "too many bytes of requests are under way";
@@ -63,8 +64,8 @@ void line_connection::start(std::unique_ptr<rpc::handler> methods) {
   methods_ = std::move(methods);
   arm_timer(due());
   await_input();
-  // The kernel reports this when both directions have ended. A client that only ends its sending side still takes its
-  // answers.
+  // The kernel reports this when both directions have ended. A client that has closed only its sending side still reads
+  // its answers.
   socket_.async_wait(socket_type::wait_error, [self = shared_from_this()](const boost::system::error_code& failed) {
     if (!failed)
       self->leave();
@@ -88,7 +89,7 @@ bool line_connection::push(const std::string& line, bool must) {
 
 void line_connection::drain() {
   no_more_input_ = true;
-  // Requests that have not begun are for the next leader.
+  // Requests that have not begun are left to the next leader.
   if (!handling_) {
     in_.clear();
     searched_ = 0;
@@ -110,7 +111,7 @@ void line_connection::close() {
   shared_.closed(*this);
 }
 
-// Requests that the client sent before its end are called all the same: they may be notifications.
+// Requests that the client sent before its end are still called: they may be notifications.
 void line_connection::leave() {
   if (!socket_.is_open() || !methods_)
     return close();
@@ -184,7 +185,7 @@ void line_connection::handle_lines() {
   close_if_done();
 }
 
-// Nothing if the next line has no end yet, or is longer than allowed.
+// Nothing if the next line is incomplete, or is longer than allowed.
 std::optional<std::string_view> line_connection::next_line() {
   auto end = in_.find('\n', searched_);
   if (end == std::string::npos) {
@@ -222,7 +223,7 @@ void line_connection::handle(std::string_view line) {
   ++under_way_;
   own_bytes_ += bytes;
   shared_.inflight_bytes += bytes;
-  // The server, and so what is shared, may be gone before the answer comes; the connection then is, too.
+  // The server, and with it the shared state, may be gone before the answer comes; the connection is gone then, too.
   auto done = [weak = weak_from_this(), bytes](const std::string& text) {
     if (auto self = weak.lock())
       self->answered(bytes, text);
@@ -258,14 +259,14 @@ void line_connection::resume_soon() {
 void line_connection::send(std::string_view line) {
   if (!socket_.is_open())
     return;
-  // Answers may still arrive, but a client with so many unread bytes is closed. Its handler may be the caller, so it is
-  // not closed here.
+  // Answers may still arrive, but a client with this many unread bytes is closed. Its handler may be the caller, so it
+  // is not closed here.
   overrun_ = overrun_ || out_.size() - sent_ > out_limit;
   try {
     if (!overrun_)
       out_.append(line) += '\n';
   } catch (const std::bad_alloc&) {
-    // This ends the connection, not the broker.
+    // This error ends the connection, not the broker.
     overrun_ = true;
   }
   report_if_behind();
@@ -280,7 +281,7 @@ void line_connection::report_if_behind() {
 }
 
 void line_connection::flush_soon() {
-  // Answers that come together leave together.
+  // Answers that arrive together are sent together.
   if (!std::exchange(flush_scheduled_, true))
     asio::post(socket_.get_executor(), [self = shared_from_this()] {
       self->flush_scheduled_ = false;
@@ -315,7 +316,7 @@ void line_connection::flush() {
 void line_connection::await_room() {
   stalled_since_ = std::chrono::steady_clock::now();
   arm_timer(due());
-  // Otherwise a client that never reads everything would have all its answers kept here.
+  // Otherwise all answers to a client that never reads everything would stay in memory.
   if (sent_ > kept_buffer_bytes)
     out_.erase(0, std::exchange(sent_, 0));
   report_if_behind();

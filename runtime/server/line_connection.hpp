@@ -24,20 +24,20 @@ struct line_shared {
   using time_point = std::chrono::steady_clock::time_point;
 
   const broker_config& config;
-  /// Bytes of requests that were read and are not answered yet, over all connections.
+  /// The bytes of requests that were read and are not answered yet, over all connections.
   uint64_t inflight_bytes = 0;
-  /// Bytes that were read and are not requests yet.
+  /// The bytes that were read and are not complete requests yet.
   uint64_t unhandled_bytes = 0;
   time_point last_active{};
-  /// The read buffer of every connection; the connection keeps partial lines.
+  /// The read buffer that all connections share; each connection keeps its partial lines itself.
   std::vector<char> scratch = std::vector<char>(256 * 1024);
   /// Called when a connection has ended.
   std::function<void(line_connection&)> closed;
 };
 
-/// One client of the socket: reads documents, one per line, and writes answers, one per line, as they come.
+/// One client of the socket: reads documents, one per line, and writes answers, one per line, as they arrive.
 ///
-/// Its bounds protect other connections: it is not read from while too many requests are under way or too many bytes of
+/// Its bounds protect other connections: it does not read while too many requests are under way or too many bytes of
 /// answers are unread, and it is closed when it sends a line beyond the bound, is silent for too long, or does not read
 /// its answers for too long. When its client has gone, its handler is notified and destroyed. Owned by its server and
 /// by the operations under way; used by the loop's thread.
@@ -47,10 +47,10 @@ public:
 
   line_connection(socket_type socket, line_shared& shared);
 
-  /// Reads documents from now on, and makes their calls on `methods`.
+  /// From now on reads documents and passes their calls to `methods`.
   void start(std::unique_ptr<rpc::handler> methods);
 
-  /// Sends an error with the reason, and ends the connection.
+  /// Sends the error, and ends the connection.
   void refuse(const failure& error);
 
   /// Sends a notification to a subscriber; false when earlier documents have not been read yet, unless it `must` be
@@ -60,7 +60,7 @@ public:
   /// Stops reading; ends when the requests under way have been answered.
   void drain();
 
-  /// Ends the connection at once. Answers of the handler are dropped.
+  /// Ends the connection at once. Drops answers of the handler.
   void close();
 
 private:

@@ -28,7 +28,7 @@ struct reading {
   metric shown_as;
 };
 
-// The metrics of the fields of `T`, whose object is at `prefix`, and of the structs in it.
+// Collects the metrics of the fields of `T`, whose object is at `prefix`, and of the structs in it.
 template <has_fields T> void collect(std::vector<reading>& to, const std::string& prefix, bool shows_second = false) {
   fields_of<T>.for_each([&]<class Member>(const named_field<T, Member>& each) {
     auto pointer = prefix + '/' + each.name;
@@ -97,8 +97,8 @@ struct row {
   const nlohmann::json* content;
 };
 
-// The objects of an array, by the texts that become labels. Two series with the same labels would make the scrape
-// invalid.
+// The objects of an array, by the texts that become labels. Two series with the same labels would invalidate the
+// scrape.
 std::vector<row> rows_of(const nlohmann::json& status, const char* pointer,
                          std::initializer_list<std::pair<const char*, const char*>> names) {
   std::vector<row> result;

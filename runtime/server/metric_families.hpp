@@ -9,11 +9,11 @@
 
 namespace sluice {
 
-/// The metrics in `status` (the answer to the method `status`) in Prometheus' conventions: base units, `_total` for
-/// counters. Members that are missing or have another type are left out.
+/// Converts `status` (the answer to the method `status`) to metrics with Prometheus' conventions: base units, `_total`
+/// for counters. Leaves out members that are missing or have another type.
 std::vector<prometheus::MetricFamily> status_families(const nlohmann::json& status);
 
-/// Histograms of where the time of writes went, by database.
+/// Histograms of the parts of the writes' time, by database.
 std::vector<prometheus::MetricFamily> timing_families(const std::vector<database_timings>& timings);
 
 } // namespace sluice

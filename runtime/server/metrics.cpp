@@ -51,7 +51,7 @@ constexpr std::array latency_buckets{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.0
 
 } // namespace
 
-// The series of a method and code are made when they are first seen, and never looked up again.
+// The series of a method and code are created on first use, and then kept by pointer.
 struct metrics::state {
   prometheus::Registry registry;
   prometheus::Family<prometheus::Counter>& requests =
@@ -86,7 +86,7 @@ std::string metrics::scrape(const nlohmann::json& status, const std::vector<data
   auto families = state_->registry.Collect();
   for (const auto& more : {status_families(status), timing_families(timings)})
     families.insert(families.end(), more.begin(), more.end());
-  // HELP and TYPE without a series are left out.
+  // Removes families without a series, so that the text has no HELP and TYPE for them.
   std::erase_if(families, [](const auto& x) { return x.metric.empty(); });
   return prometheus::TextSerializer{}.Serialize(families);
 }

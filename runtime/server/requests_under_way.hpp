@@ -33,9 +33,9 @@ public:
   using entry = std::list<request>::iterator;
 
   struct cancellation {
-    /// Whose requests were cancelled; none if nothing was.
+    /// The connections whose requests were cancelled; empty if none was.
     std::vector<std::weak_ptr<broker_handler>> connections;
-    /// There are requests of that id that `by` may not cancel.
+    /// There are requests with that id that `by` may not cancel.
     bool others_left = false;
   };
 
@@ -44,7 +44,7 @@ public:
   void remove(entry entry) { requests_.erase(entry); }
 
   /// Cancels the requests with this id that `by` may cancel: those of its connection, of its process, and of its agent;
-  /// `as_operator`, all of them. Searches all requests under way, so that requests which are not cancelled cost little.
+  /// `as_operator`, all of them. Searches all requests under way, so that requests that are not cancelled cost little.
   cancellation cancel(std::string_view id, const sender& by, bool as_operator) const;
 
 private:

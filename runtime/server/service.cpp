@@ -24,7 +24,7 @@ using nlohmann::json;
 
 constexpr uint64_t history_page = 1'000;
 
-// The reason why a file in the broker's folder could not be made; nothing if it could.
+// The error when a file could not be created in the broker's folder; nothing on success.
 std::optional<std::string> try_to_write(const std::filesystem::path& folder) {
   auto name = (folder / "health-XXXXXX").string();
   auto fd = mkostemp(name.data(), O_CLOEXEC);
@@ -49,7 +49,7 @@ service::service(broker& leader, const broker_info& self, asio::io_context& loop
       in_background(
         files_, [path, seq, db] { return sqlite::commits_after(path, seq, history_page, db); }, std::move(take));
     }),
-    ids_(random_seed()), health_([this](auto done) { look_at_health(std::move(done)); }) {
+    ids_(random_seed()), health_([this](auto done) { run_health_check(std::move(done)); }) {
   actor_.become([this](const invalidation& x) { subscriptions_.publish(x); });
 }
 
@@ -69,16 +69,15 @@ void service::with_database(const std::string& name, file_use use, with_opened t
   auto leads = leader_.still_leads();
   if (!canonical && leads)
     return then(std::move(canonical.error()));
-  // Another folder may lie at the root's path by now, and be led by another broker.
+  // Another folder may be at the root's path by now, and another broker may lead it.
   if (!leads) {
     stop("its folder is gone");
     return then(make_error(errc::unavailable, "this broker does not lead the store any more"));
   }
-  // Another name of one that is open.
+  // The name is another name of an open database.
   if (const auto* known = databases_.find(*canonical))
     return then(*known);
-  // Requests that came meanwhile are continued in their order.
-  // A read waits for a write before it that creates the file.
+  // Requests that came meanwhile continue in order. A read waits for an earlier write that creates the file.
   if (opening_.contains({name, file_use::may_make}))
     use = file_use::may_make;
   opening key{name, use};
@@ -142,12 +141,12 @@ void service::gather_cursors(std::vector<running_request> reads) {
 void service::gather_with(std::vector<running_request> reads) {
   in_background(
     files_, [this, reads = std::move(reads)] { return as_json(gather_status(leader_, reads)); },
-    [this, asked = std::exchange(awaiting_status_, {})](json status) {
+    [this, waiting = std::exchange(awaiting_status_, {})](json status) {
       status["leader"] = as_json(self_);
       front_door_status clients{count_connections ? count_connections() : 0, subscriptions_.size()};
       status["front_door"] = traffic_.report(std::chrono::steady_clock::now());
       status["front_door"].update(fields_json(clients));
-      for (const auto& done : asked)
+      for (const auto& done : waiting)
         done(status);
       gathering_ = !awaiting_status_.empty();
       if (gathering_)
@@ -164,7 +163,7 @@ void service::check_health(std::function<void(std::optional<std::string>)> done)
   health_.ask(std::chrono::steady_clock::now(), std::move(done));
 }
 
-void service::look_at_health(std::function<void(health_check::result)> done) {
+void service::run_health_check(std::function<void(health_check::result)> done) {
   in_background(
     files_,
     [this]() -> std::optional<std::string> {

@@ -33,17 +33,17 @@ namespace sluice {
 /// One client, as its transport knows it.
 struct client_link {
   peer_identity peer;
-  /// The agent of requests that name none.
+  /// The agent of requests without an agent.
   std::string agent;
   /// Sends a notification. Empty if the transport has none.
   subscriptions::pusher push;
 };
 
 /// The methods of the protocol (docs/reference/protocol.md), on a broker in this process. Used by the loop's thread,
-/// which it never blocks: actors are asked with messages, files and large results are left to threads of its own.
+/// which it never blocks: it sends messages to actors, and leaves files and large results to threads of its own.
 class service {
 public:
-  /// Called when a client asks the leader to step down.
+  /// Called when a client tells the leader to step down.
   using stop_request = std::function<void(std::string_view reason)>;
 
   /// Everything given outlives this.
@@ -55,23 +55,24 @@ public:
   /// The handler for one client; the service outlives it.
   std::unique_ptr<rpc::handler> open_handler(client_link link);
 
-  /// The status of the store at some time after the call; `done` is called once. Concurrent calls share one collection.
+  /// Collects the status of the store at some time after the call, and calls `done` once. Concurrent calls share one
+  /// collection.
   void describe(std::function<void(const nlohmann::json&)> done);
 
   /// The metrics for monitoring systems.
   void scrape(std::function<void(std::string)> done);
 
-  /// Whether a write could be done, now or at most a second ago: a file can be made, nothing is in quarantine. The
-  /// reason if not, else nothing.
+  /// Checks whether a write is possible, with a result that is at most one second old: a file can be created, no
+  /// database is in quarantine. Passes the reason if not, else nothing.
   void check_health(std::function<void(std::optional<std::string>)> done);
 
   /// The broker is about to end: requests refused for that reason carry `draining`.
   void set_draining() noexcept { draining_ = true; }
 
-  /// Whether one of its threads works on a task that will post to the loop.
+  /// Whether one of its threads runs a task that will post to the loop.
   bool at_work() const noexcept { return at_work_ > 0; }
 
-  /// Connections at the moment, for the status; set by the front door.
+  /// The current number of connections, for the status; set by the front door.
   std::function<size_t()> count_connections;
 
 private:
@@ -89,7 +90,7 @@ private:
   }
 
   using with_opened = std::function<void(caf::expected<database>)>;
-  // Whether a request is for a database whose file exists, or may make it.
+  // Whether a request requires that the database's file exists, or may create it.
   enum class file_use : uint8_t { must_exist, may_make };
   using opening = std::pair<std::string, file_use>;
   void with_database(const std::string& name, file_use use, with_opened then);
@@ -97,9 +98,9 @@ private:
   void gather_for_all();
   void gather_cursors(std::vector<running_request> reads);
   void gather_with(std::vector<running_request> reads);
-  void look_at_health(std::function<void(health_check::result)> done);
+  void run_health_check(std::function<void(health_check::result)> done);
   void cancel_read(const std::string& request_id, std::function<void(bool)> done);
-  // The newest commit of the database; those after it will be published.
+  // Returns the newest commit of the database; later ones will be published.
   uint64_t listen(const database& db);
   void stop(std::string_view reason) {
     set_draining();
@@ -121,10 +122,10 @@ private:
   rpc::typed_reader reader_;
   std::map<opening, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
-  // Requests for the status that wait for the next collection; those of the current one are not among them.
+  // Requests for the status that wait for the next collection; those of the running one are not among them.
   std::vector<std::function<void(const nlohmann::json&)>> awaiting_status_;
   bool gathering_ = false;
-  // Pages of the audit and the like.
+  // Limits concurrent queries such as pages of the audit.
   turns lookups_{4};
   subscriptions subscriptions_;
   requests_under_way under_way_;

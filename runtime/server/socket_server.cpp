@@ -38,7 +38,7 @@ std::optional<ucred> credentials_of(int socket) {
   return peer;
 }
 
-// The living process that listens at `path`, if any; 0 when it is not known.
+// The living process that listens at `path`, if any; 0 when it is unknown.
 std::optional<pid_t> listener_at(const std::filesystem::path& path) {
   auto name = path.native();
   sockaddr_un address{};
@@ -95,9 +95,9 @@ caf::expected<void> socket_server::bind() {
   acceptor_.close(failed);
   if (auto other = listener_at(path_))
     return listened_to_by(*other);
-  // Its owner does not lead any more, because this process does.
+  // The owner of that socket no longer leads, because this process does.
   unlink(path_.c_str());
-  // Other users cannot connect even before its mode is set: the folder is 0700.
+  // Other users cannot connect even before the socket's mode is set: the folder is 0700.
   asio::local::stream_protocol::endpoint at{path_.string()};
   acceptor_.open(at.protocol(), failed);
   if (!failed)
@@ -130,7 +130,7 @@ void socket_server::accept() {
     }
     if (failed == asio::error::no_descriptors || failed == boost::system::errc::too_many_files_open_in_system)
       shed_one();
-    // The waiting connection stays in the queue; retrying at once would spin.
+    // The waiting connection stays in the queue; an immediate retry would spin.
     pause_.expires_after(pause_without_descriptors);
     pause_.async_wait([this](const error_code& stopped) {
       if (!stopped && acceptor_.is_open())
@@ -140,7 +140,7 @@ void socket_server::accept() {
 }
 
 void socket_server::shed_one() {
-  // The client learns at once that there is no room, instead of waiting for another one to leave.
+  // The client learns at once that there is no room, instead of waiting for another client to leave.
   close(std::exchange(spare_, -1));
   if (auto client = ::accept(acceptor_.native_handle(), nullptr, nullptr); client >= 0)
     close(client);
@@ -150,7 +150,7 @@ void socket_server::shed_one() {
 void socket_server::welcome(socket_type socket) {
   error_code failed;
   socket.non_blocking(true, failed);
-  // Asio accepts without it; a host may start programs.
+  // Asio accepts without this flag; a host may start programs.
   fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
   auto peer = credentials_of(socket.native_handle());
   auto connection = std::make_shared<line_connection>(std::move(socket), shared_);
@@ -188,7 +188,7 @@ void socket_server::drain(std::function<void()> done) {
 }
 
 void socket_server::remove_file() {
-  // Another leader's socket, after ours was deleted, is not ours to remove.
+  // If ours was deleted, the socket at the path belongs to another leader, and must stay.
   if (acceptor_.is_open() && id_of(path_) == file_id_)
     unlink(path_.c_str());
 }

@@ -17,16 +17,16 @@ namespace sluice {
 /// reports the peer's user. Used by the loop's thread.
 class socket_server {
 public:
-  /// Sends a document to the client of its own accord; false when the client is too far behind, and the document not
-  /// one that `must` be sent.
+  /// Sends an unsolicited document to the client; false when the client is too far behind and the document need not
+  /// (`must`) be sent.
   using pusher = std::function<bool(const std::string& line, bool must)>;
   /// Makes the handler for a client.
   using port_opener = std::function<std::unique_ptr<rpc::handler>(peer_identity, pusher)>;
 
-  /// Listens at `path`; a socket of a process that has ended is removed. The caller leads the store. `config` outlives
-  /// the server. `errc::io_error` or `not_authorized` when there can be no socket, `busy` when a process listens there:
-  /// the broker of another store, whose root has the same path (was renamed, or is mounted elsewhere), or another
-  /// server.
+  /// Listens at `path`; removes the socket of a process that has ended. The caller leads the store. `config` outlives
+  /// the server. `errc::io_error` or `not_authorized` when the socket cannot be created, `busy` when a process listens
+  /// there: the broker of another store whose root has the same path (it was renamed, or is mounted elsewhere), or
+  /// another server.
   static caf::expected<std::unique_ptr<socket_server>> listen(boost::asio::io_context& loop, std::filesystem::path path,
                                                               const broker_config& config, port_opener open);
 
@@ -40,10 +40,10 @@ public:
   /// When a client last sent something, or read an answer.
   line_shared::time_point last_active() const noexcept { return shared_.last_active; }
 
-  /// Makes the socket anew if its file is gone.
+  /// Creates the socket again if its file is gone.
   void renew();
 
-  /// Accepts no more clients and removes the file; `done` is called when every request under way has been answered and
+  /// Accepts no more clients and removes the file; calls `done` when every request under way has been answered and
   /// every connection has ended.
   void drain(std::function<void()> done);
 

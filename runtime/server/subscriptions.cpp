@@ -43,11 +43,11 @@ bool subscriptions::wanted(const std::string& db) const {
 }
 
 void subscriptions::publish(const invalidation& change) {
-  // Live commits come in order; one that does not is of another file in the place of the first.
+  // Commits are published in order; a smaller number belongs to another file that replaced the first.
   auto& newest = live_[change.db];
   auto restarted = change.commit_seq > 0 && change.commit_seq <= newest;
   newest = change.commit_seq > 0 ? change.commit_seq : newest;
-  // A subscriber may lose its subscription, and so leave, while it is notified.
+  // A subscriber may lose its subscription, and so be removed, while it is notified.
   for (auto i = subscribers_.begin(); i != subscribers_.end();) {
     auto& [subscription, to] = *i++;
     if (to.wants.db != change.db)
@@ -58,12 +58,12 @@ void subscriptions::publish(const invalidation& change) {
     }
     // An external commit has no commit number.
     if (change.commit_seq == 0) {
-      tell(subscription, to, change);
+      notify(subscription, to, change);
       continue;
     }
     to.newest_seq = std::max(to.newest_seq, change.commit_seq);
     if (!to.reading && change.commit_seq == to.seen_seq + 1)
-      tell(subscription, to, change);
+      notify(subscription, to, change);
     else
       catch_up(subscription);
   }
@@ -85,13 +85,13 @@ void subscriptions::catch_up(id subscription) {
           if (commits->empty() || commits->front().commit_seq != found->second.seen_seq + 1)
             return lose(subscription, "the ledger does not go back that far");
           for (const auto& each : *commits)
-            if (each.commit_seq > found->second.seen_seq && !tell(subscription, found->second, each))
+            if (each.commit_seq > found->second.seen_seq && !notify(subscription, found->second, each))
               return;
           catch_up(subscription);
         });
 }
 
-bool subscriptions::tell(id subscription, subscriber& to, const invalidation& change) {
+bool subscriptions::notify(id subscription, subscriber& to, const invalidation& change) {
   auto tables = to.wants.tables.empty() || change.everything ? change.tables : in_both(change.tables, to.wants.tables);
   if (!tables.empty() || change.everything) {
     json params{{"subscription", subscription},
@@ -115,7 +115,7 @@ void subscriptions::lose(id subscription, std::string_view reason) {
   subscribers_.erase(subscription);
   json params{
     {"subscription", subscription}, {"db", subscriber.wants.db}, {"last_seq", subscriber.seen_seq}, {"reason", reason}};
-  // The only document that is sent to a client that has not read earlier ones.
+  // Sent even to a client that has not read earlier documents; no other document is.
   subscriber.wants.push(notification("subscription_lost", std::move(params)), true);
 }
 

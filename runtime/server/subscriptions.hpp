@@ -23,10 +23,11 @@ class subscriptions {
 public:
   using id = uint64_t;
 
-  /// Each is compared with every commit, and notified of those that it wants, in the thread that serves all clients.
+  /// The bound on subscriptions: each is compared with every commit, and notified, in the thread that serves all
+  /// clients.
   static constexpr size_t max_in_all = 16'384;
   static constexpr size_t max_per_connection = 256;
-  /// Of the names of the tables, in bytes.
+  /// The bound on the names of the tables, in bytes.
   static constexpr size_t max_names_per_connection = size_t{1} << 20;
 
   /// Sends a document; false when the client is too far behind and the document is not one that `must` be sent.
@@ -37,12 +38,12 @@ public:
     std::string db;
     /// None means all.
     std::vector<std::string> tables;
-    /// The newest commit that it knows of.
+    /// The newest commit that it knows.
     uint64_t after_seq = 0;
     pusher push;
   };
 
-  /// Reads commits of a database from its ledger: those after `seq` in order, some or all of them, given to the
+  /// Reads commits of a database from its ledger: those after `seq` in order, some or all of them. Passes them to the
   /// callback later, on the same thread.
   using history = std::function<void(const std::string& db, uint64_t seq,
                                      std::function<void(caf::expected<std::vector<invalidation>>)>)>;
@@ -71,18 +72,18 @@ private:
     wish wants;
     // The newest commit that it has been notified of, or that does not concern it.
     uint64_t seen_seq = 0;
-    // The newest known commit; the ledger is being read while it is ahead of `seen_seq`.
+    // The newest known commit; while it is ahead of `seen_seq`, the ledger is being read.
     uint64_t newest_seq = 0;
     bool reading = false;
   };
 
   void catch_up(id subscription);
-  bool tell(id subscription, subscriber& subscriber, const invalidation& change);
+  bool notify(id subscription, subscriber& subscriber, const invalidation& change);
   void lose(id subscription, std::string_view reason);
 
   history past_;
   std::map<id, subscriber> subscribers_;
-  // The newest commit that a writer has announced, by database.
+  // The newest commit that a writer has published, by database.
   std::map<std::string, uint64_t> live_;
   id next_ = 1;
 };

@@ -6,16 +6,16 @@
 
 namespace sluice {
 
-/// A queue for long work, of which a few items run at a time. Work whose client has gone when its turn comes is not
-/// started, so that clients that disconnect cost little. Used by one thread.
+/// A queue for long work, of which a few items run at a time. If the client of an item has gone when its turn comes,
+/// the item is not started, so that clients that disconnect cost little. Used by one thread.
 class turns {
 public:
-  /// Begins the work, which calls its argument once when it has ended.
+  /// Begins the work; the work calls its argument once when it has ended.
   using work = std::function<void(std::function<void()> ended)>;
 
   explicit turns(size_t most) : most_(most) {}
 
-  /// Begins `work` at once, or when others have ended and `is_wanted` still says so. This outlives the work.
+  /// Begins `work` at once, or after others have ended if `is_wanted` still returns true. This outlives the work.
   void take(std::function<bool()> is_wanted, work work) {
     waiting_.emplace_back(std::move(is_wanted), std::move(work));
     begin();

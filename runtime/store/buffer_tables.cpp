@@ -83,7 +83,7 @@ std::string as_written(const toml::node& node) {
   return text.size() > 80 ? fmt::format("{:.80}...", text) : text;
 }
 
-// The store's root is not looked at here, so only spellings are evened out; links are the broker's to follow.
+// Does not access the store's root, so it only normalizes spellings; the broker resolves links.
 std::optional<config_mistake> read_database_name(std::string_view table, const toml::node& node, std::string& to) {
   auto* text = node.as_string();
   if (!text || text->get().empty())

@@ -16,7 +16,7 @@ namespace sluice {
 
 namespace {
 
-// One `[[database]]`: what it sets, and to what.
+// One `[[database]]`: the settings that it contains.
 struct database_entry {
   std::string db;
   broker_config values;
@@ -131,7 +131,7 @@ std::optional<caf::error> apply_file(broker_config& to, file_entries& entries, c
     return make_error(errc::not_authorized, "sluice.toml cannot be looked up: this user may not enter the store root");
   if (kind != std::filesystem::file_type::regular)
     return unusable_file("sluice.toml is not a file that can be read");
-  // Read here, so that no path and no text of the library ends up in a message.
+  // The file is read here, so that messages contain no path and no text of the library.
   std::ifstream in{path, std::ios::binary};
   std::string text{std::istreambuf_iterator<char>{in}, {}};
   if (!in)
@@ -147,7 +147,7 @@ std::optional<caf::error> apply_environment(broker_config& to) {
   for (const auto& s : all_settings()) {
     auto name = environment_name(s);
     const auto* text = std::getenv(name.c_str());
-    // Set to nothing is how scripts unset a variable.
+    // An empty value counts as unset: scripts unset variables in this way.
     if (!text || !*text)
       continue;
     if (!assign(to, s, read_text(s, text)))
@@ -177,10 +177,10 @@ caf::expected<broker_config> load_config(const std::filesystem::path& root) {
     result.buffer_tables.push_back(std::move(entry.table));
   }
   for (const auto& entry : entries.databases) {
-    auto own = result;
+    auto settings = result;
     for (const auto* s : entry.set)
-      copy_setting(own, *s, entry.values);
-    result.databases.emplace(entry.db, own);
+      copy_setting(settings, *s, entry.values);
+    result.databases.emplace(entry.db, settings);
   }
   return result;
 }

@@ -15,7 +15,7 @@
 
 namespace sluice {
 
-/// How much of the disk's promise a database waits for at each commit.
+/// The durability that each commit of a database waits for.
 enum class synchronous_mode : uint8_t {
   /// A commit survives the loss of power.
   full,
@@ -23,17 +23,17 @@ enum class synchronous_mode : uint8_t {
   normal,
 };
 
-/// How the write-behind buffer treats one table; in `sluice.toml` a `[[buffer_table]]`.
+/// The settings of the write-behind buffer for one table; in `sluice.toml` a `[[buffer_table]]`.
 struct buffered_table {
   std::string db;
   std::string table;
   /// Instead of `buffer_interval`.
   std::chrono::milliseconds interval{5'000};
-  /// Tables with a higher one are written first when several are due; 0 if not said.
+  /// Tables with a higher priority are written first when several are due; 0 by default.
   int64_t priority = 0;
 };
 
-/// The settings that each database may have on its own, in `sluice.toml` with a `[[database]]`. Plain data.
+/// The settings that each database may override, in `sluice.toml` with a `[[database]]`. Plain data.
 struct database_config {
   std::chrono::milliseconds write_deadline{30'000};
   uint64_t queue_max_requests = 10'000;
@@ -49,9 +49,10 @@ struct database_config {
   std::chrono::milliseconds read_timeout{5'000};
   uint64_t read_max_rows = 10'000;
   uint64_t read_max_bytes = 8ULL << 20;
-  /// Of one value, and of one row; functions, operators and parameters that would make a larger one fail.
+  /// The maximum size of one value, and of one row; functions, operators and parameters that would make a larger one
+  /// fail.
   uint64_t max_value_bytes = 16ULL << 20;
-  /// The largest `max_bytes` of a request; more counts as this.
+  /// The maximum of `max_bytes` in a request; larger values are reduced to it.
   uint64_t max_answer_bytes = 64ULL << 20;
   synchronous_mode synchronous = synchronous_mode::full;
   std::chrono::milliseconds busy_timeout{500};
@@ -62,9 +63,9 @@ struct database_config {
   std::chrono::milliseconds close_idle_after{300'000};
 };
 
-/// Everything that can be set about a broker. Each field but `root` is also a key of `sluice.toml` in the store root
-/// (durations with their unit: `write_deadline_ms`, `key_retention_h`) and, in capitals after `SLUICE_`, an environment
-/// variable; the environment wins over the file. docs/reference/configuration.md explains each. Plain data.
+/// All settings of a broker. Each field but `root` is also a key of `sluice.toml` in the store root (durations with
+/// their unit: `write_deadline_ms`, `key_retention_h`) and, in capitals after `SLUICE_`, an environment variable; the
+/// environment takes precedence over the file. docs/reference/configuration.md explains each. Plain data.
 struct broker_config : database_config {
   std::filesystem::path root = ".";
 
@@ -75,20 +76,20 @@ struct broker_config : database_config {
   std::chrono::milliseconds cache_ttl{5'000};
   uint64_t cache_max_bytes = 64ULL << 20;
 
-  /// Bytes of answers under way over all databases; beyond them reads are refused.
+  /// The maximum bytes of answers under way over all databases; beyond them reads are refused.
   uint64_t max_inflight_answer_bytes = 256ULL << 20;
 
   // Cursors; each has a connection of its own.
   uint64_t max_cursors = 64;
   uint64_t max_agent_cursors = 8;
-  /// Without being asked for a page for so long, a cursor ends.
+  /// A cursor ends when no page was requested for this time.
   std::chrono::milliseconds cursor_idle{10'000};
-  /// A cursor ends at this age; as long as it is open, the write-ahead log can only grow.
+  /// A cursor ends at this age; while it is open, the write-ahead log can only grow.
   std::chrono::milliseconds cursor_lifetime{300'000};
 
-  /// Of all connections of a process that is a broker and nothing else.
+  /// The limit for all connections of a process that is only a broker.
   uint64_t page_memory_bytes = 256ULL << 20;
-  /// Of all that SQLite has in such a process.
+  /// The limit for all memory of SQLite in such a process.
   uint64_t max_sqlite_bytes = 1ULL << 30;
 
   uint64_t retry_attempts = 3;
@@ -100,32 +101,33 @@ struct broker_config : database_config {
   uint64_t restart_limit = 5;
   std::chrono::milliseconds restart_window{10'000};
 
-  // The front door. Sizes and times are per connection where not said otherwise.
+  // The front door. Sizes and times are per connection unless stated otherwise.
   /// How long a transient broker stays after its last connection or request.
   std::chrono::milliseconds linger{3'000};
   uint64_t max_connections = 4'096;
   uint64_t max_request_bytes = 16ULL << 20;
-  /// Requests of one connection that may be under way; it is not read from beyond that.
+  /// The maximum number of requests of one connection that may be under way; beyond it, the broker does not read from
+  /// the connection.
   uint64_t max_pipelined = 1'024;
-  /// Bytes of requests under way over all connections; beyond them requests are refused.
+  /// The maximum bytes of requests under way over all connections; beyond them requests are refused.
   uint64_t max_inflight_bytes = 256ULL << 20;
-  /// A connection that says nothing for this long, and waits for nothing, is closed.
+  /// A connection that sends nothing for this time, and waits for nothing, is closed.
   std::chrono::milliseconds connection_idle{600'000};
-  /// A connection that does not take its answers for this long is closed.
+  /// A connection that does not read its answers for this time is closed.
   std::chrono::milliseconds send_timeout{30'000};
 
   // The write-behind buffer.
   std::chrono::milliseconds buffer_interval{5'000};
-  /// Rows of one request to a writer; as many pending ones are written at once.
+  /// Rows in one request to a writer; as soon as this many are pending, they are written.
   uint64_t buffer_batch = 100;
-  /// Rows that may be pending; callers are held back from four fifths of it.
+  /// The maximum number of pending rows; callers wait from four fifths of it on.
   uint64_t buffer_max_pending = 1'000;
-  /// Whether operations are kept on disk until they are written, so that a kill loses none.
+  /// Whether operations are stored on disk until they are written, so that a kill loses none.
   bool buffer_journal = false;
-  /// Intervals and priorities of single tables.
+  /// Overrides for single tables.
   std::vector<buffered_table> buffer_tables;
 
-  // The audit: records older than this, and the oldest of more bytes, are removed; 0 keeps them.
+  // The audit: removes records older than this, and the oldest ones beyond this size; 0 keeps them.
   std::chrono::hours audit_retention{0};
   uint64_t audit_max_bytes = 0;
 
@@ -133,22 +135,22 @@ struct broker_config : database_config {
   uint64_t log_queue = 10'000;
   uint64_t log_batch = 50;
   std::chrono::milliseconds log_interval{2'000};
-  /// Characters after which a message is cut.
+  /// The number of characters after which a message is truncated.
   uint64_t log_max_message = 10'000;
   std::chrono::hours log_retention{7 * 24};
 
-  // Requests that are warned about: waiting longer for their turn, being executed longer.
+  // Requests that exceed these times in the queue or in execution cause a warning.
   std::chrono::milliseconds slow_queue{15'000};
   std::chrono::milliseconds slow_execution{5'000};
 
-  /// Scheduler threads of a broker that brings its own actor system; 0 means one per core, at least 2.
+  /// Scheduler threads of a broker with an actor system of its own; 0 means one per core, at least 2.
   uint64_t scheduler_threads = 0;
   /// Threads that run the writers and readers of all databases; 0 means four per core, at least 16.
   uint64_t blocking_threads = 0;
-  /// Descriptors that the open databases may have together, as in `open_files`; 0 means half of the process's limit.
+  /// The maximum number of descriptors of all open databases, as in `open_files`; 0 means half of the process's limit.
   uint64_t max_open_files = 0;
 
-  /// Of the databases that have settings of their own, by name: all of them, the general ones included.
+  /// The complete settings of the databases that override some of them, by name.
   std::map<std::string, database_config, std::less<>> databases;
 
   /// The settings of the database; valid as long as this is not changed.
@@ -159,17 +161,17 @@ struct broker_config : database_config {
     return found == databases.end() ? *this : found->second;
   }
 
-  /// The same with the database's own settings in place of the general ones.
+  /// A copy with the database's own settings instead of the general ones.
   broker_config for_database(const std::string& db) const;
 };
 
-/// Defaults, then `ROOT/sluice.toml` if there is one, then the environment. `errc::invalid_request` names the key, the
-/// value and the range when something cannot be used, an unknown key included.
+/// Reads the defaults, then `ROOT/sluice.toml` if it exists, then the environment. `errc::invalid_request` names the
+/// key, the value and the range of an invalid setting, or an unknown key.
 caf::expected<broker_config> load_config(const std::filesystem::path& root);
 
-/// Checks a configuration that a host has made like `load_config`: `errc::invalid_request` names the setting, the value
-/// and the range, or another error (an empty root, a database or a table without a name, a table given twice). Nothing
-/// when a broker can work with it.
+/// Checks a configuration that a host has made, as `load_config` does: `errc::invalid_request` names the setting, the
+/// value and the range, or another error (an empty root, a database or a table without a name, a duplicate table).
+/// Returns no error when a broker can use it.
 caf::error check(const broker_config& config);
 
 /// The same without `root` and `lock_wait`, for a store that is locked already.
@@ -183,7 +185,7 @@ struct config_mistake {
   std::string reason;
 };
 
-/// The first mistake in what `sluice.toml` is to hold; nothing when all of it can be used.
+/// The first mistake in the text of a `sluice.toml`; nothing when it is valid.
 std::optional<config_mistake> check_config(std::string_view text);
 
 /// One setting as documented: its key, its default as text, and its range for people.
@@ -193,7 +195,7 @@ struct setting_info {
   std::string default_value;
   std::string range;
   std::string description;
-  /// A `[[database]]` may have its own.
+  /// Whether a `[[database]]` may override it.
   bool per_database = false;
 };
 

@@ -30,7 +30,7 @@ caf::error check_root(const std::filesystem::path& root) {
   return {};
 }
 
-// Settings of a database are found by its name, so another spelling would be ignored.
+// The settings of a database are looked up by its name, so another spelling would be ignored.
 caf::error check_name(const char* where, const std::string& db, bool as_spelled) {
   auto name = spelled_as_setting(db);
   if (name && (!as_spelled || *name == db))

@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-// No database has this name: those that lead into `.sluice/` are refused.
+// No database has this name: names in `.sluice/` are refused.
 constexpr const char* audit_name = ".sluice/audit.db";
 
 json to_json(const file_record& record) {
@@ -82,7 +82,7 @@ bool has_log_of_another_file(const file_record& record, const std::filesystem::p
     return false;
   auto log = path;
   log += "-wal";
-  // The system gives the number of a file that is gone to a new one, but not the time when it was made.
+  // The system reuses the inode of a deleted file, but not its creation time.
   return identity_of(log) == record.log && birth_time_ns(log) == record.log_born_ns;
 }
 
@@ -160,10 +160,10 @@ void file_registry::keep_audit_end(const audit_end& end) {
     save(held);
 }
 
-// Returns when the file has everything that was changed before the call.
+// Returns when the file contains all changes made before the call.
 void file_registry::save(std::unique_lock<std::mutex>& held) {
-  auto own = ++changes_;
-  while (saved_changes_ < own) {
+  auto change = ++changes_;
+  while (saved_changes_ < change) {
     if (saving_) {
       saved_.wait(held);
       continue;

@@ -25,8 +25,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Another user can occupy a name, and so can a forked child that keeps a copy of the socket after its parent let go.
-// Then the next name is taken. Each broker looks at all of them, so that two never hold different ones.
+// Another user may occupy a name, and so may a forked child that keeps a copy of the socket after its parent released
+// it. Then the next name is used. Each broker checks all names, so that two never hold different ones.
 constexpr int name_count = 4;
 constexpr int backlog = 64;
 constexpr int max_tries = 5;
@@ -56,10 +56,10 @@ caf::error cannot_claim(int code) {
   return make_error(errc::io_error, "the folder cannot be claimed: " + std::generic_category().message(code));
 }
 
-// Where no Unix sockets are allowed, a broker cannot serve other processes either, and the lock file suffices.
+// Where Unix sockets are forbidden, a broker cannot serve other processes either, and the lock file suffices.
 bool is_forbidden(int code) noexcept { return code == EACCES || code == EPERM || code == EAFNOSUPPORT; }
 
-// The inode of the listening socket of this name, as /proc has it; empty when there is none.
+// The inode of the listening socket of this name, from /proc; empty when there is none.
 std::string listening_inode(std::string_view name) {
   std::ifstream sockets{"/proc/net/unix"};
   auto ending = " @" + std::string{name};
@@ -67,7 +67,7 @@ std::string listening_inode(std::string_view name) {
     if (!line.ends_with(ending))
       continue;
     line.resize(line.size() - ending.size());
-    // Connections that wait to be accepted have the name as well, but no inode.
+    // Connections that wait for accept have the name as well, but no inode.
     if (auto inode = line.substr(line.rfind(' ') + 1); inode != "0")
       return inode;
   }
@@ -83,7 +83,7 @@ bool has_descriptor(const fs::path& process, const std::string& target) {
   });
 }
 
-// The owner of a socket that does not accept connections: any process can fill its queue.
+// The process that owns a socket that does not accept connections: its queue may be full, which any process can cause.
 std::optional<claim_holder> search_holder(std::string_view name) {
   auto inode = listening_inode(name);
   if (inode.empty())
@@ -98,11 +98,11 @@ std::optional<claim_holder> search_holder(std::string_view name) {
       continue;
     return claim_holder{static_cast<pid_t>(std::stol(text)), info.st_uid};
   }
-  // Not one of this user's processes, whose descriptors could be seen.
+  // The process belongs to another user, whose descriptors are hidden.
   return claim_holder{0, static_cast<uid_t>(-1)};
 }
 
-// Nothing when the name is free, or was let go.
+// Nothing when the name is free, or was released.
 std::optional<claim_holder> holder_of(const address& at) {
   auto probe = new_socket();
   if (!probe)
@@ -131,7 +131,7 @@ bool is_claim_of(const file_identity& folder, int fd) {
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&at.value), &at.size) != 0
       || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0)
     return false;
-  // One that found every name occupied has none.
+  // A broker that found every name occupied has no name.
   if (at.size <= offsetof(sockaddr_un, sun_path) + 1)
     return at.value.sun_family == AF_UNIX;
   for (auto number = 0; number < name_count; ++number)
@@ -154,7 +154,7 @@ folder_claim::~folder_claim() { release(); }
 
 void folder_claim::release() noexcept {
   led_.reset();
-  // Closing alone would leave the claim to children that still have copies.
+  // After close alone, children with copies would keep the claim.
   if (socket_)
     shutdown(socket_.get(), SHUT_RDWR);
   socket_.reset();
@@ -176,10 +176,10 @@ caf::expected<std::optional<folder_claim>> folder_claim::try_acquire(const file_
   }
   if (taken >= 0 && listen(socket.get(), backlog) != 0)
     return cannot_claim(errno);
-  // After listening: of two that do this at once, at least one sees the other.
+  // Checked after listening: if two brokers do this at once, at least one sees the other.
   for (auto number = 0; number < name_count; ++number) {
     auto other = number == taken ? std::nullopt : own_holder(folder, number);
-    // One with a later name that came after us is about to see us, and gives way.
+    // A broker with a later name that came after this one is about to detect it, and gives way.
     for (auto tries = 0; other && number > taken && taken >= 0 && tries < max_tries; ++tries) {
       std::this_thread::sleep_for(std::chrono::milliseconds{1});
       other = own_holder(folder, number);

@@ -13,43 +13,43 @@
 
 namespace sluice {
 
-/// Marks that a broker of this user works in a folder: it leads the store there, or it has opened databases that lie in
-/// it as part of a store further up. At most one broker at a time can hold the claim of a folder, whatever path it has
-/// come by. The system takes the claim back when the process ends, however it ends. Move-only.
+/// Marks that a broker of this user works in a folder: it leads the store there, or it has opened databases in it that
+/// belong to a store further up. At most one broker at a time can hold the claim of a folder, by whatever path it was
+/// reached. The system releases the claim when the process ends, however it ends. Move-only.
 ///
 /// A claim is a listening Unix socket in the abstract namespace, whose name is made of the user, the device and the
-/// inode. It needs no file that could be deleted. Unlike a flock(2) on the folder it is distinguished from that of
-/// another user, who can take a name but not the identity of this user. Processes in another network or user namespace
-/// do not see it.
+/// inode. It needs no file that could be deleted. Unlike with a flock(2) on the folder, the owner can be identified:
+/// another user can take the name but is recognized as another user. Processes in another network or user namespace do
+/// not see it.
 class folder_claim {
 public:
-  /// Takes the claim if no other broker of this user has it; nothing, and its process in `holder` (0 if unknown), if
-  /// one does. `errc::io_error` when the process is out of descriptors and the like.
+  /// Takes the claim if no other broker of this user has it; otherwise returns nothing, with that broker's process in
+  /// `holder` (0 if unknown). `errc::io_error` when the process is out of descriptors and the like.
   static caf::expected<std::optional<folder_claim>> try_acquire(const file_identity& folder, pid_t& holder);
 
-  /// Takes over a claim that was inherited as `fd`, which is closed on `exec` from now on.
-  /// `errc::invalid_request` when `fd` is not the claim of `folder`; `fd` stays the caller's then.
+  /// Takes over a claim that was inherited as `fd`, which from now on is closed on `exec`. `errc::invalid_request` when
+  /// `fd` is not the claim of `folder`; the caller then keeps `fd`.
   static caf::expected<folder_claim> adopt(const file_identity& folder, int fd);
 
   /// From now on a broker of this process works in `folder`, whose claim this is: no other caller in this process waits
-  /// for it, until it is released or `is_ending`.
+  /// for the claim, until it is released or `is_ending` is called.
   void begin_to_lead(const file_identity& folder);
 
-  /// The broker is ending, and may be waited for.
+  /// The broker is ending, so callers may wait for it.
   void is_ending() noexcept { led_.reset(); }
 
   folder_claim(folder_claim&& other) noexcept = default;
   folder_claim& operator=(folder_claim&& other) noexcept;
-  /// Lets go. A forked child has no claim.
+  /// Releases the claim. A forked child has none.
   ~folder_claim();
 
-  /// For a child process to inherit; closed on `exec`, so give it a copy (`dup2`).
+  /// The descriptor that a child process inherits; closed on `exec`, so give the child a copy (`dup2`).
   int fd() const noexcept { return socket_.get(); }
 
-  /// Gives the claim up now, for all processes that have inherited it.
+  /// Releases the claim now, for all processes that have inherited it.
   void release() noexcept;
 
-  /// Leaves the claim to a process that has inherited it: closes ours without letting go.
+  /// Leaves the claim to a process that has inherited it: closes the descriptor without releasing the claim.
   void forget() noexcept {
     led_.reset();
     socket_.reset();
@@ -64,7 +64,7 @@ private:
 
 /// A process that holds a claim of a folder, or occupies its name.
 struct claim_holder {
-  /// 0 when the process cannot be seen from here.
+  /// 0 when the process is hidden.
   pid_t pid = 0;
   /// The user of the process; only a holder of this user counts.
   uid_t uid = 0;

@@ -17,7 +17,7 @@ struct registry {
   std::multiset<std::pair<pid_t, file_identity>> folders;
 };
 
-// Never destroyed: a broker may be static, and end after whatever was made later.
+// Never destroyed: a broker may be static, and end after objects that were created later.
 registry& all() {
   static auto& instance = *new registry;
   return instance;
@@ -26,7 +26,7 @@ registry& all() {
 void lock_all() { all().mutex.lock(); }
 void unlock_all() { all().mutex.unlock(); }
 
-// A child of another thread finds it unlocked.
+// Locked during a fork, so that a child of another thread finds it unlocked.
 [[maybe_unused]] const int handlers_at_fork = pthread_atfork(lock_all, unlock_all, unlock_all);
 
 } // namespace

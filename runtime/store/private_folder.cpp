@@ -31,7 +31,7 @@ std::optional<struct stat> look_up(const fs::path& path) {
   return lstat(path.c_str(), &info) == 0 ? std::optional{info} : std::nullopt;
 }
 
-// 0, or why not.
+// Returns 0 or an errno.
 int copy_bytes(int from, int to) {
   std::string block(block_bytes, '\0');
   for (;;) {
@@ -49,7 +49,7 @@ int copy_bytes(int from, int to) {
   }
 }
 
-// Replaces the file by a copy, which no other process has open. 0, or an errno.
+// Replaces the file by a copy, which no other process has open. Returns 0 or an errno.
 int replace_by_copy(const fs::path& path) {
   auto draft = with_suffix(path, ".private");
   unlink(draft.c_str());
@@ -74,7 +74,7 @@ public:
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator{root_.folder(), failed})
       files.push_back(entry.path());
-    // A database comes before its companions, which go the way that it goes.
+    // Sorted so that a database comes before its companion files, which are treated like it.
     std::sort(files.begin(), files.end());
     for (const auto& path : files)
       look_at(path);
@@ -92,7 +92,7 @@ private:
     if (!S_ISREG(info->st_mode) || ((info->st_mode & 077) == 0 && info->st_nlink <= 1))
       return;
     std::string reason = info->st_nlink > 1 ? "has another hard link" : "could be opened by others";
-    // Our databases have write-ahead logs. SQLite would roll a journal of whatever origin back into one.
+    // The broker's databases use write-ahead logs. SQLite would roll a rollback journal of any origin back into one.
     if (name == "token" || name.ends_with("-journal"))
       return rename_file(path, reason);
     if (name.ends_with("-shm") || path == root_.info_path())
@@ -107,7 +107,7 @@ private:
                            : ", and cannot be renamed: delete it"));
   }
 
-  // Files that the broker makes anew in any case.
+  // Removes a file that the broker creates anew in any case.
   void remove(const fs::path& path, const std::string& reason) {
     if (unlink(path.c_str()) != 0)
       say(path, reason + ", and cannot be removed: delete it");

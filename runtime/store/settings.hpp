@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-/// All there is to know about one setting; the file, the environment and the documentation follow from it.
+/// The description of one setting; the file, the environment and the documentation are derived from it.
 struct setting {
   template <class T> using field = T broker_config::*;
   using any_field = std::variant<field<uint64_t>, field<std::chrono::milliseconds>, field<std::chrono::hours>,
@@ -29,11 +29,11 @@ struct setting {
   double min;
   double max;
   std::string_view description;
-  /// A `[[database]]` may have its own.
+  /// Whether a `[[database]]` may override it.
   bool per_database;
 };
 
-/// A value as the file or the environment gives it.
+/// A value as the file or the environment contains it.
 using raw_value = std::variant<bool, int64_t, double, std::string_view>;
 
 /// Every setting, in the order in which they are documented.
@@ -51,24 +51,24 @@ std::string range_of(const setting& s);
 /// Its value in `config`, as `sluice.toml` would have it.
 std::string text_of(const setting& s, const broker_config& config);
 
-/// Sets it; false, and nothing is set, when the value is of another type or out of range.
+/// Sets it; false, without effect, when the value has another type or is out of range.
 bool assign(broker_config& to, const setting& s, const raw_value& raw);
 
-/// Whether its value in `config`, which a host may have set to anything, is one that it may have.
+/// Whether its value in `config`, which a host may have set to anything, is valid.
 bool is_in_range(const setting& s, const broker_config& config);
 
 /// The settings of one table of the write-behind buffer, as `[[buffer_table]]` or in `broker_config::buffer_tables`.
 inline constexpr int64_t longest_table_interval_ms = 86'400'000;
 inline constexpr int64_t highest_table_priority = 1'000;
 
-/// The name of a database's file as the broker spells it in its settings (`./a.db` is `a.db`); nothing for what names
-/// no file below the store root. Looks at no file.
+/// The name of a database's file as the broker spells it in its settings (`./a.db` is `a.db`); nothing for a name that
+/// leads to no file below the store root. Accesses no file.
 std::optional<std::string> spelled_as_setting(const std::string& db);
 
-/// Gives `to` the value that `from` has of it.
+/// Copies the setting's value from `from` to `to`.
 void copy_setting(broker_config& to, const setting& s, const broker_config& from);
 
-/// A value of the environment, where everything is text; only a setting of words takes it as such.
+/// A value of the environment, where everything is text; only settings of type text keep it as text.
 raw_value read_text(const setting& s, std::string_view text);
 
 } // namespace sluice

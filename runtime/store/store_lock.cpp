@@ -36,7 +36,7 @@ caf::error cannot_lock(int code) {
   return make_error(errc::io_error, "the store cannot be locked: " + std::generic_category().message(code));
 }
 
-// Whether the lock is ours now; another's is no error.
+// Whether this process has the lock now; it is no error if another has it.
 caf::expected<bool> lock_now(int fd) {
   while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK)
@@ -47,7 +47,7 @@ caf::expected<bool> lock_now(int fd) {
   return true;
 }
 
-// For people only: nothing is decided by it.
+// Information for people only; no code reads it.
 void leave_note(int fd, std::string_view text) noexcept {
   if (ftruncate(fd, 0) == 0 && pwrite(fd, text.data(), text.size(), 0) < 0)
     errno = 0;
@@ -61,20 +61,20 @@ pid_t read_note(int fd) noexcept {
   return pid;
 }
 
-// Only the owner can have opened it, and a lock can be held through any open descriptor of the file.
+// Only the owner can have opened it. A lock can be held through any open descriptor of the file.
 bool is_private(int fd) noexcept {
   struct stat info {};
   return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() && (info.st_mode & 077) == 0
          && info.st_nlink <= 1;
 }
 
-// Nothing when another has the lock of the file, else the file.
+// Nothing when another process has locked the file, else the file.
 caf::expected<descriptor> lock_file(const store_root& root, lock_conflict& conflict) {
   auto path = root.lock_path();
   for (;;) {
     descriptor file{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600)};
     auto code = errno;
-    // Deleted since it was looked up; the process that deletes it may be about to make it again.
+    // It was deleted since it was looked up; the process that deleted it may be about to create it again.
     if (!file && code == ENOENT) {
       if (!root.is_in_place())
         return store_root::not_in_place();
@@ -97,13 +97,14 @@ caf::expected<descriptor> lock_file(const store_root& root, lock_conflict& confl
       conflict.by_claim = false;
       return descriptor{};
     }
-    // The last leader removed it as it let go, or someone deleted the folder: then others will lock another file.
+    // The last leader removed it when it released the lock, or the folder was deleted: other processes would lock
+    // another file.
     if (is_file_at(file.get(), path))
       return file;
   }
 }
 
-// Nothing when another has it, else the claim.
+// Nothing when another broker has it, else the claim.
 caf::expected<std::optional<folder_claim>> claim(const store_root& root, lock_conflict& conflict) {
   conflict.by_claim = true;
   return folder_claim::try_acquire(root.identity(), conflict.pid);
@@ -134,10 +135,10 @@ caf::error busy_with(const lock_conflict& conflict, uint32_t attempts, std::chro
                     {.attempts = attempts, .waited_ms = static_cast<uint32_t>(waited.count())});
 }
 
-// The file names the leader, and comes first. But if `.sluice/` is deleted under a leader, the next process makes a
-// lock file of its own. Two write connections at once is all that SQLite's WAL-reset bug (3.7.0 to 3.51.2) needs to
-// lose committed pages, so a leader also claims the root folder, which cannot go away while its databases exist, and
-// each folder below it in which it opens databases.
+// The lock file is taken first: it names the leader. But if `.sluice/` is deleted under a leader, the next process
+// creates a lock file of its own. Two concurrent write connections suffice for SQLite's WAL-reset bug (3.7.0 to 3.51.2)
+// to lose committed pages, so a leader also claims the root folder, which cannot be deleted while its databases exist,
+// and each folder below it in which it opens databases.
 caf::expected<std::optional<store_lock>> store_lock::try_acquire(const store_root& root, lock_conflict* to) {
   lock_conflict ignored;
   auto& conflict = to ? *to : ignored;
@@ -148,7 +149,8 @@ caf::expected<std::optional<store_lock>> store_lock::try_acquire(const store_roo
   auto claimed = caf::expected<std::optional<folder_claim>>{std::nullopt};
   auto is_new = !identity_of(root.folder());
   if (is_new) {
-    // A broker that uses databases in this folder would refuse them as soon as it has a `.sluice/`.
+    // The claim comes before `.sluice/`: a broker that uses databases in this folder would refuse them as soon as the
+    // folder has a `.sluice/`.
     claimed = claim(root, conflict);
     if (!claimed)
       return std::move(claimed.error());
@@ -158,7 +160,7 @@ caf::expected<std::optional<store_lock>> store_lock::try_acquire(const store_roo
       return std::move(made.error());
   }
   auto file = lock_file(root, conflict);
-  // Without the claim, which we have, others let go of the file again at once.
+  // This process has the claim, so others that lock the file release it at once.
   for (auto tries = 0; is_new && file && !*file && tries < 50; ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
     file = lock_file(root, conflict);
@@ -167,7 +169,7 @@ caf::expected<std::optional<store_lock>> store_lock::try_acquire(const store_roo
     return std::move(file.error());
   if (!*file)
     return std::optional<store_lock>{};
-  // A leader that was killed may have lost the lock already and the claim not yet.
+  // The system may release the lock of a killed leader a moment before the claim.
   for (auto tries = 0; !is_new && claimed && !*claimed && tries < 10; ++tries) {
     if (tries > 0)
       std::this_thread::sleep_for(std::chrono::milliseconds{1});
@@ -204,7 +206,7 @@ caf::expected<store_lock> store_lock::adopt(const store_root& root, int file_fd,
   descriptor folder{open(root.path().c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
   if (file_fd == claim_fd || !is_file_at(file_fd, root.lock_path()) || identity_of(folder.get()) != root.identity())
     return make_error(errc::invalid_request, "the descriptors handed over are not those of this store's lock");
-  // Locking again what is locked through the same open file changes nothing, so this fails only if it was not locked.
+  // Locking again through the same open file has no effect, so this fails only if it was not locked.
   auto locked = lock_now(file_fd);
   if (!locked)
     return std::move(locked.error());
@@ -246,12 +248,12 @@ void store_lock::forget() noexcept {
 bool store_lock::still_ours() const noexcept { return file_ && is_file_at(file_.get(), path_); }
 
 void store_lock::release() noexcept {
-  // The locks are one for all copies of the descriptors: children that still have copies must not keep them.
+  // All copies of the descriptors share the locks: children that still have copies must not keep them.
   if (file_) {
-    // The claim first, so that the process that makes a new file finds the folder free.
+    // Released first, so that the process that creates a new file finds the folder free.
     claim_.release();
     leave_note(file_.get(), "");
-    // A process that locked the file meanwhile sees that it is no longer the one at the path, and takes a new one.
+    // A process that locked the file meanwhile detects that it is no longer the one at the path, and takes a new one.
     if (still_ours())
       unlink(path_.c_str());
     flock(file_.get(), LOCK_UN);

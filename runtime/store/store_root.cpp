@@ -27,7 +27,7 @@ caf::error refuse(std::string_view name, std::string_view reason) {
   return refuse("'" + std::string{name} + "' " + std::string{reason});
 }
 
-// Names end up in the audit, in JSON and on terminals.
+// Names appear in the audit, in JSON and on terminals.
 bool is_plain_text(std::string_view text) { return is_utf8(text) && !has_control(text); }
 
 std::optional<caf::error> check_text(std::string_view name) {
@@ -59,7 +59,7 @@ std::optional<caf::error> check_place(std::string_view name, const fs::path& rel
     return refuse(name, relative == "." ? "names a folder, not a file" : "leads out of the store root");
   if (std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".sluice"; }))
     return refuse(name, "lies in .sluice/, which belongs to the broker");
-  // In a subfolder it would be that of a later root.
+  // In a subfolder it would be the settings file of a later root.
   if (relative.filename() == "sluice.toml")
     return refuse(name, "is a broker's configuration");
   const auto& text = relative.native();
@@ -71,7 +71,7 @@ std::optional<caf::error> check_place(std::string_view name, const fs::path& rel
   return std::nullopt;
 }
 
-// SQLite's own bounds, which it reports as any file that cannot be opened.
+// SQLite's own limits; SQLite would report only that it cannot open the file.
 std::optional<caf::error> check_lengths(std::string_view name, const fs::path& file) {
   constexpr size_t longest_suffix = std::string_view{"-journal"}.size();
   constexpr size_t max_name_bytes = NAME_MAX - longest_suffix;
@@ -98,7 +98,7 @@ std::optional<caf::error> check_file(std::string_view name, const fs::path& file
     return refuse(name, "is a folder, not a file");
   if (!S_ISREG(info.st_mode))
     return refuse(name, "is not a regular file");
-  // Under two names SQLite would keep two write-ahead logs for one file, and lose data.
+  // For a file with two names SQLite would keep two write-ahead logs, and lose data.
   if (info.st_nlink > 1)
     return refuse(name, "has another hard link; a database file needs to have one name only");
   return std::nullopt;
@@ -118,7 +118,8 @@ std::optional<caf::error> check_other_stores(std::string_view name, const fs::pa
   return std::nullopt;
 }
 
-// A link in its place could lead our files anywhere, so it is not followed; and what is looked at is what is changed.
+// A link in its place could lead the broker's files anywhere, so links are not followed; the check and the change use
+// the same descriptor.
 std::optional<caf::error> check_folder(const fs::path& path) {
   descriptor folder{open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
   if (!folder && errno == ENOENT)
@@ -191,7 +192,7 @@ caf::expected<std::string> store_root::resolve(std::string_view name) const {
   auto target = fs::weakly_canonical(path_ / fs::path{name}, failed);
   if (failed)
     return refuse(name, "cannot be looked up: " + failed.message());
-  // Both are absolute and free of links and dots, so this only compares names.
+  // Both are absolute and without links and dots, so a comparison of names suffices.
   auto relative = target.lexically_relative(path_);
   if (auto reason = check_place(name, relative))
     return std::move(*reason);

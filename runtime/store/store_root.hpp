@@ -11,43 +11,42 @@
 
 namespace sluice {
 
-/// The folder that one broker leads: where its database files lie, and what belongs to sluice in it. Immutable; safe to
+/// The folder that one broker leads: it contains the database files, and the broker's own files. Immutable; safe to
 /// share between threads.
 class store_root {
 public:
-  /// Looks the folder up. Makes nothing; an existing `.sluice/` is tightened to 0700.
-  /// `errc::unknown_database` when there is no such folder, `invalid_request` when it is no folder or its `.sluice` is
-  /// not, `not_authorized` when its `.sluice` belongs to another user.
+  /// Looks the folder up. Creates nothing; sets the mode of an existing `.sluice/` to 0700. `errc::unknown_database`
+  /// when there is no such folder, `invalid_request` when it or its `.sluice` is not a folder, `not_authorized` when
+  /// its `.sluice` belongs to another user.
   static caf::expected<store_root> open(const std::filesystem::path& root);
 
-  /// Makes `.sluice/` (0700) if it is missing; which makes the folder a store, so the caller has its claim
+  /// Creates `.sluice/` (0700) if it is missing. That makes the folder a store, so the caller must have its claim
   /// (`folder_claim`). Errors as `open`, and `errc::read_only` when nothing may be created there.
   caf::expected<void> make_folder() const;
 
-  /// Looks the folder up and makes nothing, for read-only use where nothing may be written. Errors as `open`, except
-  /// those about `.sluice/`.
+  /// Looks the folder up and creates nothing, for read-only use. Errors as `open`, except those about `.sluice/`.
   static caf::expected<store_root> look_up(const std::filesystem::path& root);
 
   /// Absolute, without links.
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  /// Which folder it was when it was opened. A store is the folder, not its path: a copy is another store, and so is a
-  /// folder that was put in its place.
+  /// The identity of the folder when it was opened. A store is the folder, not its path: a copy is another store, and
+  /// so is a folder that replaced it.
   const file_identity& identity() const noexcept { return identity_; }
 
   /// Whether the path still leads to the folder. One `lstat`.
   bool is_in_place() const noexcept;
 
-  /// The error for a store that is not in its place any more: `errc::wrong_store`.
+  /// The error for a store that is no longer at its path: `errc::wrong_store`.
   static caf::error not_in_place();
 
-  /// The one name, relative to the root, of the database file that `name` means: `./a.db`, `sub/../a.db`, the absolute
-  /// path and a link inside the root all come out as `a.db`, so that a file cannot get two writers. The file need not
-  /// exist. `errc::invalid_request` for a name that leads out of the root (through a link, too) or into `.sluice/`,
-  /// that is a folder or anything else but a file, that is a file of another database (`-wal`, `-shm`, `-journal`) or
-  /// of ours, that has other hard links, or that is empty, over 1,024 bytes, or not plain UTF-8. `errc::wrong_store`
-  /// for a name in a folder that has a `.sluice/` of its own, and when the root is not in its place any more. Looks at
-  /// the files anew in each call, and opens nothing.
+  /// The canonical name, relative to the root, of the database file that `name` means: `./a.db`, `sub/../a.db`, the
+  /// absolute path and a link inside the root all become `a.db`, so that a file cannot get two writers. The file need
+  /// not exist. `errc::invalid_request` for a name that leads out of the root (through a link, too) or into `.sluice/`,
+  /// that is a folder or anything else but a file, that is a companion file of a database (`-wal`, `-shm`, `-journal`)
+  /// or a file of the broker, that has other hard links, or that is empty, over 1,024 bytes, or not plain UTF-8.
+  /// `errc::wrong_store` for a name in a folder that has a `.sluice/` of its own, and when the root is no longer at its
+  /// path. Accesses the files in each call, and opens nothing.
   caf::expected<std::string> resolve(std::string_view name) const;
 
   /// The file of a resolved name.

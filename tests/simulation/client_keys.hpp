@@ -20,9 +20,10 @@ public:
     if (!is_new)
       return key->second;
     auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.since_boot()).count();
-    key->second = number % 2 == 0
-                    ? "key-" + std::to_string(number)
-                    : to_string(automatic_key{boot_tag_of(time.boot()), static_cast<uint64_t>(ms), number % 3, number});
+    key->second =
+      number % 2 == 0
+        ? "key-" + std::to_string(number)
+        : to_string(automatic_key{boot_tag_of(time.boot_id()), static_cast<uint64_t>(ms), number % 3, number});
     return key->second;
   }
 

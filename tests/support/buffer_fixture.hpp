@@ -186,7 +186,7 @@ struct buffer_fixture : actor_fixture {
     parts->journal = journal;
     parts->reads = {10'000, 8U << 20U, std::chrono::milliseconds{5'000}};
     parts->seed = ++starts * 1'000;
-    parts->tell = [this](log_level level, const std::string& text) { operator_messages.emplace_back(level, text); };
+    parts->report = [this](log_level level, const std::string& text) { operator_messages.emplace_back(level, text); };
     aut = sys.spawn(buffer, parts);
     actors->set(aut);
     run();

@@ -13,7 +13,7 @@ public:
   steady now() const override { return steady{} + std::chrono::hours{1} + elapsed(); }
   wall wall_now() const override { return wall{} + std::chrono::seconds{1'700'000'000} + elapsed() + jumped(); }
   std::chrono::microseconds since_boot() const override { return std::chrono::hours{1} + elapsed() - booted_; }
-  std::string boot() const override { return boot_; }
+  std::string boot_id() const override { return boot_; }
 
   /// Simulates a restart of the machine.
   void reboot() {

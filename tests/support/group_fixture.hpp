@@ -64,7 +64,7 @@ struct group_fixture {
   void finish_group() {
     auto done = group.finish_group();
     for (auto& change : done.changes)
-      changes.push_back(std::move(change.what));
+      changes.push_back(std::move(change.message));
     for (auto& x : done.records.records)
       records.push_back(std::move(x));
     for (auto& x : done.writes) {

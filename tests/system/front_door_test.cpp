@@ -144,7 +144,7 @@ TEST_CASE("a host is notified when a client asks it to stop, and serves until it
   CHECK(must(guest->call("shutdown", nlohmann::json::object())).at("stopping") == true);
   auto reason = wanted.get_future();
   REQUIRE(reason.wait_for(std::chrono::minutes{1}) == std::future_status::ready);
-  CHECK(reason.get() == "a client asked for it");
+  CHECK(reason.get() == "a client requested it");
   must(guest->write(make_table()));
   f.leave();
 }

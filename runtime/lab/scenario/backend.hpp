@@ -23,7 +23,7 @@ struct agent_options {
   bool add_keys = true;
 };
 
-/// An SQL statement, and where it stands.
+/// An SQL statement, and its position in the scenario file.
 struct setup_statement {
   std::string sql;
   place at;
@@ -34,22 +34,22 @@ struct setup {
   /// SQL statements by the name of the database file, relative to the store root. They are executed before any broker
   /// starts, so they are in no ledger and no audit.
   std::vector<std::pair<std::string, std::vector<setup_statement>>> databases;
-  /// The text of `sluice.toml`, and where the scenario has it.
+  /// The text of `sluice.toml`, and the position in the scenario file of each part.
   std::string settings;
   place settings_at;
-  /// Agents that are not as `agent_options` says by itself.
+  /// Agents that differ from the defaults of `agent_options`.
   std::vector<agent_options> agents;
 };
 
-/// Why setup failed. Errors in statements or settings have a position and are `errc::invalid_request`, `sql_error` or
-/// `constraint`; any other is a failure of the backend.
+/// The error of a failed setup. Errors in statements or settings have a position and are `errc::invalid_request`,
+/// `sql_error` or `constraint`; any other is a failure of the backend.
 struct setup_error {
   caf::error error;
   place at;
 };
 
 /// Runs the steps of a scenario: a store with its broker, its agents and its fault injection. Used by one thread, which
-/// also calls all callbacks, from within `pump`.
+/// also makes all callbacks, from within `pump`.
 ///
 /// Its requests are those of the protocol (docs/reference/protocol.md), its faults those of the table of step kinds
 /// (docs/guides/scenarios.md).
@@ -63,12 +63,12 @@ public:
   /// For people: "the real runtime".
   virtual std::string_view name() const = 0;
 
-  /// Why steps of this kind cannot be done here; nothing if they can.
-  virtual std::optional<std::string> why_not(std::string_view kind) const = 0;
+  /// The reason why this backend cannot run steps of this kind; nothing if it can.
+  virtual std::optional<std::string> unsupported_reason(std::string_view kind) const = 0;
 
-  bool can(std::string_view kind) const { return !why_not(kind); }
+  bool can(std::string_view kind) const { return !unsupported_reason(kind); }
 
-  /// Puts the setup up; once, and first. Nothing if that went well.
+  /// Executes the setup; called once, before everything else. Nothing on success.
   virtual std::optional<setup_error> prepare(const setup& wanted) = 0;
 
   /// The time of the scenario, since an arbitrary moment; the only clock of its steps.
@@ -76,7 +76,7 @@ public:
 
   virtual void after(std::chrono::milliseconds time, std::function<void()> done) = 0;
 
-  /// A method of the protocol, called by an agent. Always answered, in the end.
+  /// An agent calls a method of the protocol. Always answered eventually.
   virtual void call(const std::string& agent, std::string_view method, nlohmann::json params, on_answer done) = 0;
 
   /// The method `subscribe`. Notifications go to `on_notification`: the `params` of `invalidation` and

@@ -4,8 +4,10 @@
 #include "runtime/lab/scenario/fault_injection.hpp"
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <fcntl.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -23,16 +25,17 @@ broker_control::broker_control() = default;
 
 broker_control::~broker_control() { end(); }
 
-caf::expected<void> broker_control::begin(const std::filesystem::path& director, broker& leader) {
-  auto link = meeting_point::connect(director);
+caf::expected<void> broker_control::begin(const std::filesystem::path& controller, broker& leader) {
+  auto link = control_socket::connect(controller);
   if (!link)
     return std::move(link.error());
   std::array<int, 2> ends{-1, -1};
   if (pipe2(ends.data(), O_CLOEXEC) != 0)
-    return make_error(errc::io_error, "no pipe for a thread");
+    return make_error(errc::io_error,
+                      "cannot create the pipe of the control thread: " + std::generic_category().message(errno));
   stopped_ = descriptor{ends[0]};
   stop_ = descriptor{ends[1]};
-  director_ = std::move(*link);
+  controller_ = std::move(*link);
   leader_ = &leader;
   thread_ = std::thread{[this] { run(); }};
   return {};
@@ -46,12 +49,12 @@ void broker_control::end() {
 }
 
 void broker_control::run() {
-  while (auto command = director_.receive(no_limit, stopped_.get()))
-    if (!director_.send(answer_document(obey(*command))))
+  while (auto command = controller_.receive(no_limit, stopped_.get()))
+    if (!controller_.send(answer_document(execute(*command))))
       return;
 }
 
-caf::expected<json> broker_control::obey(const json& command) {
+caf::expected<json> broker_control::execute(const json& command) {
   if (command.value("do", "") != "kill")
     return break_disk(disk_, command);
   auto replaced = kill_actor(leader_->actors(), command);

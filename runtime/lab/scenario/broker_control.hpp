@@ -19,18 +19,18 @@ public:
   broker_control();
   ~broker_control();
 
-  /// Begins to listen to the socket at `director`. `leader` must not be shut down before `end`.
-  caf::expected<void> begin(const std::filesystem::path& director, broker& leader);
+  /// Begins to listen to the socket at `controller`. `leader` must not be shut down before `end`.
+  caf::expected<void> begin(const std::filesystem::path& controller, broker& leader);
 
   void end();
 
 private:
   void run();
-  caf::expected<nlohmann::json> obey(const nlohmann::json& command);
+  caf::expected<nlohmann::json> execute(const nlohmann::json& command);
 
   sqlite::fault_vfs disk_;
   broker* leader_ = nullptr;
-  line_link director_;
+  line_link controller_;
   descriptor stop_;
   descriptor stopped_;
   std::thread thread_;

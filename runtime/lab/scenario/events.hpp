@@ -15,15 +15,15 @@ class events {
 public:
   using clock = std::chrono::steady_clock;
 
-  /// Any thread.
+  /// For any thread.
   void post(std::function<void()> action);
 
   void after(std::chrono::milliseconds time, std::function<void()> action) {
     timers_.emplace(clock::now() + time, std::move(action));
   }
 
-  /// Waits for the next of them, and calls all that are due. False if nothing is to come by the clock and `expected`
-  /// says that nothing is by others.
+  /// Waits for the next event, and calls all that are due. False if no timer is pending and `expected` says that no
+  /// other thread will post one.
   bool pump(bool expected);
 
 private:
@@ -36,7 +36,7 @@ private:
   std::vector<std::function<void()>> posted_;
 };
 
-/// Threads for work that blocks: as many as there is work at once.
+/// Threads for blocking work: as many as there is concurrent work.
 class workers {
 public:
   workers() = default;
@@ -45,7 +45,7 @@ public:
   /// Waits for the running work.
   ~workers();
 
-  /// @throws std::system_error when there can be no more threads
+  /// @throws std::system_error when no further thread can be created
   void start(std::function<void()> work);
 
 private:

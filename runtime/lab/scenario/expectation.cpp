@@ -36,7 +36,7 @@ constexpr std::array all_matchers{
   matcher{"$exists", "true or false", "a member that is there, whatever it is; or that is not"},
 };
 
-// Values that YAML cannot say begin with the same sign.
+// Values that YAML cannot express begin with the same sign.
 bool is_matcher(const node& node) {
   return node.is(node_kind::map) && !node.members.empty() && node.members[0].name.starts_with('$')
          && !is_value_tag(node.members[0].name);
@@ -62,7 +62,7 @@ bool matches(const node& expected, const json& got, const look_up& known) {
   return found.empty();
 }
 
-// Whether each of `wanted` can be given an item of its own: Kuhn's way of finding a matching.
+// Whether each of `wanted` can be paired with an item of its own: Kuhn's matching algorithm.
 class pairing {
 public:
   pairing(const std::vector<node>& wanted, const json& got, const look_up& known) {
@@ -74,7 +74,7 @@ public:
     taken_.assign(got.size(), wanted.size());
   }
 
-  // The first that finds none.
+  // The index of the first one without a pair.
   std::optional<size_t> unpaired() {
     for (size_t i = 0; i < fits_.size(); ++i) {
       std::vector<bool> tried(taken_.size());
@@ -102,7 +102,7 @@ private:
   std::vector<size_t> taken_;
 };
 
-// The difference of `got`; nothing if there is none.
+// The difference of `got` from the expectation; nothing if there is none.
 std::optional<std::string> apply(std::string_view name, const node& matcher, const json& got, const look_up& known) {
   auto wanted = resolve(matcher, known);
   if (name == "$min" || name == "$max") {
@@ -137,7 +137,7 @@ std::optional<std::string> apply(std::string_view name, const node& matcher, con
 }
 
 bool same(const json& a, const json& b) {
-  // 1 and 1.0 are different values to SQLite.
+  // SQLite distinguishes the values 1 and 1.0.
   return a == b && a.is_number_float() == b.is_number_float();
 }
 

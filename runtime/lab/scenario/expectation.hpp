@@ -9,13 +9,13 @@
 
 namespace sluice::scenario {
 
-/// An expectation at a position of the file, and the actual value.
+/// A failed expectation: its position in the file, and the actual value.
 struct complaint {
   place at;
   std::string text;
 };
 
-/// An expectation that is more than a value: `{$min: 5}`.
+/// An expectation other than a value: `{$min: 5}`.
 struct matcher {
   std::string_view name;
   std::string_view takes;
@@ -28,8 +28,9 @@ std::span<const matcher> matchers();
 /// Throws `mistake` when `expected` has a matcher that does not exist, or one with an invalid argument.
 void check_expectation(const node& expected);
 
-/// Adds what in `got` is not as expected. A map expects its members and says nothing of others; a list expects as many
-/// items in the same order; anything else expects itself, of the same type. @param path for people: `rows[0]`
+/// Adds the differences of `got` from the expectation. A map checks its members and ignores others; a list expects the
+/// same number of items in the same order; anything else expects an equal value of the same type. @param path for
+/// people: `rows[0]`
 void match(const node& expected, const nlohmann::json& got, const look_up& known, const std::string& path,
            std::vector<complaint>& to);
 

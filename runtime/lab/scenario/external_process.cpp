@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-// SQLite itself is given no more than half a second.
+// SQLite's own wait is at most half a second.
 constexpr int lock_attempts = 60;
 
 caf::expected<void> try_for_long(const std::function<caf::expected<void>()>& act) {
@@ -29,19 +29,19 @@ caf::expected<void> try_for_long(const std::function<caf::expected<void>()>& act
 } // namespace
 
 std::optional<setup_error> make_databases(const setup& wanted,
-                                          const std::function<caf::expected<json>(const json&)>& obey) {
+                                          const std::function<caf::expected<json>(const json&)>& execute) {
   for (const auto& [db, statements] : wanted.databases) {
-    // Of a database without any, too, there is a file.
-    if (auto made = obey({{"do", "execute"}, {"db", db}, {"sql", json::array()}}); !made)
+    // Executed even without statements, so that the file exists.
+    if (auto made = execute({{"do", "execute"}, {"db", db}, {"sql", json::array()}}); !made)
       return setup_error{std::move(made.error()), {}};
     for (const auto& [sql, at] : statements)
-      if (auto done = obey({{"do", "execute"}, {"db", db}, {"sql", {sql}}}); !done)
+      if (auto done = execute({{"do", "execute"}, {"db", db}, {"sql", {sql}}}); !done)
         return setup_error{std::move(done.error()), at};
   }
   return std::nullopt;
 }
 
-caf::expected<json> external_process::obey(const json& command) {
+caf::expected<json> external_process::execute(const json& command) {
   auto action = command.value("do", "");
   auto db = command.value("db", "");
   if (action == "execute")
@@ -89,7 +89,7 @@ caf::expected<json> external_process::lock(const std::string& db) {
 }
 
 caf::expected<json> external_process::unlock(const std::string& db) {
-  // A lock for a time may have ended by then.
+  // A lock with a time limit may have ended already.
   auto found = locked_.find(db);
   if (found == locked_.end())
     return json::object();
@@ -101,10 +101,10 @@ caf::expected<json> external_process::unlock(const std::string& db) {
 }
 
 void run_external_process(const std::filesystem::path& root) {
-  line_link director{descriptor{dup(STDIN_FILENO)}, descriptor{dup(STDOUT_FILENO)}};
+  line_link controller{descriptor{dup(STDIN_FILENO)}, descriptor{dup(STDOUT_FILENO)}};
   external_process self{root};
-  while (auto command = director.receive(no_limit))
-    if (!director.send(answer_document(self.obey(*command))))
+  while (auto command = controller.receive(no_limit))
+    if (!controller.send(answer_document(self.execute(*command))))
       return;
 }
 

@@ -21,9 +21,9 @@ public:
   /// @param root the folder of the store
   explicit external_process(std::filesystem::path root) : root_(std::move(root)) {}
 
-  /// Does `{"do":"execute","db","sql":[...]}`, `{"do":"lock","db"}` or `{"do":"unlock","db"}`, waiting for
-  /// a lock for half a minute; or what `change_files` takes.
-  caf::expected<nlohmann::json> obey(const nlohmann::json& command);
+  /// Executes `{"do":"execute","db","sql":[...]}`, `{"do":"lock","db"}` or `{"do":"unlock","db"}`, waiting for a lock
+  /// for half a minute; or a command of `change_files`.
+  caf::expected<nlohmann::json> execute(const nlohmann::json& command);
 
 private:
   caf::expected<sqlite::connection> open(const std::string& db) const;
@@ -35,11 +35,11 @@ private:
   std::map<std::string, sqlite::connection> locked_;
 };
 
-/// Creates the databases of a setup in an external process that executes the commands of `obey`. Nothing on success.
+/// Creates the databases of a setup in an external process that runs the commands of `execute`. Nothing on success.
 std::optional<setup_error>
-make_databases(const setup& wanted, const std::function<caf::expected<nlohmann::json>(const nlohmann::json&)>& obey);
+make_databases(const setup& wanted, const std::function<caf::expected<nlohmann::json>(const nlohmann::json&)>& execute);
 
-/// The main function of an external process: executes commands from stdin, in the form of `line_link::ask`, until that
+/// The main function of an external process: executes commands from stdin, in the form of `line_link::ask`, until stdin
 /// ends, and answers on stdout.
 void run_external_process(const std::filesystem::path& root);
 

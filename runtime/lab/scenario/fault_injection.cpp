@@ -37,7 +37,7 @@ constexpr std::array effects{
   std::pair{std::string_view{"kill_after"}, disk_effect::kill_after},
 };
 
-// The parser of scenarios has let nothing else through.
+// The parser of scenarios has checked the word.
 template <class Table> auto meaning_of(const std::string& word, const Table& table) {
   auto found = std::find_if(table.begin(), table.end(), [&](const auto& x) { return x.first == word; });
   return found == table.end() ? table.front().second : found->second;
@@ -49,11 +49,11 @@ template <class Now> caf::expected<std::function<bool()>> kill(Now now) {
   if (!victim)
     return make_error(errc::unavailable, "there is no such actor now");
   caf::anon_send_exit(victim, caf::exit_reason::kill);
-  // None at all if it has failed too often.
+  // None if it has failed too often.
   return std::function<bool()>{[now, victim] { return now() != victim; }};
 }
 
-// Kills one of them. A database has as many readers as it has needed so far.
+// Kills one of its readers. A database has as many readers as it has needed so far.
 caf::expected<std::function<bool()>> kill_reader(database_context& context) {
   auto readers = context.readers();
   if (readers.empty())

@@ -9,15 +9,15 @@
 
 #include <functional>
 
-/// The steps `kill` and `disk.*` of scenarios, done to a broker in this process. Their fields are as the parser of
-/// scenarios has let them through, with `do` for the kind of the disk's.
+/// Executes the steps `kill` and `disk.*` of scenarios on a broker in this process. Their fields are as the parser of
+/// scenarios has checked them, with `do` for the kind of disk step.
 namespace sluice::scenario {
 
-/// Kills an actor. Returns a function that is true when the supervisor has restarted it, or given it up; `unavailable`
-/// when there is no such actor, `invalid_request` when the database is missing. `actors` outlives both.
+/// Kills an actor. Returns a function that is true when the supervisor has restarted it, or has given it up;
+/// `unavailable` when there is no such actor, `invalid_request` when the database is missing. `actors` outlives both.
 caf::expected<std::function<bool()>> kill_actor(actor_registry& actors, const nlohmann::json& fields);
 
-/// Has the disk fail, fill up or recover.
+/// Makes the disk fail, fill up or recover.
 caf::expected<nlohmann::json> break_disk(sqlite::fault_vfs& disk, const nlohmann::json& command);
 
 } // namespace sluice::scenario

@@ -34,8 +34,8 @@ caf::expected<json> backup(const fs::path& root, const std::string& db, const st
   return json::object();
 }
 
-// As `cp` does it: the file stays the same, with other content. SQLite's disk may not be that of the system, whose file
-// has to be seen to have changed as well.
+// Overwrites like `cp`: the file stays the same, with other content. SQLite's disk may be simulated; the system's file
+// must change, too, so that the broker notices.
 bool overwrite(const fs::path& from, const fs::path& to) {
   auto content = sqlite::read_file(from);
   return content && sqlite::write_file(to, *content, false) && utimensat(AT_FDCWD, to.c_str(), nullptr, 0) == 0;

@@ -8,12 +8,12 @@
 /// The kinds of steps, by subject. Each function makes a part of the table.
 namespace sluice::scenario {
 
-/// The longest time that a step may be given.
+/// The maximum time of a step.
 inline constexpr int64_t day_ms = 86'400'000;
 
 inline const field db_field{"db", field_type::text, "The database: a file in the store's folder", true};
 
-/// A kind of step that the backend runs, and that is not a request.
+/// A kind of step that the backend runs and that is not a request.
 step_kind event(std::string_view name, std::string_view about, std::vector<field> fields,
                 std::vector<std::string_view> answers = {});
 

@@ -136,7 +136,7 @@ step_kind make_wait() {
   return kind;
 }
 
-// The place of each commit is after that of the one before.
+// Each commit comes after the one before it in the list.
 void check_order(runner& in, const step& step, json fields, on_answer done) {
   int64_t last = 0;
   std::string before;

@@ -10,10 +10,15 @@ using nlohmann::json;
 using enum field_type;
 
 step_kind make_kill() {
-  auto result =
-    event("kill", "Kills an actor of the broker, or its whole process as kill -9 does",
-          {{"what", choice, "Whom", true, 0, 0, {"process", "writer", "reader", "cache", "audit", "buffer", "log"}},
-           {"db", text, "Of a writer or reader: its database; needed if there are several"}});
+  auto result = event("kill", "Kills an actor of the broker, or its whole process as kill -9 does",
+                      {{"what",
+                        choice,
+                        "The actor, or the process",
+                        true,
+                        0,
+                        0,
+                        {"process", "writer", "reader", "cache", "audit", "buffer", "log"}},
+                       {"db", text, "Of a writer or reader: its database; needed if there are several"}});
   result.short_for = "what";
   return result;
 }
@@ -34,7 +39,13 @@ void check_disk_fault(const node& fields) {
 step_kind make_disk_fault() {
   auto kind = event(
     "disk.fault", "From now on, operations of the broker's disk go wrong",
-    {{"effect", choice, "What becomes of them", true, 0, 0, {"io_error", "full", "delay", "kill_before", "kill_after"}},
+    {{"effect",
+      choice,
+      "The effect on the operation",
+      true,
+      0,
+      0,
+      {"io_error", "full", "delay", "kill_before", "kill_after"}},
      {"on", choice, "Which operations", true, 0, 0, {"open", "read", "write", "sync", "truncate", "remove", "lock"}},
      {"file", text, "How the file's name ends, as in app.db-wal; any file if left out"},
      {"nth", whole, "The first that goes wrong, counted from now; 1 if left out", false, 1},

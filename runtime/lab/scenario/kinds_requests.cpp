@@ -61,10 +61,10 @@ step_kind make_write() {
                        {"params", parameters, "Its parameters, by position or by name"},
                        {"statements", statements, "Several statements: each has sql, params and expect"},
                        {"idempotency_key", text, "The same key and statements are applied once"},
-                       {"deadline_ms", whole, "When to give it up", false, 1, day_ms},
+                       {"deadline_ms", whole, "The time limit", false, 1, day_ms},
                        {"foreign_keys", choice, "off: checked before the commit only", false, 0, 0, {"on", "off"}},
                        {"request_id", text, "Its name in the audit"},
-                       {"correlation_id", text, "What it belongs to"}},
+                       {"correlation_id", text, "The id of the task that it belongs to"}},
                       {"outcome", "replayed", "commit_seq", "request_id", "results"}, true);
   kind.check = check_write;
   kind.run = call_write;
@@ -80,9 +80,9 @@ step_kind make_read() {
                   {"min_seq", whole, "The commit that must be included"},
                   {"max_rows", whole, "Rows after which the answer is cut", false, 1, 100'000'000},
                   {"max_bytes", whole, "Bytes after which the answer is cut", false, 1'024, int64_t{2} << 30},
-                  {"timeout_ms", whole, "When to give it up", false, 1, day_ms},
+                  {"timeout_ms", whole, "The time limit", false, 1, day_ms},
                   {"request_id", text, "Its name in the audit, and for cancel"},
-                  {"correlation_id", text, "What it belongs to"}},
+                  {"correlation_id", text, "The id of the task that it belongs to"}},
                  {"columns", "rows", "truncated", "source", "as_of_seq"}, true);
 }
 
@@ -90,55 +90,56 @@ std::vector<step_kind> make_buffer() {
   return {request("buffer.put", "Puts a row into the write-behind buffer",
                   {db_field,
                    table_field,
-                   {"operation", choice, "What to do with the row", true, 0, 0, {"upsert", "update", "delete"}},
+                   {"operation", choice, "The operation on the row", true, 0, 0, {"upsert", "update", "delete"}},
                    key_field,
                    {"values", columns, "The other columns"},
-                   {"wait_ms", whole, "How long to wait for room", false, 0, day_ms}},
+                   {"wait_ms", whole, "The longest wait for room", false, 0, day_ms}},
                   {"pending", "journaled"}, true),
           request("buffer.get", "The row as it will be when the buffer is flushed", {db_field, table_field, key_field},
                   {"found", "pending", "row"}, true),
           request("flush", "Writes buffered rows now",
                   {{"db", text, "This database only"}, {"table", text, "This table only"}},
                   {"flushed", "set_aside", "kept", "reason"}, true),
-          request("buffer.rejected", "The rows that the database refused",
-                  {{"limit", whole, "At most so many", false, 1}}, {"rows"}),
-          request("buffer.requeue", "Puts refused rows into the buffer again", {}, {"requeued"}),
-          request("buffer.discard", "Forgets refused rows", {}, {"discarded"})};
+          request("buffer.rejected", "The rejected rows", {{"limit", whole, "The maximum number", false, 1}}, {"rows"}),
+          request("buffer.requeue", "Puts rejected rows into the buffer again", {}, {"requeued"}),
+          request("buffer.discard", "Discards rejected rows", {}, {"discarded"})};
 }
 
 std::vector<step_kind> make_log() {
   const std::vector<std::string_view> levels{"trace", "debug", "info", "warning", "error", "critical"};
   return {request("log", "Adds an entry to the log database",
-                  {{"level", choice, "How much it matters", true, 0, 0, levels},
-                   {"message", text, "What happened", true},
-                   {"source", text, "Where"}},
+                  {{"level", choice, "The level", true, 0, 0, levels},
+                   {"message", text, "The message", true},
+                   {"source", text, "The part of the program that logs"}},
                   {"logged"}, true),
           request("logs.recent", "The latest entries of the log database, oldest first",
-                  {{"level", choice, "This one and those that matter more", false, 0, 0, levels},
-                   {"source", text, "From there only"},
+                  {{"level", choice, "This level and more severe ones", false, 0, 0, levels},
+                   {"source", text, "From this source only"},
                    {"agent", text, "By this agent only"},
-                   {"contains", text, "With this in the message"},
-                   {"limit", whole, "At most so many", false, 1, 10'000}},
+                   {"contains", text, "With this text in the message"},
+                   {"limit", whole, "The maximum number", false, 1, 10'000}},
                   {"entries"})};
 }
 
-std::vector<step_kind> make_looks() {
-  return {request("audit.list", "The records of the audit, in their order",
-                  {{"agent", text, "Of this agent only"},
-                   {"db", text, "Of this database only"},
-                   {"status", text, "With this end only: committed, replayed, ok, or the code of an error"},
-                   {"after_seq", whole, "After this record"},
-                   {"limit", whole, "At most so many", false, 1, 10'000},
-                   {"newest", boolean, "The last ones instead of the first"}},
-                  {"store_root", "records"}),
-          request("audit.verify", "Checks the chain of the audit", {},
-                  {"intact", "records", "broken", "head", "first_broken", "reason"}),
-          request("status", "The counters of the broker", {},
-                  {"store_root", "leader", "uptime_ms", "restarts", "totals", "retry", "host_retry", "audit", "buffer",
-                   "log", "slow", "slow_warnings", "cache", "databases", "front_door"}),
-          request("cancel", "Cancels a read", {{"request_id", text, "The read's", true}}, {"cancelled"}),
-          request("retry.reset", "Sets the counters of lock errors and retries to zero", {}, {"reset"}),
-          request("ping", "Checks that the broker answers", {}, {"pong", "pid", "protocol"})};
+std::vector<step_kind> make_queries() {
+  return {
+    request("audit.list", "The records of the audit, in their order",
+            {{"agent", text, "Of this agent only"},
+             {"db", text, "Of this database only"},
+             {"status", text, "With this status only: committed, replayed, ok, or the code of an error"},
+             {"after_seq", whole, "After this record"},
+             {"limit", whole, "The maximum number", false, 1, 10'000},
+             {"newest", boolean, "The last ones instead of the first"}},
+            {"store_root", "records"}),
+    request("audit.verify", "Checks the hash chains of the audit and the ledgers", {},
+            {"intact", "records", "broken", "head", "first_broken", "reason"}),
+    request("status", "The counters of the broker", {},
+            {"store_root", "leader", "uptime_ms", "restarts", "totals", "retry", "host_retry", "audit", "buffer", "log",
+             "slow", "slow_warnings", "cache", "databases", "front_door", "running", "answers", "cursors"}),
+    request("cancel", "Cancels a read, or a write that has not begun", {{"request_id", text, "The request's", true}},
+            {"cancelled"}),
+    request("retry.reset", "Sets the counters of lock errors and retries to zero", {}, {"reset"}),
+    request("ping", "Checks that the broker answers", {}, {"pong", "pid", "protocol"})};
 }
 
 void start_listening(runner& in, const step& step, json fields, on_answer done) {
@@ -182,7 +183,7 @@ step_kind make_invalidations() {
 
 std::vector<step_kind> request_kinds() {
   std::vector<step_kind> result{make_write(), make_read()};
-  for (auto make : {make_buffer, make_log, make_looks})
+  for (auto make : {make_buffer, make_log, make_queries})
     for (auto& kind : make())
       result.push_back(std::move(kind));
   result.push_back(make_subscribe());

@@ -28,7 +28,7 @@ using std::chrono::steady_clock;
 
 std::string reason_of(int code) { return std::generic_category().message(code); }
 
-// Whether there is something to read, or the end, before the time is over and before `stop` has something.
+// Whether input or the end arrives before the time is over and before `stop` becomes readable.
 bool is_readable(int fd, int stop, steady_clock::time_point limit) {
   for (;;) {
     auto left = std::chrono::duration_cast<milliseconds>(limit - steady_clock::now()).count();
@@ -152,12 +152,12 @@ void helper_process::end() {
   pid_ = -1;
 }
 
-caf::expected<meeting_point> meeting_point::open(const std::filesystem::path& path) {
+caf::expected<control_socket> control_socket::open(const std::filesystem::path& path) {
   auto fits = false;
   auto address = address_of(path, fits);
   if (!fits)
     return make_error(errc::invalid_request, "the path of the temporary folder is too long for a socket; set TMPDIR");
-  meeting_point result;
+  control_socket result;
   result.socket_ = descriptor{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   if (!result.socket_ || bind(result.socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0
       || listen(result.socket_.get(), 16) != 0)
@@ -165,7 +165,7 @@ caf::expected<meeting_point> meeting_point::open(const std::filesystem::path& pa
   return result;
 }
 
-line_link meeting_point::accept(pid_t& pid) {
+line_link control_socket::accept(pid_t& pid) {
   auto fd = accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0)
     return {};
@@ -175,7 +175,7 @@ line_link meeting_point::accept(pid_t& pid) {
   return {descriptor{fd}, descriptor{}};
 }
 
-caf::expected<line_link> meeting_point::connect(const std::filesystem::path& path) {
+caf::expected<line_link> control_socket::connect(const std::filesystem::path& path) {
   auto fits = false;
   auto address = address_of(path, fits);
   descriptor fd{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};

@@ -35,11 +35,11 @@ public:
   /// @param stop a descriptor, or -1
   std::optional<nlohmann::json> receive(std::chrono::milliseconds limit, int stop = -1);
 
-  /// Sends a command, and gives the answer: `{"result": ...}` or `{"error": {"code", "message"}}`. `unavailable` when
-  /// the other side has gone, `internal` when it says nothing.
+  /// Sends a command, and returns the answer: `{"result": ...}` or `{"error": {"code", "message"}}`. `unavailable` when
+  /// the other side has ended, `internal` when it does not answer.
   caf::expected<nlohmann::json> ask(const nlohmann::json& command, std::chrono::milliseconds limit);
 
-  /// Whether the other side ends within the time. Its output before that is dropped.
+  /// Whether the other side ends within the time. Its output until then is dropped.
   bool ends_within(std::chrono::milliseconds limit);
 
   void close() {
@@ -49,15 +49,15 @@ public:
 
 private:
   descriptor in_;
-  // Negative if it is the same.
+  // Negative if it is the same as for input.
   descriptor out_;
   std::shared_ptr<line_buffer> unread_ = std::make_shared<line_buffer>();
 };
 
-/// The answer to a command as it goes over a `line_link`.
+/// The answer to a command in the form of a `line_link`.
 nlohmann::json answer_document(const caf::expected<nlohmann::json>& answer);
 
-/// A process with a `line_link` to its stdin and from its stdout. Killed and waited for at the end.
+/// A process with a `line_link` to its stdin and from its stdout. The destructor kills it and waits for its end.
 class helper_process {
 public:
   helper_process() = default;
@@ -81,16 +81,16 @@ private:
   pid_t pid_ = -1;
 };
 
-/// A socket in the file system that helpers connect to.
-class meeting_point {
+/// A socket in the file system that helper processes connect to.
+class control_socket {
 public:
   /// `errc::io_error`, or `invalid_request` when the path is too long for a socket.
-  static caf::expected<meeting_point> open(const std::filesystem::path& path);
+  static caf::expected<control_socket> open(const std::filesystem::path& path);
 
-  /// The next that has connected; empty when there is none now. @param pid set to the other process
+  /// The next process that has connected; empty when there is none now. @param pid set to that process
   line_link accept(pid_t& pid);
 
-  /// The other side of it.
+  /// Connects to a socket that `open` has created.
   static caf::expected<line_link> connect(const std::filesystem::path& path);
 
 private:

@@ -13,13 +13,14 @@ namespace sluice::scenario {
 /// block.
 caf::expected<descriptor> connect_to_broker(const std::filesystem::path& store);
 
-/// One subscription, on a connection of its own: clients of the library have none. Ends with its destruction.
+/// One subscription, on a connection of its own, because clients of the library cannot subscribe. Ends with its
+/// destruction.
 class listener {
 public:
-  using tell = std::function<void(nlohmann::json)>;
+  using handler = std::function<void(nlohmann::json)>;
 
   /// `on_notification` is called by a thread of the listener, in the order of notifications.
-  listener(std::filesystem::path root, tell on_notification)
+  listener(std::filesystem::path root, handler on_notification)
     : root_(std::move(root)), on_notification_(std::move(on_notification)) {}
   listener(const listener&) = delete;
   listener& operator=(const listener&) = delete;
@@ -32,7 +33,7 @@ private:
   void listen();
 
   std::filesystem::path root_;
-  tell on_notification_;
+  handler on_notification_;
   line_link link_;
   descriptor stop_;
   descriptor stopped_;

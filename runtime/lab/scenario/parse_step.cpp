@@ -15,7 +15,7 @@ namespace sluice::scenario {
 namespace {
 
 constexpr std::array<std::string_view, 3> common_members{"agent", "expect", "as"};
-// Of every answer, and of one that is a failure.
+// The fields of every answer, and those of a failure.
 constexpr std::array<std::string_view, 7> any_answer{"error",    "outcome",   "message", "retry_after_ms",
                                                      "attempts", "waited_ms", "took_ms"};
 
@@ -51,7 +51,7 @@ bool holds_steps(const field& field) {
   return field.type == field_type::one_step || field.type == field_type::step_list;
 }
 
-// An `error` or an `outcome` that no answer has could never come.
+// Refuses an `error` or an `outcome` that no answer can have.
 void check_words(const node& node, std::string_view whose, std::span<const std::string_view> known) {
   if (const auto* some = node.find("$one_of"))
     for (const auto& one : some->items)
@@ -162,7 +162,7 @@ void step_parser::parse_fields(const node& item, step& to) {
   }
   if (kind.check)
     kind.check(to.fields);
-  // The count of a repeat is known to the steps in it, and to them alone.
+  // The count of a repeat is defined only within its steps.
   std::string count;
   if (const auto* as = to.fields.find("as"); as && kind.run_steps) {
     add_label(as->text, as->at);

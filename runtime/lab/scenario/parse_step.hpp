@@ -12,12 +12,12 @@ namespace sluice::scenario {
 /// Reads the steps of one scenario. Throws `mistake`.
 class step_parser {
 public:
-  /// @param agents those that the file declares; empty if it declares none, and then any name will do
+  /// @param agents those that the file declares; if it declares none, any name is allowed
   explicit step_parser(std::set<std::string> agents) : agents_(std::move(agents)) {}
 
   std::vector<step> parse_list(const node& node);
 
-  /// How many requests may be under way at once in such steps, at most.
+  /// The maximum number of concurrent requests in these steps.
   static uint64_t width_of(const std::vector<step>& steps);
 
 private:

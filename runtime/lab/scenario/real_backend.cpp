@@ -28,23 +28,23 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds command_limit{30};
 constexpr std::chrono::seconds end_limit{15};
 
-// The brokers of one store, one after the other, as far as they are in our hands.
+// Controls the current broker of one store through its control socket.
 class controlled_broker {
 public:
-  explicit controlled_broker(meeting_point point) : meeting_(std::move(point)) {}
+  explicit controlled_broker(control_socket point) : control_socket_(std::move(point)) {}
 
   caf::expected<json> ask(const json& command) {
     std::lock_guard guard{mutex_};
-    look();
+    accept_newest();
     if (!link_)
       return make_error(errc::unavailable, "no broker is running; the first request starts one");
     return link_.ask(command, command_limit);
   }
 
-  /// Sends it a signal and waits for its end.
+  /// Sends the broker a signal and waits for its end.
   caf::expected<json> end(int signal) {
     std::lock_guard guard{mutex_};
-    look();
+    accept_newest();
     if (!link_)
       return make_error(errc::unavailable, "no broker is running; the first request starts one");
     ::kill(pid_, signal);
@@ -55,10 +55,10 @@ public:
   }
 
 private:
-  // The latest that has come is the one that leads.
-  void look() {
+  // The broker that connected last is the leader.
+  void accept_newest() {
     pid_t pid = -1;
-    for (auto next = meeting_.accept(pid); next; next = meeting_.accept(pid)) {
+    for (auto next = control_socket_.accept(pid); next; next = control_socket_.accept(pid)) {
       link_ = std::move(next);
       pid_ = pid;
     }
@@ -67,7 +67,7 @@ private:
   }
 
   std::mutex mutex_;
-  meeting_point meeting_;
+  control_socket control_socket_;
   line_link link_;
   pid_t pid_ = -1;
 };
@@ -86,7 +86,7 @@ public:
 
   ~real_backend() override {
     std::error_code ignored;
-    // No client starts another one from now on.
+    // No client starts another broker from now on.
     fs::remove(starter(), ignored);
     listeners_.clear();
     if (open_ > 0 && broker_)
@@ -100,7 +100,7 @@ public:
 
   std::string_view name() const override { return "the real runtime"; }
 
-  std::optional<std::string> why_not(std::string_view kind) const override {
+  std::optional<std::string> unsupported_reason(std::string_view kind) const override {
     if (kind == "clock.advance" || kind == "clock.set")
       return "its clock is the machine's";
     return std::nullopt;
@@ -110,22 +110,22 @@ public:
     std::error_code failed;
     fs::create_directory(store_, failed);
     std::ofstream{store_ / "sluice.toml"} << wanted.settings;
-    auto meeting = meeting_point::open(folder_ / "director");
+    auto meeting = control_socket::open(folder_ / "controller");
     if (!meeting)
       return setup_error{std::move(meeting.error()), {}};
     broker_ = std::make_unique<controlled_broker>(std::move(*meeting));
     write_starter();
     for (const auto& agent : wanted.agents)
-      known(agent.name).add_keys = agent.add_keys;
-    auto process = helper_process::start({program_.string(), "scenario-external_process", store_.string()});
+      find_or_add_agent(agent.name).add_keys = agent.add_keys;
+    auto process = helper_process::start({program_.string(), "scenario-external-process", store_.string()});
     if (!process)
       return setup_error{std::move(process.error()), {}};
     external_process_ = std::move(*process);
     if (auto wrong =
           make_databases(wanted, [this](const json& x) { return external_process_.link.ask(x, command_limit); }))
       return wrong;
-    // Invalid settings show up now; and the broker is there before faults are injected.
-    auto first = client_of(known("someone"));
+    // Reports invalid settings now, and starts the broker before faults are injected.
+    auto first = client_of(find_or_add_agent("someone"));
     if (!first)
       return setup_error{std::move(first.error()), wanted.settings_at};
     if (auto answer = (*first)->call("ping", json::object()); !answer)
@@ -140,7 +140,7 @@ public:
   void after(milliseconds time, std::function<void()> done) override { events_.after(time, std::move(done)); }
 
   void call(const std::string& name, std::string_view method, json params, on_answer done) override {
-    auto& agent = known(name);
+    auto& agent = find_or_add_agent(name);
     in_background(
       [this, &agent, method = std::string{method}, params = std::move(params)]() mutable -> caf::expected<json> {
         auto opened = client_of(agent);
@@ -152,15 +152,15 @@ public:
   }
 
   void subscribe(const std::string& name, json params, on_answer done, notification_handler on_notification) override {
-    auto& agent = known(name);
-    auto tell = [this, on_notification = std::move(on_notification)](json notification) {
+    auto& agent = find_or_add_agent(name);
+    auto notify = [this, on_notification = std::move(on_notification)](json notification) {
       events_.post([on_notification, notification = std::move(notification)] { on_notification(notification); });
     };
-    auto added = std::make_shared<listener>(store_, std::move(tell));
+    auto added = std::make_shared<listener>(store_, std::move(notify));
     listeners_.push_back(added);
     in_background(
       [this, &agent, added, params = std::move(params)]() -> caf::expected<json> {
-        // So that there is a broker to listen to.
+        // Ensures that a broker runs.
         if (auto opened = client_of(agent); !opened)
           return std::move(opened.error());
         else if (auto there = (*opened)->call("ping", json::object()); !there)
@@ -192,7 +192,7 @@ public:
 private:
   fs::path starter() const { return folder_ / "start-broker"; }
 
-  // The script with which clients start brokers.
+  // Writes the script with which clients start brokers.
   void write_starter() const {
     auto quoted = [](const fs::path& path) {
       std::string result = "'";
@@ -200,13 +200,13 @@ private:
         result += c == '\'' ? std::string{"'\\''"} : std::string{c};
       return result + "'";
     };
-    std::ofstream{starter()} << fmt::format("#!/bin/sh\nexec {} scenario-broker --director {} \"$@\"\n",
-                                            quoted(program_), quoted(folder_ / "director"));
+    std::ofstream{starter()} << fmt::format("#!/bin/sh\nexec {} scenario-broker --controller {} \"$@\"\n",
+                                            quoted(program_), quoted(folder_ / "controller"));
     fs::permissions(starter(), fs::perms::owner_all);
   }
 
   // Called by the thread of the backend.
-  agent& known(const std::string& name) {
+  agent& find_or_add_agent(const std::string& name) {
     auto& found = agents_[name];
     if (!found)
       found = std::make_unique<agent>();
@@ -245,9 +245,9 @@ private:
       });
   }
 
-  // On a connection of its own, which is closed as soon as the request is on its way.
+  // Uses a connection of its own, which is closed as soon as the request was sent.
   caf::expected<json> leave(const json& fields) {
-    if (auto opened = client_of(known("someone")); !opened)
+    if (auto opened = client_of(find_or_add_agent("someone")); !opened)
       return std::move(opened.error());
     else if (auto there = (*opened)->call("ping", json::object()); !there)
       return there;
@@ -260,7 +260,7 @@ private:
   }
 
   caf::expected<json> ask_external_process(const json& command) {
-    std::lock_guard guard{abroad_};
+    std::lock_guard guard{external_process_mutex_};
     return external_process_.link.ask(command, command_limit);
   }
 
@@ -279,10 +279,10 @@ private:
   fs::path folder_;
   fs::path store_;
   events events_;
-  // Asked for and not answered yet.
+  // The number of calls without an answer.
   size_t open_ = 0;
   std::unique_ptr<controlled_broker> broker_;
-  std::mutex abroad_;
+  std::mutex external_process_mutex_;
   helper_process external_process_;
   std::map<std::string, std::unique_ptr<agent>> agents_;
   std::vector<std::shared_ptr<listener>> listeners_;

@@ -8,15 +8,15 @@
 namespace sluice::scenario {
 
 struct real_backend_options {
-  /// The `sluice` program: its hidden commands are the broker that can fail and the process past the broker.
+  /// The `sluice` program: its hidden commands run the broker with fault injection and the external process.
   std::filesystem::path program;
-  /// An empty folder of the scenario's own, for the store (`store/`) and files of the backend. Not removed at the end.
+  /// An empty folder for the store (`store/`) and for files of the backend. Not removed at the end.
   std::filesystem::path folder;
 };
 
-/// The real runtime: agents are clients of their own, and the first of them that needs a broker starts it, as
-/// `sluice exec` does. That broker is a process whose actors, disk and life are in the hands of the scenario. Its
-/// destruction ends the broker and waits for it.
+/// The real runtime: each agent is a client of its own, and the first one that needs a broker starts it, as `sluice
+/// exec` does. The scenario controls the actors, the disk and the life of that process. The backend's destructor ends
+/// the broker and waits for it.
 std::unique_ptr<backend> make_real_backend(real_backend_options options);
 
 } // namespace sluice::scenario

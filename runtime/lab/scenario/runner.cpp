@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-// A failure as expectations see it: `error` is its code, and the rest lies beside it.
+// A failure in the form that expectations use: `error` is its code, and the other fields are beside it.
 json failed_answer(const caf::error& error) {
   auto result = as_json(describe(error));
   result["error"] = std::move(result["code"]);
@@ -83,7 +83,7 @@ void runner::run_parallel(std::vector<std::pair<const step*, counts>> branches, 
         done(std::move(found));
     }
   };
-  // One more, so that nothing ends before all have begun.
+  // Counts one more, so that it does not end before all branches have begun.
   auto open = std::make_shared<open_branches>(open_branches{branches.size() + 1, {}, std::move(done)});
   for (auto& [branch, at] : branches)
     run_step(*branch, at, [open](verdict found) { open->end(std::move(found)); });
@@ -151,14 +151,13 @@ report run(const definition& definition, backend& on, const run_options& options
   if (const auto* step = find_impossible(definition.steps, on)) {
     result.status = report::end::skipped;
     result.complaints.push_back({step->at, fmt::format("needs {}, which {} cannot do: {}", step->kind->name, on.name(),
-                                                       *on.why_not(step->kind->name))});
+                                                       *on.unsupported_reason(step->kind->name))});
     return result;
   }
   if (auto wrong = on.prepare(definition.backend)) {
     auto error = describe(wrong->error);
-    auto is_wrong =
-      error.code == errc::invalid_request || error.code == errc::sql_error || error.code == errc::constraint
-      || error.code == errc::conflict;
+    auto is_wrong = error.code == errc::invalid_request || error.code == errc::sql_error
+                    || error.code == errc::constraint || error.code == errc::conflict;
     result.status = is_wrong ? report::end::unusable : report::end::failed;
     result.complaints.push_back({wrong->at, fmt::format("{}: {}", to_string(error.code), error.message)});
     return result;

@@ -12,11 +12,11 @@
 
 namespace sluice::scenario {
 
-/// How a scenario went.
+/// The result of a scenario.
 struct report {
   enum class end : uint8_t {
     passed,
-    /// Something was not as expected.
+    /// An expectation failed.
     failed,
     /// It needs a step that the backend cannot run.
     skipped,
@@ -27,19 +27,19 @@ struct report {
   end status = end::passed;
   /// The failed expectations, in the order of the file; or the reason why it was skipped.
   std::vector<complaint> complaints;
-  /// On the backend's clock.
+  /// Measured on the backend's clock.
   std::chrono::milliseconds took{0};
 };
 
 struct run_options {
-  /// On the backend's clock; beyond it the scenario has failed.
+  /// Measured on the backend's clock; a scenario that exceeds it has failed.
   std::chrono::milliseconds time_limit{60'000};
   /// Called for every step that has ended, with its answer.
   std::function<void(const step&, const nlohmann::json& answer)> on_step{};
 };
 
 /// Runs a scenario on `on`, to its end or to the first step that fails its expectation; waits for the steps that run
-/// beside that one.
+/// concurrently.
 report run(const definition& definition, backend& on, const run_options& options = {});
 
 /// A scenario while it runs: the state that its steps share. Used by the thread of the backend.
@@ -49,15 +49,15 @@ public:
 
   backend& on() noexcept { return on_; }
 
-  /// One after the other, up to the first that has a complaint.
+  /// Runs one after the other, until one has a complaint.
   void run_sequence(const std::vector<step>& steps, counts at, on_verdict done);
 
-  /// All at once; each starts before any has ended.
+  /// Runs all at once; each starts before any has ended.
   void run_parallel(std::vector<std::pair<const step*, counts>> branches, on_verdict done);
 
   void run_step(const step& step, const counts& at, on_verdict done);
 
-  /// `done` is called from `pump`, so that what calls itself does not go deeper and deeper.
+  /// `done` is called from `pump`, so that recursion does not grow the stack.
   void later(std::function<void()> done) { on_.after(std::chrono::milliseconds{0}, std::move(done)); }
 
   /// The answer that is kept under a name; null if there is none.

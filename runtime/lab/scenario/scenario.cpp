@@ -56,7 +56,7 @@ void read_databases(const node& node, setup& to) {
   }
 }
 
-// A value as sluice.toml has it.
+// A value in the form of sluice.toml.
 std::string toml_value(const node& node, std::string_view key) {
   switch (node.kind) {
   case node_kind::boolean:
@@ -82,7 +82,7 @@ struct settings_text {
   }
 };
 
-// Keys of sluice.toml that stand for a table each time they are written.
+// Keys of sluice.toml that begin a new table each time.
 constexpr std::array<std::string_view, 2> lists_of_tables{"buffer_table", "database"};
 
 void read_tables(const node& node, std::string_view name, std::span<const std::string_view> keys, settings_text& to) {
@@ -113,8 +113,7 @@ void read_settings(const node& node, setup& to) {
   check_members(node, names, "settings");
   to.settings_at = node.at;
   settings_text text;
-  // Busy machines are slow, and what a broker does when it has nothing to do could meet a fault that is meant for a
-  // step.
+  // Busy machines are slow, and a fault that is meant for a step could hit the idle work of the broker.
   for (auto calm : {"lock_wait_ms", "idle_after_ms"})
     if (!node.find(calm))
       text.add(fmt::format("{} = 60000", calm), node.at);
@@ -209,7 +208,7 @@ std::variant<definition, wrong_file> read_scenario(const std::filesystem::path& 
   if (kind == std::filesystem::file_type::directory)
     return wrong_file{{}, "this is a folder; name the files in it"};
   std::ifstream in{file, std::ios::binary};
-  // One byte more than is allowed is enough to know, however long the file is.
+  // One byte more than allowed shows that a file is too large, however long it is.
   constexpr size_t enough = (size_t{1} << 20) + 1;
   std::string text(enough, '\0');
   in.read(text.data(), static_cast<std::streamsize>(enough));

@@ -25,13 +25,13 @@ struct wrong_file {
   std::string text;
 };
 
-/// The agent of steps that name none.
+/// The agent of steps that name no agent.
 inline constexpr std::string_view default_agent = "someone";
 
-/// Reads a scenario, all of it: nothing of it fails later for its form. Never throws.
+/// Reads a scenario completely, so that no error in its form appears later. Never throws.
 std::variant<definition, wrong_file> parse_scenario(const std::string& text);
 
-/// The same of a file. What cannot be read is a wrong file without a place.
+/// The same for a file. A file that cannot be read gives an error without a position.
 std::variant<definition, wrong_file> read_scenario(const std::filesystem::path& file);
 
 } // namespace sluice::scenario

@@ -28,7 +28,7 @@ json object(json properties, json required) {
   return result;
 }
 
-// A reference may stand for any value that is no text itself.
+// A reference may replace any value that is not a text.
 json or_reference(json schema) { return either({std::move(schema), reference_to("reference")}); }
 
 json type_of(const field& field) {
@@ -103,7 +103,7 @@ json step_of(const step_kind& kind) {
   std::string name{kind.name};
   json properties{{name, members_of(kind)}};
   if (kind.by_agent)
-    properties["agent"] = {{"type", "string"}, {"description", "Who does it"}};
+    properties["agent"] = {{"type", "string"}, {"description", "The agent of the step"}};
   if (!kind.run_steps) {
     properties["expect"] = expectation_of(kind);
     properties["as"] = {{"type", "string"}, {"description", "The answer is kept under this name"}};
@@ -159,12 +159,12 @@ json agents_type() {
 
 json schema() {
   json properties{
-    {"name", {{"type", "string"}, {"description", "What is shown, in one line"}}},
+    {"name", {{"type", "string"}, {"description", "The title, on one line"}}},
     {"about", {{"type", "string"}, {"description", "Why it is so, in a few words"}}},
     {"databases", described(databases_type(), "Files, and the SQL that makes them, executed before any broker starts")},
     {"settings", described(settings_type(), "Keys of sluice.toml")},
     {"agents", described(agents_type(), "The agents; if left out, any name may be used")},
-    {"steps", described(reference_to("steps"), "What happens, one after the other")},
+    {"steps", described(reference_to("steps"), "The steps, in order")},
   };
   auto result = object(std::move(properties), json::array({"name", "steps"}));
   json values{{"type", "object"}, {"additionalProperties", reference_to("value")}};

@@ -20,7 +20,7 @@ constexpr size_t max_depth = 64;
 
 place place_of(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
-// A number as JSON writes one, so that 007, +5 and 0x10 are texts.
+// A number in JSON's grammar, so that 007, +5 and 0x10 are texts.
 bool is_number(std::string_view text, bool& whole) {
   size_t at = text.starts_with('-') ? 1 : 0;
   auto digits = [&] {
@@ -169,7 +169,7 @@ private:
   }
 
   static void add_key(level& to, node key) {
-    // Columns are names, whatever they look like.
+    // Names of columns may look like other types.
     if (key.is(node_kind::integer) || key.is(node_kind::real) || key.is(node_kind::boolean))
       key.text = to_json(key).dump();
     else if (!key.is(node_kind::text))

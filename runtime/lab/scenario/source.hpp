@@ -11,7 +11,7 @@
 
 namespace sluice::scenario {
 
-/// Where something stands in a file; both count from 1, and 0 means that nothing is known.
+/// A position in a file; both count from 1, and 0 means unknown.
 struct place {
   int line = 0;
   int column = 0;
@@ -33,7 +33,7 @@ enum class node_kind : uint8_t { null, boolean, integer, real, text, list, map }
 /// With its article, for people: "a list".
 std::string_view to_string(node_kind kind);
 
-/// A piece of a scenario file that knows where it stands. Plain data.
+/// A part of a scenario file with its position. Plain data.
 struct node {
   struct member;
 
@@ -58,7 +58,7 @@ struct node::member {
   node content;
 };
 
-/// The same without places.
+/// The JSON of the node, without positions.
 nlohmann::json to_json(const node& node);
 
 /// Reads one YAML document. Plain scalars are read as in JSON: `null`, `~` and an empty value are null, `true` and

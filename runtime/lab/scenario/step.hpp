@@ -33,23 +33,23 @@ using on_verdict = std::function<void(verdict)>;
 /// A kind of step. To add one, describe it in one of the kinds_*.cpp and name it in kinds.cpp; the parser, the schema
 /// for editors and the tests of the documentation follow from the table.
 struct step_kind {
-  /// The member of a step that says so.
+  /// The member of a step that selects this kind.
   std::string_view name;
   std::string_view about;
   std::vector<field> fields;
-  /// The field that is meant when a value stands in place of the fields.
+  /// The field that a plain value stands for.
   std::string_view short_for = {};
   /// The fields of an answer that `expect` may name; if empty, the kind takes no `expect`.
   std::vector<std::string_view> answers = {};
-  /// Whether it is the request of an agent; if so, `agent` is one of its fields on the wire if `signs` says so.
+  /// Whether it is the request of an agent; `signs` tells whether `agent` is one of its fields in the protocol.
   bool by_agent = false;
   bool signs = false;
-  /// Whether a backend must declare that it can run it.
+  /// Whether a backend must declare that it can run the kind.
   bool needs_backend = false;
   /// Throws `mistake` for errors beyond those of single fields; may be null.
   void (*check)(const node& fields) = nullptr;
 
-  /// Does what the step says and answers; or, of steps that consist of others, has them done.
+  /// Runs the step and answers; a step with nested steps starts them.
   void (*run)(runner& in, const step& step, nlohmann::json fields, on_answer done) = nullptr;
   void (*run_steps)(runner& in, const step& step, const counts& at, on_verdict done) = nullptr;
 };
@@ -68,7 +68,7 @@ struct step {
   /// A map of the fields that are not steps.
   node fields;
   std::vector<step> steps;
-  /// A map; null when nothing is said, and then the step has to succeed.
+  /// A map; null if there is none, and then the step must succeed.
   node expect;
   /// The name under which its answer is kept; empty if it is not kept.
   std::string label;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t longest_compared = 64;
 
-// How many letters must be put in, left out, replaced or swapped with their neighbours.
+// The number of letters that must be inserted, removed, replaced or swapped with their neighbours.
 size_t distance(std::string_view a, std::string_view b) {
   std::vector<size_t> before;
   std::vector<size_t> last(b.size() + 1);

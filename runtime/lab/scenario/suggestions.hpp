@@ -6,7 +6,7 @@
 
 namespace sluice::scenario {
 
-/// The entry of `known` nearest to `word`; empty if none is near. The first of several.
+/// The entry of `known` nearest to `word`; empty if none is near. The first one of several.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
 
 /// `a, b and c`

@@ -9,7 +9,7 @@
 
 namespace sluice::http {
 
-/// Whether the broker can do its work; `reason` is for the operator and empty when all is well.
+/// Whether the broker works; `reason` is for the operator and empty when it does.
 struct health {
   bool ready = false;
   std::string reason;
@@ -21,16 +21,16 @@ class backend {
 public:
   virtual ~backend() = default;
 
-  /// The handler for the sender of one request.
+  /// Makes the handler for the sender of one request.
   virtual std::unique_ptr<rpc::handler> open_handler() = 0;
 
   /// Called when a request with a valid token was refused for its size.
   virtual void note_refusal([[maybe_unused]] errc code) {}
 
-  /// Checks whether a write could be done now; `done` is called once, on the server's thread.
+  /// Checks whether a write is possible now; `done` is called once, on the server's thread.
   virtual void check_health(std::function<void(health)> done) = 0;
 
-  /// Gives all metrics in Prometheus' text format; `done` is called once, on the server's thread.
+  /// Passes all metrics in Prometheus' text format; `done` is called once, on the server's thread.
   virtual void metrics(std::function<void(std::string)> done) = 0;
 };
 

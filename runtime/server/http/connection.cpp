@@ -44,7 +44,7 @@ response document(status code, const char* type, std::string text) {
   return result;
 }
 
-// The answer to bytes that are no HTTP request; the status line says so, too.
+// The answer to bytes that are not an HTTP request.
 bool is_unreadable(const std::string& answer) {
   constexpr size_t longest = 4096;
   if (answer.size() > longest)
@@ -67,7 +67,7 @@ bool has_ended(int socket) {
 connection::connection(socket_type socket, shared& common)
   : socket_(std::move(socket)), shared_(common), timer_(socket_.get_executor()), buffer_(read_ahead) {}
 
-// Calls `next` unless the connection has ended meanwhile: the state that it shares with others may be gone then.
+// Calls `next` unless the connection has ended meanwhile: the shared state may be gone then.
 template <class... Args> auto connection::then(void (connection::*next)(Args...)) {
   return [self = shared_from_this(), next](Args... args) {
     if (self->socket_.is_open())
@@ -94,8 +94,8 @@ void connection::disarm() {
   timer_.cancel();
 }
 
-// Cancels the operation that took too long; its handler gets the error and decides what is next. An operation of
-// several steps may be between two of them, where there is nothing to cancel: so this is repeated until the handler has
+// Cancels the operation that took too long; its handler gets the error and decides how to continue. An operation of
+// several steps may be between two of them, where there is nothing to cancel, so this is repeated until the handler has
 // run.
 void connection::timed_out() {
   expired_ = true;
@@ -113,7 +113,7 @@ void connection::await_request(std::chrono::milliseconds timeout) {
   parser_->body_limit(shared_.settings.max_body_bytes);
   if (buffer_.size() > 0)
     return on_input({});
-  // A silent client must not keep a buffer.
+  // A silent client must not occupy a buffer.
   buffer_.shrink_to_fit();
   idle_ = true;
   arm(timeout);
@@ -138,7 +138,7 @@ void connection::on_header(error_code failed, size_t) {
   keep_ = head.keep_alive() && head.version() == 11;
   auto admitted = shared_.filter.admit(head);
   if (const auto* reason = std::get_if<refusal>(&admitted)) {
-    // The bytes that follow may be a body that is not read, even where the parser sees none.
+    // The following bytes may be a body that is not read, even if the parser sees none.
     keep_ = keep_ && parser_->is_done() && head.count(field::transfer_encoding) == 0;
     return send(answer_to_refused(*reason));
   }
@@ -182,7 +182,7 @@ void connection::on_malformed(error_code failed) {
   if (expired_)
     return refuse(too_slow("the request did not come in time"));
   if (failed == error::body_limit) {
-    // The parser refuses the length together with the header, before the token was checked.
+    // The parser would refuse the length together with the header, before the token was checked.
     if (std::holds_alternative<route>(shared_.filter.admit(parser_->get())))
       shared_.behind.note_refusal(errc::too_large);
     return refuse({status::payload_too_large, errc::too_large, "the body is too large", {}});
@@ -257,7 +257,7 @@ void connection::on_watched(error_code failed) {
     return;
   if (failed || has_ended(socket_.native_handle()))
     return close();
-  // The end of the stream is behind the requests that were sent ahead.
+  // The end of the stream comes after the requests that were sent ahead.
   auto room = buffer_.prepare(read_ahead - buffer_.size());
   auto size = recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
   buffer_.commit(static_cast<size_t>(std::max<ssize_t>(size, 0)));
@@ -285,7 +285,7 @@ void connection::send(response answer) {
 }
 
 void connection::on_sent(error_code failed, size_t) {
-  // Not earlier: the handler may still have been running when it gave its answer.
+  // Not released earlier: the handler may still have been running when it answered.
   release_request();
   response_ = {};
   if (failed)
@@ -328,7 +328,7 @@ void connection::drain() {
     timed_out();
 }
 
-// The kernel would go on sending an answer that the client does not read.
+// Otherwise the kernel would continue to send an answer that the client does not read.
 void connection::reset() {
   error_code ignored;
   socket_.set_option(asio::socket_base::linger{true, 0}, ignored);

@@ -24,7 +24,7 @@ struct shared {
   const http::settings settings;
   backend& behind;
   const request_filter filter;
-  /// Bytes of bodies that are being received or worked on, over all connections.
+  /// The bytes of bodies that are being received or processed, over all connections.
   size_t inflight_bytes = 0;
   std::chrono::steady_clock::time_point last_active{};
   /// Called when a connection has ended.
@@ -32,10 +32,10 @@ struct shared {
 };
 
 /// One client: its requests are answered one after the other, in the order in which it sent them. It is closed when it
-/// is too slow in sending a request or in reading an answer. Owned by its server and by the operations under way;
-/// used by the loop's thread.
+/// is too slow in sending a request or in reading an answer. Owned by its server and by the operations under way; used
+/// by the loop's thread.
 ///
-/// A client that ends its side of the connection while a request is under way counts as gone, as with other servers:
+/// A client that closes its side of the connection while a request is under way counts as gone, as in other servers:
 /// the handler of the request is destroyed.
 class connection : public std::enable_shared_from_this<connection> {
 public:
@@ -46,13 +46,13 @@ public:
   /// Takes requests from now on.
   void start();
 
-  /// Sends an error with the reason, and ends the connection.
+  /// Sends the error, and ends the connection.
   void refuse(const refusal& error);
 
-  /// Ends when the request under way, if there is one, has been answered.
+  /// Ends when the request under way, if any, has been answered.
   void drain();
 
-  /// Ends the connection at once. Answers of the handler are dropped.
+  /// Ends the connection at once. Drops answers of the handler.
   void close();
 
 private:

@@ -56,7 +56,7 @@ bool is_authority(std::string_view text, uint16_t port) {
   return named == port && is_loopback_host(host);
 }
 
-// Any port of this machine is accepted: the page may be one that the user serves.
+// Accepts any port of this machine: the user may serve the page from there.
 bool is_loopback_origin(std::string_view text) {
   for (std::string_view scheme : {"http://", "https://"}) {
     if (!text.starts_with(scheme))
@@ -88,7 +88,7 @@ bool has_body(const request_filter::header& head) {
   return !length.empty() && length != "0";
 }
 
-// If two servers disagree where a body ends, a request can be smuggled past the first one (RFC 9112, 6).
+// If two servers disagree about where a body ends, a request can be smuggled past the first one (RFC 9112, 6).
 std::optional<refusal> check_framing(const request_filter::header& head) {
   auto count = head.count(field::transfer_encoding);
   if (count == 0)

@@ -21,7 +21,7 @@ using response = boost::beast::http::response<boost::beast::http::string_body>;
 /// The endpoint that a request is for.
 enum class route { rpc, mcp, healthz, metrics };
 
-/// The reason why a request is refused.
+/// The answer to a refused request.
 struct refusal {
   boost::beast::http::status status = boost::beast::http::status::bad_request;
   errc code = errc::invalid_request;
@@ -33,9 +33,9 @@ struct refusal {
 /// `{"error":{"code", "message"}}` for `refusal`.
 response answer_to_refused(const refusal& refusal);
 
-/// Accepts or refuses requests by their header alone, before their body has cost anything. `Host` must be a loopback
-/// name with the port of this server (else a page could use a host name of its own that resolves to this machine),
-/// `Origin`, if there is one, must be a loopback origin, and every endpoint but `/healthz` needs the token.
+/// Accepts or refuses requests by their header alone, before their body causes any cost. `Host` must be a loopback name
+/// with the port of this server (otherwise a page could use a host name of its own that resolves to this machine),
+/// `Origin`, if present, must be a loopback origin, and every endpoint but `/healthz` needs the token.
 class request_filter {
 public:
   using header = boost::beast::http::request_header<>;
@@ -52,7 +52,7 @@ private:
   uint16_t port_;
 };
 
-/// Whether `name` is `localhost` or a loopback address; an IPv6 address stands in brackets.
+/// Whether `name` is `localhost` or a loopback address; an IPv6 address must be in brackets.
 bool is_loopback_host(std::string_view name);
 
 } // namespace sluice::http

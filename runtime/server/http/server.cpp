@@ -16,7 +16,7 @@ using boost::beast::http::field;
 using boost::beast::http::status;
 using boost::system::error_code;
 
-// Connections beyond the bound that are answered with 503. When there are as many of these, further ones are closed.
+// Connections beyond the bound that are answered with 503. When there are this many, further ones are closed.
 constexpr size_t max_rejected = 64;
 
 caf::expected<tcp::endpoint> parse_address(std::string_view text) {
@@ -36,7 +36,7 @@ caf::expected<tcp::endpoint> parse_address(std::string_view text) {
     return wrong("is not a loopback address (127.0.0.1, [::1] or localhost); other machines are not served");
   if (host.starts_with('['))
     return tcp::endpoint{asio::ip::address_v6::loopback(), port};
-  // The name always means this address, whatever a resolver would answer.
+  // The name always means this address, whatever a resolver would return.
   error_code is_name;
   auto address = asio::ip::make_address_v4(std::string{host}, is_name);
   return tcp::endpoint{is_name ? asio::ip::address_v4::loopback() : address, port};
@@ -130,7 +130,7 @@ void server::welcome(tcp::socket socket) {
 
 void server::ended(connection& connection) {
   connections_.erase(connection.shared_from_this());
-  tell_if_drained();
+  notify_if_drained();
 }
 
 void server::close_all() {
@@ -142,7 +142,7 @@ void server::close_all() {
   }
 }
 
-void server::tell_if_drained() {
+void server::notify_if_drained() {
   if (!stopping_ || !connections_.empty())
     return;
   timer_.cancel();
@@ -163,7 +163,7 @@ void server::stop(std::function<void()> done) {
   });
   for (const auto& open : connections_)
     open->drain();
-  tell_if_drained();
+  notify_if_drained();
 }
 
 } // namespace sluice::http

@@ -19,8 +19,8 @@ namespace sluice::http {
 /// blocks.
 class server {
 public:
-  /// Listens as `options` says. `behind` outlives the server, and the loop outlives both. `errc::invalid_request` for
-  /// an address that is no loopback address with a port, or an empty token; `errc::unavailable` if it is taken.
+  /// Listens as `options` specifies. `behind` outlives the server, and the loop outlives both. `errc::invalid_request`
+  /// for an address that is not a loopback address with a port, or an empty token; `errc::unavailable` if it is in use.
   static caf::expected<std::unique_ptr<server>> listen(boost::asio::io_context& loop, settings options,
                                                        backend& behind);
 
@@ -38,7 +38,7 @@ public:
   std::chrono::steady_clock::time_point last_active() const noexcept { return shared_.last_active; }
 
   /// Accepts no more clients. Closes idle connections at once, others when their request has been answered, and all
-  /// after `drain_timeout`; then `done` is called, by the loop.
+  /// after `drain_timeout`; then the loop calls `done`.
   void stop(std::function<void()> done = {});
 
 private:
@@ -51,7 +51,7 @@ private:
   void pause();
   void ended(connection& connection);
   void close_all();
-  void tell_if_drained();
+  void notify_if_drained();
 
   boost::asio::io_context& loop_;
   uint16_t port_;
@@ -61,7 +61,7 @@ private:
   std::unordered_set<std::shared_ptr<connection>> connections_;
   bool stopping_ = false;
   std::function<void()> drained_;
-  // The callbacks of the loop hold it weakly, and do nothing once the server is gone.
+  // The callbacks of the loop hold it weakly, and have no effect once the server is gone.
   std::shared_ptr<server*> self_ = std::make_shared<server*>(this);
 };
 

@@ -12,27 +12,27 @@ struct settings {
   std::string address = "127.0.0.1:0";
   /// Clients send it as `Authorization: Bearer TOKEN`; not empty.
   std::string token{};
-  /// Sent to clients.
+  /// Sent to MCP clients in the answer to `initialize`.
   std::string version{};
-  /// Beyond it a connection is answered with 503.
+  /// Connections beyond this number are answered with 503.
   size_t max_connections = 4096;
   size_t max_body_bytes = size_t{16} << 20;
-  /// Bodies that are being received or worked on, over all connections.
+  /// The maximum bytes of bodies that are being received or processed, over all connections.
   size_t max_inflight_bytes = size_t{256} << 20;
   size_t max_header_bytes = size_t{16} << 10;
-  /// From the first byte of a request, or the beginning of the connection, to the end of its header.
+  /// Limits the time from the first byte of a request, or the beginning of the connection, to the end of its header.
   std::chrono::milliseconds header_timeout{10'000};
-  /// For the whole body.
+  /// Limits the time for the whole body.
   std::chrono::milliseconds body_timeout{30'000};
-  /// Between two requests.
+  /// Limits the time between two requests.
   std::chrono::milliseconds idle_timeout{60'000};
-  /// For the client to take a whole answer.
+  /// Limits the time in which the client reads a whole answer.
   std::chrono::milliseconds send_timeout{30'000};
-  /// For the client to notice that the connection ends.
+  /// Limits the time in which the client notices that the connection ends.
   std::chrono::milliseconds linger_timeout{2'000};
-  /// After `stop`, for requests under way.
+  /// Limits the time for requests under way after `stop`.
   std::chrono::milliseconds drain_timeout{10'000};
-  /// Before connections are accepted again when descriptors or memory have run out.
+  /// The pause before connections are accepted again when descriptors or memory have run out.
   std::chrono::milliseconds accept_pause{100};
 };
 

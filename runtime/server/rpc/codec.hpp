@@ -18,19 +18,19 @@
 #include <utility>
 #include <vector>
 
-/// Requests as `params`, and results as clients read them; runtime/json/json.hpp has the other half. Pure functions.
-/// Those that read fail with `errc::invalid_request` and name the field that is missing, of the wrong type, or unknown.
-/// `params_of` leaves `integers` out, because these functions decode answers to values, which are exact.
+/// Converts requests to `params`, and the results as clients read them; runtime/json/json.hpp has the other half. Pure
+/// functions. Readers fail with `errc::invalid_request` and name the field that is missing, of the wrong type, or
+/// unknown. `params_of` leaves `integers` out, because these functions decode answers to values, which are exact.
 namespace sluice::rpc {
 
-/// `params` of `write`. `peer` and `received` are not touched.
+/// Reads the `params` of `write`. Leaves `peer` and `received` unchanged.
 caf::expected<write_request> write_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const write_request& request);
 
-/// `params` of `read`. `peer`, `cancel` and `received` are not touched.
+/// Reads the `params` of `read`. Leaves `peer`, `cancel` and `received` unchanged.
 caf::expected<read_request> read_from_json(const nlohmann::json& params);
 
-/// The same of `cursor.open`, which has `idle_ms`, too.
+/// The same for `cursor.open`, which also has `idle_ms`.
 caf::expected<read_request> open_cursor_from_json(const nlohmann::json& params);
 nlohmann::json params_of_open_cursor(const read_request& request);
 
@@ -45,14 +45,14 @@ caf::expected<audit_prune> audit_prune_from_json(const nlohmann::json& params);
 caf::expected<audit_query> audit_query_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const audit_query& query);
 
-/// `params` of `cursor.next` and `cursor.close`: {"cursor", "agent" (optional)}; the number. The agent is not returned.
-/// Those of `cursor.open` are those of `read`.
+/// Reads the `params` of `cursor.next` and `cursor.close`: {"cursor", "agent" (optional)}; returns the number, not the
+/// agent. Those of `cursor.open` are those of `read`.
 caf::expected<uint64_t> cursor_from_json(const nlohmann::json& params);
 
 /// `params` of `cancel`: {"request_id", "agent" (optional), "as_operator" (optional)}.
 struct cancel_request {
   std::string request_id;
-  /// Whether requests of every agent are meant.
+  /// Whether requests of every agent may be cancelled.
   bool as_operator = false;
 };
 caf::expected<cancel_request> cancel_from_json(const nlohmann::json& params);
@@ -66,7 +66,7 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
 struct subscribe_request {
   std::string db;
   std::vector<std::string> tables;
-  /// Later commits than this one are sent first; without it, only new ones.
+  /// The commits after this one are sent first; without it, only new ones.
   std::optional<uint64_t> from_seq;
 };
 caf::expected<subscribe_request> subscribe_from_json(const nlohmann::json& params);
@@ -80,7 +80,8 @@ struct hello_request {
 };
 caf::expected<hello_request> hello_from_json(const nlohmann::json& params);
 
-/// `params` of `log`: {"level", "message", "source", "agent"}, the last two optional. Time and place are not touched.
+/// Reads the `params` of `log`: {"level", "message", "source", "agent"}, the last two optional. Leaves time and id
+/// unchanged.
 caf::expected<log_entry> log_entry_from_json(const nlohmann::json& params);
 
 /// `params` of `logs.recent`: {"level" (this one and those that matter more), "source", "agent", "contains", "since"
@@ -89,13 +90,13 @@ caf::expected<log_entry> log_entry_from_json(const nlohmann::json& params);
 caf::expected<log_query> log_query_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const log_query& query);
 
-/// `params` of `buffer.put`: {"db", "table", "operation" ("upsert", "update" or "delete"), "key":{column: value}}, and
-/// optional "values":{column: value}, "agent" and "wait_ms" (to 86,400,000). `peer` is not touched.
+/// Reads the `params` of `buffer.put`: {"db", "table", "operation" ("upsert", "update" or "delete"), "key":{column:
+/// value}}, and optional "values":{column: value}, "agent" and "wait_ms" (to 86,400,000). Leaves `peer` unchanged.
 caf::expected<buffer_put> buffer_put_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const buffer_put& operation);
 
-/// `params` of `buffer.get`: {"db", "table", "key":{column: value}}, and optional "agent" and "integers". `peer` is not
-/// touched.
+/// Reads the `params` of `buffer.get`: {"db", "table", "key":{column: value}}, and optional "agent" and "integers".
+/// Leaves `peer` unchanged.
 caf::expected<buffer_get> buffer_get_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const buffer_get& request);
 
@@ -109,7 +110,7 @@ caf::expected<rejected_query> rejected_query_from_json(const nlohmann::json& par
 /// The agent is not returned.
 caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const nlohmann::json& params);
 
-/// The inverse of `as_json` in runtime/json/json.hpp: exact for every value. An answer of another shape is
+/// The reverse of `as_json` in runtime/json/json.hpp: exact for every value. An answer of another form is
 /// `errc::protocol_mismatch`, outcome `unknown`.
 caf::expected<write_result> write_result_from_json(const nlohmann::json& result);
 caf::expected<read_result> read_result_from_json(const nlohmann::json& result);

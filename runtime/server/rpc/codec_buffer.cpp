@@ -32,7 +32,7 @@ caf::error take_columns(const json& source, std::string_view field, std::vector<
   return caf::none;
 }
 
-// Reads a member that names a row; false if `name` is not one.
+// Reads a member that names a row; false if `name` is not such a member.
 bool take_row(const std::string& name, const json& content, row_key& to, caf::error& error) {
   if (name == "db")
     error = take(content, name, to.db);
@@ -131,7 +131,7 @@ caf::expected<std::vector<uint64_t>> rejected_ids_from_json(const json& params) 
       return take(content, name, agent);
     if (name != "ids")
       return unknown_member(name);
-    // An empty list would mean all rows to the buffer, but none to its sender.
+    // To the buffer an empty list would mean all rows, but its sender meant none.
     if (!content.is_array() || content.empty())
       return invalid(name, "must be an array of at least one id; left out, it means all");
     for (size_t i = 0; i < content.size(); ++i)

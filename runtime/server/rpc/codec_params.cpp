@@ -32,7 +32,7 @@ json as_statement(const statement& query) {
   return result;
 }
 
-// A member that is left out means the default.
+// A missing member means the default.
 void say(json& to, const char* field, const std::string& text) {
   if (!text.empty())
     to[field] = text;

@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-// The name of the object with a request's fields in errors.
+// The name of the object with a request's fields, in errors.
 constexpr std::string_view whole_request = "params";
 
 // Integers beyond are not the same number in every language.
@@ -93,7 +93,7 @@ caf::error read_part(const json& content, std::string_view field, std::vector<st
   return caf::none;
 }
 
-// Reads a field that writes and reads have in common; false if `name` is not one.
+// Reads a field that writes and reads have in common; false if `name` is not such a field.
 template <class Request>
 bool take_common(const std::string& name, const json& content, Request& to, caf::error& error) {
   auto* text = name == "db"               ? &to.db
@@ -128,15 +128,14 @@ caf::error take_of_read(const std::string& name, const json& content, read_reque
   return unknown_member(name);
 }
 
-// An empty key is not taken for none: a client that fills it in from an unset variable would lose the protection
-// without a word.
+// An empty key is an error: a client that sets it from an unset variable would silently lose the protection.
 caf::error take_key(const json& content, std::string_view name, std::string& to) {
   if (auto error = rpc::take(content, name, to))
     return error;
   return to.empty() ? invalid(name, "is empty; an idempotency key must not be empty; leave it out") : caf::error{};
 }
 
-// A write or a read names its statements, or one statement beside `db`.
+// A write or a read has a list of statements, or one statement beside `db`.
 caf::error check_form(const json& params) {
   auto has = [&](const char* name) { return params.contains(name); };
   if (has("statements")) {
@@ -282,7 +281,7 @@ caf::expected<cancel_request> cancel_from_json(const json& params) {
 
 caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const json& params) {
   std::pair<unrecorded_request, std::string> result;
-  // Not by a structured binding, which a lambda may not use.
+  // Not a structured binding, which a lambda may not capture.
   auto& request = result.first;
   auto& status = result.second;
   auto error = read_object(params, whole_request, {"status"}, [&](const std::string& name, const json& content) {

@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr std::string_view whole_result = "result";
 
-// For members that this version does not know.
+// Ignores members that this version does not know.
 caf::error pass_over() { return caf::none; }
 
 template <class Result> caf::expected<Result> result_or_mismatch(const caf::error& error, Result& result) {

@@ -20,7 +20,7 @@ using nlohmann::json;
 constexpr size_t max_batch = 1'000;
 
 std::string envelope(const json& id, answer response) {
-  // Such a text is large, and has room for what is put around it.
+  // Such a text is large, and has capacity for the rest of the document.
   if (!response.error && !response.text.empty())
     return std::move(response.text.insert(0, fmt::format(R"({{"id":{},"jsonrpc":"2.0","result":)", dump(id))) += '}');
   json result{{"jsonrpc", "2.0"}, {"id", id}};
@@ -37,13 +37,13 @@ std::string envelope(const json& id, answer response) {
 
 bool may_be_id(const json& id) { return id.is_string() || id.is_number() || id.is_null(); }
 
-// One member of a document, taken apart.
+// The parts of one member of a document.
 struct request {
   std::string method;
   json params;
   json id;
   bool notification = false;
-  /// The reason why it is not a request; empty if it is one.
+  /// The reason why it is not a valid request; empty if it is one.
   std::string malformed;
 };
 
@@ -82,12 +82,12 @@ request parse_request(json document) {
   return result;
 }
 
-// The answers to one document on their way. Lives as long as the handler may still answer.
+// The pending answers to one document. Lives as long as the handler may still answer.
 class reply {
 public:
   reply(std::function<void(std::string)> done, bool is_batch) : done_(std::move(done)), is_batch_(is_batch) {}
 
-  // Announces a call; the document is not answered before each has ended.
+  // Registers a call; the document is answered after all registered calls have ended.
   void begin() { ++open_; }
 
   void end() {
@@ -115,7 +115,7 @@ private:
   std::string document_;
 };
 
-// One call of a document; a handler that answers twice, or throws after it has answered, is heard once.
+// One call of a document. If a handler answers twice, or throws after it has answered, only the first answer counts.
 struct pending {
   std::shared_ptr<reply> to;
   json id;
@@ -160,7 +160,7 @@ void run(json document, handler& to, const std::shared_ptr<reply>& answers) {
   }
 }
 
-// False when the document is to be parsed.
+// Returns false when the document must be parsed.
 bool run_typed(std::string_view document, handler& to, std::function<void(std::string)>& done) {
   auto* reader = to.reader();
   auto request = reader ? reader->read(document) : std::nullopt;

@@ -24,7 +24,7 @@ outcome outcome_of(std::string_view name) {
   return outcome::unknown;
 }
 
-// A member of an answer that may be anything; its default when it is absent or of another type.
+// A member of an answer, whose form is not known; the default when it is missing or of another type.
 template <class T> T member_or(const json& object, const char* name, T otherwise) {
   auto at = object.is_object() ? object.find(name) : object.end();
   if (!object.is_object() || at == object.end())
@@ -46,7 +46,7 @@ std::string named_field(std::string_view message) {
     return std::string{message.substr(0, message.rfind('"'))};
   }
   auto root = message.substr(0, message.find_first_of(" .["));
-  // The codec's errors begin with a parameter, and so do those of the broker's own checks.
+  // The errors of the codec, and those of the broker's own checks, begin with the name of a parameter.
   if (!is_parameter(root))
     return {};
   return std::string{message.substr(0, message.find(' '))};

@@ -9,13 +9,13 @@
 #include <string>
 #include <string_view>
 
-/// JSON-RPC 2.0 as data and plain functions; nothing here knows a transport.
+/// JSON-RPC 2.0 as data and plain functions, independent of transports.
 namespace sluice::rpc {
 
 struct typed_request;
 class typed_reader;
 
-/// The codes of JSON-RPC itself, and the one of all other failures, which `data.code` distinguishes.
+/// The codes of JSON-RPC itself, and one for all other failures, which `data.code` distinguishes.
 enum error_code : int {
   parse_error = -32700,
   invalid_request = -32600,
@@ -25,7 +25,7 @@ enum error_code : int {
   request_failed = -32000,
 };
 
-/// Why a call failed.
+/// The error of a failed call.
 struct error {
   int code = internal_error;
   std::string message;
@@ -33,43 +33,44 @@ struct error {
   nlohmann::json data;
 };
 
-/// The end of a call: its result, unless there is an error.
+/// The outcome of a call: its result, unless there is an error.
 struct answer {
   nlohmann::json result{};
   std::optional<rpc::error> error{};
-  /// The result as a document on one line, where it has been written out already; `result` is not looked at then.
+  /// The result as a document on one line, if it was written already; `result` is then ignored.
   std::string text{};
-  /// `text` as a JSON text of its own, for handlers that were asked to `quote_texts`.
+  /// `text` as a JSON string, for handlers that called `quote_texts`.
   std::string quoted{};
 };
 
-/// Takes the answer to one call.
+/// Receives the answer to one call.
 using answer_to = std::function<void(answer)>;
 
-/// Where calls are answered, for one client. Not synchronized: its transport calls it from one thread at a time.
+/// Handles the calls of one client. Not synchronized: its transport calls it from one thread at a time.
 class handler {
 public:
   virtual ~handler() = default;
 
-  /// Called with the `id` of the request that the next call is for, null for a notification; valid until it returns.
-  /// For ports whose methods name other requests by it, as MCP's do.
+  /// Called with the `id` of the next call's request, null for a notification; valid until it returns. For handlers
+  /// whose methods refer to other requests by id, as MCP's do.
   virtual void set_request_id([[maybe_unused]] const nlohmann::json* id) {}
 
   /// Calls `done` exactly once, at once or later; never if the handler is destroyed before. `params` is an object, an
   /// array or null.
   virtual void call(const std::string& method, nlohmann::json params, answer_to done) = 0;
 
-  /// Reads requests for `call_typed`; null for a handler that takes none.
+  /// Reads requests for `call_typed`; null for a handler that does not accept them.
   virtual typed_reader* reader() { return nullptr; }
 
-  /// Whether `call_typed` may have this request, whose parameters have been read; otherwise it comes as a document.
+  /// Whether `call_typed` accepts this request, whose parameters have been read; otherwise `call` gets it as a
+  /// document.
   virtual bool takes([[maybe_unused]] const typed_request& request) const { return false; }
 
-  /// The same for a request that it takes.
+  /// As `call`, for a request that `takes` accepts.
   virtual void call_typed([[maybe_unused]] typed_request&& request, [[maybe_unused]] answer_to done) {}
 
-  /// Called for requests that were refused before they became a call: invalid documents, or calls that a handler in
-  /// front of this one refused. `method` is empty if none could be read; `params` is the part that was read, or null.
+  /// Called for requests that were refused before they became a call: invalid documents, or calls that an outer handler
+  /// refused. `method` is empty if none could be read; `params` is the part that was read, or null.
   virtual void note_refusal([[maybe_unused]] std::string_view method, [[maybe_unused]] const nlohmann::json& params,
                             [[maybe_unused]] const error& reason) {}
 
@@ -81,10 +82,10 @@ public:
   /// follow.
   virtual void leave() {}
 
-  /// Asks for the texts of results in quotes, too, as a handler needs them that puts one document into another.
+  /// Requests the texts of results as JSON strings, too, for a handler that embeds one document in another.
   virtual void quote_texts() {}
 
-  /// Whether the client waits for notifications; it is not idle then.
+  /// Whether the client waits for notifications, so that it is not idle.
   virtual bool has_subscriptions() const { return false; }
 };
 

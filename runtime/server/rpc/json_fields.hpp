@@ -16,18 +16,18 @@
 #include <utility>
 #include <vector>
 
-/// Reading the members of JSON objects; what the codec is made of. Each function reports `errc::invalid_request` with a
-/// text that names the field in a way that failures.hpp finds again.
+/// Reads the members of JSON objects; the codec uses it. Each function reports `errc::invalid_request` with a text that
+/// names the field in a form that failures.hpp finds.
 namespace sluice::rpc {
 
-/// `FIELD WHY` as an error.
+/// The error `FIELD ERROR`.
 caf::error invalid(std::string_view field, std::string_view error);
 
 /// The error for a member that no request has.
 caf::error unknown_member(std::string_view field);
 
 /// `protocol_mismatch` for an answer of the broker that the decoder refuses with `error`. The outcome is unknown: the
-/// broker may well have executed the request.
+/// broker may have executed the request.
 caf::error unreadable_answer(const caf::error& error);
 
 caf::error take(const nlohmann::json& content, std::string_view field, std::string& to);
@@ -56,12 +56,12 @@ requires(!std::same_as<Int, bool>) caf::error
 /// `"number"`, `"text"` or `"tagged"`.
 caf::error take(const nlohmann::json& content, std::string_view field, integer_form& to);
 
-/// Fails if `object` is not an object, or lacks a member of `required`, whose first it names; null is an object without
-/// members.
+/// Fails if `object` is not an object, or if it lacks a member of `required`, whose first missing one it names; null is
+/// an object without members.
 caf::error check_object(const nlohmann::json& object, std::string_view field,
                         std::initializer_list<std::string_view> required);
 
-/// Gives each member to `take_member`, until it returns an error.
+/// Passes each member to `take_member`, until it returns an error.
 template <class F>
 caf::error read_object(const nlohmann::json& object, std::string_view field,
                        std::initializer_list<std::string_view> required, F take_member) {
@@ -75,14 +75,14 @@ caf::error read_object(const nlohmann::json& object, std::string_view field,
   return caf::none;
 }
 
-/// The request that was read, unless something was wrong with it.
+/// The request that was read, or the error.
 template <class Request> caf::expected<Request> result_or(caf::error error, Request& request) {
   if (error)
     return error;
   return std::move(request);
 }
 
-/// The longest time that a request may name, in milliseconds.
+/// The maximum time in a request, in milliseconds.
 constexpr int64_t day_ms = 86'400'000;
 
 } // namespace sluice::rpc

@@ -21,7 +21,7 @@ namespace {
 
 using nlohmann::json;
 
-// Newest first. Where they differ, only features are used that the older ones allow.
+// Newest first. Where they differ, only features that the older ones allow are used.
 constexpr std::array<std::string_view, 4> versions{"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
 
 answer failed_tool(const failure& failed) {
@@ -36,7 +36,7 @@ answer tool_answer(answer response) {
                {"data", std::move(response.error->data)}};
     return failed_tool(failure_from_json(error));
   }
-  // A large result has been written out by another thread, and is not parsed or written again here.
+  // Another thread has already written a large result, which is not parsed or written again here.
   if (response.text.empty())
     response.text = dump(response.result);
   if (response.quoted.empty())
@@ -52,7 +52,7 @@ void leave_out_nulls(json& object) {
     member = member->is_null() ? object.erase(member) : std::next(member);
 }
 
-// Hosts and models send null for what they leave out, and 5.0 for 5.
+// Accepts null for missing arguments, and 5.0 for 5: hosts and models send these.
 void forgive(const mcp_tool& tool, json& arguments) {
   constexpr double largest = 9'007'199'254'740'992.0;
   leave_out_nulls(arguments);
@@ -69,7 +69,7 @@ void forgive(const mcp_tool& tool, json& arguments) {
 // The member, or null.
 json member(const json& object, const char* name) { return object.is_object() ? object.value(name, json{}) : json{}; }
 
-// Nothing depends on `initialize` having come first: over HTTP each request may be the first that a port sees.
+// Does not require `initialize` first: over HTTP each request may be the first of its handler.
 class mcp final : public handler {
 public:
   mcp(std::unique_ptr<handler> methods, mcp_settings settings)
@@ -107,7 +107,7 @@ public:
   }
 
 private:
-  // Records requests that do not reach the methods behind.
+  // Records requests that do not reach the inner methods.
   void give(std::string_view method, const json& params, answer response, const answer_to& done) {
     if (response.error)
       methods_->note_refusal(method, params, *response.error);
@@ -199,9 +199,9 @@ private:
   std::unique_ptr<handler> methods_;
   mcp_settings settings_;
   request_ids request_ids_;
-  // The JSON-RPC id of the call that is being made, as text; empty for a notification.
+  // The JSON-RPC id of the current call, as text; empty for a notification.
   std::string id_;
-  // By JSON-RPC id, the tool calls under way as the methods behind know them.
+  // By JSON-RPC id, the request ids of the running tool calls.
   std::map<std::string, std::string> running_;
 };
 

@@ -208,7 +208,7 @@ constexpr std::string_view status_tool = R"json({
   }
 })json";
 
-// The tool of the method that names it.
+// Makes the tool of the method that names it.
 mcp_tool made(std::string_view definition) {
   auto parsed = json::parse(definition);
   auto name = parsed["name"].get<std::string>();

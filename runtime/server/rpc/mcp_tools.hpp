@@ -15,10 +15,10 @@ namespace sluice::rpc {
 struct mcp_tool {
   std::string name;
   std::string method;
-  /// As `tools/list` shows it.
+  /// The definition for `tools/list`.
   nlohmann::json definition;
 
-  /// Whether calls are made as some agent and can be cancelled.
+  /// Whether calls have an agent and can be cancelled.
   bool is_request() const { return method != "status"; }
 
   /// Whether `inputSchema` has an argument of this name.

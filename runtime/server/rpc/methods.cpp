@@ -8,7 +8,7 @@ namespace sluice::rpc {
 
 namespace {
 
-// Calls `visit` with each name in a list that spaces separate, until it returns true; whether it did.
+// Calls `visit` with each name in a space-separated list until it returns true; returns whether it did.
 template <class Visit> bool any_name(std::string_view names, Visit visit) {
   while (!names.empty()) {
     auto end = std::min(names.find(' '), names.size());

@@ -13,27 +13,27 @@ namespace sluice::rpc {
 enum class method_effect : uint8_t {
   /// It changes nothing: the call may be sent again.
   none,
-  /// It changes nothing, but the answer is gone with the connection: sending the call again does not bring it back.
+  /// It changes nothing, but a repeated call would not return a lost answer.
   consumes,
   /// It changes something: the call may be sent again only if it has an idempotency key.
   changes,
 };
 
-/// Which bound a client sets for its wait where the call names none.
+/// Which default limits the wait of a client if the call sets none.
 enum class method_wait : uint8_t { write_deadline, read_timeout, long_work };
 
-/// When a call gets a record in the audit.
+/// When the audit records a call.
 enum class method_audit : uint8_t {
   /// When it was refused.
   refusals,
-  /// When it was done, too.
+  /// When it was refused or done.
   all,
-  /// When it was refused before a database or the buffer had it; their actors keep the record from then on.
+  /// When it was refused before it reached a database or the buffer, whose actors record it otherwise.
   until_handed_on,
 };
 
-/// All that is to be known about one method of the protocol. The dispatcher, the metrics, the clients' rules for
-/// sending a call again, the bridges and the table in docs/reference/protocol.md follow from it.
+/// The description of one method of the protocol. The dispatcher, the metrics, the clients' rules for repeating a call,
+/// the bridges and the table in docs/reference/protocol.md are derived from it.
 ///
 /// To add one: a row in the table below, its request_type in messages/audit.hpp, a decoder in codec.hpp if it has
 /// parameters, and a handler in broker_handler.hpp (docs/contributing.md).
@@ -43,15 +43,15 @@ struct method {
   method_effect effect = method_effect::none;
   method_audit audited = method_audit::refusals;
   method_wait wait = method_wait::write_deadline;
-  /// The parameter that bounds the call, in milliseconds; empty if there is none.
+  /// The parameter that limits the time of the call, in milliseconds; empty if there is none.
   std::string_view time_parameter = {};
   /// Whether it needs a connection to the socket: bridges and clients in the broker's process refuse it.
   bool needs_connection = false;
-  /// The tool of MCP that calls it; empty if there is none.
+  /// The MCP tool that calls it; empty if there is none.
   std::string_view mcp_tool = {};
   /// The names of its parameters, separated by spaces.
   std::string_view parameters = {};
-  /// What it does, in a sentence without its full stop.
+  /// Its effect, in a sentence without a full stop.
   std::string_view summary = {};
 };
 
@@ -124,7 +124,7 @@ const method* find_method(std::string_view name) noexcept;
 /// Whether any method has a parameter of this name.
 bool is_parameter(std::string_view name) noexcept;
 
-/// The methods as a table in Markdown, a line a method.
+/// The methods as a Markdown table, one line per method.
 std::string methods_as_markdown();
 
 } // namespace sluice::rpc

@@ -9,7 +9,7 @@ namespace sluice::rpc {
 
 namespace {
 
-// Members in the order of their names; those that are left out mean the default.
+// Writes members in alphabetical order; missing ones mean the default.
 class params_writer {
 public:
   params_writer() { to_.begin_object(); }
@@ -27,7 +27,7 @@ public:
     return *this;
   }
 
-  // Also an empty one.
+  // Writes the text even if it is empty.
   params_writer& always_say(std::string_view name, const std::string& text) {
     is_sendable_ = is_sendable_ && is_utf8(text);
     to_.key(name).text(text);

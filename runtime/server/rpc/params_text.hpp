@@ -8,8 +8,8 @@
 
 namespace sluice::rpc {
 
-/// The parameters of the request as one line of JSON: what `params_of` returns, written without a tree. Nothing when
-/// parameters have names, or when text that is no value is not UTF-8, which cannot be sent.
+/// The parameters of the request as one line of JSON: the content of `params_of`, written without building a DOM.
+/// Nothing when parameters have names, or when text that is not a value is not UTF-8, which cannot be sent.
 std::optional<std::string> text_of_params(const write_request& request);
 std::optional<std::string> text_of_params(const read_request& request);
 

@@ -9,7 +9,7 @@ namespace sluice::rpc {
 
 namespace {
 
-// No name of ours is as long.
+// Longer than any valid name.
 constexpr size_t longest_name = 1'024;
 
 } // namespace

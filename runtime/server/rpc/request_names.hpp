@@ -7,7 +7,7 @@
 namespace sluice::rpc {
 
 /// Copies the members that requests have in common (`agent`, `db`, `request_id`, `correlation_id`) from `params`, even
-/// if others are invalid. Members that are not text, or far too long, are skipped.
+/// if others are invalid. Skips members that are not text, or far too long.
 void read_names(const nlohmann::json& params, unrecorded_request& to);
 
 } // namespace sluice::rpc

@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr size_t max_depth = 64;
 
-// Tells outside how far the parser has read: its events do not say.
+// Counts how far the parser has read, which its events do not report.
 class counting_iterator {
 public:
   using iterator_category = std::input_iterator_tag;
@@ -44,8 +44,9 @@ private:
   const char** seen_;
 };
 
-// Of "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value - invalid
-// literal; last read: '...'" what a client needs: not its own text back, which may be long.
+// Extracts the part that a client needs from "[json.exception.parse_error.101] parse error at line 1, column 2: syntax
+// error while parsing value - invalid literal; last read: '...'". The client's own text, which may be long, is left
+// out.
 std::string reason_of(std::string_view message) {
   if (auto begin = message.find("syntax error"); begin != std::string_view::npos)
     message.remove_prefix(begin);
@@ -66,13 +67,13 @@ public:
   bool number_unsigned(uint64_t number) { return place(number); }
 
   bool number_float(double number, const std::string& text) {
-    // The library makes reals of integers that are too large.
+    // The library converts integers that are too large to reals.
     if (text.find_first_not_of("-0123456789") == std::string::npos)
       return refuse("holds an integer that does not fit in 64 bits");
     return place(number);
   }
 
-  // A copy fits its text and leaves the parser its buffer.
+  // The copy has the size of its text, and the parser keeps its buffer.
   bool string(const std::string& text) { return place(text); }
 
   bool binary(json::binary_t&) { return refuse("holds binary data"); }
@@ -132,9 +133,9 @@ private:
   }
 
   json document_;
-  // The arrays and objects around the place that is read.
+  // The arrays and objects that enclose the current position.
   std::vector<json*> open_;
-  // Where the value of the last key goes.
+  // The destination of the value of the last key.
   json* context_ = nullptr;
   std::string reason_;
 };
@@ -151,7 +152,7 @@ caf::expected<json> parse_strictly(std::string_view text) {
   if (!json::sax_parse(counting_iterator{text.data(), &seen}, counting_iterator{text.data() + text.size(), &seen},
                        &builder))
     return refusal(builder.reason(), static_cast<size_t>(seen - text.data()));
-  // The library takes a NUL for the end.
+  // The library takes a NUL for the end of the text.
   if (auto nul = text.find('\0'); nul != std::string_view::npos)
     return refusal("goes on after its end with a NUL", nul + 1);
   return std::move(builder.document());

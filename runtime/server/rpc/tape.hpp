@@ -11,14 +11,14 @@
 #include <string_view>
 #include <utility>
 
-/// Reading what simdjson has parsed, for documents in forms that are known. Each function is false for anything that is
-/// not certain.
+/// Reads documents of known form that simdjson has parsed. Each function returns false for anything that is not
+/// certain.
 namespace sluice::rpc {
 
-/// Longer documents take their time anyway, and would keep memory.
-constexpr size_t most_typed_bytes = 64 * 1024;
+/// Longer documents gain little, and would keep memory.
+constexpr size_t max_typed_bytes = 64 * 1024;
 
-/// Each member once: simdjson does not look, and a second one would be read differently by others.
+/// Accepts each member once: simdjson does not check for duplicates, which other parsers would read differently.
 class seen_members {
 public:
   bool add(unsigned member) { return (std::exchange(mask_, mask_ | 1U << member) & 1U << member) == 0; }
@@ -29,16 +29,16 @@ private:
   uint32_t mask_ = 0;
 };
 
-/// A document that is parsed; the buffers are used again for the next one. Used by one thread.
+/// A parsed document; its buffers are reused for the next one. Used by one thread.
 class tape {
 public:
   bool parse(std::string_view document, simdjson::dom::element& root) {
-    if (document.size() > most_typed_bytes || !(has_parser_ = has_parser_ || make_parser()))
+    if (document.size() > max_typed_bytes || !(has_parser_ = has_parser_ || make_parser()))
       return false;
-    // simdjson reads some bytes behind the end.
+    // simdjson reads some bytes beyond the end.
     padded_.reserve(document.size() + simdjson::SIMDJSON_PADDING);
     padded_.assign(document);
-    // An escape can stand for half a character, which simdjson lets pass.
+    // An escape may stand for half a character, which simdjson accepts.
     has_escapes_ = document.find("\\u") != std::string_view::npos;
     return parser_.parse(padded_.data(), padded_.size(), false).get(root) == simdjson::SUCCESS;
   }
@@ -62,7 +62,7 @@ public:
     return true;
   }
 
-  /// Not one with a tag.
+  /// Does not accept a value with a tag.
   bool take(const simdjson::dom::element& from, value& to) const {
     using simdjson::dom::element_type;
     switch (from.type()) {
@@ -84,7 +84,7 @@ private:
   /// False without memory, and when the program exits.
   bool make_parser();
 
-  simdjson::dom::parser parser_{most_typed_bytes};
+  simdjson::dom::parser parser_{max_typed_bytes};
   bool has_parser_ = false;
   std::string padded_;
   bool has_escapes_ = false;

@@ -20,7 +20,7 @@ bool take_flag(const dom::element& from, bool& to) { return from.get(to) == simd
 
 bool take_integer(const dom::element& from, int64_t& to) { return from.get(to) == simdjson::SUCCESS; }
 
-// Columns and rows, in this order.
+// Reads columns and rows, in this order.
 class rows_reader {
 public:
   explicit rows_reader(const tape& from) noexcept : tape_(from) {}
@@ -173,19 +173,19 @@ answer_reader::answer_reader() = default;
 answer_reader::~answer_reader() = default;
 
 template <class Result> bool answer_reader::read_with_tape(std::string_view line, Result& to) {
-  std::unique_ptr<tape> own;
+  std::unique_ptr<tape> buffer;
   {
     std::lock_guard held{mutex_};
     if (!spare_.empty()) {
-      own = std::move(spare_.back());
+      buffer = std::move(spare_.back());
       spare_.pop_back();
     }
   }
-  if (!own)
-    own = std::make_unique<tape>();
-  auto is_read = read_line(*own, line, to);
+  if (!buffer)
+    buffer = std::make_unique<tape>();
+  auto is_read = read_line(*buffer, line, to);
   std::lock_guard held{mutex_};
-  spare_.push_back(std::move(own));
+  spare_.push_back(std::move(buffer));
   return is_read;
 }
 

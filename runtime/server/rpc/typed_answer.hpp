@@ -12,14 +12,14 @@ namespace sluice::rpc {
 
 class tape;
 
-/// Reads answers to `write` and `read` without a tree of them: lines of moderate size, with a result that has every
-/// member, and no others, and no tagged values. Thread-safe.
+/// Reads answers to `write` and `read` without building a DOM. It reads only lines of moderate size whose result has
+/// exactly the expected members and no tagged values. Thread-safe.
 class answer_reader {
 public:
   answer_reader();
   ~answer_reader();
 
-  /// False for any other line; `to` may be changed all the same.
+  /// False for any other line; `to` may have been changed nevertheless.
   bool read(std::string_view line, write_result& to);
   bool read(std::string_view line, read_result& to);
 
@@ -27,7 +27,7 @@ private:
   template <class Result> bool read_with_tape(std::string_view line, Result& to);
 
   std::mutex mutex_;
-  // Not in use; as many as threads have read at the same time.
+  // Idle tapes; as many as threads have read at the same time.
   std::vector<std::unique_ptr<tape>> spare_;
 };
 

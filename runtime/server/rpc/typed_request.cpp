@@ -16,7 +16,7 @@ namespace {
 namespace dom = simdjson::dom;
 using std::chrono::milliseconds;
 
-// The parts of a request. False for anything that is not certain.
+// Reads the parts of a request. Returns false for anything that is not certain.
 class part_reader {
 public:
   explicit part_reader(const tape& from) noexcept : tape_(from) {}
@@ -129,7 +129,7 @@ bool take_integers(const dom::element& from, integer_form& to) {
   return to != integer_form::number || text == "number";
 }
 
-// A text that is one of two.
+// Reads a text that must be one of two.
 bool take_choice(const dom::element& from, std::string_view first, std::string_view second, bool& is_first) {
   std::string_view text;
   if (from.get(text) != simdjson::SUCCESS)

@@ -13,20 +13,20 @@ namespace sluice::rpc {
 
 /// A call of `write` or `read` whose parameters have been read already.
 struct typed_request {
-  /// Of the call.
+  /// The id of the call.
   uint64_t id = 0;
   std::variant<write_request, read_request> content;
 };
 
-/// Reads the requests that come most often without a tree of them: single calls of `write` or `read` with a number as
-/// their id, of moderate size, whose parameters are right and hold no tagged values. Used by one thread.
+/// Reads the most frequent requests without building a DOM: single calls of `write` or `read` with a number as their
+/// id, of moderate size, with valid parameters and no tagged values. Used by one thread.
 class typed_reader {
 public:
   typed_reader();
   ~typed_reader();
 
-  /// Nothing for any other document, which `parse_strictly` and the codec judge. The result is the one that they would
-  /// return.
+  /// Nothing for any other document, which `parse_strictly` and the codec must check. Otherwise the same result as
+  /// theirs.
   std::optional<typed_request> read(std::string_view document);
 
 private:

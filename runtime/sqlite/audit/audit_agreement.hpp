@@ -10,10 +10,10 @@
 #include <functional>
 #include <string>
 
-/// What the audit keeps of the ledger of each database: rows of its table `databases`.
+/// The audit's knowledge of the ledger of each database: the rows of its table `databases`.
 namespace sluice::sqlite {
 
-/// Ledger and audit agree up to the commit `seq`; the records of later commits are behind the audit record `audit_seq`.
+/// Ledger and audit agree up to the commit `seq`; the records of later commits come after the audit record `audit_seq`.
 struct agreement {
   uint64_t seq = 0;
   std::string hash;
@@ -24,7 +24,7 @@ struct agreement {
   std::string epoch;
 };
 
-/// Makes a row for `db` if there is none.
+/// Adds a row for `db` if there is none.
 caf::expected<void> note_database(const connection& audit, const std::string& db);
 
 /// All zero when there is no row.
@@ -33,10 +33,10 @@ caf::expected<agreement> read_agreement(const connection& audit, const std::stri
 /// Whether the audit has such a record.
 caf::expected<bool> has_record(const connection& audit, const std::function<bool(const audit_row&)>& is_it);
 
-/// The record of `count` commits that were removed from the ledger of `db` behind `anchor`, and are in no audit.
+/// The record about `count` commits after `anchor` that were removed from the ledger of `db` and are in no audit.
 audit_record gap_before(const chain_anchor& anchor, const std::string& db, uint64_t count);
 
-/// Changes the row; nothing without one.
+/// Updates the row; has no effect if there is none.
 caf::expected<void> keep_agreement(const connection& audit, const std::string& db, const agreement& agreed);
 
 } // namespace sluice::sqlite

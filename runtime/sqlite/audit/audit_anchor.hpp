@@ -10,15 +10,15 @@
 
 namespace sluice::sqlite {
 
-/// "CREATE TABLE ...": one row at most. Files of earlier versions do not have it until they are opened for writing.
+/// "CREATE TABLE ...": at most one row. Files of earlier versions get it when they are opened for writing.
 inline constexpr const char* anchor_table =
   "CREATE TABLE IF NOT EXISTS anchor(id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL, "
   "records INTEGER NOT NULL, pruned_us INTEGER NOT NULL, key BLOB NOT NULL, signature BLOB NOT NULL) STRICT;";
 
-/// Nothing for a file from which no record was removed.
+/// Nothing if no record was removed from the file.
 caf::expected<std::optional<chain_anchor>> read_anchor(const connection& db);
 
-/// Signs `anchor` and replaces the one before by it.
+/// Signs `anchor` and replaces the previous one.
 caf::expected<void> write_anchor(const connection& db, chain_anchor anchor, const signing_key& key);
 
 /// The file of the key with which the anchors of the audit file `audit` are signed.

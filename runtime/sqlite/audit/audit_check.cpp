@@ -47,7 +47,7 @@ caf::expected<std::string> find_problem(const connection& audit, const std::stri
   auto found = compare_ledger(audit, db, audit_seq, source, true);
   if (!found)
     return std::move(found.error());
-  // The comparison keeps quiet about a ledger that is damaged in itself.
+  // The comparison does not report a ledger that is damaged in itself.
   if (auto page = source(db, 0); !page)
     return std::move(page.error());
   if (found->judgement.fault != ledger_fault::none)
@@ -91,8 +91,8 @@ caf::expected<std::vector<ledger_problem>> check_ledgers(const std::filesystem::
     return std::move(audit.error());
   if (auto known = check_audit_file(*audit); !known)
     return std::move(known.error());
-  // One snapshot, older than every read of a ledger: a commit that a broker makes meanwhile is in the ledger, so it is
-  // not reported as missing there.
+  // A snapshot that is older than every read of a ledger: a commit that a broker makes meanwhile is in the ledger, so
+  // it is not reported as missing there.
   if (auto begun = audit->exec("BEGIN"); !begun)
     return std::move(begun.error());
   return check_ledgers(*audit, source, false);

@@ -14,11 +14,11 @@ namespace sluice::sqlite {
 struct ledger_problem {
   std::string db;
   std::string reason;
-  /// It is damaged or unreadable in itself, without a comparison with the audit.
+  /// The ledger itself is damaged or unreadable, independently of the audit.
   bool in_itself = false;
 };
 
-/// Compares every ledger that the audit in `audit` knows with it, and with `chains` recomputes their chains, too.
+/// Compares every ledger that the audit in `audit` knows with it, and with `chains` also recomputes their chains.
 /// Changes nothing. A missing database is no problem.
 caf::expected<std::vector<ledger_problem>> check_ledgers(const connection& audit, const ledger_source& source,
                                                          bool chains);

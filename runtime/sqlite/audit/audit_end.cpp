@@ -14,7 +14,7 @@ struct found_end {
   audit_head head;
   // The hash of the known record, if the file has it.
   std::optional<std::string> known_hash;
-  // The last record that was removed by the store itself.
+  // The last record that the store itself has removed.
   int64_t pruned_seq = 0;
 };
 
@@ -43,8 +43,8 @@ caf::expected<found_end> read_end(const std::filesystem::path& path, uint64_t kn
                    is_trusted ? (*anchor)->seq : 0};
 }
 
-// A database that was copied into the store has commits that no audit here had. Those of `registry` a broker of this
-// store has worked with, and it has copied the commits in them into the audit.
+// A database that was copied into the store has commits that no audit here had. A broker of this store has used those
+// in `registry`, and has copied their commits into the audit.
 std::string find_unaudited_ledger(const file_registry& registry, const ledger_source& source) {
   for (const auto& db : registry.names())
     if (auto page = source(db, 0); page && !page->commits.empty())

@@ -15,13 +15,13 @@ namespace {
 constexpr own_database audit_kind{"audit file", "this file is not an audit file", 0x736c6175, 2, 1};
 
 // The highest commit number that was ever issued for the name, as of the audit's record `issued_at`, and the epoch of
-// its ledger. Files of earlier versions have none of these.
+// its ledger. Files of earlier versions lack these columns.
 constexpr const char* issued_column = "issued_seq INTEGER NOT NULL DEFAULT 0";
 constexpr const char* issued_at_column = "issued_at INTEGER NOT NULL DEFAULT 0";
 constexpr const char* epoch_column = "epoch TEXT NOT NULL DEFAULT ''";
 
-// A row that is replaced (INSERT OR REPLACE) fires no DELETE trigger, hence the triggers on INSERT.
-// `may_go` is the condition for rows that may be deleted, `is_there` for rows that may not be inserted again.
+// Replacing a row (INSERT OR REPLACE) fires no DELETE trigger, so there are triggers on INSERT as well. `may_go` is the
+// condition for rows that may be deleted, `is_there` for rows that must not be inserted again.
 std::string guards_of(const std::string& table, const std::string& may_go, const std::string& is_there) {
   const std::string refuse = " BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;";
   auto trigger = [&](const std::string& name, const std::string& event) {
@@ -31,7 +31,7 @@ std::string guards_of(const std::string& table, const std::string& may_go, const
          + trigger("_replace", "INSERT") + " WHEN EXISTS (SELECT 1 FROM " + table + " WHERE " + is_there + ")" + refuse;
 }
 
-// Records that are behind the anchor are in the chain. The anchor itself may be changed, but is signed.
+// Records after the anchor are in the chain. The anchor itself may be changed, but is signed.
 std::string guards(const audit_tables& tables) {
   auto before_anchor = [](const std::string& last) { return last + " <= coalesce((SELECT seq FROM anchor), 0)"; };
   return guards_of("segments", before_anchor("OLD.last_seq"), "first_seq = NEW.first_seq")
@@ -39,7 +39,8 @@ std::string guards(const audit_tables& tables) {
          + (tables.rows ? guards_of("audit", before_anchor("OLD.seq"), "seq = NEW.seq") : std::string{});
 }
 
-// The records last: the other columns are on the page of the row, however many pages the records take.
+// The column `records` comes last, so that the other columns are on the page of the row, however many pages the records
+// take.
 constexpr const char* segments_table =
   "CREATE TABLE segments(first_seq INTEGER PRIMARY KEY, last_seq INTEGER NOT NULL, store INTEGER NOT NULL, "
   "newest_us INTEGER NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL, records BLOB NOT NULL) STRICT;";
@@ -47,8 +48,8 @@ constexpr const char* segments_table =
 std::string audit_schema() {
   return segments_table + std::string{anchor_table}
          + std::string{"CREATE TABLE stores(id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE) STRICT;"
-                       // How far the audit has each ledger: up to the commit `reconciled_seq`, which has
-                       // the hash `reconciled_hash`; later ones are in records after `audit_seq`, if at all.
+                       // The progress of the audit in each ledger: it agrees up to the commit `reconciled_seq` with the
+                       // hash `reconciled_hash`; later commits are in records after `audit_seq`, if at all.
                        "CREATE TABLE databases(name TEXT PRIMARY KEY, reconciled_seq INTEGER NOT NULL DEFAULT 0,"
                        " reconciled_hash BLOB NOT NULL DEFAULT x'', audit_seq INTEGER NOT NULL DEFAULT 0, "}
          + issued_column + ", " + issued_at_column + ", " + epoch_column + ") STRICT, WITHOUT ROWID";
@@ -57,7 +58,7 @@ std::string audit_schema() {
 caf::expected<void> add_segments(connection& db, const audit_tables& tables) {
   if (tables.segments)
     return caf::unit;
-  // Format 1 knew no rows that may be deleted.
+  // Format 1 allowed no row to be deleted.
   auto sql = segments_table + std::string{anchor_table}
              + "DROP TRIGGER IF EXISTS audit_delete; PRAGMA user_version = " + std::to_string(audit_kind.format);
   return exec_atomically(db, sql.c_str());

@@ -20,8 +20,7 @@ std::optional<int64_t> probe(prepared_statement& select, int64_t seq) {
   return code == SQLITE_DONE ? last_possible : found;
 }
 
-// The first row that can be read behind `bad`, which cannot: leaps ahead until something can be read, then halves the
-// way back.
+// The first readable row after `bad`, which is unreadable: doubles the step until a row can be read, then bisects.
 std::optional<int64_t> readable_after(prepared_statement& select, int64_t bad) {
   for (int64_t leap = 1; leap < last_possible / 4 && bad < last_possible / 4; leap *= 2) {
     auto good = bad + leap;

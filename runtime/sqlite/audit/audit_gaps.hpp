@@ -16,9 +16,8 @@ struct row_visitor {
   std::function<void(std::optional<int64_t> next)> on_gap = [](std::optional<int64_t>) {};
 };
 
-/// Steps through the rows of `select` from the key `from` on, and skips unreadable pages. The
-/// statement selects the rows whose key is at least its parameter 1, in the order of the key, which is its first
-/// column.
+/// Steps through the rows of `select` from the key `from` on, and skips unreadable pages. The statement selects the
+/// rows whose key is at least its parameter 1, in the order of the key, which is its first column.
 /// @return the first error code, or SQLITE_OK
 int walk_readable(prepared_statement& select, int64_t from, const row_visitor& visitor);
 

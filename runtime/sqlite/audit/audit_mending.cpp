@@ -13,7 +13,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The most records of a killed broker that can be removed without a trace.
+// The maximum number of records that could be removed after a kill of the broker without being noticed.
 constexpr uint64_t records_between_notes = 1'000;
 
 class mended_store final : public audit_store {
@@ -28,7 +28,7 @@ public:
       if (store_ && store_->sync())
         registry_->keep_audit_end(store_->end());
     } catch (...) {
-      // Earlier knowledge is still true.
+      // The earlier end is still a true statement.
     }
   }
   mended_store(const mended_store&) = delete;
@@ -37,7 +37,7 @@ public:
   caf::expected<void> start() {
     if (auto opened = open_any(); !opened)
       return opened;
-    auto missing = sqlite::find_missing_records(path_, *registry_, time_.boot(), ledgers_of(root_));
+    auto missing = sqlite::find_missing_records(path_, *registry_, time_.boot_id(), ledgers_of(root_));
     if (missing && !missing->empty())
       return begin_anew(make_error(errc::corrupt, *missing));
     note_end();
@@ -45,7 +45,7 @@ public:
   }
 
   caf::expected<void> append(std::span<audit_record> records) override {
-    if (auto there = look_after_file(); !there)
+    if (auto there = ensure_file(); !there)
       return there;
     auto done = store_->append(records);
     if (!done && code_of(done.error()) == errc::corrupt) {
@@ -62,7 +62,7 @@ public:
 
   caf::expected<ledger_comparison> compare(const std::string& db) override {
     names_.insert(db);
-    if (auto there = look_after_file(); !there)
+    if (auto there = ensure_file(); !there)
       return std::move(there.error());
     auto found = store_->compare(db);
     if (found || !is_damage(found.error()))
@@ -72,16 +72,16 @@ public:
   }
 
   caf::expected<uint64_t> agree(const std::string& db, uint64_t until) override {
-    if (auto there = look_after_file(); !there)
+    if (auto there = ensure_file(); !there)
       return std::move(there.error());
     return store_->agree(db, until);
   }
 
   caf::expected<audit_pruned> prune(const prune_bounds& bounds, int64_t now_us) override {
-    if (auto there = look_after_file(); !there)
+    if (auto there = ensure_file(); !there)
       return std::move(there.error());
     auto done = store_->prune(bounds, now_us);
-    // If the record that is noted as the end were removed, the file would look like another one.
+    // If the record that is noted as the end were removed, the file would look like a different one.
     if (done && done->records > 0)
       note_end();
     return done;
@@ -89,13 +89,13 @@ public:
 
   // `list` and `verify` skip unreadable records.
   caf::expected<audit_page> list(const audit_query& query) override {
-    if (auto there = look_after_file(); !there)
+    if (auto there = ensure_file(); !there)
       return std::move(there.error());
     return store_->list(query);
   }
 
   caf::expected<audit_verdict> verify() override {
-    if (auto there = look_after_file(); !there)
+    if (auto there = ensure_file(); !there)
       return std::move(there.error());
     return store_->verify();
   }
@@ -108,7 +108,7 @@ private:
 
   void note_end() {
     auto end = store_->end();
-    registry_->note_audit_end(end, time_.boot());
+    registry_->note_audit_end(end, time_.boot_id());
     note_at_ = end.seq == 0 ? 1 : end.seq + records_between_notes;
   }
 
@@ -122,7 +122,7 @@ private:
     return caf::unit;
   }
 
-  // The error may be of the database whose ledger is compared.
+  // The error may concern the database whose ledger is compared.
   bool is_damage(const caf::error& error) {
     if (code_of(error) != errc::corrupt)
       return false;
@@ -130,7 +130,7 @@ private:
     return verdict ? verdict->broken > 0 : code_of(verdict.error()) == errc::corrupt;
   }
 
-  caf::expected<void> look_after_file() {
+  caf::expected<void> ensure_file() {
     if (!store_)
       return start();
     auto moved = files_.moved();
@@ -141,7 +141,7 @@ private:
     store_.reset();
     if (moved)
       files_.remove_stale_log();
-    // A file that takes the place of a moved one is reported in any case, with the records that it lacks.
+    // A file that replaces a moved one is always reported, with the records that it lacks.
     auto opened = moved ? open_any() : start();
     if (!opened)
       return opened;
@@ -175,7 +175,7 @@ private:
     return names ? std::move(*names) : std::vector<std::string>{};
   }
 
-  // Those whose files may be opened: not with the log of another one.
+  // The databases whose files may be opened: those without a log of another file.
   std::vector<std::string> registered_names() const {
     auto names = registry_->names();
     std::erase_if(names, [&](const std::string& name) {
@@ -200,7 +200,7 @@ private:
         std::move(found->missing.begin(), found->missing.end(), std::back_inserter(records));
     }
     auto done = store_->append(records);
-    // In the place of a file that has gone, less than was known before is true.
+    // For a file that replaces a deleted one, the earlier end is no longer true.
     registry_->keep_audit_end({});
     note_end();
     return done;
@@ -213,7 +213,7 @@ private:
   mending_report report_;
   const std::filesystem::path path_;
   std::unique_ptr<audit_file_port> store_;
-  // Databases to complete a new file from.
+  // The databases from which a new file is completed.
   std::set<std::string> names_;
   file_watch files_;
   // The record at which the store notes the end next.

@@ -10,7 +10,7 @@
 
 namespace sluice::sqlite {
 
-/// Called with a sentence each time that a new audit file replaces one that cannot be used any more.
+/// Called with a sentence each time that a new audit file replaces an unusable one.
 using mending_report = std::function<void(const std::string& text)>;
 
 /// Opens the audit of `root` so that auditing goes on if the file is damaged.

@@ -13,11 +13,11 @@ namespace sluice::sqlite {
 
 namespace {
 
-// In one transaction: the audit actor does nothing else meanwhile.
-constexpr size_t most_ends = 20'000;
-constexpr size_t most_segments = 256;
+// The bound on one transaction, during which the audit actor does nothing else.
+constexpr size_t max_ends = 20'000;
+constexpr size_t max_segments = 256;
 
-// What a row of format 1 takes, roughly; and a segment beside its records.
+// The approximate size of a row of format 1; and of a segment without its records.
 constexpr uint64_t bytes_of_row = 220;
 constexpr uint64_t bytes_of_head = 120;
 
@@ -33,7 +33,7 @@ caf::expected<uint64_t> used_bytes(const connection& db) {
   return (result[0] - result[1]) * result[2];
 }
 
-// Takes ends until one is to stay.
+// Collects ends until one must stay.
 class end_collector {
 public:
   end_collector(const prune_bounds& bounds, uint64_t used, int64_t last_seq)
@@ -63,7 +63,7 @@ private:
   prunable found_;
 };
 
-// False when an end is to stay.
+// Returns false when an end must stay.
 caf::expected<bool> collect(end_collector& to, const connection& db, const std::string& sql, size_t most) {
   auto stmt = prepared_statement::prepare(db, sql);
   if (!stmt)
@@ -87,7 +87,7 @@ caf::expected<void> delete_until(const connection& db, const std::string& sql, i
   return stmt->run();
 }
 
-// Within a transaction.
+// Called within a transaction.
 caf::expected<void> replace_by_anchor(const connection& db, const chain_anchor& anchor, const signing_key& key) {
   auto tables = find_audit_tables(db);
   if (!tables)
@@ -113,12 +113,12 @@ caf::expected<prunable> find_prunable(const connection& db, const prune_bounds& 
   auto goes_on = caf::expected<bool>{true};
   if (tables->rows)
     goes_on = collect(
-      found, db, "SELECT seq, hash, ts_us, " + std::to_string(bytes_of_row) + " FROM audit ORDER BY seq", most_ends);
+      found, db, "SELECT seq, hash, ts_us, " + std::to_string(bytes_of_row) + " FROM audit ORDER BY seq", max_ends);
   if (goes_on && *goes_on)
     goes_on = collect(found, db,
                       "SELECT last_seq, hash, newest_us, length(records) + " + std::to_string(bytes_of_head)
                         + " FROM segments ORDER BY first_seq",
-                      most_segments);
+                      max_segments);
   if (!goes_on)
     return std::move(goes_on.error());
   return found.take_found();

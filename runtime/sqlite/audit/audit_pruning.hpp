@@ -13,7 +13,7 @@
 /// The steps of `audit_store::prune`.
 namespace sluice::sqlite {
 
-/// A record behind which a chain could begin: a row of format 1, or the last one of a segment.
+/// A record after which a chain may begin: a row of format 1, or the last record of a segment.
 struct chain_end {
   int64_t seq = 0;
   std::string hash;
@@ -26,7 +26,7 @@ struct prunable {
   bool has_more = false;
 };
 
-/// The records within `bounds`, at most some hundred thousand of them, without the record `last_seq`.
+/// The records within `bounds`, some hundred thousand of them at most, without the record `last_seq`.
 caf::expected<prunable> find_prunable(const connection& db, const prune_bounds& bounds, int64_t last_seq);
 
 /// Removes the records up to `last` in one transaction, and signs an anchor with the key of the store, which it creates

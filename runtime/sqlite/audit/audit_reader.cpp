@@ -10,7 +10,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Steps through the rows of `select`; true when `on_row` ended it.
+// Steps through the rows of `select`; returns true when `on_row` ended it.
 template <class F> caf::expected<bool> walk(prepared_statement& select, F&& on_row) {
   for (;;) {
     auto row = select.step();
@@ -144,7 +144,7 @@ void audit_reader::forward_around_damage(const audit_range& range, const visitor
   if (!segments_ || is_ended)
     return;
   auto first = segment_of(range.after_seq + 1);
-  // A number stays bound when the statement is reset.
+  // Numbers stay bound when the statement is reset.
   segments_.bind(2, range.since_us);
   walk_readable(segments_, first ? *first : range.after_seq + 1,
                 {[&](const prepared_statement& row) { return visit_segment(row, range, f, false); }});

@@ -17,17 +17,17 @@ namespace sluice::sqlite {
 struct audit_range {
   /// Those with greater numbers.
   int64_t after_seq = 0;
-  /// Leaves out segments without a record as new as that; reads the others in full.
+  /// Leaves out segments without a record as new as this; reads the others completely.
   int64_t since_us = std::numeric_limits<int64_t>::min();
 };
 
 /// Reads the records of an audit file: the rows of the table `audit`, which files of format 1 have, and the segments
-/// behind them. Leaves out a damaged segment, which `verify_audit_file` reports.
+/// after them. Leaves out a damaged segment, which `verify_audit_file` reports.
 ///
-/// Belongs to the thread that uses its connection, and is gone before it.
+/// Belongs to the thread that uses its connection, and is destroyed before the connection.
 class audit_reader {
 public:
-  /// Takes a record, valid until it returns; false ends the reading.
+  /// Receives a record, valid until it returns; false ends the reading.
   using visitor = std::function<bool(const audit_row& record)>;
 
   static caf::expected<audit_reader> on(const connection& db);

@@ -18,7 +18,7 @@ namespace {
 // The request ids that the audit has, by commit.
 using audited_requests = std::unordered_map<uint64_t, std::vector<std::string>>;
 
-// The commits of the ledger behind the last agreement.
+// The commits of the ledger after the last agreement.
 struct found_commits {
   ledger_page page;
   // The hash of the commit last agreed on, if the ledger has one with its number.
@@ -63,8 +63,8 @@ private:
   uint64_t until_ = std::numeric_limits<uint64_t>::max();
   // The first record of such a commit; 0 when there is none.
   uint64_t first_later_ = 0;
-  // The ledger holds the commit last agreed on, if there is one: later contradictions to the audit show in its requests
-  // alone.
+  // The ledger contains the commit last agreed on, if there is one: only its later requests can then contradict the
+  // audit.
   bool holds_agreement_ = true;
 };
 
@@ -72,7 +72,7 @@ caf::expected<void> reconciler::keep(const agreement& agreed) {
   return read_only_ ? caf::expected<void>{caf::unit} : keep_agreement(audit_, db_, agreed);
 }
 
-// Looks at the records since the last time only: a database that has no ledger is compared as often as others.
+// Reads only the records since the last time: a database without a ledger is compared as often as others.
 caf::expected<void> reconciler::find_issued(agreement& from, uint64_t audit_seq) {
   auto look = [&](const audit_row& record) {
     if (record.db == db_ && record.request_type == write_type && record.status == committed)
@@ -86,7 +86,7 @@ caf::expected<void> reconciler::find_issued(agreement& from, uint64_t audit_seq)
   return keep(from);
 }
 
-// The first commits behind the agreement. Resets it when this ledger is not the one that it is about.
+// The first commits after the agreement. Resets the agreement when it belongs to another ledger.
 caf::expected<found_commits> reconciler::commits_after(agreement& from) {
   auto whole = [&](std::optional<std::string> agreed) -> caf::expected<found_commits> {
     auto page = source_(db_, 0);
@@ -118,14 +118,14 @@ caf::expected<found_commits> reconciler::commits_after(agreement& from) {
   return found_commits{std::move(*page), std::move(agreed)};
 }
 
-// The records of the audit behind `audit_seq`.
+// The records of the audit after `audit_seq`.
 caf::expected<void> reconciler::read_after(uint64_t audit_seq, const audit_reader::visitor& f) {
   auto reader = audit_reader::on(audit_);
   return reader ? reader->forward({static_cast<int64_t>(audit_seq)}, f) : std::move(reader.error());
 }
 
 caf::expected<audited_requests> reconciler::audited_after(uint64_t audit_seq) {
-  // A damaged commit record is in the audit as `corrupt`; failed requests have that word, too, but no commit.
+  // A damaged commit record is in the audit as `corrupt`; failed requests also have that status, but no commit.
   audited_requests result;
   auto look = [&](const audit_row& record) {
     if (record.commit_seq > 0 && record.db == db_ && record.request_type == write_type
@@ -165,7 +165,7 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
   auto& missing = result_.comparison.missing;
   newest_us_ = commit.ts_us;
   if (!commit.intact) {
-    // The requests in a damaged record are not trusted, but the commit counts.
+    // The requests in a damaged record are ignored, but the commit counts.
     if (known == audited.end())
       missing.push_back(recovered(commit, {}));
     return;
@@ -177,7 +177,7 @@ void reconciler::compare(const ledger_commit& commit, audited_requests& audited,
       auto id = std::find(ids.begin(), ids.end(), request.request_id);
       if (id != ids.end()) {
         in_both = true;
-        // Each record stands for one request, even if callers gave two the same id.
+        // Each record stands for one request, even if callers gave two requests the same id.
         std::swap(*id, ids.back());
         ids.pop_back();
         continue;
@@ -214,7 +214,7 @@ caf::expected<bool> reconciler::has_epoch(const ledger_epoch& epoch) {
   });
 }
 
-// An epoch unknown to the audit: its writer ended before the record was written, or the file comes from elsewhere.
+// The audit does not know the epoch: its writer ended before the record was written, or the file comes from elsewhere.
 caf::expected<void> reconciler::note_epoch(const ledger_epoch& epoch, const agreement& from) {
   if (epoch.id == from.epoch || from.epoch.empty() || epoch.first <= from.issued)
     return caf::unit;
@@ -235,7 +235,7 @@ caf::expected<void> reconciler::note_epoch(const ledger_epoch& epoch, const agre
   return caf::unit;
 }
 
-// Only what the audit has is removed from a ledger; so this audit is an earlier one, or another.
+// Only commits that the audit has are removed from a ledger, so this audit is an earlier copy, or another one.
 caf::expected<void> reconciler::note_removed(const std::optional<chain_anchor>& anchor, const agreement& from) {
   auto removed = anchor ? static_cast<uint64_t>(anchor->seq) : 0;
   if (removed <= from.seq)
@@ -285,7 +285,7 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   return std::move(result_);
 }
 
-// Without the commit last agreed on, the comparison took the ledger from its beginning, but not the audit.
+// Without the commit last agreed on, the comparison read the ledger from its beginning, but not the audit.
 caf::expected<void> reconciler::drop_recorded() {
   if (result_.comparison.missing.empty())
     return caf::unit;
@@ -325,7 +325,7 @@ caf::expected<void> reconciler::judge(const ledger_epoch& epoch, const std::opti
   return missing.empty() ? keep(reached) : caf::expected<void>{caf::unit};
 }
 
-// Nothing is filled in, and the ledger is not judged: its writer goes on meanwhile.
+// Adds no records, and does not judge the ledger, because its writer continues meanwhile.
 caf::expected<uint64_t> reconciler::agree(uint64_t until, uint64_t audit_seq) {
   until_ = until;
   auto from = read_agreement(audit_, db_);

@@ -14,11 +14,11 @@
 
 namespace sluice::sqlite {
 
-/// A comparison, and the judgement on the ledger that follows from it.
+/// A comparison, and the resulting judgement on the ledger.
 struct judged_comparison {
   ledger_comparison comparison;
   ledger_judgement judgement;
-  /// The missing records of a ledger with a conflict; `comparison.missing` is empty then. In the audit they would look
+  /// The missing records of a ledger with a conflict; `comparison.missing` is then empty. In the audit they would look
   /// like records that agree with that ledger.
   std::vector<audit_record> withheld;
 };
@@ -35,13 +35,13 @@ struct judged_comparison {
 caf::expected<judged_comparison> compare_ledger(const connection& audit, const std::string& db, uint64_t audit_seq,
                                                 const ledger_source& source, bool read_only = false);
 
-/// The commit up to which the audit has all requests in the ledger of `db`, at most `until`; stores it. For a ledger in
-/// use, whose later commits may not have reached the audit yet: nothing is filled in. The same as the last time when a
-/// record is missing, and 0 when the ledger is another one than at that time.
+/// The commit, at most `until`, up to which the audit has all requests in the ledger of `db`; stores it. For a ledger
+/// in use, whose later commits may not have reached the audit yet: adds no records. The same as the last time when a
+/// record is missing, and 0 when the ledger is a different one than at that time.
 caf::expected<uint64_t> agree_on_commits(const connection& audit, const std::string& db, uint64_t audit_seq,
                                          const ledger_source& source, uint64_t until);
 
-/// Records in the audit that a ledger was repaired, and agrees with the audit as it is now.
+/// Stores in the audit that a ledger was repaired, and agrees with the audit as it is now.
 caf::expected<void> accept_ledger(const connection& audit, const std::string& db, const ledger_standing& now);
 
 } // namespace sluice::sqlite

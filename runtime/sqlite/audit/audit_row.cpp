@@ -24,7 +24,7 @@ table_set read_tables(std::string_view text) {
   for (const auto& item : parsed.is_array() ? parsed : json::array())
     if (auto name = text_from_json(item))
       result.push_back(std::move(*name));
-  // None of ours is anything but a list of names.
+  // The store writes only lists of names.
   if (!parsed.is_array() || result.size() != parsed.size())
     result.assign(1, std::string{text});
   return std::make_shared<const std::vector<std::string>>(std::move(result));

@@ -10,7 +10,7 @@
 
 namespace sluice::sqlite {
 
-/// An audit record as the file has it; its texts belong to the record or the statement of its origin.
+/// An audit record as stored in the file; its texts belong to the record or the statement of its origin.
 struct audit_row {
   int64_t seq = 0;
   int64_t ts_us = 0;
@@ -33,8 +33,8 @@ struct audit_row {
   int64_t recovered = 0;
 };
 
-/// Calls `f(column, field)` for every field in its order: the columns of the table `audit` of format 1, but for its
-/// last two, `prev_hash` and `hash`. Its statements and hashes follow from this list, and the records of segments.
+/// Calls `f(column, field)` for every field in order: the columns of the table `audit` of format 1, except its last
+/// two, `prev_hash` and `hash`. Its statements and hashes, and the records of segments, are derived from this list.
 /// Fields are `int64_t` or `std::string_view`.
 template <class Row, class F> void for_each_field(Row& row, F&& f) {
   f("seq", row.seq);
@@ -59,16 +59,16 @@ template <class Row, class F> void for_each_field(Row& row, F&& f) {
 /// The row of `record` in the store `store`. `tables` is `tables_text(record.tables)`; it and `record` outlive the row.
 audit_row to_row(const audit_record& record, int64_t store, std::string_view tables);
 
-/// The reverse; the result is well formed also when the file is damaged.
+/// The reverse; the result is well formed even when the file is damaged.
 audit_record to_record(const audit_row& row);
 
-/// Table names as the file holds them.
+/// Table names as stored in the file.
 std::string tables_text(const table_set& tables);
 
 /// A row of the table `audit` with its place in the chain.
 struct stored_audit_row {
   audit_row row;
-  /// The hash of the record before. Each row has it, so that a record can be checked by itself when its neighbours are
+  /// The hash of the record before. Each row stores it, so that a record can be checked alone when its neighbours are
   /// damaged.
   std::string_view prev_hash;
   std::string_view hash;

@@ -14,14 +14,14 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The records of a group mostly differ in a number or two; a higher level gains little.
+// The records of a group mostly differ in one or two numbers; a higher level gains little.
 constexpr int compression_level = 1;
 
 // Compression gains little below this size.
 constexpr size_t min_compressed_bytes = 256;
 
-// Larger ones were not written here: a segment is full at `segment_encoder::max_bytes`, and no record is larger than
-// that by much.
+// Larger ones were not written by the broker: a segment is full at `segment_encoder::max_bytes`, and no record is much
+// larger than that.
 constexpr size_t max_expanded_bytes = size_t{64} << 20;
 
 template <class Field> constexpr bool is_integer = std::is_same_v<std::remove_cvref_t<Field>, int64_t>;

@@ -17,8 +17,8 @@ struct ZSTD_DCtx_s;
 
 namespace sluice::sqlite {
 
-/// Records of one store that follow each other: a row of the table `segments`. Its texts are views; the owner of a
-/// segment keeps the texts alive.
+/// Consecutive records of one store: a row of the table `segments`. Its texts are views; the owner of a segment keeps
+/// the texts alive.
 struct audit_segment {
   int64_t first_seq = 0;
   int64_t last_seq = 0;
@@ -48,12 +48,12 @@ audit_segment read_segment(const prepared_statement& from);
 /// The hash of `segment`, which covers its columns, the root of its store, and through `prev_hash` all before it.
 chain_hash::digest segment_hash(chain_hash& hash, const audit_segment& segment, std::string_view store_root);
 
-/// Makes the `records` of one segment after another. Used by one thread at a time.
+/// Builds the `records` of one segment after another. Used by one thread at a time.
 class segment_encoder {
 public:
   segment_encoder();
 
-  /// A segment with more is full: this bounds the loss by one damaged page, and the memory of a reader.
+  /// A segment with this many is full: this bounds the loss by one damaged page, and the memory of a reader.
   static constexpr size_t max_records = 1'024;
   static constexpr size_t max_bytes = size_t{1} << 20;
 
@@ -68,7 +68,7 @@ public:
   /// The greatest `ts_us` of the added records.
   int64_t newest_us() const noexcept { return newest_us_; }
 
-  /// The added records, in the form of the column; valid until the next call.
+  /// The added records, in the format of the column; valid until the next call.
   std::string_view encoded();
 
 private:
@@ -88,8 +88,8 @@ class segment_decoder {
 public:
   segment_decoder();
 
-  /// The records of `segment` in order; none when a `segment_encoder` did not make them. Valid until the next
-  /// call, and as long as `segment.records`.
+  /// The records of `segment` in order; none when a `segment_encoder` did not write them. Valid until the next call,
+  /// and as long as `segment.records`.
   std::span<const audit_row> decode(const audit_segment& segment);
 
 private:

@@ -25,12 +25,12 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The identity of a committed request.
+// Identifies a committed request.
 std::string identity(const audit_record& record) {
   return record.db + '\0' + std::to_string(record.commit_seq) + '\0' + record.request_id;
 }
 
-// Table names as text; records that follow each other mostly touch the same tables.
+// Table names as text; consecutive records mostly touch the same tables.
 class tables_cache {
 public:
   std::string_view text(const table_set& tables) {
@@ -87,7 +87,7 @@ private:
   tables_cache tables_;
   segment_encoder encoder_;
   audit_reader reader_;
-  // Commits found in the ledger before their writer sent them: they must not be there twice.
+  // Commits that were found in the ledger before their writer sent them; they must not be stored twice.
   std::unordered_map<std::string, uint64_t> recovered_;
   prepared_statement last_;
   prepared_statement begin_;
@@ -206,7 +206,7 @@ caf::expected<void> audit_file_store::commit(const audit_head& head) {
     return done;
   if (file_.db.in_transaction())
     static_cast<void>(file_.db.exec("ROLLBACK"));
-  // An error does not show whether the commit took place; the file does.
+  // An error does not show whether the commit took effect; the file does.
   auto found = read_head(file_.db);
   if (found && found->seq == head.seq && found->hash == head.hash)
     return caf::unit;
@@ -240,7 +240,7 @@ caf::expected<audit_pruned> audit_file_store::prune(const prune_bounds& bounds, 
   auto has_more = found->has_more;
   while (!found->ends.empty() && found->ends.back().seq > *compared) {
     found->ends.pop_back();
-    // What a ledger keeps from being removed now, it keeps from being removed by the next call.
+    // If a ledger prevents a removal now, it would also prevent it in the next call.
     has_more = false;
   }
   auto removed =
@@ -255,14 +255,14 @@ caf::expected<audit_pruned> audit_file_store::prune(const prune_bounds& bounds, 
 
 caf::expected<uint64_t> audit_file_store::agree(const std::string& db, uint64_t until) {
   auto reached = agree_on_commits(file_.db, db, static_cast<uint64_t>(head_.seq), source_, until);
-  // A loss of power takes records that are not on the disk yet, which the ledger fills in.
+  // A power cut loses records that are not synced yet; the ledger restores them.
   if (reached && !sync())
     return uint64_t{0};
   return reached;
 }
 
 // Has the ledgers compared with the records up to `seq`, so that no record is recovered that was removed on purpose.
-// Answers with the last record for which that is so.
+// Returns the last record up to which this succeeded.
 caf::expected<int64_t> audit_file_store::compare_until(int64_t seq) {
   auto names = audited_names(file_.db);
   if (!names)
@@ -283,7 +283,7 @@ caf::expected<int64_t> audit_file_store::compare_until(int64_t seq) {
     auto reached = compared_until(file_.db, db);
     if (!reached)
       return std::move(reached.error());
-    // A database that is gone gives nothing back.
+    // A deleted database cannot restore records.
     if (*reached < seq)
       if (auto page = source_(db, 0); page || code_of(page.error()) != errc::unknown_database)
         seq = *reached;
@@ -309,7 +309,7 @@ audit_range range_for(const audit_query& query) {
   return result;
 }
 
-// Goes around pages that cannot be read, so in the order of the numbers.
+// Skips unreadable pages, and therefore reads in the order of the numbers.
 audit_page audit_file_store::select_readable(const audit_query& query) {
   std::deque<audit_record> found;
   reader_.forward_around_damage(range_for(query), [&](const audit_row& record) {

@@ -18,18 +18,18 @@
 
 namespace sluice::sqlite {
 
-/// Some commits of a ledger, and the epoch that it is in.
+/// Some commits of a ledger, and its current epoch.
 struct ledger_page {
   std::vector<ledger_commit> commits;
   ledger_epoch epoch;
   /// Where the ledger begins since its oldest records were removed.
   std::optional<chain_anchor> anchor{};
-  /// Why that is not to be relied on, as the end of a sentence; empty if it is.
+  /// The reason to distrust the anchor, as the end of a sentence; empty if there is none.
   std::string doubt{};
 };
 
-/// Answers with the commits of the database `db` after the number `seq`, in order, all of them or only the first few;
-/// none after the last one. `errc::unknown_database` when the file is missing.
+/// Returns the commits of the database `db` after the number `seq`, in order, all of them or only the first few; none
+/// after the last one. `errc::unknown_database` when the file is missing.
 using ledger_source = std::function<caf::expected<ledger_page>(const std::string& db, uint64_t seq)>;
 
 /// Reads some thousand commits of the ledger in the file at `path`. Errors as `ledger_reader::open` and `check`.
@@ -39,7 +39,7 @@ caf::expected<ledger_page> read_ledger_page(const std::filesystem::path& path, u
 /// Reads the ledgers of the databases in `root`, some thousand commits at a time.
 ledger_source ledgers_of(const store_root& root);
 
-/// An audit on a file, which others may change.
+/// An audit in a file, which other programs may change.
 class audit_file_port : public audit_store {
 public:
   /// The last record that this store read or wrote.
@@ -49,7 +49,7 @@ public:
   /// unreadable file.
   virtual caf::expected<void> check_end() = 0;
 
-  /// Moves the write-ahead log to the file. Whether all records are safe on the disk now.
+  /// Moves the write-ahead log to the file. Returns whether all records are synced to the disk now.
   virtual bool sync() = 0;
 };
 
@@ -66,12 +66,13 @@ caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const std::file
 /// The same for the audit and the ledgers of `root`.
 caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const store_root& root, const broker_config& config);
 
-/// Recomputes the chain of the audit file `path` through a read-only connection of its own, also beside a writer.
+/// Recomputes the chain of the audit file `path` through a read-only connection of its own, also while a writer has it
+/// open.
 ///
-/// A record is broken when it does not match its own hash, or does not follow from an unbroken record before it; so a
-/// changed record counts once, and the others are judged by themselves. A gap in the numbers and a run of unreadable
-/// records count as one broken place each. A chain that was cut short looks whole: compare `head`
-/// with one written down before. @param immutable as in `connection_options`
+/// A record is broken when it does not match its own hash, or does not follow from an unbroken record before it. A
+/// changed record therefore counts once, and the others are judged separately. A gap in the numbers and a run of
+/// unreadable records count as one broken place each. A chain that was cut short looks complete: compare `head` with
+/// one that was written down before. @param immutable as in `connection_options`
 caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path, bool immutable = false);
 
 /// The databases that the audit file `path` knows; none when the file is missing. After a crash, `compare` the ledger

@@ -21,10 +21,10 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Records that have one hash: a row of format 1, or a segment.
+// Records with a common hash: a row of format 1, or a segment.
 struct link {
   int64_t first_seq = 0;
-  // 1 where the records cannot be counted.
+  // 1 if the records cannot be counted.
   uint64_t records = 1;
   std::string_view prev_hash;
   std::string_view hash;
@@ -35,13 +35,13 @@ class audit_chain_check {
 public:
   explicit audit_chain_check(std::map<int64_t, std::string> roots) : roots_(std::move(roots)) {}
 
-  /// The chain begins behind it.
+  /// The chain begins after it.
   void begin_behind(const chain_anchor& anchor, const std::string& doubt);
 
   void next(const stored_audit_row& row);
   void next(const audit_segment& segment);
 
-  /// The records from the next one on to before `next` cannot be read.
+  /// The records from the next one on to before `next` are unreadable.
   void skip_unreadable(int64_t next) {
     broken(last_seq_ + 1, "cannot be read: the file is damaged there");
     previous_.reset();
@@ -62,11 +62,11 @@ private:
   segment_decoder decoder_;
   audit_verdict verdict_;
   int64_t last_seq_ = 0;
-  // The hash of the link before, if that one is there and unbroken.
+  // The hash of the link before, if that link exists and is unbroken.
   std::optional<std::string> previous_ = "";
 };
 
-// `reason` begins with a verb in the singular; of several records it is said of the segment that they are in.
+// `reason` begins with a verb in the singular; for several records, the segment is its subject.
 void audit_chain_check::broken(int64_t first, int64_t last, std::string_view reason) {
   if (verdict_.broken++ > 0)
     return;
@@ -158,7 +158,7 @@ template <class Read> int check_all(audit_chain_check& check, prepared_statement
 } // namespace
 
 caf::expected<audit_verdict> verify_audit_file(const std::filesystem::path& path, bool immutable) {
-  // It reads the file once through; the default cache would only be filled for nothing.
+  // The verification reads the file only once, so a large cache would be useless.
   connection_options options;
   options.page_cache_bytes = 1U << 20;
   options.immutable = immutable;

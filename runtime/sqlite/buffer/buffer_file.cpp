@@ -21,7 +21,7 @@ namespace {
 // "slub".
 constexpr own_database buffer_kind{"buffer file", ".sluice/buffer.db is not a buffer file", 0x736c7562, 1};
 
-// Ids are never reused (AUTOINCREMENT): they identify operations for as long as any part remembers one.
+// Ids are never reused (AUTOINCREMENT): they identify operations as long as any component remembers one.
 constexpr const char* buffer_schema = R"(
   CREATE TABLE journal(seq INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER, content BLOB NOT NULL) STRICT;
   CREATE INDEX journal_batch ON journal(batch) WHERE batch IS NOT NULL;
@@ -52,7 +52,7 @@ int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
 }
 
-// A file of somebody else's is found out through a connection that cannot change it.
+// Uses a connection that cannot change the file, which may belong to another application.
 caf::expected<void> check_buffer_file(const connection& db) {
   auto has_schema = is_own_database(db, buffer_kind);
   if (!has_schema)
@@ -82,7 +82,7 @@ bool buffer_file::is_missing() const {
 caf::expected<buffer_file::content> buffer_file::open_anew() const {
   connection_options options;
   if (!is_missing()) {
-    // A process that was killed while it made the file leaves a rollback journal, which no other process rolls back.
+    // A process that was killed while it created the file leaves a rollback journal, which no other process rolls back.
     if (auto recovered = recover_journal(path_, options.busy_timeout); !recovered)
       return std::move(recovered.error());
     auto looked = connection::open(path_, options);
@@ -92,7 +92,7 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
       return std::move(known.error());
   }
   options.synchronous = synchronous_;
-  // Everything in it is read once.
+  // The content is read only once.
   options.page_cache_bytes = 1ULL << 20;
   auto db = open_own_database(path_, buffer_kind, buffer_schema, options);
   if (!db)
@@ -104,11 +104,11 @@ caf::expected<buffer_file::content> buffer_file::open_anew() const {
 }
 
 caf::expected<buffer_file::content*> buffer_file::open() {
-  // Closing moves what is in a write-ahead log that was removed to the file.
+  // On close, SQLite moves the content of a removed write-ahead log to the file.
   replaced_ |= content_ && content_->db.file_moved();
   if (content_ && (replaced_ || (!wal_may_hold_commit_ && files_.log_moved())))
     content_.reset();
-  look_for_cuts();
+  remove_cut_log();
   if (replaced_)
     files_.remove_stale_log();
   if (wal_may_hold_commit_)
@@ -133,7 +133,7 @@ caf::expected<buffer_file::content*> buffer_file::open() {
 }
 
 // The rest of a log that was cut short would overwrite newer pages, so it is removed.
-void buffer_file::look_for_cuts() {
+void buffer_file::remove_cut_log() {
   if (!files_.shrunk() || !content_)
     return;
   auto is_empty = files_.bytes() == 0;
@@ -149,7 +149,7 @@ void buffer_file::look_for_cuts() {
 caf::error buffer_file::give_up(caf::error error) {
   if (content_ && content_->db.in_transaction())
     static_cast<void>(content_->db.exec("ROLLBACK"));
-  // As long as it is open, no recovery takes the frames in the log for committed.
+  // While the connection is open, no recovery considers the frames in the log committed.
   if (!wal_may_hold_commit_ && spoils_connection(code_of(error)))
     content_.reset();
   return error;
@@ -183,7 +183,7 @@ caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& stateme
   std::optional<int64_t> result;
   if (row && *row)
     result = statement.integer(0);
-  // A statement with RETURNING has done its work by its first row, and ends with the next step.
+  // A statement with RETURNING has done its work when it returns its first row, and ends with the next step.
   auto end = row && *row ? statement.step() : std::move(row);
   statement.reset();
   if (!end)

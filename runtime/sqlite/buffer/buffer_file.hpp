@@ -31,19 +31,19 @@ public:
   buffer_file(std::filesystem::path path, synchronous_mode synchronous)
     : path_(std::move(path)), synchronous_(synchronous), files_(path_) {}
 
-  /// Whether there is no file, so that a read need not make one.
+  /// Whether the file does not exist, so that a read need not create one.
   bool is_missing() const;
 
-  /// The open file, made when it is missing. Valid until the next call.
+  /// The open file, created when it is missing. Valid until the next call.
   caf::expected<content*> open();
 
-  /// What to do with a file that takes the place of one that was open and has been moved or deleted, before anything
-  /// else is done with it; with true, when it is the same file, cut short by another program.
+  /// Sets the function that is called for a file that replaces an open one that was moved or deleted, before any other
+  /// use of it; with true, when it is the same file, cut short by another program.
   void on_replaced(std::function<caf::error(content&, bool)> restore) { restore_ = std::move(restore); }
 
-  /// Calls `work` with the open file in a transaction, which is rolled back when it returns an error. When the commit
-  /// fails, the transaction has not happened, or the error's outcome is `unknown`; then nothing else happens in this
-  /// process before it is determined.
+  /// Calls `work` with the open file in a transaction, which is rolled back when `work` returns an error. When the
+  /// commit fails, the transaction has not taken effect, or the error's outcome is `unknown`; in that case this process
+  /// changes nothing else in the file before it has determined the outcome.
   template <class F> caf::error atomically(F work) {
     auto file = open();
     if (!file)
@@ -59,7 +59,7 @@ public:
     return caf::none;
   }
 
-  /// The same, and it waits for the disk even where others do not.
+  /// The same with an fsync, even if the setting does not require it.
   template <class F> caf::error durably(F work) {
     auto file = open();
     if (!file)
@@ -68,23 +68,23 @@ public:
     if (auto done = waits ? caf::unit : (*file)->db.exec("PRAGMA synchronous = FULL"); !done)
       return give_up(std::move(done.error()));
     auto error = atomically(std::move(work));
-    // It cannot fail; and if it did, more would be waited for than need be.
+    // This cannot fail; if it did, later commits would only wait longer than necessary.
     if (content_ && !waits)
       static_cast<void>(content_->db.exec("PRAGMA synchronous = NORMAL"));
     return error;
   }
 
-  /// Ends what `error` broke, and returns it.
+  /// Cleans up after `error`, and returns it.
   caf::error give_up(caf::error error);
 
-  /// The newest place that was given in the journal: should the file vanish, the next one does not give it again.
+  /// The newest place in the journal, so that no place is reused if the file is deleted.
   int64_t last_place = 0;
 
 private:
   caf::expected<content> open_anew() const;
   caf::error commit_failed(caf::error error);
   caf::error resolve_failed_commit();
-  void look_for_cuts();
+  void remove_cut_log();
 
   std::filesystem::path path_;
   synchronous_mode synchronous_;
@@ -103,7 +103,7 @@ caf::error run(prepared_statement& statement);
 /// Runs a statement that answers with one number, or with nothing.
 caf::expected<std::optional<int64_t>> run_for_number(prepared_statement& statement);
 
-/// Gives every row of `statement` to `f`, until it returns an error.
+/// Passes every row of `statement` to `f`, until `f` returns an error.
 template <class F> caf::error for_each_row(caf::expected<prepared_statement> statement, F f) {
   if (!statement)
     return std::move(statement.error());
@@ -118,7 +118,7 @@ template <class F> caf::error for_each_row(caf::expected<prepared_statement> sta
   }
 }
 
-/// Keeps `content` as a row that cannot be read; `message` says what it is.
+/// Stores `content` as an unreadable row; `message` describes it.
 caf::error keep_unreadable_row(buffer_file::content& file, std::string_view message, std::string_view content);
 
 } // namespace sluice::sqlite

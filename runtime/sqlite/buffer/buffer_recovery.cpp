@@ -16,7 +16,7 @@ caf::expected<std::vector<uint64_t>> operations_of(buffer_file::content& file, i
     stmt->bind(1, place);
   auto error = for_each_row(std::move(stmt), [&](prepared_statement& row) {
     result.push_back(static_cast<uint64_t>(row.integer(0)));
-    // One that cannot be read is in the batch's request all the same.
+    // An unreadable operation is nevertheless in the batch's request.
     if (auto content = decode_put(row.blob(1)))
       to.in_batches.push_back({result.back(), std::move(*content)});
     return caf::error{};
@@ -26,7 +26,7 @@ caf::expected<std::vector<uint64_t>> operations_of(buffer_file::content& file, i
   return result;
 }
 
-// The operations of the batch are known without it, but not whether they were written; a person must decide.
+// The operations of the batch are known without the request, but not whether they were written; a person must decide.
 caf::error give_up_batch(buffer_file::content& file, int64_t place) {
   auto stmt = prepared_statement::prepare(file.db, "SELECT content FROM journal WHERE batch = ? ORDER BY seq");
   if (stmt)

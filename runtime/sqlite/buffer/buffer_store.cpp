@@ -19,7 +19,7 @@ int64_t as_integer(uint64_t number) {
   return static_cast<int64_t>(std::min<uint64_t>(number, std::numeric_limits<int64_t>::max()));
 }
 
-// In the open transaction.
+// Works in the open transaction.
 caf::error add_batch(buffer_file::content& file, const std::string& key, std::string_view request,
                      std::span<const uint64_t> operations) {
   file.sql.add_batch.bind_text(1, key);
@@ -59,20 +59,20 @@ private:
 
   caf::error restore_journal(buffer_file::content& file, bool anew);
 
-  // A batch as the file has it, and its operations.
+  // A stored batch, and its operations.
   struct kept_batch {
     std::string request;
     std::vector<uint64_t> operations;
   };
 
   buffer_file file_;
-  // The content of the journal, for a file that has to be made anew because it was deleted.
+  // The content of the journal, in case the file is deleted and must be created anew.
   std::map<uint64_t, std::string> operations_;
   std::map<std::string, kept_batch> batches_;
 };
 
-// Another journal in its place stays as it is: its operations may have the same places. `anew` says that it is an older
-// state of our own.
+// Leaves another journal in its place unchanged: its operations may have the same places. `anew` means that it is an
+// older state of our own journal.
 caf::error buffer_file_store::restore_journal(buffer_file::content& file, bool anew) {
   if (anew)
     if (auto forgotten = exec_atomically(file.db, "DELETE FROM journal; DELETE FROM batches"); !forgotten)
@@ -119,7 +119,7 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
       if (auto failed = run(file.sql.append))
         return failed;
     }
-    // Kept even when the commit fails: places in between may stay empty.
+    // Set even when the commit fails: there may be gaps between places.
     file_.last_place = seq;
     return caf::none;
   });
@@ -130,8 +130,8 @@ caf::expected<uint64_t> buffer_file_store::requeue(std::span<const uint64_t> ids
   return first;
 }
 
-// Safe before the batch is written: a power cut that left the batch in its database, and took from the journal that it
-// had been, would have its operations executed again, after what came later.
+// Synced before the batch is written. Otherwise, after a power cut, the batch could be in its database while the
+// journal lacks that it was sent; its operations would then be executed again, after later ones.
 caf::expected<void> buffer_file_store::begin_batch(const journal_batch& batch) {
   auto content = encode_request(batch.request);
   auto error = file_.durably(
@@ -197,7 +197,7 @@ caf::expected<journal_content> buffer_file_store::recover() {
   return result;
 }
 
-// In the open transaction. Answers with its id.
+// Works in the open transaction. Returns the id.
 caf::expected<uint64_t> keep_rejected(buffer_file::content& file, const rejected_row& row) {
   auto content = encode_put(row.operation);
   auto& keep = file.sql.keep;
@@ -232,7 +232,7 @@ caf::expected<prepared_statement> select_rejected(const buffer_file::content& fi
   return prepared_statement::prepare(file.db, "SELECT id, ts_us, code, message, content FROM rejected " + rest);
 }
 
-// A row of the above; false when its content cannot be read.
+// Reads a row of the query above; false when its content is unreadable.
 bool read_rejected(const prepared_statement& from, rejected_row& to) {
   to.id = static_cast<uint64_t>(from.integer(0));
   to.ts_us = from.integer(1);

@@ -6,7 +6,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-constexpr uint32_t allocations_between_looks = 64;
+constexpr uint32_t allocations_per_check = 64;
 
 thread_local allocation_bound* current = nullptr;
 sqlite3_mem_methods plain{};
@@ -36,7 +36,7 @@ allocation_bound::allocation_bound(bool (*is_due)(const void*), const void* self
 allocation_bound::~allocation_bound() { current = outer_; }
 
 bool allocation_bound::allows() noexcept {
-  if (!is_over_ && ++allocations_ % allocations_between_looks == 0)
+  if (!is_over_ && ++allocations_ % allocations_per_check == 0)
     is_over_ = is_due_(self_);
   return !is_over_;
 }

@@ -4,15 +4,16 @@
 #include <utility>
 
 /// SQLite checks interrupts between the instructions of a statement, but not while it prepares one, and a query of a
-/// few hundred bytes may then expand into millions of subqueries. It needs memory for them, so allocations can end it.
+/// few hundred bytes may then expand into millions of subqueries. These need memory, so a failing allocation can end
+/// the preparation.
 namespace sluice::sqlite {
 
-/// From now on, `allocation_bound` has an effect. Once, before SQLite is used; does nothing after that. For a process
-/// that is a broker and nothing else.
+/// Enables `allocation_bound`. Call it once, before SQLite is used; later calls have no effect. For a process that is
+/// only a broker.
 void install_allocation_bound() noexcept;
 
-/// As long as it lives, allocations of SQLite in this thread fail from the moment on at which `is_due(self)` is found
-/// to be true. That is asked for every few of them.
+/// While it lives, SQLite's allocations in this thread fail as soon as `is_due(self)` is true, which is checked every
+/// few allocations.
 class allocation_bound {
 public:
   template <class T, bool (T::*IsDue)() const> static allocation_bound by(const T& owner) noexcept {
@@ -22,10 +23,10 @@ public:
   allocation_bound& operator=(const allocation_bound&) = delete;
   ~allocation_bound();
 
-  /// Whether an allocation has failed on its account.
+  /// Whether it has made an allocation fail.
   bool is_over() const noexcept { return is_over_; }
 
-  /// For the allocator: whether this one may be made.
+  /// Called by the allocator: whether this allocation may succeed.
   bool allows() noexcept;
 
 private:

@@ -10,13 +10,14 @@
 
 namespace sluice {
 
-/// Bytes that the rows of all answers may take together: those that are being collected, those under way to their
-/// callers, and those that the cache keeps. Thread-safe.
+/// The bytes that the rows of all answers may use together: rows that are being collected, rows on their way to
+/// callers, and rows in the cache. Thread-safe.
 class answer_budget : public std::enable_shared_from_this<answer_budget> {
 public:
   explicit answer_budget(uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  /// The share of one answer in the budget; returned with it. Used by one thread at a time, but destroyed by any.
+  /// The share of one answer in the budget; its destructor returns it. Used by one thread at a time, but destroyed by
+  /// any.
   class share {
   public:
     share() = default;
@@ -28,11 +29,11 @@ public:
     }
     ~share() { shrink_to(0); }
 
-    /// Sees to it that the share has room for `bytes` in all; false, with the share as it was, when the budget is used
-    /// up. Takes more than is asked for, so that an answer may ask for each row.
+    /// Increases the share to at least `bytes`; false, without effect, when the budget is used up. Takes more than
+    /// requested, so that the caller may call it for each row.
     bool grow_to(uint64_t bytes) noexcept { return bytes <= held_ || grow(bytes); }
 
-    /// Gives back what is beyond `bytes`.
+    /// Returns the part beyond `bytes`.
     void shrink_to(uint64_t bytes) noexcept;
 
   private:
@@ -48,7 +49,7 @@ public:
   /// An empty share.
   share open() { return share{shared_from_this()}; }
 
-  /// Why a request is refused whose share could not grow: `errc::overloaded`.
+  /// The error for a request whose share could not grow: `errc::overloaded`.
   caf::error used_up() const;
 
   uint64_t max_bytes() const noexcept { return max_bytes_; }
@@ -59,10 +60,10 @@ private:
   std::atomic<uint64_t> used_{0};
 };
 
-/// The budget of a broker with this configuration. The bound of the cache is added to that of the answers under way.
+/// The budget of a broker with this configuration: the bound on the cache plus the bound on answers under way.
 std::shared_ptr<answer_budget> make_answer_budget(const broker_config& config);
 
-/// The budget that was given, or, for null, one of its own by `config`.
+/// The given budget or, if null, a new one by `config`.
 std::shared_ptr<answer_budget> given_or_own(std::shared_ptr<answer_budget> given, const broker_config& config);
 
 } // namespace sluice

@@ -10,8 +10,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Instructions that begin another round, run another program, or are not bounded themselves. Those of statements that
-// change the schema are not among them.
+// Instructions that begin another iteration, run another program, or are not bounded themselves. Instructions of schema
+// changes are not listed.
 constexpr std::array<std::string_view, 20> unbounded{
   "Next",       "Prev",       "SorterNext", "VNext",  "VOpen",      "VFilter",   "VUpdate",
   "Program",    "Yield",      "Gosub",      "Return", "Clear",      "Destroy",   "SqlExec",
@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, 20> unbounded{
 constexpr std::array<std::string_view, 8> many_rows{"Rewind", "Last",   "Sort",   "SorterSort",
                                                     "SeekGE", "SeekGT", "SeekLE", "SeekLT"};
 
-// At the end of each program, to its beginning, after the transaction has been begun.
+// Each program ends with a jump to its beginning, after the transaction has been begun.
 constexpr int64_t first_instruction = 1;
 
 template <size_t Size> bool is_one_of(const std::array<std::string_view, Size>& opcodes, std::string_view opcode) {
@@ -40,7 +40,7 @@ bool is_bounded_by_its_form(const connection& db, std::string_view sql) {
     auto row = program->step();
     if (!row)
       return false;
-    // An upsert goes back to its other constraints, and has looked at one row for each.
+    // An upsert jumps back for each of its other constraints, of which each reads one row.
     if (!*row)
       return !goes_back || !looks_at_many_rows;
     auto opcode = program->text(1);

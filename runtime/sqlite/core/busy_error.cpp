@@ -7,7 +7,7 @@ namespace sluice::sqlite {
 
 caf::error busy_for(const std::filesystem::path& path, const caf::error& error) {
   auto result = describe(error);
-  // It says itself what is waited for.
+  // The error already names the missing resource.
   if (result.retry_after_ms > 0)
     return error;
   if (auto holder = find_lock_holder(path))

@@ -33,7 +33,7 @@ caf::error check_parent(const std::filesystem::path& path) {
   return {};
 }
 
-// SQLite opens folders and pipes without complaint, or waits on them: so look first.
+// SQLite opens folders and pipes without an error, or blocks on them, so they are checked first.
 caf::error check_file(const std::filesystem::path& path, open_mode mode) {
   struct stat info {};
   auto writes = mode == open_mode::read_write_create;
@@ -53,11 +53,12 @@ caf::error check_file(const std::filesystem::path& path, open_mode mode) {
   return {};
 }
 
-// SQLite would make it as the umask has it; others could then read it, and hold up every write by a lock on -shm, which
-// has the mode of the database. Without a descriptor: closing one could drop the locks of other connections.
+// SQLite would create the file with the mode of the umask; others could then read it, and delay every write by a lock
+// on -shm, which has the mode of the database. Uses no descriptor: closing one could drop the locks of other
+// connections.
 void create_private(const std::filesystem::path& path) noexcept {
   constexpr mode_t for_owner = 0600;
-  // The umask may take from it.
+  // The umask may have removed bits.
   if (mknod(path.c_str(), S_IFREG | for_owner, 0) == 0)
     static_cast<void>(fchmodat(AT_FDCWD, path.c_str(), for_owner, 0));
 }
@@ -78,7 +79,7 @@ std::string immutable_uri(const std::filesystem::path& file) {
 void harden(sqlite3* db) noexcept {
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   // An untrusted schema would forbid triggers to keep a full-text index up to date (FTS5 in 3.40 is not "innocuous").
-  // The authorizer sees what triggers and views do, and no function of this library has effects on the outside.
+  // The authorizer checks triggers and views, and no function of this library has external effects.
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
@@ -129,7 +130,7 @@ caf::expected<void> connection::configure(const connection_options& options) {
   auto sql =
     "PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cache_size = -" + std::to_string(kib)
     + (options.synchronous == synchronous_mode::full ? "; PRAGMA synchronous = FULL" : "; PRAGMA synchronous = NORMAL");
-  // Asking for the schema's version is what finds out that a file is no database.
+  // SQLite reports that a file is no database when the schema's version is read.
   sql += writes ? "" : "; PRAGMA query_only = ON; PRAGMA schema_version";
   if (auto done = exec(sql.c_str()); !done)
     return done;
@@ -144,11 +145,12 @@ caf::expected<void> connection::configure(const connection_options& options) {
   return options.synchronous == synchronous_mode::full && !options.immutable ? sync_found_log() : caf::unit;
 }
 
-// No checkpoint, which readers could prevent and may not do. That the log is open is due to the first look at the file.
+// Syncs the log without a checkpoint, which readers could prevent and must not make. The first read of the file has
+// opened the log.
 caf::expected<void> connection::sync_found_log() {
   sqlite3_file* log = nullptr;
-  auto asked = sqlite3_file_control(handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
-  if (asked != SQLITE_OK || !log || !log->pMethods)
+  auto pointer_code = sqlite3_file_control(handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
+  if (pointer_code != SQLITE_OK || !log || !log->pMethods)
     return caf::unit;
   sqlite3_int64 size = 0;
   auto code = log->pMethods->xFileSize(log, &size);
@@ -167,7 +169,7 @@ caf::expected<void> connection::use_wal() {
     code = sqlite3_step(stmt);
   auto is_wal =
     code == SQLITE_ROW && sqlite3_stricmp(reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0)), "wal") == 0;
-  // It says what the mode is to be, and writes that only then.
+  // The pragma returns the new mode, and writes it only then.
   if (code == SQLITE_ROW)
     code = sqlite3_step(stmt);
   auto error = code == SQLITE_DONE ? caf::error{} : to_error(db, code);

@@ -14,29 +14,30 @@ struct sqlite3;
 namespace sluice::sqlite {
 
 enum class open_mode : uint8_t {
-  /// Reads an existing file in whatever journal mode it has; never creates one, never checkpoints.
+  /// Reads an existing file in its present journal mode; never creates one, never checkpoints.
   read_only,
   /// Reads and writes; creates the file when it is missing, for its owner alone (0600), and makes it a WAL database.
   read_write_create,
 };
 
-/// How a connection is set up. Whatever is not here is the same for every connection: extended result codes, foreign
-/// keys on, temporary data in memory, defensive mode, no extensions, no double-quoted strings, no memory-mapped I/O
-/// (see docs/internals/architecture.md on the WAL-reset bug).
+/// The setup of a connection. Everything else is the same for all connections: extended result codes, foreign keys on,
+/// temporary data in memory, defensive mode, no extensions, no double-quoted strings, no memory-mapped I/O (see
+/// docs/internals/architecture.md on the WAL-reset bug).
 struct connection_options {
   open_mode mode = open_mode::read_only;
   synchronous_mode synchronous = synchronous_mode::full;
-  /// How long SQLite itself waits for a lock; at most 500 ms is honoured.
+  /// SQLite's own wait for a lock; at most 500 ms.
   std::chrono::milliseconds busy_timeout{500};
   uint64_t page_cache_bytes = 64ULL << 20;
   /// WAL pages after which a commit of this connection checkpoints; 0 leaves checkpoints to explicit calls.
   int auto_checkpoint_pages = 0;
-  /// For `read_only`: the file does not change meanwhile, so no lock is taken, no WAL looked for, and no file made.
+  /// For `read_only`: the file does not change while it is open, so SQLite takes no lock, looks for no WAL, and creates
+  /// no file.
   bool immutable = false;
 };
 
-/// An open database file. Owns the handle; move-only; used by one thread at a time. Every statement of it must be gone
-/// before it is.
+/// An open database file. Owns the handle; move-only; used by one thread at a time. All its statements must be
+/// destroyed before it.
 class connection {
 public:
   /// Opens `path`, through no symbolic link. `errc::invalid_request` when there is one, `unknown_database` when there
@@ -44,13 +45,13 @@ public:
   /// `read_only` when the operating system refuses, `corrupt` when the file is not a database, `busy` when an external
   /// process holds it exclusively, `io_error` when the disk fails.
   ///
-  /// With `synchronous_mode::full` it waits until all that it could read is on the disk: WAL recovery takes the frames
-  /// of a process that died in its COMMIT for committed, and they may not have been synced.
+  /// With `synchronous_mode::full` it waits until everything that it may read is synced to the disk: WAL recovery
+  /// considers the frames of a process that died in its COMMIT committed, although they may not have been synced.
   static caf::expected<connection> open(const std::filesystem::path& path, const connection_options& options);
 
   sqlite3* handle() const noexcept { return handle_.get(); }
 
-  /// Runs SQL of our own that returns no rows of interest.
+  /// Executes SQL of the broker that returns no relevant rows.
   caf::expected<void> exec(const char* sql);
 
   /// Whether a transaction is open.
@@ -62,11 +63,11 @@ public:
   /// Whether the database is in WAL mode.
   bool has_log() const;
 
-  /// Closing will leave the write-ahead log as it is: for files that were replaced.
+  /// Makes the close leave the write-ahead log unchanged: for files that were replaced.
   void keep_log_on_close() noexcept;
 
-  /// Values, rows and statements beyond this are refused (SQLITE_TOOBIG), also such as the file already holds. Nothing
-  /// of what is prepared or made before need be done again.
+  /// Refuses larger values, rows and statements (SQLITE_TOOBIG), including those already in the file. Prepared
+  /// statements stay valid.
   void limit_values(uint64_t bytes) noexcept;
 
   /// As in `connection_options`, from now on.
@@ -86,12 +87,11 @@ private:
   std::unique_ptr<sqlite3, closer> handle_;
 };
 
-/// Runs `sql` of our own in a transaction, all or nothing.
+/// Executes `sql` of the broker in a transaction, all or nothing.
 caf::expected<void> exec_atomically(connection& db, const char* sql);
 
-/// Bounds what SQLite allocates in this process. Near `pages`, connections keep no more pages: they read new ones into
-/// the place of old ones. A statement that would pass `all` fails for lack of memory. For a process that is a broker
-/// and nothing else; thread-safe.
+/// Bounds the memory that SQLite allocates in this process. Near `pages`, connections reuse the memory of old pages for
+/// new ones. A statement that would exceed `all` fails. For a process that is only a broker; thread-safe.
 void limit_memory(uint64_t pages, uint64_t all) noexcept;
 
 } // namespace sluice::sqlite

@@ -11,7 +11,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Calls `quoted` for each token in double quotes, `other` for what lies in between.
+// Calls `quoted` for each token in double quotes, and `other` for the text in between.
 template <class Quoted, class Other> void for_each_part(std::string_view sql, Quoted quoted, Other other) {
   size_t begin = 0;
   auto rest = sql;
@@ -59,7 +59,7 @@ std::string as_name(std::string_view text) {
   return result + "\"";
 }
 
-// A copy of a schema without rows, in which nothing is lost by trying.
+// A copy of a schema without rows, for harmless trials.
 class schema_copy {
 public:
   schema_copy() {
@@ -70,7 +70,7 @@ public:
     accept_text(false);
   }
 
-  // Whether the object depends on text in double quotes. Adds it, but for triggers.
+  // Whether the object depends on text in double quotes. Adds the object unless it is a trigger.
   bool depends(const schema_object& object) {
     auto refused = make(object);
     if (refused) {
@@ -83,7 +83,7 @@ public:
       for (const auto& sql : events_of(object.table))
         refused = refused || is_refused(sql, object);
     }
-    // One at a time, so that it is known which of them SQLite speaks of.
+    // Trials one at a time, so that it is known which of them SQLite's error is about.
     if (object.type == "trigger")
       sqlite3_exec(db_.get(), ("DROP TRIGGER IF EXISTS " + as_name(object.name)).c_str(), nullptr, nullptr, nullptr);
     return refused;

@@ -22,8 +22,8 @@ constexpr const char* tables_with_keys =
   "pragma_foreign_key_list(m.name)) ORDER BY m.name";
 
 // The query for the rows of a table (?1) that violate one of its foreign keys (?2), by their primary keys and the
-// columns of the foreign key. `+` takes the affinity from the child's column, so that the parent's alone applies, as it
-// does when SQLite checks the key; the parent's column comes first for the sake of its collation.
+// columns of the foreign key. `+` removes the affinity of the child's column, so that only the parent's applies, as
+// when SQLite checks the key; the parent's column comes first because of its collation.
 constexpr const char* query_of_violations = R"(
   WITH pairs AS (
     SELECT "from" AS child, "table" AS parent,
@@ -61,7 +61,7 @@ std::string joined(const std::vector<std::string>& names) {
 
 } // namespace
 
-// SQLite refuses the PRAGMA within a transaction for the sake of violations that are counted already; there are none.
+// SQLite refuses the PRAGMA within a transaction because violations may already be counted; here there are none.
 void enforce_foreign_keys(connection& db, bool enforces) noexcept {
   sqlite3_db_config(db.handle(), SQLITE_DBCONFIG_ENABLE_FKEY, enforces ? 1 : 0, nullptr);
 }
@@ -93,7 +93,7 @@ caf::expected<void> foreign_key_violations::check(const connection& db, const st
   for (;;) {
     auto row = stmt->step();
     if (!row && code_of(row.error()) == errc::sql_error) {
-      // The parent's columns are not unique, for one: that is not for this request to answer for, if it was so before.
+      // For example, the parent's columns are not unique. The request is not responsible if that was so before.
       ++counts_[{table, std::nullopt, {}, {}, sluice::describe(row.error()).message}];
       return caf::unit;
     }
@@ -116,7 +116,7 @@ caf::expected<void> foreign_key_violations::check(const connection& db, const st
   return caf::unit;
 }
 
-// `foreign_key_check` says of such a table how many rows violate a key, and not which.
+// For such a table `foreign_key_check` reports the number of violating rows, but does not identify them.
 caf::expected<void> foreign_key_violations::count_violating_rows(const connection& db, const violation& like,
                                                                  int64_t foreign_key, uint64_t count) {
   auto sql = violations_of(db, like.table, foreign_key);
@@ -139,7 +139,7 @@ caf::expected<void> foreign_key_violations::count_violating_rows(const connectio
     ++counts_[std::move(copy)];
     count -= std::min<uint64_t>(count, 1);
   }
-  // If SQLite counts rows that this query does not find, the error has their number, as SQLite's own has.
+  // If SQLite counts rows that this query does not find, the error has their number, as SQLite's own does.
   if (count > 0)
     counts_[like] += count;
   return caf::unit;

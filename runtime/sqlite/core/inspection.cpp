@@ -23,7 +23,7 @@ using steady = std::chrono::steady_clock;
 
 constexpr int progress_interval = 10'000;
 
-// Interrupts what takes longer than its time.
+// Interrupts a check that exceeds its time.
 class time_limit {
 public:
   time_limit(sqlite3* db, std::chrono::milliseconds budget) : db_(db), end_(steady::now() + budget) {
@@ -66,7 +66,7 @@ void check_pages(connection& db, const inspection_options& options, inspection& 
     }
     if (!*row)
       return;
-    // SQLite gives up with this row instead of an error when it is interrupted.
+    // When it is interrupted, SQLite ends the check with this row instead of an error.
     if (stmt->text(0) == "interrupted" || stmt->text(0) == "interrupt")
       out.checked = false;
     else if (stmt->text(0) != "ok")
@@ -140,14 +140,14 @@ ledger_source ledgers_without_traces(const std::filesystem::path& root) {
   auto registry = std::make_shared<file_registry>(root / ".sluice/files.json");
   return [root, registry](const std::string& db, uint64_t seq) {
     caf::expected<ledger_page> page{caf::none};
-    // The audit file may have been changed by any program.
+    // Any program may have changed the audit file.
     auto name = std::filesystem::path{db}.lexically_normal();
     if (name.empty() || name.is_absolute() || *name.begin() == "..") {
       page = make_error(errc::unknown_database, "this name leads out of the store");
       return page;
     }
     auto record = registry->find(db);
-    // Without a log that is another file's.
+    // The log must not belong to another file.
     if (record && has_log_of_other_file(*record, root / db))
       return read_ledger_page(root / db, seq, true);
     look_without_traces(root / db, [&](bool immutable) { page = read_ledger_page(root / db, seq, immutable); });

@@ -23,7 +23,7 @@ bool speaks_of_the_sql(int code) noexcept {
   }
 }
 
-// The functions of ours say which bound it was.
+// The broker's own functions name the bound that was exceeded.
 bool names_its_bound(sqlite3* db, int code) noexcept {
   return primary(code) == SQLITE_TOOBIG && sqlite3_extended_errcode(db) == code
          && std::string_view{sqlite3_errmsg(db)} != sqlite3_errstr(SQLITE_TOOBIG);
@@ -54,8 +54,8 @@ const char* own_words(int code, errc as) noexcept {
   }
 }
 
-// SQLite has SQLITE_FULL for a page of the database or its log alone. The error number is that of the last call that
-// failed, so it counts only for the codes of system calls.
+// SQLite uses SQLITE_FULL only for a page of the database or its log. The errno is that of the last failed system call,
+// so it counts only for the codes of system calls.
 bool lacks_space(sqlite3* db, int code) noexcept {
   auto is_of_system = primary(code) == SQLITE_IOERR || primary(code) == SQLITE_CANTOPEN;
   if (!db || !is_of_system || sqlite3_extended_errcode(db) != code)
@@ -72,7 +72,8 @@ errc classify(int code, errc interrupted) noexcept {
   case SQLITE_MISMATCH: return errc::sql_error;
   case SQLITE_RANGE: return errc::invalid_request;
   case SQLITE_CONSTRAINT: return errc::constraint;
-  // A schema that changed faster than SQLite could prepare anew, and a lost race for WAL locks, pass like a lock does.
+  // These pass like a lock: a schema that changed faster than SQLite could prepare statements again, and a lost race
+  // for WAL locks.
   case SQLITE_BUSY:
   case SQLITE_LOCKED:
   case SQLITE_PROTOCOL:
@@ -113,7 +114,7 @@ bool spoils_connection(int code) noexcept {
   case SQLITE_NOMEM:
   case SQLITE_MISUSE:
   case SQLITE_INTERNAL: return true;
-  // A virtual table that finds its own shadow tables wanting says nothing about the file.
+  // A virtual table that misses its own shadow tables says nothing about the file.
   case SQLITE_CORRUPT: return code != SQLITE_CORRUPT_VTAB;
   case SQLITE_READONLY: return code != SQLITE_READONLY;
   default: return false;

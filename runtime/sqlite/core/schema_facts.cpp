@@ -14,13 +14,14 @@ template <size_t N> bool contains(const std::array<std::string_view, N>& list, s
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
-// Flagged deterministic by SQLite for the sake of indexes, but 'now' and its like make them answer by the clock.
+// SQLite flags these as deterministic because of indexes, but 'now' and similar arguments make them depend on the
+// clock.
 constexpr std::array<std::string_view, 11> by_the_clock{
   "date",     "time",         "datetime",     "julianday",         "unixepoch", "strftime",
   "timediff", "current_date", "current_time", "current_timestamp", "localtime",
 };
 
-// Placeholders that full-text search overloads; what they answer depends on the table they are asked about.
+// Placeholders that full-text search overloads; their result depends on the queried table.
 constexpr std::array<std::string_view, 6> of_full_text{"match", "bm25", "highlight", "snippet", "offsets", "matchinfo"};
 
 constexpr std::array<std::string_view, 6> indexing_modules{"fts3", "fts4", "fts5", "rtree", "rtree_i32", "geopoly"};
@@ -46,7 +47,7 @@ virtual_table parse_virtual(std::string_view sql) {
   return {module.empty() ? "?" : module, sql};
 }
 
-// Whether a full-text table takes its content from elsewhere: an option `content=` with anything but ''.
+// Whether a full-text table has external content: an option `content=` with anything but ''.
 bool has_external_content(std::string_view arguments) {
   auto text = folded_name(arguments);
   std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; });
@@ -68,7 +69,7 @@ caf::expected<relation> schema_facts::classify(std::string_view name) {
   auto key = folded_name(name);
   if (key == "sqlite_master" || key == "sqlite_schema")
     return relation::schema;
-  // SQLite writes its own tables, and we the ledger's, without telling anyone.
+  // SQLite writes its own tables, and the broker the ledger's, without reporting it.
   if (key.starts_with("sqlite_") || key.starts_with("_sluice_") || key.starts_with("pragma_"))
     return relation::opaque;
   auto sql = definition(name);
@@ -117,7 +118,7 @@ caf::expected<bool> schema_facts::deterministic(std::string_view function) {
 }
 
 caf::expected<void> schema_facts::load_functions() {
-  // SQLite does not flag its aggregates and window functions (type 'w'), though they are functions of their rows.
+  // SQLite does not flag its aggregates and window functions (type 'w'), although they are functions of their rows.
   auto stmt = prepared_statement::prepare(
     db_, "SELECT lower(name) FROM pragma_function_list GROUP BY 1 HAVING min((flags & 0x800) != 0 OR "
          "(type = 'w' AND (flags & 0x200000) != 0))");

@@ -15,7 +15,7 @@ namespace sluice::sqlite {
 enum class relation : uint8_t {
   /// A table whose content changes only by statements that write it.
   table,
-  /// A view or a common table expression: what it reads is reported under its own name.
+  /// A view or a common table expression: the tables that it reads are reported under their own names.
   derived,
   /// A full-text or R-tree table; it is written together with its shadow tables.
   indexed,
@@ -23,11 +23,11 @@ enum class relation : uint8_t {
   pure_function,
   /// SQLite's list of the schema.
   schema,
-  /// Anything whose answer may change without a write that we see.
+  /// Any relation whose content may change without a write that the broker detects.
   opaque,
 };
 
-/// Answers questions about names, from the schema of one connection as it is now. Used by the connection's thread.
+/// Answers questions about names from the current schema of one connection. Used by the connection's thread.
 class schema_facts {
 public:
   /// `db` outlives this.
@@ -35,17 +35,17 @@ public:
 
   caf::expected<relation> classify(std::string_view name);
 
-  /// Whether every function of that name answers the same for the same arguments on the same data. The date and time
-  /// functions do not: they may answer by the clock.
+  /// Whether every function of that name has the same result for the same arguments on the same data. The date and time
+  /// functions do not: they may read the clock.
   caf::expected<bool> deterministic(std::string_view function);
 
-  /// The shadow tables of the virtual table `name`; empty when it is none.
+  /// The shadow tables of the virtual table `name`; empty when it is not one.
   caf::expected<std::vector<std::string>> shadow_tables(std::string_view name);
 
   /// Whether `name` is a virtual table of this database.
   caf::expected<bool> is_virtual(std::string_view name);
 
-  /// The table whose content, or an index of which, begins at a page of the file; empty when there is none.
+  /// The table whose content, or one of whose indexes, begins at this page of the file; empty when there is none.
   caf::expected<std::string> table_at(int64_t root_page);
 
 private:

@@ -9,8 +9,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The length of the first statement, its semicolon included. SQLite says whether a semicolon ends a trigger's body; of
-// those in quotes and comments it is not asked, because it would read all from the start for each.
+// The length of the first statement, including its semicolon. SQLite decides whether a semicolon ends a trigger's body.
+// It is not called for those in quotes and comments, because each call would read all from the start.
 size_t first_statement(std::string_view sql) {
   auto rest = sql;
   for (auto token = take_token(rest); token.kind != sql_token_kind::end; token = take_token(rest)) {

@@ -136,8 +136,9 @@ value prepared_statement::column(int column) const {
   }
 }
 
-// A constant stays converted in the rows that follow, so that its encoding then says nothing of the others.
-void prepared_statement::look_at_text(int column) noexcept {
+// After a conversion a constant stays converted in the following rows, so that its encoding is no longer that of the
+// database.
+void prepared_statement::detect_encoding(int column) noexcept {
   auto in_utf16 = is_in_utf16(handle(), column);
   if (encoding_ == encoding::unknown)
     encoding_ = in_utf16 ? encoding::utf16 : encoding::utf8;
@@ -147,7 +148,7 @@ void prepared_statement::look_at_text(int column) noexcept {
 size_t prepared_statement::column_footprint(int column) noexcept {
   auto type = sqlite3_column_type(handle(), column);
   if (type == SQLITE_TEXT && encoding_ != encoding::utf8)
-    look_at_text(column);
+    detect_encoding(column);
   auto sized = type == SQLITE_TEXT || type == SQLITE_BLOB;
   return sizeof(value) + (sized ? static_cast<size_t>(sqlite3_column_bytes(handle(), column)) : 0);
 }

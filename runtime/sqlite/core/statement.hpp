@@ -15,10 +15,11 @@ struct sqlite3_stmt;
 
 namespace sluice::sqlite {
 
-/// A prepared statement. Owns the handle; move-only; used by the thread that uses its connection, and gone before it.
+/// A prepared statement. Owns the handle; move-only; used by the thread that uses its connection, and destroyed before
+/// it.
 ///
-/// Values are bound without copying: they have to stay as they are until `reset`. A binding that fails makes the next
-/// `step` fail.
+/// Values are bound without copying: they must not change until `reset`. A binding that fails makes the next `step`
+/// fail.
 class prepared_statement {
 public:
   prepared_statement() = default;
@@ -47,7 +48,7 @@ public:
   /// Steps to the end and resets.
   caf::expected<void> run();
 
-  /// Ends the execution and forgets what was bound. Cheap when there is nothing to do.
+  /// Ends the execution and clears the bindings. Cheap when there is nothing to do.
   void reset() noexcept;
 
   /// The columns of the current row, from 0. Views are valid until the next `step` or `reset`.
@@ -58,11 +59,12 @@ public:
   std::string_view blob(int column) const noexcept;
   bool is_null(int column) const noexcept;
   value column(int column) const;
-  /// Bytes that `column(i)` would account for, without copying anything. To be asked before `text(i)` and `column(i)`,
-  /// which convert UTF-16.
+  /// The bytes that `column(i)` would count for, without a copy. Call it before `text(i)` and `column(i)`, which
+  /// convert UTF-16.
   size_t column_footprint(int column) noexcept;
 
-  /// Whether a text whose footprint was asked in this execution cannot be said in UTF-8: `column` would change it.
+  /// Whether a text whose footprint was computed in this execution cannot be expressed in UTF-8: `column` would change
+  /// it.
   bool has_inexact_text() const noexcept { return inexact_text_; }
 
   /// The names of the columns, in order.
@@ -74,27 +76,27 @@ private:
   };
 
   void note(int code) noexcept;
-  void look_at_text(int column) noexcept;
+  void detect_encoding(int column) noexcept;
 
   std::unique_ptr<sqlite3_stmt, finalizer> handle_;
   int bind_error_ = 0;
   bool borrows_ = false;
-  // Of this execution: how the database keeps text, as the first one was before anything converted it.
+  // For this execution: the encoding of text in the database, determined by the first text before a conversion.
   enum class encoding : uint8_t { unknown, utf8, utf16 };
   encoding encoding_ = encoding::unknown;
   bool inexact_text_ = false;
 };
 
-/// A statement of our own and where it is kept.
+/// A statement of the broker, and its destination.
 struct own_statement {
   prepared_statement* to;
   std::string_view sql;
 };
 
-/// Prepares all of them; the first error ends it.
+/// Prepares all statements; stops at the first error.
 caf::expected<void> prepare_all(const connection& db, std::initializer_list<own_statement> statements);
 
-/// The first column of the first row of `sql`, a query of our own that has one.
+/// The first column of the first row of `sql`, a query of the broker that has a row.
 caf::expected<int64_t> read_number(const connection& db, std::string_view sql);
 
 } // namespace sluice::sqlite

@@ -58,7 +58,7 @@ void add_name(std::vector<std::string>& to, std::string_view name) {
     to.emplace_back(name);
 }
 
-// As SQLite reads a number: decimal with a sign or without, or hexadecimal.
+// A number in SQLite's syntax: decimal with or without a sign, or hexadecimal.
 bool is_32_bit_integer(std::string_view text) noexcept {
   auto is_hexadecimal = text.starts_with("0x");
   auto prefix = is_hexadecimal ? size_t{2} : text.starts_with("+") ? size_t{1} : size_t{0};
@@ -71,7 +71,7 @@ bool is_32_bit_integer(std::string_view text) noexcept {
   return read.ec == std::errc{} && read.ptr == end;
 }
 
-// Programs that used SQLite directly may have relied on it taking such a name for a text.
+// Programs that used SQLite directly may have relied on its reading such a name as a text.
 caf::error with_quoting_advice(caf::error error, std::string_view sql) {
   auto cause = describe(error);
   auto column = missing_column(cause.message);
@@ -92,17 +92,18 @@ statement_analyzer::statement_analyzer(const connection& db) : db_(db), schema_(
 statement_analyzer::~statement_analyzer() { sqlite3_set_authorizer(db_.handle(), nullptr, nullptr); }
 
 caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view sql) {
-  // These can only begin a statement. VACUUM never reaches the authorizer, and some pragmas act while being prepared.
+  // These can only begin a statement. VACUUM never reaches the authorizer, and some pragmas act while they are
+  // prepared.
   auto keyword = leading_keyword(sql);
   if (const auto* reason = reason_for(keyword))
     return make_error(errc::invalid_request, not_allowed(keyword, reason));
-  // Not while recording: it asks by a pragma. SQL that is not UTF-8 is refused below.
+  // Not while recording, because the function runs a pragma. SQL that is not UTF-8 is refused below.
   if (is_utf8(sql) && !fits_utf16(sql) && stores_utf16(db_.handle()))
     return make_error(errc::invalid_request, "the SQL holds U+FFFE or U+FFFF, which SQLite replaces in a UTF-16 "
                                              "database; give the text as a blob");
   recording seen;
   seen.pragma = keyword == "PRAGMA";
-  // It would act all the same.
+  // The pragma would act nevertheless.
   if (seen.pragma && starts_with_name(skip_to_statement(sql), "explain"))
     return make_error(errc::invalid_request, not_allowed("EXPLAIN PRAGMA", pragma_reason));
   if (auto done = prepare_for(keyword); !done)
@@ -120,7 +121,7 @@ caf::expected<analyzed_statement> statement_analyzer::prepare(std::string_view s
   }
   if (!stmt)
     return seen.refusal ? std::move(seen.refusal) : with_quoting_advice(std::move(stmt.error()), sql);
-  // ALTER TABLE ... RENAME does not tell the authorizer the new name.
+  // The authorizer does not get the new name in ALTER TABLE ... RENAME.
   if (seen.schema_change && !seen.view_only && mentions_ledger_name(folded_name(sql)))
     return make_error(errc::not_authorized, ledger_names_reason);
   if (sqlite3_stmt_readonly(stmt->handle()) != 0 && sqlite3_stmt_isexplain(stmt->handle()) == 0 && !seen.pragma)
@@ -149,8 +150,7 @@ caf::expected<void> statement_analyzer::prepare_for(std::string_view keyword) {
   return caf::unit;
 }
 
-// The text of definitions is kept as it is sent; what they select, or have in a CHECK, is not looked up by this
-// setting.
+// The schema stores the text of definitions unchanged; this setting does not affect their SELECTs and CHECKs.
 std::string statement_analyzer::text_of(std::string_view sql, std::string_view keyword) const {
   auto is_kept = keyword == "CREATE" && !creates_from_select(sql);
   return text_in_statements_ && !is_kept ? with_backticks(sql) : std::string{sql};
@@ -169,7 +169,7 @@ caf::expected<bool> statement_analyzer::accepts_text_for(const caf::error& cause
   return quoted;
 }
 
-// Whatever is prepared is then prepared anew by SQLite when it runs next.
+// SQLite then prepares every statement again when it runs next.
 void statement_analyzer::set_up_text(bool in_statements, bool in_definitions) noexcept {
   text_in_statements_ = in_statements;
   text_in_definitions_ = in_definitions;
@@ -211,7 +211,7 @@ int statement_analyzer::record(int action, std::string_view first, std::string_v
   case SQLITE_PRAGMA:
     if (seen.pragma)
       return record_pragma(first, second, database);
-    // Not ours, see `prepare`; full-text search asks for these when it first opens a table.
+    // Not part of the request, see `prepare`; full-text search reads these when it first opens a table.
     return first == "page_size" || first == "data_version" ? SQLITE_OK
                                                            : refuse(errc::invalid_request, "PRAGMA is not allowed");
   case SQLITE_ATTACH:
@@ -254,7 +254,7 @@ int statement_analyzer::record_pragma(std::string_view name, std::string_view ar
   auto own_file = database.empty() || database == "main";
   auto word = folded_name(name);
   auto value = folded_name(argument);
-  // Switching the deferral off makes SQLite forget the violations that it has counted.
+  // When the deferral is disabled, SQLite drops the violations that it has counted.
   auto sets = argument.data() != nullptr;
   auto defers =
     word == "defer_foreign_keys" && (!sets || value == "on" || value == "true" || value == "yes" || value == "1");
@@ -274,8 +274,8 @@ int statement_analyzer::refuse(errc code, std::string cause) {
   return SQLITE_DENY;
 }
 
-// SQLite does not report columns that are only compared, by USING or NATURAL, to the authorizer, and so may not report
-// their table. The tables that the statement opens are added.
+// SQLite does not report columns that are only compared by USING or NATURAL to the authorizer, and therefore may not
+// report their table. This adds the tables that the statement opens.
 caf::expected<void> statement_analyzer::add_opened(std::string_view sql, recording& seen) {
   auto program = prepared_statement::prepare(db_, "EXPLAIN " + std::string{sql});
   if (!program)
@@ -301,7 +301,7 @@ caf::expected<void> statement_analyzer::add_opened(std::string_view sql, recordi
       return std::move(table.error());
     add_name(seen.reads, *table);
   }
-  // A virtual table has no page to be known by.
+  // A virtual table has no root page that identifies it.
   size_t known = 0;
   for (const auto& name : seen.reads) {
     auto kind = schema_.classify(name);

@@ -15,26 +15,27 @@
 
 namespace sluice::sqlite {
 
-/// The effects of a statement, as SQLite's authorizer reported when it was prepared. Valid for the schema of that time.
+/// The effects of a statement, as SQLite's authorizer reported them when it was prepared. Valid for the schema at that
+/// time.
 struct statement_facts {
   /// Never null. `sqlite_schema` stands for the schema itself.
   std::shared_ptr<const read_set> reads;
-  /// The virtual tables that it may write, each with its shadow tables; triggers included.
+  /// The virtual tables that it or its triggers may write, each with its shadow tables.
   std::vector<std::string> written_virtual;
-  /// An INSERT, UPDATE or DELETE; and whether it is the first of them.
+  /// It is an INSERT, UPDATE or DELETE; and whether it is the first of them.
   bool changes_rows = false;
   bool inserts = false;
-  /// It or a trigger of it calls `last_insert_rowid()`.
+  /// It or one of its triggers calls `last_insert_rowid()`.
   bool uses_last_rowid = false;
   /// It may create, alter or drop something.
   bool changes_schema = false;
-  /// The table that it drops, if any; SQLite deletes the rows first where foreign keys refer to it.
+  /// The table that it drops, if any; if foreign keys refer to it, SQLite deletes the rows first.
   std::string dropped_table;
-  /// The view or trigger that it creates, as "view v1", if its text has double quotes. SQLite does not look columns up
+  /// The view or trigger that it creates, as "view v1", if its text has double quotes. SQLite does not look up columns
   /// before such an object is used.
   std::string created;
-  /// It depends on how the connection was set up when it was prepared, or sets it up: to be prepared for each
-  /// execution.
+  /// It depends on the connection's setup at the time of preparation, or changes the setup: it must be prepared for
+  /// each execution.
   bool single_use = false;
   /// It changes neither the file nor the schema.
   bool read_only = false;
@@ -48,16 +49,16 @@ struct analyzed_statement {
   bool has_backticks = false;
 };
 
-/// Prepares the statements of requests on one connection, and finds out what they do. Refuses by name and reason what
-/// has no place in a request: whatever opens files, sets the connection up (but for `PRAGMA user_version` and
-/// `defer_foreign_keys`), or opens and ends transactions, temporary objects, and writing the ledger's tables
+/// Prepares the statements of requests on one connection, and analyzes their effects. Refuses with a reason statements
+/// that have no place in a request: those that open files, change the connection's setup (except `PRAGMA user_version`
+/// and `defer_foreign_keys`), begin or end transactions, use temporary objects, or write the ledger's tables
 /// (`_sluice_*`).
 ///
-/// Text in double quotes is refused in requests, and accepted in what views and triggers of the schema have: once it is
-/// met there, the connection accepts it, and requests are prepared with backticks in its place.
+/// Refuses text in double quotes in requests, but accepts it in views and triggers of the schema: once one is found
+/// there, the connection accepts it, and requests are prepared with backticks instead.
 ///
-/// Installs the connection's authorizer and removes it when it ends; stays out of the way of everything else that is
-/// prepared, such as what a virtual table prepares for itself.
+/// Installs the connection's authorizer and removes it when it ends; ignores everything else that is prepared, such as
+/// the statements that a virtual table prepares for itself.
 class statement_analyzer {
 public:
   /// `db` outlives this.
@@ -84,7 +85,7 @@ private:
     bool pragma_sets = false;
     std::string dropped_table;
     std::string created;
-    // Whether everything that is read is in `reads`.
+    // Whether every relation that is read is in `reads`.
     bool all_known = true;
     caf::error refusal;
   };
@@ -106,7 +107,8 @@ private:
 
   const connection& db_;
   schema_facts schema_;
-  // Whether text in double quotes is accepted where views and triggers are used, and where the schema is parsed.
+  // Whether the connection accepts text in double quotes where views and triggers are used, and where the schema is
+  // parsed.
   bool text_in_statements_ = false;
   bool text_in_definitions_ = false;
   recording* recording_ = nullptr;

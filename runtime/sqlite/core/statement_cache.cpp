@@ -9,7 +9,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// "?5" says a place, not a name.
+// "?5" denotes a position, not a name.
 std::vector<std::string> parameter_names(sqlite3_stmt* stmt) {
   std::vector<std::string> result(static_cast<size_t>(sqlite3_bind_parameter_count(stmt)));
   for (size_t i = 0; i < result.size(); ++i)
@@ -18,7 +18,7 @@ std::vector<std::string> parameter_names(sqlite3_stmt* stmt) {
   return result;
 }
 
-// A column without a name of its own is called as the request spells it.
+// A column without an alias is named by the expression as the request spells it.
 rowset::column_names column_names(const prepared_statement& stmt, const std::string& sql, bool has_backticks) {
   auto result = stmt.column_names();
   if (has_backticks && sql.find('`') == std::string::npos)
@@ -44,7 +44,7 @@ caf::expected<cached_statement*> statement_cache::find_or_prepare(const sql_text
   drop_if_large();
   auto made = analyzer_.prepare(sql.str());
   if (!made && code_of(made.error()) == errc::unavailable && !statements_.empty()) {
-    // Memory is lacking, and some of it is here.
+    // Memory is lacking, and the cache holds some.
     clear();
     made = analyzer_.prepare(sql.str());
   }
@@ -62,7 +62,7 @@ caf::expected<cached_statement*> statement_cache::find_or_prepare(const sql_text
     + static_cast<uint64_t>(std::max(0, sqlite3_stmt_status(added.stmt.handle(), SQLITE_STMTSTATUS_MEMUSED, 0)));
   bytes_ += added.bytes;
   by_sql_.emplace(sql, statements_.begin());
-  // A large one goes by itself, and drives out no other.
+  // A large statement does not evict others, because it is dropped soon.
   auto passing = added.bytes > max_kept_bytes ? added.bytes : 0;
   while (statements_.size() > 1 && (statements_.size() > capacity_ || bytes_ - passing > max_bytes))
     drop(std::prev(statements_.end()));

@@ -14,7 +14,7 @@
 
 namespace sluice::sqlite {
 
-/// A statement of requests, kept ready.
+/// A prepared statement with its analysis.
 struct cached_statement {
   sql_text sql;
   prepared_statement stmt;
@@ -23,41 +23,41 @@ struct cached_statement {
   std::shared_ptr<const rowset::column_names> columns;
   /// By index from 0, without prefix; empty for a parameter that has no name.
   std::vector<std::string> parameters;
-  /// It once failed in a way that SQLite does not undo by itself, so it is better run inside a savepoint.
+  /// It has failed once in a way that SQLite does not undo by itself, so it runs in a savepoint from now on.
   bool needs_savepoint = false;
-  /// Memory that it takes.
+  /// The memory that it uses.
   uint64_t bytes = 0;
-  /// For writers: how often it was used, and whether its form bounds its work, once that has been looked at.
+  /// For writers: the number of uses, and whether the form of the statement bounds its work; empty until examined.
   uint32_t uses = 0;
   std::optional<bool> is_bounded;
-  /// For readers: the schema version that `facts` are of, and how often SQLite had prepared it anew since.
+  /// For readers: the schema version of `facts`, and SQLite's re-prepare count at that time.
   int64_t schema_version = 0;
-  int prepared_anew = 0;
+  int reprepares = 0;
 };
 
-/// The statements that were prepared last, least recently used ones dropped. They are bounded in number and in memory:
-/// a request may be of megabytes, and what one agent has prepared is not to take the memory of all. Used by the
-/// connection's thread.
+/// An LRU cache of prepared statements, bounded in number and in memory: a request may be of megabytes, and one agent
+/// must not use the memory of all. Used by the connection's thread.
 class statement_cache {
 public:
   static constexpr uint64_t max_bytes = 4ULL << 20;
-  /// A larger statement is dropped as soon as it has been used.
+  /// A larger statement is dropped after its use.
   static constexpr uint64_t max_kept_bytes = 1ULL << 20;
 
   /// `analyzer` outlives this.
   explicit statement_cache(statement_analyzer& analyzer, size_t capacity = 256)
     : analyzer_(analyzer), capacity_(capacity) {}
 
-  /// The statement if it is there, else null. Valid as long as what `find_or_prepare` returns.
+  /// The statement if it is cached, else null. Valid as long as the result of `find_or_prepare`.
   cached_statement* find(const sql_text& sql) noexcept;
 
-  /// The statement, prepared now if need be. It stays valid until the next call that is not `size`.
+  /// The statement, prepared now if it is not cached. Valid until the next call of any function but `size`.
   caf::expected<cached_statement*> find_or_prepare(const sql_text& sql);
 
-  /// The statement that was used last has done its work.
+  /// Drops the most recently used statement if it is larger than `max_kept_bytes`. Call it when that statement has
+  /// finished.
   void drop_if_large() noexcept;
 
-  /// Forgets one statement, or all of them: because the schema they were analysed under is no longer.
+  /// Forgets one statement, or all of them, after a schema change.
   void erase(const sql_text& sql);
   void clear() noexcept;
 

@@ -46,7 +46,7 @@ bool fits_utf16(std::string_view text) noexcept {
 bool stores_utf16(sqlite3* db) noexcept {
   sqlite3_stmt* stmt = nullptr;
   auto code = sqlite3_prepare_v2(db, "PRAGMA encoding", -1, &stmt, nullptr);
-  // Interrupted, the caller fails anyway; until it is known, nothing is converted.
+  // If it is interrupted, the caller fails anyway; no text is converted until it is known.
   auto result = true;
   if (code == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
     if (const auto* name = reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0)))
@@ -61,7 +61,7 @@ bool is_in_utf16(sqlite3_stmt* stmt, int column) noexcept {
 
 bool has_lone_surrogate(sqlite3_stmt* stmt, int column) noexcept {
   auto little_endian = sqlite3_value_encoding(sqlite3_column_value(stmt, column)) == SQLITE_UTF16LE;
-  // The bytes as they are, and their number without a conversion.
+  // Reads the stored bytes, and their number without a conversion.
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(stmt, column));
   auto size = static_cast<size_t>(sqlite3_column_bytes16(stmt, column));
   return bytes && !is_well_formed({bytes, size}, little_endian);

@@ -7,20 +7,22 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-/// Where text would be changed on its way into or out of a database whose encoding is UTF-16 (`PRAGMA encoding`), for
-/// SQLite converts it without a word. A database in UTF-8 keeps any bytes. Used by the thread of the connection.
+/// Detects text that would be changed on its way into or out of a database whose encoding is UTF-16 (`PRAGMA
+/// encoding`), because SQLite converts it silently. A database in UTF-8 stores any bytes. Used by the thread of the
+/// connection.
 namespace sluice::sqlite {
 
 /// Whether UTF-16 can hold `text` as SQLite converts it: valid UTF-8 without U+FFFE and U+FFFF.
 bool fits_utf16(std::string_view text) noexcept;
 
-/// Whether the database keeps text as UTF-16. Asks SQLite: not for every value.
+/// Whether the database stores text as UTF-16. Queries SQLite, so do not call it for every value.
 bool stores_utf16(sqlite3* db) noexcept;
 
-/// Whether the current row's value of `column`, which is TEXT, is in UTF-16: false once something has converted it.
+/// Whether the current row's value of `column`, which is TEXT, is in UTF-16: false after a conversion.
 bool is_in_utf16(sqlite3_stmt* stmt, int column) noexcept;
 
-/// Whether such a value cannot be said in UTF-8: a surrogate without its other half, or half a unit. @pre `is_in_utf16`
+/// Whether such a value cannot be expressed in UTF-8: it has a surrogate without its other half, or half a unit.
+/// @pre `is_in_utf16`
 bool has_lone_surrogate(sqlite3_stmt* stmt, int column) noexcept;
 
 /// `errc::invalid_request` for such a value of the column `name`.

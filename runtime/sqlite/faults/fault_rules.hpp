@@ -18,33 +18,32 @@ enum class disk_operation : uint8_t { open, read, write, sync, truncate, remove,
 
 /// The effect on the operation.
 enum class disk_effect : uint8_t {
-  /// Fails as a broken disk does, without effect.
+  /// Fails like a broken disk, without effect.
   io_error,
-  /// Fails as a disk without room does, without effect; as `io_error` where no room is needed: for all but `open`,
-  /// `write` and `truncate`.
+  /// Fails like a full disk, without effect; like `io_error` for operations that need no space: all but `open`, `write`
+  /// and `truncate`.
   full,
-  /// Takes place, but later; a fault behind this one may hit the operation all the same.
+  /// Is executed, but later; a later fault may still hit the operation.
   delay,
-  /// The process dies before it takes place.
+  /// The process dies before the operation.
   kill_before,
-  /// The process dies once it has taken place.
+  /// The process dies after the operation.
   kill_after,
-  /// Fails as if another process held the lock, without effect; as `io_error` for all but `lock`. For a reader's lock
-  /// on
-  /// the WAL index SQLite asks again for up to ten seconds.
+  /// Fails as if another process held the lock, without effect; like `io_error` for all operations but `lock`. For a
+  /// reader's lock on the WAL index SQLite tries again for up to ten seconds.
   busy,
 };
 
-/// A fault that waits for its moment.
+/// A fault that waits for its operation.
 struct disk_fault {
-  /// How the path of the file ends, as in "app.db" or "app.db-wal"; empty means any file. Lead with a slash to tell
+  /// The end of the file's path, as "app.db" or "app.db-wal"; empty means any file. A leading slash distinguishes
   /// "/app.db" from "myapp.db".
   std::string file;
   disk_operation on = disk_operation::write;
   disk_effect effect = disk_effect::io_error;
-  /// Operations that pass unharmed before. Operations that an earlier fault makes fail do not count.
+  /// The number of operations to skip. Operations that an earlier fault makes fail do not count.
   uint64_t skip = 0;
-  /// How many operations are hit; 0 means every one from then on.
+  /// The number of operations to hit; 0 means every one from then on.
   uint64_t times = 1;
   /// For `disk_effect::delay`.
   std::chrono::milliseconds delay{0};
@@ -52,34 +51,34 @@ struct disk_fault {
 
 /// The decision on one operation.
 struct disk_verdict {
-  /// To be waited for first.
+  /// The delay before the operation.
   std::chrono::milliseconds delay{0};
   /// Never `delay`.
   std::optional<disk_effect> effect;
 };
 
-/// Decides which operation of a disk meets which fault, and counts operations. Knows no SQLite. Thread-safe.
+/// Decides which fault hits which operation of a disk, and counts operations. Uses no SQLite. Thread-safe.
 class fault_rules {
 public:
-  /// Adds a fault; those added before come first when several could hit an operation.
+  /// Adds a fault; if several could hit an operation, those added before come first.
   void inject(disk_fault fault);
 
-  /// How many bytes more files may grow by, in all; nothing means any number.
+  /// Limits the growth of all files together; nothing means no limit.
   void set_room(std::optional<uint64_t> bytes);
 
   /// Whether growth is limited.
   bool is_bounded() const;
 
-  /// Takes `bytes` from the room; false, and nothing taken, when there is less.
+  /// Takes `bytes` from the remaining space; false, without effect, when there is less.
   bool take_room(uint64_t bytes);
 
   /// Removes all faults and bounds. The counts stay.
   void heal();
 
-  /// Counts an operation and says what becomes of it. @param path empty for files without a name
+  /// Counts an operation and decides its outcome. @param path empty for files without a name
   disk_verdict judge(std::string_view path, disk_operation on);
 
-  /// How many operations have been judged on files whose paths end so.
+  /// The number of operations on files whose paths have this end.
   uint64_t count(std::string_view file, disk_operation on) const;
 
 private:

@@ -16,7 +16,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// An operation met its end before it began, or after; SQLite's code says which operation it was.
+// The code of an operation that was interrupted; SQLite's code identifies the operation.
 int broken(disk_operation on) noexcept {
   switch (on) {
   case disk_operation::open: return SQLITE_CANTOPEN;
@@ -31,14 +31,14 @@ int broken(disk_operation on) noexcept {
 }
 
 int refused(disk_operation on, disk_effect effect) noexcept {
-  // The operating system's own VFS cannot say why a file was not created either.
+  // The operating system's own VFS does not report why a file could not be created either.
   auto needs_room = on == disk_operation::write || on == disk_operation::truncate;
   if (effect == disk_effect::full && needs_room)
     return SQLITE_FULL;
   return effect == disk_effect::busy && on == disk_operation::lock ? SQLITE_BUSY : broken(on);
 }
 
-// The state that all files and the VFS share; C callbacks reach it by a pointer.
+// The state that all files and the VFS share; C callbacks reach it through a pointer.
 struct disk {
   fault_hooks hooks;
   fault_rules rules;
@@ -61,7 +61,7 @@ struct disk {
   }
 };
 
-// Our part of an open file; the file of the VFS behind follows it in the memory that SQLite gives.
+// Our part of an open file; the file of the underlying VFS follows it in the memory that SQLite provides.
 struct fault_file : sqlite3_file {
   disk* on = nullptr;
   // SQLite keeps the name for as long as the file is open.
@@ -83,7 +83,7 @@ template <class Operation> int run_with_faults(sqlite3_file* file, disk_operatio
   return ours(file).on->run_with_faults(ours(file).path(), on, [&] { return operation(behind(file)); });
 }
 
-// Passes a call on as it is.
+// Passes a call on unchanged.
 template <auto Method, class... Xs> int pass(sqlite3_file* file, Xs... xs) {
   return (behind(file)->pMethods->*Method)(behind(file), xs...);
 }
@@ -135,7 +135,7 @@ int shm_lock(sqlite3_file* file, int offset, int n, int flags) {
 
 void shm_barrier(sqlite3_file* file) { behind(file)->pMethods->xShmBarrier(behind(file)); }
 
-// SQLite looks at the version, and at whether there is shared memory, to know what a file can do.
+// SQLite derives the abilities of a file from the version, and from the presence of shared memory.
 methods methods_of(int version) noexcept {
   methods result{};
   result.iVersion = version;
@@ -176,24 +176,23 @@ const methods* like(const methods& next) noexcept {
 disk& disk_of(sqlite3_vfs* vfs) noexcept { return *static_cast<disk*>(vfs->pAppData); }
 
 int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
-  auto& own = *new (file) fault_file;
-  own.pMethods = nullptr;
-  own.on = &disk_of(vfs);
-  own.name = name;
-  auto* base = own.on->base;
+  auto& opened = *new (file) fault_file;
+  opened.pMethods = nullptr;
+  opened.on = &disk_of(vfs);
+  opened.name = name;
+  auto* base = opened.on->base;
   auto* next = behind(file);
   next->pMethods = nullptr;
-  auto code = own.on->run_with_faults(own.path(), disk_operation::open,
-                                      [&] { return base->xOpen(base, name, next, flags, out_flags); });
-  // With methods, SQLite closes a file even if it could not be opened.
-  own.pMethods = next->pMethods ? like(*next->pMethods) : nullptr;
+  auto code = opened.on->run_with_faults(opened.path(), disk_operation::open,
+                                         [&] { return base->xOpen(base, name, next, flags, out_flags); });
+  // If methods are set, SQLite closes a file even if it could not be opened.
+  opened.pMethods = next->pMethods ? like(*next->pMethods) : nullptr;
   return code;
 }
 
 int remove(sqlite3_vfs* vfs, const char* name, int sync_folder) {
-  auto& own = disk_of(vfs);
-  return own.run_with_faults(name, disk_operation::remove,
-                             [&] { return own.base->xDelete(own.base, name, sync_folder); });
+  auto& on = disk_of(vfs);
+  return on.run_with_faults(name, disk_operation::remove, [&] { return on.base->xDelete(on.base, name, sync_folder); });
 }
 
 template <auto Method, class Result, class... Xs> Result pass_vfs(sqlite3_vfs* vfs, Xs... xs) {

@@ -24,7 +24,7 @@ bool is_taken(const std::filesystem::path& path) noexcept {
   return lstat(path.c_str(), &info) == 0;
 }
 
-// `name`, or with a number behind it if there is such a file.
+// `name`, with a number appended if there is such a file.
 std::string free_name_for(const std::filesystem::path& folder, const std::string& name) {
   auto result = name;
   for (auto i = 2; is_taken(folder / result); ++i)
@@ -32,11 +32,11 @@ std::string free_name_for(const std::filesystem::path& folder, const std::string
   return result;
 }
 
-// SQLite finds the other files of a database by its name.
+// Renames the companion files, too: SQLite finds them by the name of the database.
 caf::expected<void> rename_with_log(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (rename(from.c_str(), to.c_str()) != 0)
     return file_error("rename .sluice/" + from.filename().string(), errno);
-  // The content of the write-ahead log belongs to the file; without a file there is none.
+  // The content of the write-ahead log belongs to the file. Without a file, the log is not renamed.
   for (const auto* suffix : {"-wal", "-shm"})
     rename((from.string() + suffix).c_str(), (to.string() + suffix).c_str());
   return caf::unit;

@@ -10,8 +10,8 @@
 /// Damaged databases of the broker in `.sluice/`, which it keeps under another name.
 namespace sluice::sqlite {
 
-/// Gives a damaged file, with its `-wal` and `-shm`, the name `NAME.damaged-TIME`, of the time `now_us`, and returns
-/// that name. @pre no process has it open
+/// Renames a damaged file, with its `-wal` and `-shm`, to `NAME.damaged-TIME` with the time `now_us`, and returns that
+/// name. @pre no process has it open
 caf::expected<std::string> move_damaged_file(const std::filesystem::path& path, int64_t now_us);
 
 /// The names of the damaged files that were renamed from `path`, oldest first, without those acknowledged.

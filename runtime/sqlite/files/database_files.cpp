@@ -19,7 +19,7 @@ constexpr int64_t second_ns = 1'000'000'000;
 constexpr int64_t max_pause_ns = second_ns / 10;
 constexpr decltype(statfs::f_type) xfs_magic = 0x58465342;
 
-// The log and the index without their times, as `identity_of`.
+// Reads no times of the log and the index, as `identity_of`.
 constexpr unsigned int database_members = STATX_TYPE | STATX_INO | STATX_NLINK | STATX_SIZE | STATX_MTIME;
 constexpr unsigned int companion_members = STATX_INO;
 
@@ -44,11 +44,11 @@ void set_database(found_files& to, const std::optional<struct statx>& file) noex
     return;
   to.size = file->stx_size;
   to.changed_ns = ns_of(file->stx_mtime);
-  // A folder, which is refused later, has several in any case.
+  // A folder is refused later; its link count says nothing.
   to.links = S_ISREG(file->stx_mode) ? file->stx_nlink : 1;
 }
 
-// When entries of the folder were changed last; nothing if it cannot be found out.
+// The last change of the folder's entries; nothing if it is unknown.
 std::optional<int64_t> change_of(int folder) noexcept {
   struct statx info {};
   if (statx(folder, "", AT_EMPTY_PATH, STATX_CTIME, &info) != 0)
@@ -56,14 +56,14 @@ std::optional<int64_t> change_of(int folder) noexcept {
   return ns_of(info.stx_ctime);
 }
 
-// The time without a system call. The system takes the times of files from the same clock, or from a finer one.
+// Reads the time without a system call. The system takes the times of files from the same clock, or from a finer one.
 int64_t system_time_ns() noexcept {
   timespec now{};
   clock_gettime(CLOCK_REALTIME_COARSE, &now);
   return now.tv_sec * second_ns + now.tv_nsec;
 }
 
-bool tells_changes(int folder) noexcept {
+bool reports_changes(int folder) noexcept {
   constexpr std::array known{decltype(statfs::f_type){EXT4_SUPER_MAGIC}, xfs_magic,
                              decltype(statfs::f_type){BTRFS_SUPER_MAGIC}, decltype(statfs::f_type){TMPFS_MAGIC}};
   struct statfs info {};
@@ -84,7 +84,7 @@ database_files::database_files(std::filesystem::path database, size_t folders, d
     folders_.push_back(folder);
 }
 
-// Whether each folder of the name still is one, and no link to another.
+// Whether each folder of the name is still a folder, and not a link.
 bool database_files::lies_in_folders() const noexcept {
   return std::all_of(folders_.begin(), folders_.end(), [](const std::filesystem::path& folder) {
     auto found = look_up(AT_FDCWD, folder.c_str(), STATX_TYPE);
@@ -98,7 +98,7 @@ found_files database_files::find() noexcept {
   set_database(result, found);
   auto has_one_link = found && found->stx_nlink == 1;
   auto known = has_one_link ? quiet() : nullptr;
-  // The folder last: what is known of its entries is true at this moment, and so is what was found of the database.
+  // The folder is checked last: the known entries are valid at this moment, and so is the result for the database.
   if (known && known->files.database == result.database && change_of(known->folder.get()) == known->changed_ns) {
     result.log = known->files.log;
     result.index = known->files.index;
@@ -109,7 +109,7 @@ found_files database_files::find() noexcept {
   result.log = identity_of(log_);
   result.index = identity_of(index_);
   if (has_one_link)
-    look_at_folder(result);
+    remember_folder(result);
   return result;
 }
 
@@ -136,33 +136,33 @@ std::shared_ptr<const database_files::quiet_folder> database_files::quiet() cons
   return quiet_;
 }
 
-void database_files::look_at_folder(const found_files& found) noexcept {
+void database_files::remember_folder(const found_files& found) noexcept {
   auto now = system_time_ns();
   {
     std::lock_guard guard{mutex_};
-    // A clock that was set back does not keep it waiting.
-    if (now < next_look_ns_ && next_look_ns_ - now <= max_pause_ns)
+    // Tolerates a clock that was set back.
+    if (now < next_folder_check_ns_ && next_folder_check_ns_ - now <= max_pause_ns)
       return;
-    next_look_ns_ = now + std::min<int64_t>(max_pause_ns, quiet_time_.count());
+    next_folder_check_ns_ = now + std::min<int64_t>(max_pause_ns, quiet_time_.count());
   }
   try {
     auto made = open_quiet_folder(found);
     std::lock_guard guard{mutex_};
     quiet_ = std::move(made);
   } catch (const std::bad_alloc&) {
-    // Looking up every file does without.
+    // Without the memory, every file is looked up.
   }
 }
 
-// Nothing if the folder has changed a short time ago, or does not record its changes.
+// Nothing if the folder has changed recently, or its file system does not record changes.
 std::shared_ptr<const database_files::quiet_folder> database_files::open_quiet_folder(const found_files& found) const {
   auto result = std::make_shared<quiet_folder>();
   result->folder.reset(open(folder_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   auto folder = result->folder.get();
   auto changed = folder >= 0 ? change_of(folder) : std::nullopt;
-  // Whole seconds are those of a file system that notes no others.
+  // Whole seconds come from a file system that stores no finer times.
   if (!changed || *changed % second_ns == 0 || system_time_ns() - *changed < quiet_time_.count()
-      || !tells_changes(folder))
+      || !reports_changes(folder))
     return nullptr;
   result->changed_ns = *changed;
   auto look_up_here = [&](const std::filesystem::path& file, unsigned int members) {

@@ -11,16 +11,16 @@ namespace sluice::sqlite {
 class file_guard;
 
 /// The databases that a broker has open, by device and inode and not by name: one file has one writer, whatever names
-/// lead to it. A file that was moved while it was open, or that is mounted at a second place, is refused elsewhere
-/// until its connections are closed, in this broker and in others of this user. Thread-safe.
+/// lead to it. A file that was moved while it was open, or that is mounted at a second place, is refused there until
+/// its connections are closed, in this broker and in others of this user. Thread-safe.
 class file_claims {
 public:
-  /// Takes the file for `by`, or confirms that it has it. When another guard of this broker has it, that one looks
-  /// first whether it still does. `errc::busy` when another broker has it, `invalid_request` when it is another
+  /// Claims the file for `by`, or confirms its claim. When another guard of this broker has the claim, that guard first
+  /// checks whether it still needs it. `errc::busy` when another broker has it, `invalid_request` when it is another
   /// database of this broker; `io_error` when the process is out of descriptors and the like.
   caf::error acquire(const file_identity& file, file_guard& by);
 
-  /// Gives back the claims of `by`.
+  /// Releases the claims of `by`.
   void release(const file_guard& by) noexcept;
   void clear() noexcept;
 

@@ -54,14 +54,14 @@ file_guard::state file_guard::state_of(sqlite3* db, bool has_log) noexcept {
   return result;
 }
 
-// The file and its content at one moment: another program may checkpoint in between.
+// The file and its content at one moment, because another program may checkpoint between the two reads.
 std::pair<found_files, file_guard::state> file_guard::look(sqlite3* db) noexcept {
-  constexpr auto most_tries = 100;
+  constexpr auto max_tries = 100;
   auto now = at_path_.find();
   for (auto tries = 1;; ++tries) {
     auto seen = state_of(db, now.log.has_value());
     auto again = at_path_.find();
-    if (now == again || tries == most_tries)
+    if (now == again || tries == max_tries)
       return {again, std::move(seen)};
     now = again;
   }
@@ -123,7 +123,7 @@ std::optional<file_change> file_guard::compare(const found_files& now) const noe
   return std::nullopt;
 }
 
-// What was found before the mutex was taken may be older than what is known.
+// The files that were looked up before the mutex was locked may be older than the known ones.
 std::optional<file_change> file_guard::compare_again(found_files& now) noexcept {
   if (!compare(now))
     return std::nullopt;
@@ -135,8 +135,8 @@ bool file_guard::looks_written(const found_files& now) const noexcept {
   return known_ && known_->log && (now.size != known_->size || now.changed_ns != known_->changed_ns);
 }
 
-// Lets `self` be used. Its connection is closed if it is to earlier files, which may not be used any more once the
-// present ones are.
+// Prepares `self` for use. Closes its connection if that is to earlier files, which must not be used any more once the
+// present ones are in use.
 caf::expected<void> file_guard::admit(user& self, std::unique_lock<std::mutex>& lock) {
   auto is_old = [&](const user* other) {
     return other != &self && other->in_use_ && other->generation_ != generation_;
@@ -180,13 +180,13 @@ caf::expected<void> file_guard::enter(user& self) {
     return std::move(done.error());
   if (*done != file_change::overwritten)
     return admit(self, lock);
-  // The lock would keep other programs from a database that is not in WAL mode any more.
+  // The lock would exclude other programs from a database that is no longer in WAL mode.
   auto old = std::exchange(self.is_open_, false) ? self.release() : nullptr;
   lock.unlock();
   return overwritten_error(set_.name);
 }
 
-// A program that uses the other name would not see the log, and would write to the file past it.
+// A program that uses the other name would not see the log, and would write to the file without it.
 caf::error file_guard::refuse_links() const {
   auto error = set_.resolve ? set_.resolve() : caf::error{};
   return error ? error : make_error(errc::invalid_request, "'" + set_.name + "' has another hard link");
@@ -206,11 +206,11 @@ void file_guard::leave(user& self) noexcept {
 std::optional<file_change> file_guard::diagnose(found_files& now, const user& user, sqlite3* db,
                                                 std::unique_lock<std::mutex>& lock) {
   auto kind = compare_again(now);
-  // A log that is too short for readers gives them an error.
+  // Readers of a log that is too short get an error.
   if (!kind && db && user.is_writer() && known_->log) {
     auto before = std::exchange(log_bytes_, at_path_.log_size());
     if (log_bytes_ < before && is_log_cut_short(db, [this] { return at_path_.log_size(); })) {
-      // Or the log was removed just after the lookup: then its content can still be saved.
+      // The log may have been removed just after the lookup: its content can then still be saved.
       now = at_path_.find();
       kind = compare(now);
       return kind ? kind : file_change::log_lost;
@@ -263,11 +263,11 @@ caf::expected<void> file_guard::opened(user& user) {
   int moved = 0;
   sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   auto [now, seen] = look(db);
-  // It was made by being opened, or put there since.
+  // The file was created by the open, or has been put there since.
   if (auto error = claim(now))
     return error;
   std::unique_lock lock{mutex_};
-  // An overwritten file has not been reported yet if there was no `enter` since.
+  // If there was no `enter` since, an overwritten file has not been reported yet.
   if (auto kind =
         known_ && !changing_ && user.generation_ == generation_ ? diagnose(now, user, db, lock) : std::nullopt) {
     auto done = change(*kind, now, user, lock);
@@ -276,7 +276,7 @@ caf::expected<void> file_guard::opened(user& user) {
   if (moved != 0 || !now.database || changing_ || user.generation_ != generation_ || compare(now)
       || (!known_ && has_log_of_another()))
     return busy();
-  // Until it had a log, any program might write to the file.
+  // Before it had a log, any program might write to the file.
   if (!known_ || !known_->log) {
     known_ = now;
     state_ = seen;
@@ -286,14 +286,14 @@ caf::expected<void> file_guard::opened(user& user) {
   }
   if (expected_ && expected_ != now.database) {
     note_replaced();
-    tell(file_change::replaced, {});
+    record_event(file_change::replaced, {});
   }
   expected_ = now.database;
   is_resting_ = false;
   user.is_open_ = true;
   seen = state_;
   lock.unlock();
-  // The last idle one that was closed may just have given it back.
+  // The last idle connection that was closed may just have released the claim.
   if (auto error = claim(now)) {
     closed(user);
     return error;

@@ -29,20 +29,20 @@ struct wal_index;
 
 /// A change to the files of a database by another program.
 enum class file_change : uint8_t {
-  /// Another file lies at the path (rename, restore, checkout).
+  /// Another file is at the path (rename, restore, checkout).
   replaced,
   /// The same file has other content, which no SQLite connection has written (`cp` over it).
   overwritten,
-  /// Nothing lies at the path.
+  /// No file is at the path.
   deleted,
   /// The write-ahead log or its index was removed or replaced; the log's content was saved and put back.
   log_restored,
-  /// The same, but another program has begun a new log, and the content of the old one lies in `.sluice/set-aside/`; or
+  /// The same, but another program has begun a new log, and the content of the old one is in `.sluice/set-aside/`; or
   /// the log was cut short.
   log_lost,
   /// The database or its write-ahead log was changed while no broker ran.
   changed_while_closed,
-  /// The file was written, but its header is the same and nothing lies in the log: connections are made anew.
+  /// The file was written, but its header is unchanged and the log is empty: connections are reopened.
   touched,
 };
 
@@ -53,17 +53,18 @@ inline constexpr std::array all_file_changes{
 std::string_view to_string(file_change change) noexcept;
 
 /// Records which files the connections of this process to one database use (database, write-ahead log, its index), and
-/// checks them before each transaction and query, and before a commit is acknowledged. When the files at the path are
-/// not those any more, it closes all connections, moves the log of the old files away from the new ones, and lets the
-/// connections be opened again.
+/// checks them before each transaction and query, and before a commit is acknowledged. When the path leads to other
+/// files, it closes all connections, moves the log of the old files away from the new ones, and lets the connections be
+/// opened again.
 ///
-/// It also detects commits of other programs, by the count of transactions in the log's index.
+/// It also detects commits of other programs, by the transaction counter in the log's index.
 ///
 /// Shared by the writer and the readers of a database; thread-safe. Opens no file that a connection of this process has
-/// open, but through that connection.
+/// open, except through that connection.
 class file_guard {
 public:
-  /// The owner of a connection, who uses it between `enter` and `leave` only. At other times the guard may take it.
+  /// The owner of a connection, which it uses only between `enter` and `leave`. At other times the guard may take the
+  /// connection.
   class user {
   public:
     user() = default;
@@ -73,11 +74,11 @@ public:
 
     /// The connection, or null.
     virtual sqlite3* handle() const noexcept = 0;
-    /// Gives the connection away, with all that depends on it. Its destruction closes it, without a checkpoint. Called
-    /// under a lock: does not wait for the disk.
+    /// Releases the connection and everything that depends on it; destroying the result closes it, without a
+    /// checkpoint. Called under a lock: must not wait for the disk.
     virtual std::shared_ptr<void> release() noexcept = 0;
-    /// The writer may checkpoint. The guard does not interrupt the writer while it is in use; it interrupts readers,
-    /// which begin again.
+    /// Whether this is the writer, which may checkpoint. The guard does not interrupt the writer while it is in use; it
+    /// interrupts readers, which begin again.
     virtual bool is_writer() const noexcept = 0;
 
   private:
@@ -92,15 +93,15 @@ public:
     std::filesystem::path path;
     /// Its name in the store.
     std::string name;
-    /// The folder for logs whose database is gone; may be missing. Empty: beside the database.
+    /// The folder for logs whose database is gone; may be missing. Empty for the folder of the database.
     std::filesystem::path kept_logs;
-    /// Called before the database is opened: fails when its name does not lead to `path` any more. May be empty.
+    /// Called before the database is opened: fails when its name no longer leads to `path`. May be empty.
     std::function<caf::error()> resolve;
     /// May be null.
     std::shared_ptr<file_registry> registry;
     /// May be null.
     std::shared_ptr<file_claims> claims;
-    /// May be null: any number of files may be open.
+    /// May be null: then any number of files may be open.
     std::shared_ptr<open_files> descriptors;
     /// The time for the names of kept logs. May be empty.
     std::function<int64_t()> now_us;
@@ -119,36 +120,39 @@ public:
   /// Closes the connections to files that are not at the path any more, unless they are in use.
   void close_moved_files();
 
-  /// Called before the last commit of the file is read without a connection of the users. If another file lies at the
+  /// Called before the last commit of the file is read without a connection of the users. If another file is at the
   /// path later, the guard reports it as a replacement.
   void expect_file() noexcept;
 
   void join(user& user);
-  /// Takes the connection of `user` when its log was removed, and could not be saved yet. @pre `user` is not in use
+  /// Takes the connection of `user` when its log was removed and could not be saved yet. @pre `user` is not in use
   void part(user& user) noexcept;
 
-  /// Before `user` is used: takes its connection if that belongs to replaced files. `errc::file_replaced` when the
-  /// database was overwritten in place, which may still go on; `busy` while other connections to the old files are in
-  /// use; `io_error` when the content of a removed log cannot be saved. On success, the caller calls `leave` later.
+  /// Called before `user` is used: takes its connection if that belongs to replaced files. `errc::file_replaced` when
+  /// the database was overwritten in place, which may still be going on; `busy` while other connections to the old
+  /// files are in use; `io_error` when the content of a removed log cannot be saved. On success, the caller must call
+  /// `leave` later.
   caf::expected<void> enter(user& user);
   void leave(user& user) noexcept;
 
-  /// Before a file is opened: fails when the name does not lead to it any more. Moves a log of another file away.
+  /// Called before a file is opened: fails when the name no longer leads to it. Moves a log of another file away.
   caf::expected<void> check_place();
   /// The same, before a connection is opened for longer. Claims the file, so that no other broker opens it
   /// (`file_claims`).
   caf::expected<void> before_open();
-  /// Before a connection is opened: its descriptors, to be kept with it. `busy` as `open_files::open`.
+  /// Called before a connection is opened: takes its descriptors, which the caller keeps with the connection. `busy` as
+  /// `open_files::open`.
   caf::expected<open_files::share> take_descriptors();
   /// As `open_files::explain`.
   caf::error explain(caf::error error) const;
 
   /// A request begins that will use a connection.
   void begin_request() noexcept { use_->begin(); }
-  /// Whether to close the files, because they are not in use and descriptors are short.
+  /// Whether to close the files, because they are unused and descriptors are short.
   bool is_to_be_closed() const noexcept { return use_->is_to_be_closed(); }
 
-  /// `user` has opened its connection and read from it. `busy` when the files were replaced meanwhile: close it again.
+  /// `user` has opened its connection and read from it. `busy` when the files were replaced meanwhile: the caller must
+  /// close it again.
   caf::expected<void> opened(user& user);
 
   /// `user` has closed its connection.
@@ -158,8 +162,8 @@ public:
   /// Whether another connection of this broker to the database is open, or being opened.
   bool is_open_elsewhere(const user& user) const noexcept;
 
-  /// Closes the connection of `user`, which is in use, in order, by calling `close`, though the broker goes on. If it
-  /// was the last one, the files are compared when the next one is opened: a commit in between is an external one.
+  /// Closes the connection of `user`, which is in use, in order by calling `close`, although the broker continues. If
+  /// it was the last one, the files are compared when the next one is opened: a commit in between is an external one.
   void close_idle(user& user, const std::function<void()>& close);
   /// The same for a reader that is not in use.
   void close_idle(user& user) noexcept;
@@ -171,8 +175,8 @@ public:
   uint64_t external_commits() const noexcept;
 
   /// Whether the connection of `user`, which is in use, still leads to the files at the path. If not, the caller closes
-  /// it without a checkpoint; as in `file_change`, the guard may have saved the log. With `unsaved` the caller keeps
-  /// it open: it alone has the log, whose content could not be saved yet.
+  /// it without a checkpoint; as in `file_change`, the guard may have saved the log. With `unsaved` the caller keeps it
+  /// open: only this connection has the log, whose content could not be saved yet.
   enum class verdict : uint8_t { intact, log_restored, unsaved, gone };
   verdict verify(user& user);
 
@@ -182,16 +186,17 @@ public:
   /// Whether the connection of `user` belongs to the files at the path. @pre in use
   bool is_current(const user& user) const noexcept;
 
-  /// The writer is about to commit, with the write lock held: one transaction more will be its own.
+  /// The writer is about to commit, with the write lock held: the next transaction will be its own.
   void expect_commit(sqlite3* db) noexcept;
-  /// That COMMIT has failed. / A COMMIT that seemed to have failed took effect, or the writer made another one.
+  /// That COMMIT has failed.
   void forget_commit() noexcept { add_own_changes(-1); }
+  /// A COMMIT that seemed to have failed took effect, or the writer made another one.
   void add_commit() noexcept { add_own_changes(1); }
-  /// Reads the index, and returns the number of commits of other programs since the broker began. The first call
-  /// returns 0. With the write lock held the number is exact; without, a commit of the broker may be under way.
+  /// Reads the index, and returns the number of commits of other programs since the broker started. The first call
+  /// returns 0. With the write lock held the number is exact; without it, a commit of the broker may be under way.
   /// @pre `db` is in WAL mode, and has read
   uint64_t see_commits(sqlite3* db, bool has_write_lock) noexcept;
-  /// A program that shares a database with a rollback journal has committed; returns the number as above.
+  /// A program has committed to a database with a rollback journal; returns the number as above.
   uint64_t note_external_commit() noexcept;
 
   /// Whether the database was replaced since the last call, so that the caller must read its last commit.
@@ -210,7 +215,7 @@ public:
   void note_closed();
 
 private:
-  // The database file as a connection sees it, to distinguish a checkpoint from an overwritten file.
+  // The database file as a connection sees it, to tell a checkpoint from an overwritten file.
   struct state {
     std::string head;
     uint32_t moved = 0;
@@ -251,7 +256,7 @@ private:
   void compare_with_record(const found_files& now);
   void note_files(bool closed, const found_files& found, const state& seen) const;
   void note_replaced() noexcept;
-  void tell(file_change kind, std::string text);
+  void record_event(file_change kind, std::string text);
   void note_restarted_log(sqlite3* db, const wal_index& index) noexcept;
   void add_own_changes(int by) noexcept;
   void count_external_commit() noexcept {
@@ -264,21 +269,21 @@ private:
   mutable database_files at_path_;
   mutable std::mutex mutex_;
   std::vector<user*> users_;
-  // Connections to files of an earlier time have a smaller number.
+  // Connections to earlier files have a smaller number.
   uint64_t generation_ = 1;
-  // A thread closes connections and moves files, without the mutex.
+  // A thread is closing connections and moving files, without the mutex.
   bool changing_ = false;
-  // A connection to files that are not at the path any more, until their content is saved.
+  // A connection to files that are no longer at the path, until their content is saved.
   std::shared_ptr<void> holder_;
   sqlite3* holder_db_ = nullptr;
   std::optional<found_files> known_;
   // The size of the log at the last check of the writer.
   uint64_t log_bytes_ = 0;
-  // The file of the newest known commit, also without a connection.
+  // The file that contains the newest known commit, even without a connection.
   std::optional<file_identity> expected_;
   state state_;
   bool compared_with_record_ = false;
-  // The database is not open; its state was recorded when the last connection closed it.
+  // The database is closed; the last connection recorded its state.
   bool is_resting_ = false;
   std::optional<uint32_t> own_changes_;
   uint64_t external_commits_ = 0;

@@ -14,8 +14,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Completes a file that was moved away: it holds every commit then, wherever it lies. False when something keeps a part
-// of the log from being moved.
+// Completes a file that was moved away, so that it contains every commit wherever it is. False when a reader or writer
+// prevents a part of the log from being moved.
 bool move_log(sqlite3* db) {
   int frames = -1;
   int moved = -1;
@@ -25,9 +25,9 @@ bool move_log(sqlite3* db) {
 
 } // namespace
 
-// In WAL mode only checkpoints write to the database file, and each says so in the index. While no checkpoint can run,
-// a file that was written, with an index that has not changed, was not written by SQLite; unless by a checkpoint that
-// was interrupted, which has put pages of the log there.
+// In WAL mode only checkpoints write to the database file, and each updates the index. While no checkpoint can run, a
+// file that was written although its index has not changed was not written by SQLite, except by an interrupted
+// checkpoint, which has written pages of the log.
 std::optional<file_change> file_guard::look_for_other_content(sqlite3* db) {
   checkpoint_lock no_checkpoint{db};
   auto now = at_path_.find();
@@ -51,13 +51,13 @@ std::optional<file_change> file_guard::look_for_other_content(sqlite3* db) {
   return file_change::overwritten;
 }
 
-// Closes all connections but that of `self`, which its user closes, and moves the log of the old files away. Returns
+// Closes all connections except that of `self`, which its user closes, and moves the log of the old files away. Returns
 // with the lock held.
 caf::expected<file_change> file_guard::change(file_change kind, const found_files& now, user& self,
                                               std::unique_lock<std::mutex>& lock) {
   auto others_write = std::any_of(users_.begin(), users_.end(),
                                   [&](const user* u) { return u != &self && u->in_use_ && u->is_writer(); });
-  // It looks at the files itself, before it acknowledges.
+  // The writer checks the files itself before it acknowledges.
   if (others_write)
     return busy();
   auto is_log = kind == file_change::log_restored;
@@ -82,7 +82,7 @@ caf::expected<file_change> file_guard::change(file_change kind, const found_file
   if (*done != file_change::log_restored)
     note_replaced();
   if (!is_log)
-    tell(kind, kept);
+    record_event(kind, kept);
   auto old = take_others(self);
   old.push_back(std::exchange(holder_, nullptr));
   holder_db_ = nullptr;
@@ -98,8 +98,8 @@ caf::expected<file_change> file_guard::change(file_change kind, const found_file
 
 namespace {
 
-// Closes the connections of the other users. @pre this user has none
-class nobody : public file_guard::user {
+// Closes the connections of all users. @pre this user has none
+class no_user : public file_guard::user {
   sqlite3* handle() const noexcept override { return nullptr; }
   std::shared_ptr<void> release() noexcept override { return nullptr; }
   bool is_writer() const noexcept override { return false; }
@@ -111,12 +111,12 @@ void file_guard::close_moved_files() {
   auto now = at_path_.find();
   std::unique_lock lock{mutex_};
   auto kind = changing_ ? std::nullopt : compare_again(now);
-  nobody self;
+  no_user self;
   if (kind == file_change::replaced || kind == file_change::deleted)
     static_cast<void>(change(*kind, now, self, lock));
 }
 
-// Nothing is moved into a file that has other content than the log was written for.
+// Nothing is moved into a file whose content is not the one that the log was written for.
 std::string file_guard::put_companions_away(file_change kind, const found_files& now, const found_files& was,
                                             sqlite3* db) {
   auto index = db ? read_wal_index(db) : std::nullopt;
@@ -126,7 +126,7 @@ std::string file_guard::put_companions_away(file_change kind, const found_files&
     // The commits are in the log.
     return is_moved ? remove_companions(now, was, true) : std::string{};
   case file_change::log_lost: {
-    // Frames that were checkpointed and are still in the log would overwrite later ones.
+    // Frames that were checkpointed and are still in the log would overwrite newer pages.
     auto left = index ? index->frames_in(at_path_.log_size()) : 0;
     auto kept = index && left <= index->moved ? remove_companions(now, was, false) : std::string{};
     return "its write-ahead log was cut short by another program; commits since the last checkpoint may be lost" + kept;
@@ -136,15 +136,14 @@ std::string file_guard::put_companions_away(file_change kind, const found_files&
   }
 }
 
-// A file that was only touched may have been changed, too.
+// The content of a file that was only touched may have changed, too.
 void file_guard::note_replaced() noexcept {
   count_external_commit();
   replaced_ = true;
   expected_.reset();
 }
 
-// A connection to the files that are not at the path any more. The guard keeps one of another user until they are
-// closed.
+// A connection to the files that are no longer at the path. The guard keeps one of another user until they are closed.
 sqlite3* file_guard::find_holder(const user& self, bool writer_only) noexcept {
   auto is_able = [&](const user* user) {
     return user->is_open_ && user->generation_ == generation_ && (!writer_only || user->is_writer());
@@ -177,7 +176,7 @@ std::vector<std::shared_ptr<void>> file_guard::take_others(const user& self) noe
 }
 
 caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
-  // Looked up again: the log may have been removed between the looks at it and at the index.
+  // Looked up again: the log may have been removed between the lookup and the read of the index.
   auto now = at_path_.find();
   auto has_old_log = known_->log && now.log == known_->log;
   auto content = has_old_log ? std::optional<std::string>{""} : std::optional<std::string>{};
@@ -201,8 +200,8 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
             + place.filename().string();
   } else {
     if (!write_file(log_path(), *content, true)) {
-      // A beginning of the log would look like the log of another program. Moving the log into the database instead
-      // would meet the same write error, and leave half of it there.
+      // A truncated log would look like the log of another program. Moving the log into the database instead would meet
+      // the same write error, and leave half of it there.
       remove_file(log_path());
       return make_error(errc::io_error, "the write-ahead log of '" + set_.name
                                           + "' was removed, and what it held cannot be written again");
@@ -210,18 +209,19 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
     note_restored_log();
     text += "its content was written again (" + std::to_string(content->size()) + " bytes)";
   }
-  // An index that another program has made does not have the frames of the restored log.
+  // An index that another program has created lacks the frames of the restored log.
   if (result == file_change::log_restored)
     unlink(index_path().c_str());
   std::lock_guard guard{mutex_};
-  tell(result, std::move(text));
+  record_event(result, std::move(text));
   return result;
 }
 
-// Moves away the log and the index of files that are not at the path any more; the text has the new place.
+// Moves away the log and the index of files that are no longer at the path; the text names the new place.
 std::string file_guard::remove_companions(const found_files& now, const found_files& was, bool is_log_moved) {
   std::string kept;
-  // Durable, before the new file is opened: a name that came back after a power cut would be taken for the new one's.
+  // Synced before the new file is opened: a name that reappeared after a power cut would be taken for the new file's
+  // log.
   if (was.log && now.log == was.log) {
     auto place = kept_log_path(log_path());
     auto content = at_path_.log_size() == 0 || is_log_moved ? std::nullopt : read_file(log_path());
@@ -247,7 +247,7 @@ std::filesystem::path file_guard::kept_log_path(const std::filesystem::path& fil
   return folder / (name + std::to_string(time));
 }
 
-void file_guard::tell(file_change kind, std::string text) {
+void file_guard::record_event(file_change kind, std::string text) {
   std::string words;
   switch (kind) {
   case file_change::replaced: words = "another file was put in its place"; break;

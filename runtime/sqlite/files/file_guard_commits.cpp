@@ -17,8 +17,8 @@ void file_guard::expect_commit(sqlite3* db) noexcept {
     own_changes_ = index->changes + 1;
 }
 
-// A write that begins the log anew changes the index, too. What is remembered of that goes with the file as it was
-// remembered, which has to be the same still.
+// A write that restarts the log changes the index, too. The remembered state belongs to the file as it was remembered,
+// so the file must still be the same.
 void file_guard::note_restarted_log(sqlite3* db, const wal_index& index) noexcept {
   {
     std::lock_guard guard{mutex_};

@@ -18,7 +18,7 @@ bool file_guard::has_log_of_another() const {
   return record && has_log_of_another_file(*record, set_.path);
 }
 
-// Without a connection, the guard compares the files with the notes of the last one.
+// Without a connection, the guard compares the files with the records of the last one.
 void file_guard::compare_with_record(const found_files& now) {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (!record || !now.database)
@@ -37,7 +37,7 @@ void file_guard::compare_with_record(const found_files& now) {
     was.log = now.log;
     was.index = now.index;
     count_external_commit();
-    return tell(file_change::overwritten, remove_companions(now, was, false));
+    return record_event(file_change::overwritten, remove_companions(now, was, false));
   }
   auto changed = *now.database != record->database || now.size != record->size || now.changed_ns != record->changed_ns;
   auto log_bytes = at_path_.log_size();
@@ -54,7 +54,7 @@ void file_guard::compare_with_record(const found_files& now) {
   if (!has_old_log && !(is_first && record->closed && (changed || is_log_changed)))
     return;
   count_external_commit();
-  tell(file_change::changed_while_closed, kept);
+  record_event(file_change::changed_while_closed, kept);
 }
 
 void file_guard::note_files(bool closed, const found_files& found, const state& seen) const {
@@ -77,7 +77,7 @@ void file_guard::note_files(bool closed, const found_files& found, const state& 
   set_.registry->put(set_.name, record);
 }
 
-// If the database is replaced, too, before it is opened again, the log beside it is not its own.
+// If the database is also replaced before it is opened again, the log beside it belongs to another file.
 void file_guard::note_restored_log() {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (!record)
@@ -97,7 +97,8 @@ void file_guard::save_held_log() {
     auto saved = rescue_log(holder_db_);
     lock.lock();
     if (!saved)
-      tell(file_change::log_lost, describe(saved.error()).message + "; commits since the last checkpoint are lost");
+      record_event(file_change::log_lost,
+                   describe(saved.error()).message + "; commits since the last checkpoint are lost");
   }
   holder_ = nullptr;
   holder_db_ = nullptr;
@@ -113,7 +114,7 @@ void file_guard::note_closed() {
   auto record = set_.registry ? set_.registry->find(set_.name) : std::nullopt;
   if (events_.empty() || !record)
     return note_files(true, now, {});
-  // It has not been reported: the next broker will find it.
+  // The guard has not reported it, so the next broker will find it.
   record->closed = true;
   record->log.reset();
   set_.registry->put(set_.name, *record);
@@ -134,11 +135,11 @@ bool file_guard::is_open_elsewhere(const user& self) const noexcept {
          });
 }
 
-// Nobody would close it later. Another thread may just be looking at the files, for a moment.
+// Later there is no call that would close it. Another thread may be checking the files, which takes only a moment.
 void file_guard::close_idle(user& user) noexcept {
-  constexpr auto most_tries = 100;
+  constexpr auto max_tries = 100;
   auto entered = enter(user);
-  for (auto tries = 1; !entered && code_of(entered.error()) == errc::busy && tries < most_tries; ++tries) {
+  for (auto tries = 1; !entered && code_of(entered.error()) == errc::busy && tries < max_tries; ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
     entered = enter(user);
   }
@@ -150,7 +151,8 @@ void file_guard::close_idle(user& user) noexcept {
 }
 
 void file_guard::close_idle(user& self, const std::function<void()>& close) {
-  // Before the connection is closed: it has seen all commits so far. Closing it changes nothing in the database.
+  // Looked up before the connection is closed: it has seen all commits so far, and closing it changes nothing in the
+  // database.
   auto now = at_path_.find();
   close();
   std::lock_guard guard{mutex_};
@@ -171,7 +173,7 @@ void file_guard::close_idle(user& self, const std::function<void()>& close) {
     set_.claims->release(*this);
 }
 
-// The first commit behind a checkpoint begins the log anew.
+// The first commit after a checkpoint restarts the log.
 void file_guard::note_round(const found_files& now, sqlite3* db, std::unique_lock<std::mutex>& lock) {
   auto index = read_wal_index(db);
   if (!index || index->round() == state_.round)

@@ -10,7 +10,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Where the file says how it is to be written: 1 with a rollback journal, 2 with a WAL.
+// The offset of the write version in the header: 1 with a rollback journal, 2 with a WAL.
 constexpr size_t write_version_at = 18;
 constexpr char wal_version = 2;
 

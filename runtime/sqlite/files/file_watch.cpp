@@ -13,7 +13,7 @@ void file_watch::note() noexcept {
 
 uint64_t file_watch::bytes_in(const std::filesystem::path& path) noexcept {
   struct statx info {};
-  // Without its times, as `identity_of`.
+  // Reads no times, as `identity_of`.
   return statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_SIZE, &info) == 0 ? info.stx_size : 0;
 }
 

@@ -10,7 +10,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The memory's lock is the last: it is taken under the others, and none under it.
+// The mutex of the memory comes last: it is locked while others are held, and no other while it is held.
 constexpr std::array kinds{SQLITE_MUTEX_STATIC_MAIN, SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_PRNG,
                            SQLITE_MUTEX_STATIC_LRU,  SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_APP1,
                            SQLITE_MUTEX_STATIC_APP2, SQLITE_MUTEX_STATIC_APP3, SQLITE_MUTEX_STATIC_VFS1,
@@ -34,7 +34,7 @@ void leave(size_t count) {
     sqlite3_mutex_leave(static_mutexes()[--count]);
 }
 
-// The others have no order that SQLite promises: with none of them held, this waits for no thread that waits for this.
+// SQLite promises no order for the others. With none of them held, this waits for no thread that waits for this one.
 bool try_others() {
   for (size_t i = 0; i + 1 < static_mutexes().size(); ++i)
     if (sqlite3_mutex_try(static_mutexes()[i]) != SQLITE_OK) {

@@ -3,8 +3,8 @@
 namespace sluice::sqlite {
 
 /// From now on SQLite can be used in children that any thread of this process forks, for files that the parent had not
-/// open: a fork waits until no other thread has a lock of SQLite's that all its connections share, and that the child
-/// could never get otherwise, not even to allocate memory. Idempotent, thread-safe.
+/// open. A fork waits until no other thread holds one of SQLite's global mutexes, which the child could otherwise never
+/// lock, not even to allocate memory. Idempotent, thread-safe.
 void make_usable_in_children();
 
 } // namespace sluice::sqlite

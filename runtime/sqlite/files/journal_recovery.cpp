@@ -19,8 +19,8 @@ std::string journal_path(const std::filesystem::path& path) { return path.native
 
 std::string quoted_name(const std::filesystem::path& path) { return "'" + path.filename().string() + "'"; }
 
-// Nothing when SQLite can go on.
-caf::error look_at_access(const std::filesystem::path& path) {
+// Returns no error when SQLite can continue.
+caf::error check_access(const std::filesystem::path& path) {
   auto journal = journal_path(path);
   auto hint = quoted_name(path) + " has a rollback journal that a killed program left, and it cannot be rolled back: ";
   if (access(journal.c_str(), R_OK | W_OK) != 0 && errno != ENOENT)
@@ -41,8 +41,8 @@ bool has_rollback_journal(const std::filesystem::path& path) noexcept {
     struct stat info {};
     if (!has_content(journal) || (lstat(journal.c_str(), &info) == 0 && !S_ISREG(info.st_mode)))
       return false;
-    // No lock is ever taken on a journal, so none is lost by closing it. journal_mode = PERSIST marks one that is done
-    // with by zeroes; one that cannot be read may be hot.
+    // No lock is ever taken on a journal, so closing it drops none. journal_mode = PERSIST marks a finished journal by
+    // zeroes; an unreadable one may be hot.
     auto first = read_beginning(journal, 1);
     return !first || first->front() != 0;
   } catch (const std::exception&) {
@@ -53,9 +53,9 @@ bool has_rollback_journal(const std::filesystem::path& path) noexcept {
 caf::expected<bool> recover_journal(const std::filesystem::path& path, std::chrono::milliseconds patience) {
   if (!has_rollback_journal(path))
     return false;
-  if (auto error = look_at_access(path))
+  if (auto error = check_access(path))
     return error;
-  // Not as the writer's connection, which would make it a WAL database.
+  // Not the writer's connection, which would make it a WAL database.
   sqlite3* raw = nullptr;
   auto code = sqlite3_open_v2(
     path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOFOLLOW,

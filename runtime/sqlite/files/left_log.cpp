@@ -21,7 +21,7 @@ bool was_overwritten(const file_record& record, const std::filesystem::path& pat
     return false;
   auto log = read_file(path.native() + "-wal");
   auto content = log ? read_log_content(*log) : std::nullopt;
-  // Other programs that went on have begun the log anew.
+  // Other programs that continued have restarted the log.
   if (!content || content->round != record.round)
     return false;
   return std::find(content->headers.begin(), content->headers.end(), *head) == content->headers.end();

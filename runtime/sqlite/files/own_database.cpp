@@ -36,9 +36,9 @@ caf::expected<connection> open_own_database(const std::filesystem::path& path, c
   if (!has_schema)
     return std::move(has_schema.error());
   if (*has_schema) {
-    // After a power cut with synchronous = NORMAL, the log may hold valid frames behind a missing one. Writing the
-    // missing frame again would make them valid. After a checkpoint the next write begins the log anew; what another
-    // connection keeps in it stays.
+    // After a power cut with synchronous = NORMAL, the log may contain valid frames after a missing one. Writing the
+    // missing frame again would make them valid. After a checkpoint the next write restarts the log; frames that
+    // another connection still uses stay in it.
     static_cast<void>(db->exec("PRAGMA wal_checkpoint(PASSIVE)"));
     return db;
   }

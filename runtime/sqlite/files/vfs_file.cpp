@@ -36,7 +36,7 @@ public:
   }
 
   ~vfs_file() {
-    // Also what could not be opened, when it has methods: so SQLite's VFS interface demands.
+    // SQLite's VFS interface requires this even for a file that could not be opened, if it has methods.
     if (file_->pMethods)
       file_->pMethods->xClose(file_);
     sqlite3_free_filename(name_);
@@ -70,7 +70,7 @@ std::optional<std::string> read_file(const std::filesystem::path& file) {
 bool has_content(const std::filesystem::path& file) {
   auto* vfs = sqlite3_vfs_find(nullptr);
   int yes = 0;
-  // SQLite's VFS for Unix takes an empty file for none.
+  // SQLite's VFS for Unix treats an empty file as missing.
   return vfs->xAccess(vfs, file.c_str(), SQLITE_ACCESS_EXISTS, &yes) == SQLITE_OK && yes != 0;
 }
 

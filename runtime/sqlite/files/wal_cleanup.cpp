@@ -20,17 +20,17 @@ void remove_wal_files(const std::filesystem::path& path) noexcept {
     const auto& file = path.native();
     if (!exists(file) || (!exists(file + "-wal") && !exists(file + "-shm")))
       return;
-    // Not as the writer's connection: it would make a WAL database of one that is not, and a file where there is none.
+    // Not the writer's connection: it would convert the database to WAL mode, and would create a missing file.
     sqlite3* raw = nullptr;
     auto code = sqlite3_open_v2(file.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
     std::unique_ptr<sqlite3, decltype(&sqlite3_close_v2)> db{raw, &sqlite3_close_v2};
     if (code != SQLITE_OK)
       return;
     sqlite3_wal_autocheckpoint(raw, 0);
-    // Only a connection that has read uses the WAL, and cleans up behind itself.
+    // Only a connection that has read uses the WAL, and removes its files.
     sqlite3_exec(raw, "PRAGMA schema_version", nullptr, nullptr, nullptr);
   } catch (const std::exception&) {
-    // There is no memory for a name; the files stay until the next time.
+    // Memory is lacking for a name; the files stay until the next time.
   }
 }
 
@@ -42,9 +42,9 @@ void align_modes(const std::filesystem::path& path) {
   for (const auto* suffix : {"-wal", "-shm"}) {
     auto file = path;
     file += suffix;
-    struct stat own {};
-    if (lstat(file.c_str(), &own) == 0 && S_ISREG(own.st_mode) && own.st_uid == geteuid()
-        && ((own.st_mode ^ database.st_mode) & bits) != 0)
+    struct stat companion {};
+    if (lstat(file.c_str(), &companion) == 0 && S_ISREG(companion.st_mode) && companion.st_uid == geteuid()
+        && ((companion.st_mode ^ database.st_mode) & bits) != 0)
       chmod(file.c_str(), database.st_mode & bits);
   }
 }

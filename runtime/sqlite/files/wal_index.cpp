@@ -19,7 +19,7 @@ constexpr size_t flags_at = 3;
 constexpr size_t frames_at = 4;
 constexpr size_t salt_at = 8;
 constexpr size_t moved_at = 2 * header_words;
-// Behind five read marks and eight bytes of locks.
+// After five read marks and eight lock bytes.
 constexpr size_t attempted_at = moved_at + 1 + 5 + 2;
 constexpr int checkpoint_lock_at = 1;
 
@@ -32,7 +32,7 @@ sqlite3_file* file_of(sqlite3* db) noexcept {
 
 uint32_t word(const volatile uint32_t* words, size_t i) noexcept { return words[i]; }
 
-// The upper half of the word that begins with two flags; 1 stands for the size that has no room there.
+// The page size is in the upper half of the word, after two flags; 1 stands for 65,536, which does not fit.
 uint32_t page_bytes_of(uint32_t sizes) noexcept {
   std::array<uint16_t, 2> halves{};
   std::memcpy(halves.data(), &sizes, sizeof sizes);
@@ -61,7 +61,7 @@ std::vector<std::string> headers_in(const log_reader& read, uint64_t frames) {
   for (uint64_t i = 0; i < frames; ++i) {
     auto at = log_header + i * (frame_header + page_bytes);
     std::string head(database_header_bytes, '\0');
-    // Behind the last frame lie those of an earlier round.
+    // The frames after the last one belong to an earlier round.
     if (number_at(read, at + 8) != round)
       break;
     if (number_at(read, at) == 1 && read(head.data(), static_cast<int>(head.size()), at + frame_header))
@@ -78,7 +78,7 @@ std::optional<wal_index> read_wal_index(sqlite3* db) noexcept {
   if (!file || file->pMethods->xShmMap(file, 0, region_bytes, 0, &region) != SQLITE_OK || !region)
     return std::nullopt;
   const auto* words = static_cast<const volatile uint32_t*>(region);
-  // A writer changes the second copy first. Equal copies were not being changed in between.
+  // A writer changes the second copy first. If both are equal, neither was being changed in between.
   for (auto tries = 0; tries < 100; ++tries) {
     std::array<uint32_t, header_words> first{};
     for (size_t i = 0; i < header_words; ++i)
@@ -98,7 +98,7 @@ std::optional<wal_index> read_wal_index(sqlite3* db) noexcept {
   return std::nullopt;
 }
 
-// The index says first what a checkpoint does to the log.
+// A checkpoint updates the index before it changes the log.
 bool is_log_cut_short(sqlite3* db, const std::function<uint64_t()>& log_bytes) noexcept {
   auto index = read_wal_index(db);
   return index && log_bytes() < index->log_bytes() && read_wal_index(db) == index;
@@ -112,7 +112,7 @@ uint64_t wal_index::frames_in(uint64_t bytes) const noexcept {
   return bytes < log_header ? 0 : (bytes - log_header) / (frame_header + page_bytes);
 }
 
-// The bytes are those of the log, which has them in this order.
+// The bytes are in the order of the log.
 uint32_t wal_index::round() const noexcept { return ntohl(salt[0]); }
 
 std::vector<std::string> database_headers_in_log(sqlite3* db, uint32_t frames) {
@@ -134,7 +134,7 @@ std::optional<log_content> read_log_content(const std::string& log) {
     std::memcpy(to, log.data() + at, static_cast<size_t>(amount));
     return true;
   };
-  // The last bit says which order of bytes its sums are in.
+  // The last bit is the byte order of its checksums.
   if ((number_at(read, 0) & ~1U) != magic)
     return std::nullopt;
   return log_content{number_at(read, 16), headers_in(read, log.size() / frame_header)};

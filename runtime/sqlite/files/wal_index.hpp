@@ -14,33 +14,33 @@ namespace sluice::sqlite {
 /// The index of a write-ahead log (`-shm`), as its connections share it
 /// (https://sqlite.org/walformat.html#the_wal_index_file_format).
 struct wal_index {
-  /// Counts the transactions that were committed, by whichever process, since the index was made.
+  /// The number of transactions committed by any process since the index was created.
   uint32_t changes = 0;
-  /// Frames in the log, and how many of them a checkpoint has moved into the database.
+  /// The number of frames in the log, and how many of them a checkpoint has moved into the database.
   uint32_t frames = 0;
   uint32_t moved = 0;
-  /// How many frames a checkpoint has begun to move; more than `moved` when it was interrupted.
+  /// The number of frames that a checkpoint has begun to move; more than `moved` when it was interrupted.
   uint32_t attempted = 0;
   uint32_t page_bytes = 0;
-  /// Changes whenever the log begins again at its front.
+  /// Changes whenever the log restarts.
   std::array<uint32_t, 2> salt{};
 
   friend bool operator==(const wal_index&, const wal_index&) = default;
 
-  /// The size that the log has at least.
+  /// The minimum size of the log.
   uint64_t log_bytes() const noexcept;
-  /// The frames that a log of this size has at most.
+  /// The maximum number of frames in a log of this size.
   uint64_t frames_in(uint64_t log_bytes) const noexcept;
-  /// Which of the log's beginnings this is: each has the next number.
+  /// The round of the log: each restart increases it by one.
   uint32_t round() const noexcept;
 };
 
-/// Reads the index through the connection's own mapping, so no descriptor is opened and no lock is lost. Nothing when
-/// it cannot be read in a consistent state. Some tens of nanoseconds. @pre the database is in WAL mode, and the
-/// connection has read from it
+/// Reads the index through the connection's own mapping, so no descriptor is opened and no lock is dropped. Nothing
+/// when it cannot be read in a consistent state. Takes some tens of nanoseconds. @pre the database is in WAL mode, and
+/// the connection has read from it
 std::optional<wal_index> read_wal_index(sqlite3* db) noexcept;
 
-/// Whether the log is shorter than its index says, because it was cut short. `log_bytes` looks at its size.
+/// Whether the log is shorter than its index requires, because it was cut short. `log_bytes` returns its size.
 /// @pre as above
 bool is_log_cut_short(sqlite3* db, const std::function<uint64_t()>& log_bytes) noexcept;
 
@@ -61,7 +61,7 @@ struct log_content {
 /// Nothing when this is no log.
 std::optional<log_content> read_log_content(const std::string& log);
 
-/// Keeps every other connection, in whatever process, from checkpointing for as long as it lives.
+/// Prevents checkpoints of all other connections, in any process, as long as it lives.
 class checkpoint_lock {
 public:
   explicit checkpoint_lock(sqlite3* db) noexcept;

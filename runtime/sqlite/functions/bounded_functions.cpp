@@ -24,7 +24,7 @@ namespace {
 // The work that SQLite's own comparison does in a few milliseconds at most.
 constexpr uint64_t short_work = 1ULL << 22;
 
-// Of the functions of one connection together.
+// Shared by the functions of one connection.
 struct function_state {
   function_state(const function_limits& given, std::function<bool()> due)
     : limits(given), is_due(std::move(due)), builtin(static_cast<int>(given.max_value_bytes)) {}
@@ -32,12 +32,12 @@ struct function_state {
   function_limits limits;
   std::function<bool()> is_due;
   builtin_functions builtin;
-  // Whether the call under way is to be shown to the planner.
+  // Whether the planner must be able to use the current call.
   bool is_marking = false;
   bool like_takes_blobs = sqlite3_compileoption_used("LIKE_DOESNT_MATCH_BLOBS") == 0;
 };
 
-// The user data of one function; begins as SQLite's planner expects it of LIKE and GLOB.
+// The user data of one function; begins with the structure that SQLite's planner expects for LIKE and GLOB.
 struct bounded_function {
   pattern_rules rules;
   std::shared_ptr<function_state> state;
@@ -101,7 +101,7 @@ void instr(sqlite3_context* context, bounded_function& f, int, sqlite3_value** a
     return sqlite3_result_int64(context, find_bytes(bytes_as_blob(arguments[0]), bytes_as_blob(arguments[1])));
   if (in != SQLITE_BLOB && type != SQLITE_BLOB)
     return sqlite3_result_int64(context, find_characters(bytes_as_text(arguments[0]), bytes_as_text(arguments[1])));
-  // A conversion to text would change the blob for its next use.
+  // A conversion of the original to text would change the blob for its next use.
   std::unique_ptr<sqlite3_value, value_freer> first{sqlite3_value_dup(arguments[0])};
   std::unique_ptr<sqlite3_value, value_freer> second{sqlite3_value_dup(arguments[1])};
   if (!first || !second)
@@ -154,7 +154,8 @@ void trim(sqlite3_context* context, bounded_function& f, int, sqlite3_value** ar
   sqlite3_result_text64(context, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-// The escape character of `x LIKE y ESCAPE z`, whose special meaning it takes; false when there is an answer already.
+// Takes the escape character of `x LIKE y ESCAPE z` and removes its special meaning; false when the result is set
+// already.
 bool take_escape(sqlite3_context* context, sqlite3_value* from, pattern_rules& rules, uint32_t& escape) {
   const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(from));
   if (!text)
@@ -220,7 +221,7 @@ void format(sqlite3_context* context, bounded_function& f, int count, sqlite3_va
   f.state->builtin.call(context, f.name, count, arguments);
 }
 
-// Each member of the patch is looked for among those of the document, one after the other.
+// For each member of the patch, the members of the document are searched linearly.
 void json_patch(sqlite3_context* context, bounded_function& f, int count, sqlite3_value** arguments) {
   constexpr int is_json = 'J';
   auto members = [&](int i) {
@@ -247,7 +248,7 @@ struct registration {
   bool trims_right = false;
 };
 
-// In the order of SQLite's arguments.
+// Arguments in SQLite's order.
 constexpr std::array registrations{
   registration{"instr", 2, guarded<instr>},
   registration{"replace", 3, guarded<replace>},
@@ -275,7 +276,7 @@ caf::expected<void> bound_functions(connection& db, const function_limits& limit
     data->name = function.name;
     data->trims_left = function.trims_left;
     data->trims_right = function.trims_right;
-    // SQLite releases it, also when it fails.
+    // SQLite releases the user data, even when it fails.
     auto code = sqlite3_create_function_v2(db.handle(), function.name, function.arguments,
                                            SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, data.release(),
                                            function.function, nullptr, nullptr, release);

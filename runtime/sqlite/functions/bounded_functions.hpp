@@ -17,13 +17,13 @@ struct function_limits {
   uint64_t max_steps = 1ULL << 28;
 };
 
-/// Replaces the functions of SQLite that a request could keep busy for hours within one instruction, during which
-/// nothing interrupts them: `instr`, `replace`, `trim`, `ltrim`, `rtrim`, `like` and `glob` (the operators LIKE and
-/// GLOB as well), `printf`, `format`, `json_patch`. They answer as SQLite's own, so that indexes, generated columns and
-/// CHECKs that use them keep their meaning; a call beyond `limits` fails as `errc::too_large`.
+/// Replaces the functions of SQLite that a request could keep busy for hours within one instruction, which nothing can
+/// interrupt: `instr`, `replace`, `trim`, `ltrim`, `rtrim`, `like` and `glob` (the operators LIKE and GLOB as well),
+/// `printf`, `format`, `json_patch`. Their results equal SQLite's own, so that indexes, generated columns and CHECKs
+/// that use them keep their meaning; a call beyond `limits` fails as `errc::too_large`.
 ///
-/// `is_due` says whether the statement under way is to end; it is asked before long calls, which then fail like an
-/// interrupt. To be called before anything is prepared. `errc::unavailable` when memory is lacking.
+/// `is_due` returns whether the running statement must end; it is called before long calls, which then fail like an
+/// interrupt. Call this before anything is prepared. `errc::unavailable` when memory is lacking.
 caf::expected<void> bound_functions(connection& db, const function_limits& limits, std::function<bool()> is_due);
 
 } // namespace sluice::sqlite

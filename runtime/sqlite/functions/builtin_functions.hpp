@@ -12,15 +12,15 @@ struct sqlite3_value;
 
 namespace sluice::sqlite {
 
-/// SQLite's own functions, for those that stand in their place and do no more than look at the arguments first: a
-/// connection without a file, opened by the first call, in which nothing is replaced. Used by one thread at a time.
+/// SQLite's own functions, for replacements that only check the arguments first: a connection without a file, opened by
+/// the first call, in which nothing is replaced. Used by one thread at a time.
 class builtin_functions {
 public:
-  /// Results beyond `max_bytes` are too large.
+  /// Results beyond `max_bytes` are refused as too large.
   explicit builtin_functions(int max_bytes) : max_bytes_(max_bytes) {}
 
-  /// Calls the function `name` and makes its result, or its error, that of `context`. A subtype is lost. Whether there
-  /// is a result, and it is not NULL.
+  /// Calls the function `name` and sets its result, or its error, in `context`. Loses a subtype. Returns whether there
+  /// is a result that is not NULL.
   bool call(sqlite3_context* context, const char* name, int count, sqlite3_value** arguments);
 
 private:

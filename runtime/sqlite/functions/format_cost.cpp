@@ -9,7 +9,7 @@ namespace {
 
 bool is_one_of(std::string_view all, char c) noexcept { return c != '\0' && all.find(c) != std::string_view::npos; }
 
-// As SQLite reads it: of 32 bits, and 31 are used.
+// Parsed like SQLite: a number of 32 bits, of which 31 are used.
 uint64_t digits(const char*& at) noexcept {
   uint32_t result = 0;
   for (; *at >= '0' && *at <= '9'; ++at)
@@ -46,7 +46,7 @@ uint64_t format_cost(const char* format, const std::function<int64_t(size_t)>& n
       else
         break;
     }
-    // The precision of a text only shortens it.
+    // The precision of a text only truncates it.
     if (!is_one_of("szqQw", *at))
       result += precision;
     if (*at == '\0')

@@ -28,7 +28,7 @@ uint32_t bits_of_first_byte(uint32_t byte) noexcept {
   return byte < 0xfe ? byte & 0x01U : 0;
 }
 
-// Invalid UTF-8 is read as SQLite reads it.
+// Reads invalid UTF-8 like SQLite.
 uint32_t read(const unsigned char*& at) noexcept {
   uint32_t c = *at++;
   if (c < first_of_several)
@@ -47,8 +47,8 @@ void skip(const unsigned char*& at) noexcept {
 
 const unsigned char* unsigned_bytes(const char* text) noexcept { return reinterpret_cast<const unsigned char*>(text); }
 
-// One comparison. Only the last run of any characters is ever extended: when what follows it has been found as far to
-// the left as can be, no other place for the runs before it finds more.
+// One comparison. Only the last run of any characters is ever extended: after its continuation has been found as far to
+// the left as possible, no other position of earlier runs can find more.
 class matching {
 public:
   matching(const char* pattern, const char* text, const pattern_rules& rules, uint32_t special, uint64_t& steps)
@@ -70,7 +70,7 @@ public:
   }
 
 private:
-  // How far a comparison came: `differs` may be mended by a longer run before, `never` may not.
+  // The result of a comparison: after `differs` a longer run before may still match, after `never` none can.
   enum class step : uint8_t { goes_on, matched, differs, never, too_much };
 
   step compare() noexcept {
@@ -91,12 +91,13 @@ private:
     return *text_ == 0 ? step::matched : step::differs;
   }
 
-  // As far as both are ASCII without a special meaning, which is most of what is ever compared. False when they differ.
+  // Skips the part where both are ASCII without a special meaning, which covers most comparisons. False when they
+  // differ.
   bool compare_plain() noexcept {
     const auto* pattern = pattern_;
     const auto* text = text_;
     auto is_same = true;
-    // Looked at in this order: after a difference the text may have ended.
+    // Checked in this order: after a difference the text may have ended.
     while (is_same && *pattern < 0x80 && is_plain_[*pattern] && *text < 0x80) {
       is_same = *pattern == *text || (rules_.folds_case != 0 && ascii_lower(*pattern) == ascii_lower(*text));
       ++pattern;
@@ -176,7 +177,7 @@ private:
     return extend_run() ? step::goes_on : step::never;
   }
 
-  // Goes to the next place where what follows the run may begin.
+  // Advances to the next position where the continuation of the run may begin.
   bool extend_run() noexcept {
     pattern_ = after_run_;
     escaped_ = nullptr;
@@ -213,12 +214,12 @@ private:
   const unsigned char* pattern_;
   const unsigned char* text_;
   const pattern_rules& rules_;
-  // Begins a set, or escapes.
+  // The character that begins a set, or escapes.
   const uint32_t special_;
   uint64_t& steps_;
   std::array<bool, 0x80> is_plain_{};
   const unsigned char* escaped_ = nullptr;
-  // Of the last run: what follows it, the first character of that, and where in the text to look for it next.
+  // For the last run: its continuation, the first character of that, and the next position in the text to search.
   bool has_run_ = false;
   bool begins_with_set_ = false;
   const unsigned char* after_run_ = nullptr;

@@ -4,8 +4,8 @@
 
 namespace sluice::sqlite {
 
-/// The special characters of a pattern, as SQLite has them; 0 where there is none. The order is that of SQLite's own
-/// structure, of which its planner reads the first three.
+/// The special characters of a pattern, as in SQLite; 0 if there is none. The order is that of SQLite's own structure,
+/// of which its planner reads the first three.
 struct pattern_rules {
   unsigned char any_run = 0;
   unsigned char any_one = 0;
@@ -18,13 +18,13 @@ inline constexpr pattern_rules glob_rules{'*', '?', '[', 0};
 
 enum class pattern_verdict : uint8_t { match, no_match, too_much_work };
 
-/// Whether all of `text` matches `pattern`, both ending with a NUL, as in SQLite's LIKE and GLOB. Subtracts the
-/// compared characters from `steps` and gives up when they are used up: a pattern may ask for the product of both
-/// lengths. `escape` is the escape character of LIKE, 0 for none. Thread-safe.
+/// Whether all of `text` matches `pattern`, both NUL-terminated, as in SQLite's LIKE and GLOB. Subtracts the compared
+/// characters from `steps` and gives up when they are used up: a pattern may require the product of both lengths.
+/// `escape` is the escape character of LIKE, 0 for none. Thread-safe.
 pattern_verdict match_pattern(const char* pattern, const char* text, const pattern_rules& rules, uint32_t escape,
                               uint64_t& steps) noexcept;
 
-/// The number of characters of `text`, which ends with a NUL, and the first of them, as SQLite reads UTF-8.
+/// The number of characters of the NUL-terminated `text`, and the first of them, as SQLite reads UTF-8.
 uint64_t count_characters(const char* text) noexcept;
 uint32_t first_character(const char* text) noexcept;
 

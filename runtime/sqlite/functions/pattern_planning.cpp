@@ -11,7 +11,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// How FuncDef and sqlite3_context of SQLite 3.40 begin.
+// The beginning of FuncDef and sqlite3_context in SQLite 3.40.
 struct function_head {
   int8_t arguments;
   uint32_t flags;

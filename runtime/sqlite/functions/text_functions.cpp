@@ -21,7 +21,7 @@ size_t find_part(std::string_view text, std::string_view part, size_t from) noex
   return found ? static_cast<size_t>(static_cast<const char*>(found) - text.data()) : npos;
 }
 
-// The end of the character that begins at `from`, which SQLite tells by its first byte.
+// The end of the character that begins at `from`; SQLite finds it by the first byte.
 size_t end_of_character(std::string_view text, size_t from) noexcept {
   auto end = from + 1;
   if (static_cast<unsigned char>(text[from]) >= 0xc0U)

@@ -6,7 +6,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-constexpr size_t most_starts = 64;
+constexpr size_t max_starts = 64;
 
 } // namespace
 
@@ -31,7 +31,7 @@ std::string boot_ranges::str() const {
 bool boot_ranges::note(uint32_t tag, uint64_t seq) {
   if (!starts_.empty() && starts_.back().tag == tag)
     return false;
-  if (starts_.size() == most_starts)
+  if (starts_.size() == max_starts)
     starts_.erase(starts_.begin());
   starts_.push_back({tag, seq});
   return true;

@@ -5,8 +5,8 @@
 
 namespace sluice::sqlite {
 
-/// Reads what `cbor_writer` writes of integers, texts and arrays, without copying. Anything else makes it fail for
-/// good: from then on every item is 0 or empty.
+/// Reads the integers, texts and arrays that `cbor_writer` writes, without copying. Anything else makes it fail
+/// permanently: from then on every item is 0 or empty.
 class cbor_reader {
 public:
   /// `bytes` outlive the reader and the texts that it returns.

@@ -66,7 +66,7 @@ statement decode_statement(const json& item) {
   return result;
 }
 
-// `get<int64_t>` would convert what is no integer, as if every real had one.
+// `get<int64_t>` would convert other types, too, as if every real had an integer.
 int64_t decode_integer(const json& item) { return item.get_ref<const json::number_integer_t&>(); }
 
 } // namespace sluice::sqlite

@@ -17,11 +17,11 @@ ledger_chain_check::ledger_chain_check(const ledger_epoch& epoch, const std::opt
 
 void ledger_chain_check::next(const prepared_statement& row) {
   auto seq = static_cast<uint64_t>(row.integer(0));
-  auto own = commit_hash(hash_, row.blob(2), seq, row.integer(1), row.blob(4));
+  auto expected_hash = commit_hash(hash_, row.blob(2), seq, row.integer(1), row.blob(4));
   ++verdict_.records;
   if (seq != last_seq_ + 1 && seq != epoch_.first)
     broken(seq, "records before it are missing");
-  else if (row.blob(3) != bytes_of(own))
+  else if (row.blob(3) != bytes_of(expected_hash))
     broken(seq, "the record does not match its hash");
   else if (row.blob(2) != last_hash_ && seq != epoch_.first)
     broken(seq, "the record does not follow from the one before it");
@@ -40,7 +40,7 @@ void ledger_chain_check::broken(uint64_t seq, const std::string& reason) {
 chain_verdict ledger_chain_check::finish() {
   if (verdict_.records > 0)
     verdict_.head = to_hex(last_hash_);
-  // Repaired damage is counted again only if it has become worse.
+  // Repaired damage is counted again only if more records are broken now.
   if (old_.broken > epoch_.broken_before) {
     verdict_.broken += old_.broken;
     verdict_.first_broken = old_.first_broken;

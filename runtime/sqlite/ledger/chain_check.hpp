@@ -17,7 +17,7 @@ namespace sluice::sqlite {
 struct chain_verdict {
   /// Records of earlier epochs that were broken when `epoch` began are not counted.
   audit_verdict verdict;
-  /// How many records of earlier epochs are broken, known ones included.
+  /// The number of broken records of earlier epochs, including known ones.
   uint64_t broken_before_epoch = 0;
 };
 
@@ -27,13 +27,13 @@ public:
   /// `epoch` outlives this. `anchor` is the ledger's, if it has one.
   ledger_chain_check(const ledger_epoch& epoch, const std::optional<chain_anchor>& anchor);
 
-  /// A row of `commit_columns`.
+  /// Checks the next row of `commit_columns`.
   void next(const prepared_statement& row);
 
-  /// The record `seq` is not as it was written.
+  /// The record `seq` was changed or damaged.
   void broken(uint64_t seq, const std::string& reason);
 
-  /// Something else that is wrong, as a sentence.
+  /// Adds another problem, as a sentence.
   void note(std::string problem) { verdict_.problems.push_back(std::move(problem)); }
 
   uint64_t broken_in_epoch() const noexcept { return verdict_.broken; }

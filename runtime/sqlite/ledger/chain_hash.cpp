@@ -14,7 +14,7 @@ constexpr char number_tag = 'n';
 
 void put(std::string& to, char tag, uint64_t number) {
   char bytes[9] = {tag};
-  // Little-endian everywhere, so that a file may move between machines.
+  // Always little-endian, so that a file may be moved between machines.
   for (auto i = 1; i < 9; ++i, number >>= 8)
     bytes[i] = static_cast<char>(number & 0xff);
   to.append(bytes, sizeof bytes);

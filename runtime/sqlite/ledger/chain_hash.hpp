@@ -7,8 +7,8 @@
 
 namespace sluice::sqlite {
 
-/// Hash over a list of fields: BLAKE2b-256 of each field behind its length, so that no two different lists of fields
-/// look alike. Make one and use it again and again: it keeps its buffer. Used by one thread at a time.
+/// The hash of a list of fields: BLAKE2b-256 over each field after its length, so that no two different lists have the
+/// same input. Reuse one object: it keeps its buffer. Used by one thread at a time.
 class chain_hash {
 public:
   using digest = std::array<unsigned char, 32>;
@@ -22,7 +22,7 @@ public:
   /// Appends a number; differs from every text field.
   chain_hash& add(uint64_t number);
 
-  /// The hash of the fields since the last `finish`; what comes next is a new list.
+  /// The hash of the fields since the last `finish`; later fields begin a new list.
   digest finish();
 
 private:

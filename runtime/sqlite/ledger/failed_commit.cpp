@@ -11,7 +11,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Even where the number stays the same, the page that holds it is written: SQLite does not compare.
+// Even if the number stays the same, SQLite writes its page, because it does not compare.
 caf::expected<void> rewrite_user_version(connection& db) {
   auto stmt = prepared_statement::prepare(db, "PRAGMA user_version");
   if (!stmt)
@@ -23,7 +23,7 @@ caf::expected<void> rewrite_user_version(connection& db) {
   return db.exec(("PRAGMA user_version = " + version).c_str());
 }
 
-// Unless `seen` says that it is there after all, which it is asked within the transaction.
+// Does nothing if `seen`, called within the transaction, finds the commit after all.
 template <class Seen> caf::expected<bool> overwrite_unless(Seen seen, connection& db, synchronous_mode synchronous) {
   auto syncs = synchronous == synchronous_mode::full;
   if (!syncs)

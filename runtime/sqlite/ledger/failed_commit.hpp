@@ -9,24 +9,24 @@
 
 namespace sluice::sqlite {
 
-/// Whether a COMMIT that failed with `code` may have written its whole transaction. The frame that commits is the last
-/// one to be written, so what failed to be written was not whole. @param code extended
+/// Whether a COMMIT that failed with `code` may have written its whole transaction. The commit frame is written last,
+/// so if a write failed the transaction is not complete. @param code extended
 bool wal_may_hold_commit(int code) noexcept;
 
-/// Whether the commit record `seq` with this hash is what `db` sees. Errors as `has_ledger`.
+/// Whether `db` sees the commit record `seq` with this hash. Errors as `has_ledger`.
 caf::expected<bool> sees_commit(const connection& db, uint64_t seq, const digest& hash);
 
-/// Makes a failed COMMIT final: WAL recovery can no longer resurrect it. Its frames may be complete behind the end of
+/// Makes a failed COMMIT final: WAL recovery can no longer resurrect it. Its frames may be complete after the end of
 /// the log, where no connection sees them, and the next recovery (after a crash, or when all connections had closed)
-/// would take them for committed. So a transaction that changes nothing is committed over them, with an fsync whatever
-/// `synchronous` is: the checksums of all frames behind it are then invalid.
+/// would consider them committed. This commits a transaction without changes over them, with an fsync whatever
+/// `synchronous` is: the checksums of all frames after it are then invalid.
 ///
-/// False, and nothing is written, when the commit is visible by now. An error means that the result of a recovery is
+/// False, and nothing is written, when the commit is visible by now. After an error the result of a recovery is
 /// unknown; a transaction may then be open. @pre `db` can write, and has no transaction open
 caf::expected<bool> overwrite_lost_commit(connection& db, uint64_t seq, const digest& hash,
                                           synchronous_mode synchronous);
 
-/// The same where only `db` has the file open, so that it is not visible.
+/// The same if only `db` has the file open, so that the commit is not visible.
 caf::expected<void> overwrite_lost_commit(connection& db, synchronous_mode synchronous);
 
 } // namespace sluice::sqlite

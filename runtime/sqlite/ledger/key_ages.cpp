@@ -9,10 +9,10 @@ namespace sluice::sqlite {
 
 namespace {
 
-// By which the wall clock may be set while nothing is wrong.
+// The wall clock may be adjusted by this much in normal operation.
 constexpr std::chrono::microseconds tolerance = std::chrono::hours{1};
 
-// The wall clock at the commits of today's keys: whether it went back, or is behind them now.
+// Whether the wall clock went back between the commits of the present keys, or is behind them now.
 caf::expected<bool> was_wall_clock_set_back(const connection& db, int64_t wall_us) {
   auto limit = std::to_string(tolerance.count());
   auto found =

@@ -9,14 +9,14 @@ void key_clock::begin(int64_t undated_id, uint64_t seq) {
   base_.seen_us = base_.begun_us;
   base_.last_undated_id = undated_id;
   base_.pruned_seq = seq;
-  base_.boot = time_.boot();
+  base_.boot = time_.boot_id();
   base_.since_boot_us = since_boot_us();
 }
 
 void key_clock::go_on(const key_time& kept, int64_t newest_id, int64_t newest_us) {
-  // Reading the file again does not take back time that this process has seen pass.
+  // Reading the file again does not undo time that this process has measured.
   auto seen = base_.begun_us == kept.begun_us ? now_us() : 0;
-  auto boot = time_.boot();
+  auto boot = time_.boot_id();
   auto since_boot = since_boot_us();
   auto passed = !boot.empty() && boot == kept.boot ? std::max<int64_t>(since_boot - kept.since_boot_us, 0) : 0;
   seen = std::max(seen, kept.seen_us + passed);

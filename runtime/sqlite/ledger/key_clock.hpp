@@ -8,16 +8,15 @@
 
 namespace sluice::sqlite {
 
-/// The clock that idempotency keys age by. It never runs ahead of the time that has passed: while the machine runs it
-/// follows the time since its start, in this process and between processes; across a restart of the machine it stands
-/// still, as it does where starts cannot be distinguished. The wall clock only sets its beginning. Used by one thread
-/// at a time.
+/// The clock for the age of idempotency keys. It never runs ahead of real time: while the machine runs it follows the
+/// time since boot, in this process and between processes; it stands still across a reboot, and while boots cannot be
+/// distinguished. The wall clock only sets its start. Used by one thread at a time.
 class key_clock {
 public:
   /// `time` outlives this.
   explicit key_clock(const clock& time) : time_(time) {}
 
-  /// Begins for a ledger whose keys up to `undated_id`, of commits up to `seq`, are dated by the wall clock.
+  /// Starts for a ledger whose keys up to `undated_id`, of commits up to `seq`, are dated by the wall clock.
   void begin(int64_t undated_id, uint64_t seq);
 
   /// Continues from the state in a ledger; `newest_us` is the date of its newest key, 0 when there is none.
@@ -31,7 +30,7 @@ public:
 
   const key_time& base() const noexcept { return base_; }
 
-  /// Keys of commits up to `seq` have been forgotten.
+  /// Keys of commits up to `seq` have been removed.
   void pruned(uint64_t seq) noexcept;
 
 private:

@@ -7,10 +7,10 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Old keys that each commit forgets besides twice as many as it adds.
+// Each commit removes this many old keys, and twice as many as it adds.
 constexpr uint64_t spare_keys = 64;
 
-// Requests wait, whose deadlines are not known here.
+// Requests wait for it, and their deadlines are not known here.
 constexpr std::chrono::milliseconds opening_wait{50};
 
 } // namespace
@@ -78,11 +78,11 @@ caf::expected<void> ledger::create() {
   clock_.begin(0, 0);
   if (auto done = write_key_time(db_, clock_.kept()); !done)
     return done;
-  // Another file may have had this name, and its commits have been announced.
+  // Another file may have had this name, and its commits may have been published.
   return begin_epoch(known_.issued + 1);
 }
 
-// The ledger that was found: is it the one that is known?
+// Checks whether the ledger in the file is the known one.
 caf::expected<void> ledger::accept() {
   auto state = read_ledger_state(db_);
   if (!state)
@@ -97,7 +97,7 @@ caf::expected<void> ledger::accept() {
   boots_ = state->boots;
   head_hash_ = state->head_hash;
   if (state->format != ledger_format) {
-    // Its rows stay as they are; only new ones have the new form.
+    // Its rows stay unchanged; only new ones have the new format.
     ready_is_uncommitted_ = true;
     if (auto done = write_format(db_); !done)
       return done;
@@ -118,7 +118,7 @@ caf::expected<void> ledger::accept() {
 
 caf::expected<void> ledger::begin_epoch(uint64_t first) {
   ready_is_uncommitted_ = true;
-  // The epoch that ends may have begun at a gap of its own.
+  // The epoch that ends may itself have begun at a gap.
   if (first > epoch_.first) {
     auto broken = is_break(db_, epoch_.first);
     if (!broken)
@@ -169,7 +169,7 @@ caf::expected<void> ledger::remember(const write_request& request, const write_r
   return keys_.remember(request, result, next_seq(), now_us_);
 }
 
-// The commit `seq` is made in this start of the machine.
+// Records that the commit `seq` is made in this boot of the machine.
 caf::expected<void> ledger::note_boot(uint64_t seq) {
   if (!keys_.note_boot(seq))
     return caf::unit;
@@ -180,7 +180,7 @@ caf::expected<void> ledger::note_boot(uint64_t seq) {
 caf::expected<digest> ledger::append(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries) {
   if (seq != next_seq())
     return make_error(errc::internal, "a commit record out of order");
-  // An error in pruning is no reason to refuse the commit.
+  // An error in removing old keys does not justify refusing the commit.
   if (has_old_keys())
     static_cast<void>(forget_old_keys(2 * remembered_ + spare_keys));
   if (auto noted = note_boot(seq); !noted)
@@ -190,7 +190,7 @@ caf::expected<digest> ledger::append(uint64_t seq, int64_t ts_us, std::span<cons
   appended_hash_ = commit_hash(hash_, head_hash_, seq, ts_us, requests_);
   insert_commit_.bind(1, static_cast<int64_t>(seq));
   insert_commit_.bind(2, ts_us);
-  // That of the record before it, unless there may be a gap between them.
+  // The hash of the record before it, stored only if there may be a gap between them.
   insert_commit_.bind_blob(3, seq == epoch_.first ? std::string_view{head_hash_} : std::string_view{});
   insert_commit_.bind_blob(4, bytes_of(appended_hash_));
   insert_commit_.bind_blob(5, requests_);
@@ -228,7 +228,7 @@ caf::expected<void> ledger::read_oldest_key() {
   auto row = oldest_key_.step();
   if (row) {
     auto dated = *row && oldest_key_.integer(0) > clock_.base().last_undated_id;
-    // Without a key, none will be older than now.
+    // Without a key, no key will be older than now.
     oldest_key_us_ = !*row ? clock_.now_us() : dated ? oldest_key_.integer(1) : clock_.base().begun_us;
   }
   oldest_key_.reset();
@@ -268,7 +268,7 @@ caf::expected<pruned_records> ledger::prune(uint64_t first_kept) {
   auto commits = keys_.commits_of_this_boot(next_seq());
   auto since_boot_us = time_.since_boot().count();
   auto now_us = wall_us(time_);
-  // The wall clock may jump, so it is believed of earlier starts of the machine only.
+  // The wall clock may jump, so it is used only for earlier boots of the machine.
   auto age_of = [&](uint64_t seq, int64_t ts_us, std::string_view requests) {
     auto is_of_boot = std::any_of(commits.begin(), commits.end(),
                                   [seq](const auto& range) { return range.first <= seq && seq <= range.last; });

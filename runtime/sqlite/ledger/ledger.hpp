@@ -29,8 +29,8 @@ caf::expected<uint64_t> last_commit_seq(const std::filesystem::path& path);
 struct ledger_settings {
   std::chrono::microseconds key_retention{std::chrono::hours{24}};
   ledger_retention retention{};
-  /// A loss of power may take acknowledged commits from the end of the ledger (`synchronous = normal`): that it ends
-  /// early then is no damage, and it goes on in a new epoch.
+  /// A power cut may remove acknowledged commits from the end of the ledger (`synchronous = normal`): an early end is
+  /// then no damage, and the ledger continues in a new epoch.
   bool may_lose_end = false;
 };
 
@@ -43,20 +43,21 @@ struct ledger_settings {
 /// tables, and the authorizer cannot distinguish an old plan of a request from a statement of the ledger.
 class ledger {
 public:
-  /// `known` has the ledger standing, which the ledger keeps up to date; all arguments outlive this.
+  /// `known` is the ledger standing, which the ledger updates; all arguments outlive this.
   ledger(const connection& db, const clock& time, ledger_settings settings, ledger_standing& known)
     : db_(db), time_(time), settings_(settings), known_(known), clock_(time), keys_(db, time),
       pruning_(db, time, settings_.retention) {}
 
   /// Joins the transaction just begun: creates the tables if they are missing, and reads the last record if it is not
-  /// known. With `reread`, because someone else has committed, everything is looked at again. Errors as `has_ledger`
-  /// and `read_ledger_state`; `ledger_damaged`, too, when the ledger contradicts what is known of it.
+  /// known. With `reread`, because another program has committed, it reads everything again. Errors as `has_ledger` and
+  /// `read_ledger_state`; also `ledger_damaged` when the ledger contradicts what is known of it.
   caf::expected<void> enter(bool reread);
 
   /// Whether the open transaction created the tables.
   bool created() const noexcept { return created_; }
 
-  /// The id of the epoch that the open transaction began although commits had been issued before; empty for none.
+  /// The id of the epoch that the open transaction began although commits had been issued before; empty if there is
+  /// none.
   const std::string& begun_epoch() const noexcept { return begun_epoch_; }
 
   /// The newest commit in it.
@@ -70,24 +71,24 @@ public:
   }
   caf::expected<void> remember(const write_request& request, const write_result& result);
 
-  /// Adds the commit record and returns its hash. `errc::internal` when `seq` is not the next one. Forgets some old
+  /// Adds the commit record and returns its hash. `errc::internal` when `seq` is not the next one. Removes some old
   /// keys, more than the transaction has added.
   caf::expected<digest> append(uint64_t seq, int64_t ts_us, std::span<const ledger_entry> entries);
 
-  /// The transaction ended. Unless it is known to have committed, everything is read anew by the next `enter`.
+  /// The transaction ended. Unless it is known to have committed, the next `enter` reads everything again.
   void committed();
   void lost() noexcept;
 
-  /// Whether there are keys to forget, as far as is known. One look at the clock.
+  /// Whether there are known keys to remove. Reads the clock once.
   bool has_old_keys();
 
-  /// Forgets those of the `limit` oldest keys that are older than the retention, in the open transaction; returns how
-  /// many. @pre entered
+  /// Removes those of the `limit` oldest keys that are older than the retention, in the open transaction; returns their
+  /// number. @pre entered
   caf::expected<uint64_t> forget_old_keys(uint64_t limit);
 
   /// Removes some of the commit records that are older than the retention, in the open transaction: of those before the
-  /// commit `first_kept`, without the newest one, and without those in which a repeated request may have to be found.
-  /// Errors as `ledger_pruning::remove`. @pre entered
+  /// commit `first_kept`, except the newest one and those that a repeated request may need. Errors as
+  /// `ledger_pruning::remove`. @pre entered
   caf::expected<pruned_records> prune(uint64_t first_kept);
 
   bool ready() const noexcept { return ready_; }
@@ -123,7 +124,7 @@ private:
   // Since `enter`.
   uint64_t remembered_ = 0;
   int64_t now_us_ = 0;
-  // By the clock of the keys; nothing when it has to be read.
+  // Measured by the clock of the keys; empty when it must be read.
   std::optional<int64_t> oldest_key_us_;
   std::string requests_;
   chain_hash hash_;

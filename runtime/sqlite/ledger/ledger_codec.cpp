@@ -17,7 +17,7 @@ using nlohmann::json;
 constexpr size_t items_without_outcome = 7;
 constexpr size_t items_with_outcome = 9;
 
-// When a commit record was made, as its automatic keys refer to it.
+// The time of a commit record, to which its automatic keys are relative.
 struct record_time {
   uint64_t since_boot_ms = 0;
   uint32_t boot = 0;
@@ -73,7 +73,7 @@ void encode_tables(cbor_writer& to, const table_set& tables) {
 
 bool are_equal(const table_set& a, const table_set& b) { return a == b || (a && b && *a == *b); }
 
-// `before` is the request before it in its record.
+// `before` is the previous request in the record.
 ledger_request decode_ledger_request(const json& item, const record_time& time, const ledger_request& before) {
   ledger_request result;
   item.at(0).get_to(result.request_id);
@@ -209,7 +209,7 @@ std::optional<uint64_t> read_record_time(std::string_view requests) noexcept {
 
 caf::expected<std::optional<found_key>> find_key(std::string_view requests, const automatic_key& key) {
   auto time = read_record_time(requests);
-  // Most records do not have it, and need not be decoded.
+  // Most records do not contain the key, and need not be decoded.
   if (!time || *time < key.since_boot_ms || requests.find(encode_key(key, {*time, key.boot})) == std::string_view::npos)
     return std::optional<found_key>{};
   try {
@@ -228,7 +228,7 @@ caf::expected<std::optional<found_key>> find_key(std::string_view requests, cons
       found.result.emplace().results = decode_all(item.at(8));
       return std::optional{std::move(found)};
     }
-    // The bytes may be part of something else, as of a longer key.
+    // The bytes may be part of something else, such as a longer key.
     return std::optional<found_key>{};
   } catch (const json::exception&) {
     return make_error(errc::corrupt, "the commit record with this idempotency key cannot be read");
@@ -290,7 +290,7 @@ digest payload_digest(chain_hash& hash, const write_request& request) {
   to.array(request.statements.size());
   for (const auto& query : request.statements)
     encode(to, query);
-  // Only where it is not the default: keys that are kept already stay valid.
+  // Encoded only if it is not the default, so that stored keys stay valid.
   if (!request.enforce_foreign_keys)
     to.text("foreign_keys off");
   return hash.add(canonical).finish();

@@ -9,7 +9,7 @@ namespace {
 
 using recalled = caf::expected<std::optional<write_result>>;
 
-// Longer results go into the row of a key, which the retention removes.
+// Longer results are stored in the row of a key, which the retention removes.
 constexpr size_t longest_recorded_results = 512;
 
 caf::error another_payload() {
@@ -19,7 +19,7 @@ caf::error another_payload() {
 } // namespace
 
 caf::expected<void> ledger_keys::prepare(boot_ranges boots) {
-  boot_tag_ = boot_tag_of(time_.boot());
+  boot_tag_ = boot_tag_of(time_.boot_id());
   boots_ = std::move(boots);
   return prepare_all(
     db_, {{&find_key_, "SELECT payload, commit_seq, outcome FROM _sluice_keys WHERE key = ?1"},
@@ -79,7 +79,7 @@ recalled ledger_keys::recall_recorded(const write_request& request, const automa
     if (recent.is_complete)
       return std::optional<write_result>{};
   }
-  // A version without such keys, or with another start of the machine, gave it a row.
+  // A version without automatic keys in commit records, or another boot of the machine, gave the key a row.
   if (auto row = find_row(request); !row || *row)
     return row;
   for (auto commits : boots_.find(key.boot, recent.oldest_seq.value_or(next_seq))) {
@@ -111,7 +111,7 @@ caf::expected<std::optional<ledger_keys::kept_outcome>> ledger_keys::find_in_mem
   return result{};
 }
 
-// From the newest commit back to the time at which the key was generated.
+// Searches from the newest commit back to the time at which the key was generated.
 caf::expected<std::optional<ledger_keys::kept_outcome>> ledger_keys::scan(const automatic_key& key,
                                                                           boot_ranges::range commits) {
   scan_records_.bind(1, static_cast<int64_t>(commits.first));

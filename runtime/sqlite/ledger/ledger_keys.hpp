@@ -21,22 +21,22 @@
 
 namespace sluice::sqlite {
 
-/// The idempotency keys of a ledger and their outcomes. A key that an application gave has a row of `_sluice_keys`. An
-/// automatic key (`automatic_key`) of this start of the machine is part of the commit record, unless its results are
-/// long, so that a commit writes no page for it. It is looked for in the commits since it was generated: in memory
-/// (`recent_keys`), and if they go further back, in the records.
+/// The idempotency keys of a ledger and their outcomes. A key of an application has a row of `_sluice_keys`. An
+/// automatic key (`automatic_key`) of this boot of the machine is part of the commit record, unless its results are
+/// long, so that a commit writes no page for it. It is searched for in the commits since it was generated: in memory
+/// (`recent_keys`), and for older commits in the records.
 class ledger_keys {
 public:
   /// All arguments outlive this.
   ledger_keys(const connection& db, const clock& time) : db_(db), time_(time) {}
 
-  /// Prepares the statements, for a ledger that is there. `boots` are those in it.
+  /// Prepares the statements for an existing ledger. `boots` are those in it.
   caf::expected<void> prepare(boot_ranges boots);
 
-  /// As in `write_store`; `next_seq` is the number of the commit that the open transaction will be.
+  /// As in `write_store`; `next_seq` is the number of the open transaction's commit.
   caf::expected<std::optional<write_result>> recall(const write_request& request, uint64_t next_seq);
 
-  /// Keeps the outcome for the commit `next_seq`. `now_us` by the clock of the keys.
+  /// Stores the outcome for the commit `next_seq`. `now_us` by the clock of the keys.
   caf::expected<void> remember(const write_request& request, const write_result& result, uint64_t next_seq,
                                int64_t now_us);
 
@@ -44,12 +44,12 @@ public:
   /// @param out is overwritten
   void encode(std::span<const ledger_entry> entries, std::string& out);
 
-  /// Notes which start of the machine the commit `seq` is made in; true when `boots` has to be written.
+  /// Records the boot of the machine in which the commit `seq` is made; true when `boots` must be written.
   bool note_boot(uint64_t seq) { return boots_.note(boot_tag_, seq); }
 
   const boot_ranges& boots() const noexcept { return boots_; }
 
-  /// The commits made in this start of the machine, before `next_seq`.
+  /// The commits made in this boot of the machine, before `next_seq`.
   std::vector<boot_ranges::range> commits_of_this_boot(uint64_t next_seq) const {
     return boots_.find(boot_tag_, next_seq);
   }
@@ -90,7 +90,7 @@ private:
   uint32_t boot_tag_ = 0;
   boot_ranges boots_;
   recent_keys recent_;
-  // Of the open transaction.
+  // The outcomes of the open transaction.
   std::unordered_map<automatic_key, pending_outcome, hasher> pending_;
   uint64_t encoded_at_ms_ = 0;
   std::vector<const recorded_key*> entry_keys_;

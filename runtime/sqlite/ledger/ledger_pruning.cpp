@@ -14,16 +14,16 @@ namespace sluice::sqlite {
 
 namespace {
 
-// In one transaction: the writer does nothing else meanwhile.
-constexpr uint64_t most_removed = 1'000;
-constexpr uint64_t most_measured = 20'000;
+// The bound on one transaction, during which the writer does nothing else.
+constexpr uint64_t max_removed = 1'000;
+constexpr uint64_t max_measured = 20'000;
 
-// Of a record, beside its variable parts: its own hash, number, time, and what SQLite adds.
+// The bytes of a record besides its variable parts: its own hash, number, time, and SQLite's overhead.
 constexpr uint64_t fixed_bytes = 60;
 
 } // namespace
 
-// Where the records end that may be removed.
+// The end of the records that may be removed.
 struct ledger_pruning::oldest_records {
   uint64_t count = 0;
   uint64_t bytes = 0;
@@ -34,7 +34,7 @@ struct ledger_pruning::oldest_records {
   bool has_more = false;
 };
 
-// Whether the bytes of all records are known; else some more are measured.
+// Returns whether the bytes of all records are known; otherwise it has measured some more.
 caf::expected<bool> ledger_pruning::measure() {
   auto stmt = prepared_statement::prepare(
     db_, "SELECT count(*), total(bytes), max(commit_seq) FROM (SELECT commit_seq, length(prev_hash) + length(requests) "
@@ -42,7 +42,7 @@ caf::expected<bool> ledger_pruning::measure() {
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind(1, static_cast<int64_t>(measured_until_));
-  stmt->bind(2, static_cast<int64_t>(most_measured));
+  stmt->bind(2, static_cast<int64_t>(max_measured));
   auto row = stmt->step();
   if (!row)
     return std::move(row.error());
@@ -51,7 +51,7 @@ caf::expected<bool> ledger_pruning::measure() {
     measured_bytes_ += static_cast<uint64_t>(stmt->integer(1)) + count * fixed_bytes;
     measured_until_ = static_cast<uint64_t>(stmt->integer(2));
   }
-  return count < most_measured;
+  return count < max_measured;
 }
 
 caf::expected<ledger_pruning::oldest_records> ledger_pruning::find(const ledger_epoch& epoch, const limits& keep) {
@@ -60,7 +60,7 @@ caf::expected<ledger_pruning::oldest_records> ledger_pruning::find(const ledger_
   if (!anchor)
     return std::move(anchor.error());
   found.anchor = std::move(*anchor);
-  // To sign it anew would hide what was done to it.
+  // A new signature would hide a manipulation of the old anchor.
   if (auto doubt = found.anchor ? doubt_about_ledger(*found.anchor, settings_.key_file) : std::string{}; !doubt.empty())
     return ledger_damaged("the anchor behind which it begins " + doubt);
   auto before_us = settings_.age.count() > 0 ? wall_us(time_) - settings_.age.count() : 0;
@@ -72,7 +72,7 @@ caf::expected<ledger_pruning::oldest_records> ledger_pruning::find(const ledger_
   if (!stmt)
     return std::move(stmt.error());
   stmt->bind(1, static_cast<int64_t>(keep.first_kept));
-  stmt->bind(2, static_cast<int64_t>(most_removed));
+  stmt->bind(2, static_cast<int64_t>(max_removed));
   ledger_chain_check check{epoch, found.anchor};
   for (;;) {
     auto row = stmt->step();
@@ -92,7 +92,7 @@ caf::expected<ledger_pruning::oldest_records> ledger_pruning::find(const ledger_
   }
   found.last_hash = check.last_hash();
   found.broken_before_epoch = check.broken_before_epoch();
-  found.has_more = found.count == most_removed;
+  found.has_more = found.count == max_removed;
   return found;
 }
 
@@ -108,7 +108,7 @@ caf::expected<void> ledger_pruning::remove_until(const oldest_records& found) {
                       {}};
   if (auto written = write_ledger_anchor(db_, std::move(anchor), *key); !written)
     return written;
-  // The first record that stays has no record before it to take the hash from.
+  // The first remaining record has no record before it that contains the hash.
   auto first = prepared_statement::prepare(
     db_, "UPDATE _sluice_commits SET prev_hash = ?2 WHERE commit_seq = (SELECT min(commit_seq) FROM _sluice_commits "
          "WHERE commit_seq > ?1) AND length(prev_hash) = 0");

@@ -14,13 +14,13 @@
 
 namespace sluice::sqlite {
 
-/// How long a ledger keeps its commit records.
+/// The retention of a ledger's commit records.
 struct ledger_retention {
-  /// By the wall clock; 0 for ever.
+  /// By the wall clock; 0 means for ever.
   std::chrono::microseconds age{0};
-  /// The bytes that its commit records may take, about; 0 for any number.
+  /// The approximate maximum bytes of its commit records; 0 means no limit.
   uint64_t max_bytes = 0;
-  /// The file of the key with which the anchor is signed; made when it is missing.
+  /// The file of the key with which the anchor is signed; created when it is missing.
   std::filesystem::path key_file;
 
   bool is_limited() const noexcept { return !key_file.empty() && (age.count() > 0 || max_bytes > 0); }
@@ -28,27 +28,27 @@ struct ledger_retention {
 
 struct pruned_records {
   uint64_t count = 0;
-  /// Whether another call may remove more at once.
+  /// Whether another call may remove more now.
   bool has_more = false;
 };
 
-/// Removes the oldest commit records of a ledger, and lets its chain begin behind a signed anchor. Used in the writer's
+/// Removes the oldest commit records of a ledger, whose chain then begins after a signed anchor. Used in the writer's
 /// thread.
 class ledger_pruning {
 public:
   ledger_pruning(const connection& db, const clock& time, ledger_retention settings)
     : db_(db), time_(time), settings_(std::move(settings)) {}
 
-  /// Which records stay whatever their age: those of commits from this one on, and those for which the function says
-  /// so (of commit `seq`, made at `ts_us` by the wall clock, with the column `requests`).
+  /// The records that stay whatever their age: those of commits from this one on, and those for which the function
+  /// returns true (for the commit `seq`, made at `ts_us` by the wall clock, with the column `requests`).
   struct limits {
     uint64_t first_kept = 0;
     std::function<bool(uint64_t seq, int64_t ts_us, std::string_view requests)> is_kept;
   };
 
-  /// Removes a bounded number, in the open transaction. Adapts `epoch`, and keeps it if that has changed it.
-  /// `errc::ledger_damaged` when a record that is to be removed is broken, or the last anchor is not signed with the
-  /// key, which this would hide; errors as `signing_key::open_or_make`.
+  /// Removes a bounded number, in the open transaction. Updates `epoch`, and stores it if it has changed.
+  /// `errc::ledger_damaged` when a record to remove is broken, or the last anchor is not signed with the key, because
+  /// the removal would hide that; errors as `signing_key::open_or_make`.
   caf::expected<pruned_records> remove(ledger_epoch& epoch, const limits& keep);
 
   /// The transaction was rolled back, or another program has written.

@@ -46,7 +46,7 @@ ledger_commit decode(const prepared_statement& row, chain_hash& hash) {
 } // namespace
 
 caf::expected<ledger_reader> ledger_reader::open(const std::filesystem::path& path, bool immutable) {
-  // It reads the ledger once through; the default cache would only be filled for nothing.
+  // The verification reads the ledger only once, so a large cache would be useless.
   connection_options options;
   options.page_cache_bytes = 1U << 20;
   options.immutable = immutable;
@@ -119,7 +119,8 @@ caf::expected<void> ledger_reader::find_missing_keys(std::vector<ledger_commit>&
     }
   if (!is_any_missing)
     return caf::unit;
-  // A writer forgets keys and notes that in one transaction. Read afterwards, the note covers what was missing before.
+  // A writer removes keys and records that in one transaction. The record is read afterwards, so it covers the keys
+  // that were missing before.
   auto time = read_key_time(db_);
   if (!time)
     return std::move(time.error());

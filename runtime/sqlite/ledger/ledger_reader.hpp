@@ -27,7 +27,7 @@ struct ledger_commit {
   /// False when the record does not match its own hash or cannot be read; `requests` may then be wrong or missing.
   bool intact = true;
   std::vector<ledger_request> requests;
-  /// False when `find_missing_keys` has looked, and the ledger has not kept all their keys as long as it should.
+  /// False when `find_missing_keys` has found that the ledger has removed some of its keys early.
   bool has_keys = true;
 };
 
@@ -41,25 +41,25 @@ public:
   /// The same on a connection that is open already. Errors as `has_ledger`.
   static caf::expected<ledger_reader> on(connection db);
 
-  /// Whether its numbers, its newest commits and their keys are in order, as a writer looks before it writes. Errors as
+  /// Checks its numbers, its newest commits and their keys, as a writer does before it writes. Errors as
   /// `read_ledger_state`.
   caf::expected<void> check();
 
-  /// The commits after `seq` in order, at most `limit`.
+  /// The commits after `seq` in order, at most `limit` of them.
   caf::expected<std::vector<ledger_commit>> after(uint64_t seq, uint64_t limit);
 
-  /// Looks whether the idempotency keys of `commits` are there, and sets `has_keys`. Earlier epochs are left out.
+  /// Checks whether the idempotency keys of `commits` exist, and sets `has_keys`. Skips earlier epochs.
   caf::expected<void> find_missing_keys(std::vector<ledger_commit>& commits);
 
-  /// Recomputes the whole chain; `records` are commits. A broken record does not stop it. Those that were broken when
-  /// the epoch began are not counted again.
-  /// @param key_file as of `doubt_about`
+  /// Recomputes the whole chain; `records` are commits. Continues after a broken record. Does not count records again
+  /// that were broken when the epoch began.
+  /// @param key_file as in `doubt_about`
   caf::expected<audit_verdict> verify(const std::filesystem::path& key_file = {});
 
-  /// The epoch that the ledger is in.
+  /// The current epoch of the ledger.
   const ledger_epoch& epoch() const noexcept { return epoch_; }
 
-  /// Where its chain begins; nothing when it begins with the first commit.
+  /// The anchor of its chain; nothing when it begins with the first commit.
   const std::optional<chain_anchor>& anchor() const noexcept { return anchor_; }
 
 private:
@@ -73,18 +73,18 @@ private:
   chain_hash hash_;
 };
 
-/// Recomputes the whole chain of the ledger in `db`, and looks whether the keys of its commits are there as long as
-/// they are to be kept. @pre `db` has one
-/// @param key_file as of `doubt_about`
+/// Recomputes the whole chain of the ledger in `db`, and checks whether the keys of its commits exist as long as the
+/// retention requires. @pre `db` has one
+/// @param key_file as in `doubt_about`
 caf::expected<chain_verdict> verify_chain(const connection& db, const ledger_epoch& epoch,
                                           const std::filesystem::path& key_file = {});
 
 /// The tables that the commits after `seq` changed, in order, at most `limit` of them: the notifications of
 /// `database::listen`, from the ledger of the file at `path`. `db` of each is `name`. `everything` is set where a
-/// request changed `sqlite_schema`, for a record that is damaged, for the first one, which came with the ledger's own
-/// tables, and in one notification for all commits whose records were removed. External commits are in no ledger. Empty
-/// when `seq` is the newest or there is no ledger. Errors as `ledger_reader::open` and `after`. Opens a connection of
-/// its own; blocks.
+/// request changed `sqlite_schema`, for a damaged record, for the first one, which created the ledger's own tables, and
+/// in one notification for all commits whose records were removed. External commits are in no ledger. Empty when `seq`
+/// is the newest or there is no ledger. Errors as `ledger_reader::open` and `after`. Opens a connection of its own;
+/// blocks.
 caf::expected<std::vector<invalidation>> commits_after(const std::filesystem::path& path, uint64_t seq, uint64_t limit,
                                                        const std::string& name = {});
 

@@ -12,7 +12,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The damage that makes a repair necessary; empty if there is none.
+// The damage that requires a repair; empty if there is none.
 caf::expected<std::string> find_damage(const connection& db, ledger_fault fault,
                                        const std::filesystem::path& key_file) {
   const std::string contradiction = fault == ledger_fault::none ? "" : "it contradicts the audit";
@@ -61,7 +61,7 @@ private:
   caf::expected<void> exec(const std::string& sql) { return db_.exec(sql.c_str()); }
 
   caf::expected<void> clear_names() {
-    // Dropping or renaming one may take others with it: a view its triggers, a virtual table its shadow tables.
+    // Dropping or renaming one object may affect others: triggers of a view, shadow tables of a virtual table.
     for (auto rounds = 0; rounds < 1'000; ++rounds) {
       auto found = find_ledger_objects(db_);
       if (!found)
@@ -138,8 +138,8 @@ private:
     return caf::unit;
   }
 
-  // A person has decided that the commits may begin where they do. One that says nothing is removed: the gap before the
-  // first record is known by the new epoch then.
+  // A person has decided that the commits may begin where they do. An unreadable anchor is removed: the new epoch then
+  // covers the gap before the first record.
   caf::expected<void> accept_anchor() {
     auto anchor = read_ledger_anchor(db_);
     auto removed = !anchor;
@@ -166,7 +166,7 @@ private:
       if (!*part)
         return std::move(part->error());
     auto last = std::max({static_cast<uint64_t>(*head), static_cast<uint64_t>(*key_seq), known_.issued});
-    // A row that cannot be read says nothing.
+    // An unreadable row is ignored.
     auto before = read_epoch(db_);
     auto number = before ? before->number + 1 : 1;
     auto hash = find_commit(db_, static_cast<uint64_t>(*head));
@@ -188,7 +188,7 @@ private:
     return caf::unit;
   }
 
-  // The keys that are missing now are not missed again.
+  // Keys that are missing now will not be reported again.
   caf::expected<void> keep_clock(int64_t key_id, uint64_t last) {
     auto kept = read_key_time(db_);
     if (kept && *kept) {
@@ -213,7 +213,7 @@ caf::expected<ledger_repair> repair_ledger(const std::filesystem::path& path, co
                                            ledger_fault fault, const clock& time,
                                            const std::filesystem::path& key_file) {
   {
-    // Looking changes nothing, not even the journal mode of a file that never was ours.
+    // The check changes nothing, not even the journal mode of a file that never belonged to sluice.
     auto db = connection::open(path, {});
     if (!db)
       return std::move(db.error());
@@ -228,7 +228,7 @@ caf::expected<ledger_repair> repair_ledger(const std::filesystem::path& path, co
   auto db = connection::open(path, options);
   if (!db)
     return std::move(db.error());
-  // Else a view somewhere that does not work any more would keep tables from being renamed.
+  // Otherwise an invalid view somewhere would prevent tables from being renamed.
   if (auto begun = db->exec("PRAGMA legacy_alter_table = ON; BEGIN IMMEDIATE"); !begun)
     return std::move(begun.error());
   auto done = repair{*db, known, time, key_file}.run();

@@ -15,19 +15,19 @@ namespace sluice::sqlite {
 struct ledger_repair {
   /// The repairs, for people; empty if there was no damage.
   std::vector<std::string> actions;
-  /// The epoch that was begun; its `id` is empty when none was.
+  /// The new epoch; its `id` is empty when none was begun.
   ledger_epoch epoch;
   /// The ledger standing from now on.
   ledger_standing standing;
 };
 
-/// Repairs the ledger of the database at `path`, if it has one and it is damaged or falls short of what is known of it.
+/// Repairs the ledger of the database at `path`, if it has one that is damaged or lacks known commits.
 ///
-/// Drops triggers, views and indexes that are not its own, renames tables that bear its names (`set_aside` comes in
-/// front), makes missing tables, removes rows whose numbers were never issued, and begins a new epoch behind every
-/// number that the ledger or `known` has. All of it is one transaction; doing it twice changes nothing more. Errors as
-/// `connection::open`; `protocol_mismatch` for a ledger of another format. An anchor that is in doubt is signed anew
-/// with the key in `key_file`, or removed if its records do not begin there. @pre the caller leads the store
+/// Drops foreign triggers, views and indexes on its tables, renames tables that have its names (with the prefix
+/// `set_aside`), creates missing tables, removes rows whose numbers were never issued, and begins a new epoch after
+/// every number that the ledger or `known` has. All of it is one transaction; repeating it changes nothing more. Errors
+/// as `connection::open`; `protocol_mismatch` for a ledger of another format. Signs a doubtful anchor again with the
+/// key in `key_file`, or removes it if the records do not begin there. @pre the caller leads the store
 caf::expected<ledger_repair> repair_ledger(const std::filesystem::path& path, const ledger_standing& known,
                                            ledger_fault fault, const clock& time,
                                            const std::filesystem::path& key_file = {});

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view stem = "_sluice";
 
-// An index that SQLite made for a UNIQUE of the table's own definition: nobody can name one so.
+// An index that SQLite created for a UNIQUE of the table's own definition; users cannot choose such a name.
 bool is_automatic(const unknown_object& object) noexcept {
   return object.type == "index" && object.sql.empty() && object.name.starts_with("sqlite_autoindex_");
 }
@@ -81,8 +81,8 @@ caf::expected<ledger_objects> find_ledger_objects(const connection& db) {
       return result;
     unknown_object object{std::string{stmt->text(0)}, std::string{stmt->text(1)}, std::string{stmt->text(2)},
                           std::string{stmt->text(3)}};
-    if (const auto* own = definition_of(object))
-      result.present[static_cast<size_t>(own - ledger_tables.data())] = true;
+    if (const auto* definition = definition_of(object))
+      result.present[static_cast<size_t>(definition - ledger_tables.data())] = true;
     else if ((is_ledger_name(object.name) || is_ledger_name(object.table)) && !is_automatic(object))
       result.unknown.push_back(std::move(object));
   }
@@ -101,7 +101,7 @@ caf::expected<std::vector<std::string>> find_triggers_into_ledger(const connecti
       return std::move(row.error());
     if (!*row)
       return result;
-    // Those on the ledger's own tables, or with its names, are damage to it.
+    // Triggers on the ledger's own tables, or with its names, are damage to it.
     auto is_damage = is_ledger_name(stmt->text(0)) || is_ledger_name(stmt->text(1));
     if (!is_damage && mentions_ledger_name(folded_name(stmt->text(2))))
       result.push_back("trigger " + std::string{stmt->text(0)} + " on " + std::string{stmt->text(1)});
@@ -119,7 +119,7 @@ caf::expected<bool> has_ledger(const connection& db) {
     return std::move(found.error());
   if (found->none())
     return false;
-  // The format first: another one may well have other tables.
+  // The format is checked first: another format may have other tables.
   if (found->present[2])
     if (auto known = check_format(db); !known)
       return std::move(known.error());

@@ -11,7 +11,7 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Looked at whenever a ledger is entered; the doctor and `audit verify` look at all.
+// The number of commits that are checked whenever a ledger is entered; the doctor and `audit verify` check all.
 constexpr int64_t recent_commits = 16;
 
 bool is_plausible(int64_t time_ms) noexcept { return time_ms >= 1 && time_ms <= last_plausible_number; }
@@ -61,7 +61,7 @@ caf::expected<void> read_ends(const connection& db, ledger_state& to) {
   return caf::unit;
 }
 
-// From the newest on: each has its own hash, and follows from the one before it unless it begins an epoch.
+// Checks from the newest on: each has its own hash, and follows from the one before it unless it begins an epoch.
 caf::expected<void> check_recent(const connection& db, ledger_state& state) {
   auto stmt = prepared_statement::prepare(db, "SELECT " + std::string{commit_columns}
                                                 + " FROM _sluice_commits c ORDER BY c.commit_seq DESC LIMIT ?1");
@@ -85,8 +85,8 @@ caf::expected<void> check_recent(const connection& db, ledger_state& state) {
     if (after != 0 && (seq + 1 != after || stmt->blob(3) != expected))
       return ledger_damaged("commit " + std::to_string(after) + " does not follow from the record before it, "
                             + std::to_string(seq));
-    auto own = commit_hash(hash, stmt->blob(2), seq, stmt->integer(1), stmt->blob(4));
-    if (bytes_of(own) != stmt->blob(3))
+    auto expected_hash = commit_hash(hash, stmt->blob(2), seq, stmt->integer(1), stmt->blob(4));
+    if (bytes_of(expected_hash) != stmt->blob(3))
       return ledger_damaged("the record of commit " + std::to_string(seq) + " does not match its hash");
     if (state.keys && seq > state.keys->pruned_seq)
       if (auto checked = check_keys(db, seq, stmt->blob(4)); !checked)
@@ -110,7 +110,7 @@ caf::expected<std::optional<key_time>> read_key_time(const connection& db) {
   std::istringstream in{**content};
   in >> time.begun_us >> time.last_undated_id >> time.seen_us >> time.since_boot_us >> time.pruned_seq;
   auto good = !in.fail() && is_plausible(time.begun_us) && is_plausible(time.seen_us) && time.last_undated_id >= 0;
-  // The machine may not report which start it was.
+  // The boot id may be empty.
   in >> time.boot;
   if (!good)
     return unreadable_meta("key_clock");
@@ -229,7 +229,9 @@ caf::expected<void> write_key_time(const connection& db, const key_time& time) {
 
 std::string new_epoch_id(const clock& time, uint64_t first, std::string_view head_hash) {
   chain_hash hash;
-  hash.add(static_cast<uint64_t>(wall_us(time))).add(time.boot()).add(static_cast<uint64_t>(time.since_boot().count()));
+  hash.add(static_cast<uint64_t>(wall_us(time)))
+    .add(time.boot_id())
+    .add(static_cast<uint64_t>(time.since_boot().count()));
   auto id = hash.add(first).add(head_hash).finish();
   return to_hex(bytes_of(id).substr(0, 8));
 }
@@ -258,7 +260,7 @@ ledger_judgement judge_ledger(const ledger_epoch& epoch, uint64_t head_seq, cons
   using fault = ledger_fault;
   if (!known.conflict.empty())
     return {fault::other, known.conflict};
-  // An epoch that began behind everything that was issued repeats no number.
+  // An epoch that began after all issued numbers repeats no number.
   if (known.issued == 0 || epoch.first > known.issued)
     return {};
   if (known.agreed_seq >= epoch.first && known.agreed_seq <= head_seq && agreed != known.agreed_hash)

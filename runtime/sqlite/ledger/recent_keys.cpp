@@ -8,7 +8,7 @@ namespace sluice::sqlite {
 void recent_keys::add(uint64_t seq, uint64_t since_boot_ms, std::vector<uint64_t> key_hashes) {
   keys_ += key_hashes.size();
   commits_.push_back({seq, since_boot_ms, std::move(key_hashes)});
-  while (commits_.size() > most_commits || (keys_ > most_keys && commits_.size() > 1)) {
+  while (commits_.size() > max_commits || (keys_ > max_keys && commits_.size() > 1)) {
     keys_ -= commits_.front().key_hashes.size();
     commits_.pop_front();
   }
@@ -35,7 +35,7 @@ recent_keys::answer recent_keys::find(const automatic_key& key) const {
 }
 
 uint64_t recent_keys::hash_of(const automatic_key& key) noexcept {
-  // Odd factors keep keys of one session apart; those of others differ by a random number.
+  // Odd factors separate keys of one session; keys of different sessions differ by a random number.
   return key.session + key.counter * 0x9e3779b97f4a7c15U + key.since_boot_ms * 0xc2b2ae3d27d4eb4fU;
 }
 

@@ -10,14 +10,14 @@
 
 namespace sluice::sqlite {
 
-/// The automatic keys of the newest commits, so that the ledger does not read commit records for each request. An
-/// unbroken run of commits up to the newest one, bounded in number. Used by one thread at a time.
+/// The automatic keys of the newest commits, so that the ledger does not read commit records for each request. A
+/// contiguous run of commits up to the newest one, bounded in number. Used by one thread at a time.
 class recent_keys {
 public:
-  static constexpr size_t most_commits = 512;
-  static constexpr size_t most_keys = size_t{1} << 16U;
+  static constexpr size_t max_commits = 512;
+  static constexpr size_t max_keys = size_t{1} << 16U;
 
-  /// The commit `seq`, the next after the last one added, at `since_boot_ms`.
+  /// Adds the commit `seq`, the next after the last one, made at `since_boot_ms`.
   void add(uint64_t seq, uint64_t since_boot_ms, std::vector<uint64_t> key_hashes);
 
   void clear() noexcept;
@@ -25,9 +25,9 @@ public:
   struct answer {
     /// Commits that may have the key, the newest first.
     std::vector<uint64_t> candidates;
-    /// Whether no older commit can have it: all of them ended before the key was generated.
+    /// Whether no older commit can have the key: all of them ended before the key was generated.
     bool is_complete = false;
-    /// The oldest commit looked at; nothing when there was none.
+    /// The oldest commit that was checked; nothing when there was none.
     std::optional<uint64_t> oldest_seq;
   };
 

@@ -19,17 +19,17 @@ namespace {
 // "sllg".
 constexpr own_database log_kind{"log database", "this file is not a log database", 0x736c6c67, 1};
 
-// Ids are not reused, though the last entries may have been pruned: followers remember them.
+// Ids are not reused even if the last entries have been pruned: followers remember them.
 constexpr const char* log_schema = R"(
   CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, ts_us INTEGER NOT NULL, level INTEGER NOT NULL,
                    source TEXT NOT NULL, agent TEXT NOT NULL, message TEXT NOT NULL) STRICT;
   CREATE INDEX log_ts_us ON log(ts_us)
 )";
 
-// Entries are read from the end, or by their time; there is little to keep in memory.
+// Entries are read from the end, or by their time, so a large cache gains little.
 constexpr uint64_t log_page_cache_bytes = 2ULL << 20;
 
-constexpr size_t most_bytes = 8ULL << 20;
+constexpr size_t max_bytes = 8ULL << 20;
 
 constexpr int64_t as_signed(uint64_t number) {
   return static_cast<int64_t>(std::min<uint64_t>(number, std::numeric_limits<int64_t>::max()));
@@ -55,7 +55,7 @@ public:
   caf::expected<uint64_t> prune(int64_t before_us) override;
 
 private:
-  // Destroyed in the order that SQLite wants: statements before their connection.
+  // Destroyed in the order that SQLite requires: statements before their connection.
   struct opened {
     connection db;
     prepared_statement begin{};
@@ -64,7 +64,7 @@ private:
     prepared_statement prune{};
   };
 
-  // Opens the file if necessary; writers make a missing one.
+  // Opens the file if necessary; writers create a missing one.
   caf::expected<bool> open(bool make);
   caf::expected<void> insert(std::span<const log_entry> entries);
   caf::expected<log_page> select(const log_query& query);
@@ -190,7 +190,7 @@ caf::expected<log_page> log_file::select(const log_query& query) {
     entry.agent = stmt->text(4);
     entry.message = stmt->text(5);
     bytes += entry_footprint(entry);
-    result.truncated = bytes > most_bytes && !result.entries.empty();
+    result.truncated = bytes > max_bytes && !result.entries.empty();
     if (result.truncated)
       break;
     result.entries.push_back(std::move(entry));

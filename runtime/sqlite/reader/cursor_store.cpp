@@ -16,7 +16,8 @@ namespace sluice::sqlite {
 namespace {
 
 constexpr uint64_t max_page_cache = 4ULL << 20;
-// A page of a slow query has the rows that were found by then, so that its caller need not wait for a full one.
+// After this time a page of a slow query ends with the rows found so far, so that its caller need not wait for a full
+// one.
 constexpr std::chrono::milliseconds longest_filling{250};
 
 broker_config with_small_cache(broker_config config) {
@@ -33,7 +34,7 @@ public:
       query_(std::move(query)),
       connection_(std::move(path), with_small_cache(config), time, std::move(on_recovery), std::move(files)) {}
 
-  // In order, so that a commit of another program that comes later is noticed.
+  // Closed in order, so that a later commit of another program is detected.
   ~sqlite_cursor_store() override { connection_.close_idle(); }
 
   caf::expected<cursor_rows> next(const read_limits& limits, const cancel_token& cancel) override;
@@ -50,7 +51,7 @@ private:
     running_ = nullptr;
     has_row_ = false;
   }
-  // Neither a snapshot nor a lock is held for longer than it has to be.
+  // Ends the snapshot and its lock as early as possible.
   void end() noexcept {
     forget();
     connection_.close_idle();
@@ -64,7 +65,7 @@ private:
   read_connection connection_;
   // The query under way, of the connection's session; null before it has begun.
   cached_statement* running_ = nullptr;
-  // It stands at a row that is in no page yet.
+  // The query is at a row that is in no page yet.
   bool has_row_ = false;
   bool has_answered_ = false;
   bool is_over_ = false;
@@ -83,7 +84,7 @@ caf::expected<cursor_rows> sqlite_cursor_store::next(const read_limits& limits, 
     return cursor_rows{std::make_shared<const rowset>(), true};
   connection_.interrupt_at(time_.now() + limits.timeout, &cancel);
   auto result = next_recovered(limits);
-  // As for reads: SQLite does not look at the clock after the last instruction.
+  // As for reads: SQLite does not check the time after the last instruction.
   if (result && connection_.is_due())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::deadline_exceeded);
   connection_.interrupt_at({}, nullptr);
@@ -127,7 +128,7 @@ caf::expected<cursor_rows> sqlite_cursor_store::next_current(const read_limits& 
   return make_error(errc::busy, "the files of this database keep changing while it is read");
 }
 
-// As for reads: only this answer is lost.
+// As for reads: an exception for lack of memory loses only this answer.
 caf::expected<cursor_rows> sqlite_cursor_store::next_with_memory(const read_limits& limits) {
   try {
     return next_in_use(limits);
@@ -138,7 +139,7 @@ caf::expected<cursor_rows> sqlite_cursor_store::next_with_memory(const read_limi
 
 caf::expected<cursor_rows> sqlite_cursor_store::next_in_use(const read_limits& limits) {
   if (!connection_.session()) {
-    // The guard has taken it, because other files lie at the path.
+    // The guard has taken the connection, because the path leads to other files.
     if (has_answered_)
       return replaced();
     forget();
@@ -149,7 +150,7 @@ caf::expected<cursor_rows> sqlite_cursor_store::next_in_use(const read_limits& l
   return collect(limits);
 }
 
-// One transaction from the look at the schema to the last row, so that all of it is of one version.
+// One transaction from the check of the schema to the last row, so that all rows have one version of the schema.
 caf::error sqlite_cursor_store::begin(const read_limits& limits) {
   if (auto opened = connection_.open(limits.timeout); !opened)
     return std::move(opened.error());

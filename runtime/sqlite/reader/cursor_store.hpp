@@ -12,9 +12,9 @@
 
 namespace sluice::sqlite {
 
-/// A cursor over `query` on the database file at `path`; the file is opened by the first `next`, and closed with the
-/// last page or the cursor. `time`, `on_recovery`, `files` and `answers` as in `make_read_store`. It keeps fewer
-/// database pages in memory than a reader, since it comes by most of them once.
+/// A cursor over `query` on the database file at `path`; the first `next` opens the file, and the last page or the
+/// destructor closes it. `time`, `on_recovery`, `files` and `answers` as in `make_read_store`. It keeps fewer database
+/// pages in memory than a reader, because it reads most of them only once.
 std::unique_ptr<cursor_store> make_cursor_store(std::filesystem::path path, statement query,
                                                 const broker_config& config, const clock& time = machine_time(),
                                                 std::function<void()> on_recovery = {},

@@ -11,11 +11,11 @@ namespace sluice::sqlite {
 
 namespace {
 
-// A statement of a thousand steps is not looked at by people.
+// Bytes after which a plan is cut; people do not read longer ones.
 constexpr size_t max_plan = 4'000;
 
-// A query may take seconds to be prepared, and its reader or writer is wanted.
-struct short_time {
+// Preparing a query may take seconds, and other requests wait for this connection.
+struct plan_deadline {
   std::chrono::steady_clock::time_point end = std::chrono::steady_clock::now() + std::chrono::milliseconds{100};
 
   bool is_over() const { return std::chrono::steady_clock::now() >= end; }
@@ -46,8 +46,8 @@ caf::expected<void> append_plan(const connection& db, const statement& query, st
 
 caf::expected<std::string> query_plan(const connection& db, std::span<const statement> statements) {
   std::string result;
-  short_time time;
-  auto bound = allocation_bound::by<short_time, &short_time::is_over>(time);
+  plan_deadline time;
+  auto bound = allocation_bound::by<plan_deadline, &plan_deadline::is_over>(time);
   for (const auto& query : statements)
     // A PRAGMA has no plan, and acts when it is prepared.
     if (leading_keyword(query.sql.str()) == "PRAGMA")

@@ -10,8 +10,8 @@
 
 namespace sluice::sqlite {
 
-/// The output of EXPLAIN QUERY PLAN for the statements, a line a step, steps of a step indented; nothing is executed. A
-/// statement that cannot be explained is an error, as `prepared_statement::prepare` has it.
+/// The output of EXPLAIN QUERY PLAN for the statements, one line per step, indented by level; executes nothing. A
+/// statement that cannot be explained is an error, as in `prepared_statement::prepare`.
 caf::expected<std::string> query_plan(const connection& db, std::span<const statement> statements);
 
 } // namespace sluice::sqlite

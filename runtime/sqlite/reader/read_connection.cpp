@@ -62,7 +62,7 @@ caf::expected<void> read_connection::connect() {
   sqlite3_progress_handler(made->db.handle(), steps_between_checks, &read_connection::on_progress, this);
   session_ = std::move(made);
   session_->has_log = !unchanged_ && session_->db.has_log();
-  // A commit of another program that came while the file was closed does not show in this number.
+  // SQLite's number does not count commits of other programs while the file was closed, so the guard's number is added.
   session_->data_version = data_version(session_->db) + (files_->external_commits() == external_commits_ ? 0U : 1U);
   auto known = files_->opened(*this);
   if (!known)
@@ -91,7 +91,7 @@ void read_connection::close() noexcept {
 }
 
 bool read_connection::end_use(const caf::error& error) noexcept {
-  // Results from other files, or interrupted because there are others, are invalid.
+  // Results are invalid if they come from other files, or were interrupted because of those.
   auto is_current = files_->is_current(*this);
   // Another user may change a file while this connection reads it as immutable.
   auto is_unchanged = !session_ || !unchanged_ || database_stamp{path_} == *unchanged_;
@@ -101,8 +101,8 @@ bool read_connection::end_use(const caf::error& error) noexcept {
   return is_current && is_unchanged;
 }
 
-// Whether another program has committed since this reader last reported one, and the answer may show it. Each reader
-// reports it, because the order of their answers is unknown.
+// Whether another program has committed since this reader last reported one, and the answer may include that commit.
+// Each reader reports it, because the order of their answers is unknown.
 bool read_connection::sees_external_commit() {
   auto& s = *session_;
   if (s.has_log) {
@@ -112,7 +112,7 @@ bool read_connection::sees_external_commit() {
   auto version = data_version(s.db);
   if (std::exchange(s.data_version, version) == version)
     return false;
-  // The writer may have given it a log.
+  // The writer may have converted it to WAL mode.
   s.has_log = s.db.has_log();
   if (!s.has_log)
     external_commits_ = files_->note_external_commit();
@@ -122,7 +122,7 @@ bool read_connection::sees_external_commit() {
 int read_connection::on_progress(void* self) noexcept { return static_cast<read_connection*>(self)->is_due(); }
 
 caf::expected<cached_statement*> read_connection::prepare(const sql_text& sql) {
-  // Running it makes SQLite load the schema again if it has changed.
+  // Running a statement makes SQLite load the schema again if it has changed.
   if (auto loaded = session_->touch_schema.run(); !loaded)
     return std::move(loaded.error());
   auto version = schema_version();
@@ -169,7 +169,7 @@ caf::expected<bool> append_row(cached_statement& prepared, uint64_t max_bytes, c
   auto columns = static_cast<int>(prepared.columns->size());
   for (int i = 0; i < columns; ++i) {
     auto cells = static_cast<size_t>(i);
-    // Looked at before it is copied: one value may be larger than everything that is wanted.
+    // Checked before the copy: one value may exceed the bound.
     auto bytes = rows.footprint() + prepared.stmt.column_footprint(i);
     auto is_exact = !prepared.stmt.has_inexact_text();
     if (is_exact && bytes <= max_bytes && to.share.grow_to(bytes)) {

@@ -15,8 +15,8 @@
 /// The part that reads and cursors share.
 namespace sluice::sqlite {
 
-/// One read-only connection to the database file at a path, under the rules of `file_guard`: it is used between `enter`
-/// and `end_use` only, and may be gone at the next `enter`. Used by one thread at a time.
+/// One read-only connection to the database file at a path, under the rules of `file_guard`: it is used only between
+/// `enter` and `end_use`, and may be gone at the next `enter`. Used by one thread at a time.
 class read_connection final : private file_guard::user {
 public:
   /// `time` and `files` as in `make_read_store`.
@@ -39,8 +39,8 @@ public:
     return files_->enter(*this);
   }
 
-  /// Ends the use. Closes the connection when `error`, the result of the use, spoils it. False when the rows are
-  /// invalid, because the files at the path are other ones.
+  /// Ends the use. Closes the connection if `error`, the result of the use, spoils it. False when the rows are invalid
+  /// because the path leads to other files.
   bool end_use(const caf::error& error) noexcept;
 
   /// The open connection; null if there is none. @pre in use
@@ -59,7 +59,8 @@ public:
   caf::expected<cached_statement*> prepare(const sql_text& sql);
   caf::expected<int64_t> schema_version();
 
-  /// Whether another program has committed since this connection has last said so, and the rows may show it.
+  /// Whether another program has committed since this connection last reported that, and the rows may include the
+  /// commit.
   /// @pre in use
   bool sees_external_commit();
   bool take_replaced() noexcept { return files_->take_replaced(); }
@@ -67,7 +68,7 @@ public:
   /// The error for a step that has ended with `code`.
   caf::error failed(int code) const;
 
-  /// If `error` may come from the unfinished transaction of a killed program, rolls that back with a connection for
+  /// If `error` may be caused by the unfinished transaction of a killed program, rolls that back with a connection for
   /// writing. True when the caller should try again.
   caf::expected<bool> recover_from(const caf::error& error) const;
 
@@ -90,7 +91,7 @@ private:
   const std::chrono::milliseconds busy_timeout_;
   // Whether the connection waits for locks for a shorter time than the default.
   bool hurried_ = false;
-  // Of a file that is read as immutable.
+  // The stamp of a file that is read as immutable.
   std::optional<database_stamp> unchanged_;
   std::unique_ptr<read_session> session_;
   uint64_t external_commits_ = 0;
@@ -99,7 +100,7 @@ private:
 };
 
 /// Appends the current row of `prepared` to `to`, whose share of `budget` grows with it. False when the rows would then
-/// take more than `max_bytes`; they stay as they were then, as after an error.
+/// exceed `max_bytes`; the rows are unchanged then, and after an error.
 caf::expected<bool> append_row(cached_statement& prepared, uint64_t max_bytes, const answer_budget& budget,
                                budgeted_rows& to);
 

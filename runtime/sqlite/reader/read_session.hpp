@@ -10,29 +10,29 @@
 #include <cstdint>
 #include <utility>
 
-/// For read_connection.hpp alone: what a connection that reads has open.
+/// Only for read_connection.hpp: the open objects of a reading connection.
 namespace sluice::sqlite {
 
-// How often a statement is prepared anew before a schema that changes all the time counts as busy.
+// If the schema changes constantly, a statement is prepared this many times before the database counts as busy.
 inline constexpr int max_prepare_attempts = 5;
 
-inline int prepared_anew(const prepared_statement& stmt) noexcept {
+inline int reprepares(const prepared_statement& stmt) noexcept {
   return sqlite3_stmt_status(stmt.handle(), SQLITE_STMTSTATUS_REPREPARE, 0);
 }
 
-// As the connection counts the commits of others.
+// As this connection counts the commits of others.
 inline uint32_t data_version(const connection& db) noexcept {
   unsigned int version = 0;
   sqlite3_file_control(db.handle(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
   return version;
 }
 
-// A view that has changed may have text in double quotes now, which only preparing anew finds out.
+// A changed view may contain text in double quotes now, which only a new preparation detects.
 inline bool needs_prepare(const caf::error& error) {
   return code_of(error) == errc::sql_error && !missing_column(describe(error).message).empty();
 }
 
-// Ends a statement's execution, and with it its snapshot, however the scope is left.
+// Ends a statement's execution, and with it its snapshot, when the scope is left.
 class execution {
 public:
   explicit execution(prepared_statement& stmt) : stmt_(stmt) {}
@@ -44,11 +44,11 @@ private:
   prepared_statement& stmt_;
 };
 
-// Everything that lives and dies with one open file; members end in reverse order, the connection last.
+// All objects of one open file; members end in reverse order, the connection last.
 struct read_session {
   explicit read_session(connection opened) : db(std::move(opened)), analyzer(db), statements(analyzer) {}
 
-  // Given back when the connection is closed.
+  // Returned when the connection is closed.
   open_files::share descriptors;
   connection db;
   statement_analyzer analyzer;

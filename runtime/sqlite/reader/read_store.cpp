@@ -36,7 +36,7 @@ private:
   caf::expected<executed_read> run_current(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_with_memory(const read_request& request, const read_limits& limits);
   caf::expected<executed_read> run_in_use(const read_request& request, const read_limits& limits);
-  void tell_changes(executed_read& read) {
+  void report_changes(executed_read& read) {
     read.files_replaced = connection_.take_replaced();
     read.external_commit = connection_.sees_external_commit() || read.files_replaced;
   }
@@ -61,11 +61,11 @@ caf::expected<executed_read> sqlite_read_store::run(const read_request& request,
   auto begin = time_.now();
   connection_.interrupt_at(begin + limits.timeout, &request.cancel);
   auto result = run_recovered(request, limits);
-  // SQLite looks at the clock between instructions only, and not after the last one.
+  // SQLite checks the time between instructions only, and not after the last one.
   if (result && connection_.is_due())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::deadline_exceeded);
   connection_.interrupt_at({}, nullptr);
-  // An interrupt while the query is prepared has no reason of its own.
+  // An interrupt during preparation does not tell its reason.
   if (!result && code_of(result.error()) == errc::deadline_exceeded && request.cancel.cancelled())
     result = to_error(nullptr, SQLITE_INTERRUPT, errc::cancelled);
   auto took = time_.now() - begin;
@@ -89,13 +89,13 @@ caf::expected<executed_read> sqlite_read_store::run_recovered(const read_request
   return result;
 }
 
-// On the files that lie at the path, from the beginning to the end.
+// Runs on the files at the path, from the beginning to the end.
 caf::expected<executed_read> sqlite_read_store::run_current(const read_request& request, const read_limits& limits) {
   for (auto i = 0; i < max_prepare_attempts; ++i) {
     if (auto may = connection_.enter(); !may)
       return std::move(may.error());
     auto result = run_with_memory(request, limits);
-    // An interrupt may come when BEGIN has taken effect. The next read would then use the same snapshot.
+    // An interrupt may come after BEGIN has taken effect. The next read would then use the same snapshot.
     if (auto* s = connection_.session(); !result && s && s->db.in_transaction())
       connection_.close();
     auto is_current = connection_.end_use(result ? caf::error{} : result.error());
@@ -105,7 +105,7 @@ caf::expected<executed_read> sqlite_read_store::run_current(const read_request& 
   return make_error(errc::busy, "the files of this database keep changing while it is read");
 }
 
-// A reader that ended of one answer would take the others' answers with it.
+// If the reader ended because of one answer, it would lose the other answers, too.
 caf::expected<executed_read> sqlite_read_store::run_with_memory(const read_request& request,
                                                                 const read_limits& limits) {
   try {
@@ -123,8 +123,8 @@ caf::expected<executed_read> sqlite_read_store::run_in_use(const read_request& r
     used->statements.drop_if_large();
   if (!result)
     return result;
-  tell_changes(*result);
-  // The next read will hardly need the pages of a large answer, and they may take as much memory again.
+  report_changes(*result);
+  // The next read will hardly need the pages of a large answer, which may use as much memory again.
   if (footprint(result->result) >= large_answer)
     sqlite3_db_release_memory(session().db.handle());
   return result;
@@ -238,7 +238,7 @@ caf::expected<cached_statement*> sqlite_read_store::find_in_snapshot(const sql_t
 caf::expected<cached_statement*> sqlite_read_store::find(const sql_text& sql) {
   if (auto* found = session().statements.find(sql))
     return found;
-  // One snapshot for everything, so that the analysis of the statement holds for one version of the schema.
+  // One snapshot for all steps, so that the analysis of the statement is valid for one version of the schema.
   auto& s = session();
   auto begun = s.begin.run();
   if (!begun)
@@ -250,16 +250,16 @@ caf::expected<cached_statement*> sqlite_read_store::find(const sql_text& sql) {
   return result;
 }
 
-// Whether the analysis of `prepared` still held when it ran. SQLite prepares a statement anew, while it runs,
-// when the schema has changed, and for other reasons, too.
+// Whether the analysis of `prepared` was still valid when it ran. SQLite prepares a running statement again when the
+// schema has changed, and for other reasons, too.
 caf::expected<bool> sqlite_read_store::still_valid(cached_statement& prepared) {
-  auto count = prepared_anew(prepared.stmt);
-  if (count == prepared.prepared_anew)
+  auto count = reprepares(prepared.stmt);
+  if (count == prepared.reprepares)
     return true;
   auto version = connection_.schema_version();
   if (!version)
     return std::move(version.error());
-  prepared.prepared_anew = count;
+  prepared.reprepares = count;
   if (*version == prepared.schema_version)
     return true;
   session().statements.clear();
@@ -287,7 +287,7 @@ caf::error sqlite_read_store::collect(cached_statement& prepared, const read_lim
     if (result.truncated)
       break;
   }
-  // A statement that was prepared anew may have more or other columns than it had.
+  // A statement that was prepared again may have more or other columns.
   if (prepared.stmt.column_count() != static_cast<int>(prepared.columns->size()))
     rows = {};
   answer->share.shrink_to(rows.footprint());

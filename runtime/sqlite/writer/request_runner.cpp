@@ -24,12 +24,12 @@ namespace sluice::sqlite {
 namespace {
 
 // One instruction may take tens of milliseconds with values of the largest size.
-constexpr int steps_between_looks = 100;
+constexpr int steps_per_due_check = 100;
 
-// SQLite's own count of the row changes so far. It includes changes that it does not roll back after an error.
+// SQLite's own count of row changes. It includes changes that SQLite does not roll back after an error.
 int64_t total_changes(const connection& db) noexcept { return sqlite3_total_changes64(db.handle()); }
 
-// Keeps last_insert_rowid() correct: the value of an INSERT is distinguished from an earlier one.
+// Keeps last_insert_rowid() correct: tells the value of an INSERT from an earlier one.
 class rowid_watch {
 public:
   rowid_watch(sqlite3* db, const statement_facts& facts) : db_(db), facts_(facts) {
@@ -64,12 +64,13 @@ private:
 struct request_runner::attempt {
   bool several = false;
   bool in_savepoint = false;
-  // With foreign keys off: what violated them before. Has a savepoint, for it is checked when everything has run.
+  // With foreign keys off: the violations before the request. The request then has a savepoint, because the check
+  // follows all statements.
   std::optional<foreign_key_violations> violations;
-  // Something of it has set the connection up for itself.
+  // A statement has changed the setup of the connection.
   bool used_pragma = false;
   int64_t changes_before = 0;
-  // The only statement of the request, to be run in a savepoint from now on if it turns out to need one.
+  // The only statement of the request; it will run in a savepoint from now on if necessary.
   cached_statement* single = nullptr;
   // Every statement ran to its end.
   bool complete = false;
@@ -82,14 +83,14 @@ request_runner::request_runner(connection& db, request_limits limits, std::share
                                const clock& time)
   : db_(db), time_(time), limits_(limits), answers_(std::move(answers)), returned_(answers_->open()), analyzer_(db),
     statements_(analyzer_), tracker_(db) {
-  // Only memory can be lacking; what is then missing reports that when it is run.
+  // These fail only if memory is lacking; the missing function or statement then reports that when it is run.
   functions_ = bound_functions(db, {limits.max_value_bytes}, [this] { return is_due(); });
   static_cast<void>(prepare_all(db, {{&savepoint_, "SAVEPOINT sluice_request"},
                                      {&release_, "RELEASE sluice_request"},
                                      {&rollback_to_, "ROLLBACK TO sluice_request"},
                                      {&rollback_, "ROLLBACK"},
                                      {&schema_version_, "PRAGMA schema_version"}}));
-  sqlite3_progress_handler(db.handle(), steps_between_looks, &request_runner::on_progress, this);
+  sqlite3_progress_handler(db.handle(), steps_per_due_check, &request_runner::on_progress, this);
 }
 
 request_runner::~request_runner() { sqlite3_progress_handler(db_.handle(), 0, nullptr, nullptr); }
@@ -104,11 +105,11 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   attempt now;
   now.several = request.statements.size() > 1;
   now.changes_before = total_changes(db_);
-  // Foreign keys that were off are checked for the whole database.
+  // Foreign keys that were off are checked in the whole database.
   now.result.is_bounded = request.enforce_foreign_keys;
   now.result.results.reserve(request.statements.size());
   tracker_.start();
-  // The row ids of other agents are hidden.
+  // Hides the row ids of other agents.
   sqlite3_set_last_insert_rowid(db_.handle(), 0);
   deadline_ = deadline;
   ticket_ = request.ticket.get();
@@ -121,8 +122,8 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
     undo(now);
   if (now.violations)
     enforce_keys(true);
-  // It would go on until the end of the transaction, for the requests of others. Nothing is counted that it would
-  // forget.
+  // Otherwise the setting would apply to the requests of others until the end of the transaction. There are no counted
+  // violations that this would drop.
   if (now.used_pragma)
     static_cast<void>(db_.exec("PRAGMA defer_foreign_keys = OFF"));
   statements_.drop_if_large();
@@ -146,7 +147,7 @@ caf::error request_runner::run_unenforced(const write_request& request, attempt&
 
 void request_runner::enforce_keys(bool enforces) noexcept {
   enforce_foreign_keys(db_, enforces);
-  // What they write depends on it.
+  // The effects of prepared statements depend on the setting.
   forget_statements();
 }
 
@@ -177,7 +178,7 @@ caf::expected<cached_statement*> request_runner::prepare(const sql_text& sql) {
   return result;
 }
 
-// Not looked at before a statement has come several times: many have their values in their text, and come once.
+// Checked only after several uses: many statements contain their values and are used once.
 bool request_runner::is_bounded(cached_statement& prepared) const {
   constexpr uint32_t seldom = 3;
   if (prepared.facts.changes_schema || prepared.facts.single_use || !prepared.facts.written_virtual.empty())
@@ -203,7 +204,7 @@ caf::error request_runner::run_one(const statement& statement, attempt& now) {
     if (needs_savepoint && !now.in_savepoint && !(now.in_savepoint = command(savepoint_)))
       return failed(sqlite3_extended_errcode(db_.handle()));
   }
-  // It has acted already.
+  // The statement has already acted.
   now.used_pragma |= prepared.facts.single_use;
   auto version = prepared.facts.changes_schema ? schema_version() : 0;
   auto total = prepared.facts.written_virtual.empty() ? 0 : total_changes(db_);
@@ -246,7 +247,8 @@ caf::error request_runner::check_changes(const statement& statement, const state
                                       + "; nothing of the request is applied");
 }
 
-// What a view or trigger selects is looked up when it is used; a request is refused text in double quotes all the same.
+// SQLite looks up the columns of a view or trigger only when it is used; a request must not contain text in double
+// quotes nevertheless.
 caf::error request_runner::check_created(const std::string& object) {
   auto dependent = find_double_quoted_text(db_);
   if (!dependent)
@@ -258,7 +260,7 @@ caf::error request_runner::check_created(const std::string& object) {
                                          "single quotes");
 }
 
-// SQLite deletes the rows of a table that it drops, with all that their deletion brings about in other tables.
+// SQLite deletes the rows of a table that it drops, with all effects of the deletion on other tables.
 caf::error request_runner::execute_drop(cached_statement& prepared, attempt& now, statement_result& out) {
   tracker_.watch();
   auto reason = execute(prepared, now, out);
@@ -282,7 +284,7 @@ caf::error request_runner::execute(cached_statement& prepared, attempt& now, sta
       if (auto reason = collect_row(prepared, now, out))
         return reason;
     } catch (const std::bad_alloc&) {
-      // A writer that ended of one request would take those of the others with it.
+      // If the writer ended because of one request, it would lose the requests of others, too.
       return to_error(nullptr, SQLITE_NOMEM);
     }
   }
@@ -311,7 +313,7 @@ caf::error request_runner::collect_row(cached_statement& prepared, attempt& now,
 }
 
 caf::error request_runner::finish(attempt& now) {
-  // A request that leaves a deferred foreign key open fails alone; at COMMIT it would fail the whole group.
+  // A request that leaves a deferred foreign key violated fails alone; at COMMIT it would make the whole group fail.
   if (has_open_foreign_keys(db_))
     return make_error(errc::constraint, "FOREIGN KEY constraint failed: a deferred foreign key is not satisfied at the "
                                         "end of the request");
@@ -322,7 +324,7 @@ caf::error request_runner::finish(attempt& now) {
     if (auto violated = now.violations->first_new(*after))
       return make_error(errc::constraint, std::move(*violated));
   }
-  // SQLite looks at the clock between instructions only, and not after the last one.
+  // SQLite checks the time between instructions only, and not after the last one.
   if (is_due())
     return to_error(nullptr, SQLITE_INTERRUPT);
   if (now.in_savepoint && !command(release_))
@@ -346,11 +348,11 @@ void request_runner::undo(attempt& now) noexcept {
       return;
     }
   } else if (!now.complete && total_changes(db_) == now.changes_before) {
-    // Refused before it ran, or undone by SQLite.
+    // The statement was refused before it ran, or SQLite has undone it.
     return;
   } else if (now.single) {
-    // It failed half-way (OR FAIL) or by a rule of ours after it had run. A savepoint for every statement would cost
-    // everyone; this costs the group a second run, once.
+    // It failed half-way (OR FAIL) or by a check of the broker after it had run. A savepoint for every statement would
+    // slow all requests down; this makes the group run again, once.
     now.single->needs_savepoint = true;
   }
   command(rollback_);

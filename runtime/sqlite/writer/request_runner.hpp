@@ -13,34 +13,34 @@
 
 namespace sluice::sqlite {
 
-/// Bounds of what one request may return, and of the values that it makes.
+/// The bounds on the result of one request, and on the values that it computes.
 struct request_limits {
   uint64_t max_rows = 10'000;
   uint64_t max_bytes = 8ULL << 20;
   uint64_t max_value_bytes = 16ULL << 20;
 };
 
-/// Executes the statements of write requests inside the transaction that is open on a connection. Used by the
-/// connection's thread.
+/// Executes the statements of write requests inside the open transaction of a connection. Used by the connection's
+/// thread.
 class request_runner {
 public:
   /// `db` and `time` outlive this. Installs the connection's progress handler and its functions, before anything else
-  /// is prepared. Values are limited while a request runs; the ledger has other ones. The rows that the requests of a
+  /// is prepared. Values are bounded while a request runs; the ledger has other bounds. The rows that the requests of a
   /// transaction return take their bytes from `answers` until it ends.
   request_runner(connection& db, request_limits limits, std::shared_ptr<answer_budget> answers, const clock& time);
   ~request_runner();
   request_runner(const request_runner&) = delete;
   request_runner& operator=(const request_runner&) = delete;
 
-  /// Executes all statements of the request or none; interrupted at `deadline`, and refused when they end after it.
-  /// After an error the transaction is as it was before, or no longer there: `connection::in_transaction` tells. @pre a
-  /// transaction is open
+  /// Executes all statements of the request or none; interrupts them at `deadline`, and refuses the request if they end
+  /// later. After an error the transaction is in its previous state, or no longer open: `connection::in_transaction`
+  /// tells. @pre a transaction is open
   caf::expected<executed_write> run(const write_request& request, clock::steady deadline);
 
-  /// Prepared statements no longer fit the schema: another program changed it, or a change of ours was undone.
+  /// Prepared statements no longer match the schema: another program changed it, or a change of the broker was undone.
   void forget_statements() noexcept;
 
-  /// The transaction ended without taking effect.
+  /// The transaction ended without effect.
   void undone() noexcept;
 
   /// The transaction took effect.
@@ -50,13 +50,13 @@ public:
     returned_bytes_ = 0;
   }
 
-  /// Whether the last failure says that the connection is better closed.
+  /// Whether the connection should be closed after the last failure.
   bool spoilt() const noexcept { return spoilt_; }
 
 private:
   struct attempt;
 
-  // Whether what runs is to stop.
+  // Whether the running statement must stop.
   bool is_due() const {
     return (ticket_ && ticket_->interrupted()) || (deadline_ != clock::steady::max() && time_.now() >= deadline_);
   }
@@ -83,7 +83,7 @@ private:
   const clock& time_;
   request_limits limits_;
   std::shared_ptr<answer_budget> answers_;
-  // Of the transaction.
+  // The share of the transaction.
   answer_budget::share returned_;
   uint64_t returned_bytes_ = 0;
   statement_analyzer analyzer_;

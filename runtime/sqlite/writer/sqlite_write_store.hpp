@@ -7,30 +7,30 @@
 #include <algorithm>
 #include <utility>
 
-/// For the files of `write_store` alone: the writer's store, of which write_store.cpp opens files and executes
-/// requests, and write_store_commit.cpp commits and checkpoints.
+/// Only for the files of `write_store`: the writer's store. write_store.cpp opens files and executes requests,
+/// write_store_commit.cpp commits and checkpoints.
 namespace sluice::sqlite {
 
-/// How much of the WAL no checkpoint has moved yet, in frames.
+/// The number of frames in the WAL that no checkpoint has moved yet.
 struct wal_state {
   uint64_t frames = 0;
   uint64_t moved = 0;
 
   void grown_to(uint64_t count) noexcept {
-    // Shorter than before: SQLite began again at the front, having moved everything.
+    // Shorter than before: SQLite has restarted the WAL after all frames were moved.
     if (count < frames)
       moved = 0;
     frames = count;
   }
 };
 
-/// Everything that lives and dies with one open file; members end in reverse order, the connection last.
+/// All objects of one open file; members end in reverse order, the connection last.
 struct write_session {
   write_session(connection opened, request_limits limits, std::shared_ptr<answer_budget> answers, const clock& time,
                 ledger_settings settings, ledger_standing& known)
     : db(std::move(opened)), runner(db, limits, std::move(answers), time), book(db, time, settings, known) {}
 
-  // Given back when the connection is closed.
+  // Returned when the connection is closed.
   open_files::share descriptors;
   connection db;
   request_runner runner;
@@ -114,24 +114,24 @@ private:
   const clock& time_;
   connection_options options_;
   std::chrono::milliseconds busy_timeout_;
-  // Of the next `begin`.
+  // The limit on the next `begin`.
   std::chrono::milliseconds patience_;
   request_limits limits_;
   std::shared_ptr<file_guard> files_;
   std::shared_ptr<answer_budget> answers_;
   ledger_settings ledger_settings_;
-  // Outlives sessions: a file that takes the place of another one is measured by it.
+  // Outlives sessions, so that a file that replaces another one is compared with it.
   ledger_standing known_;
   std::unique_ptr<write_session> session_;
-  // Between `use` and `end_use`; at any other time, others may close the session.
+  // Between `use` and `end_use`; at any other time, other threads may close the session.
   bool in_use_ = false;
   uint64_t page_size_ = 4'096;
   wal_state wal_;
-  // Its frames may be in the log's file all the same.
+  // Its frames may be in the log's file nevertheless.
   bool was_rolled_back_ = false;
-  // The last COMMIT went into files that are not at the path any more.
+  // The last COMMIT went into files that are no longer at the path.
   bool gone_ = false;
-  // Whether the open transaction holds more than its ledger's tables is for its first request to tell.
+  // The first request of the open transaction shows whether it contains more than the ledger's new tables.
   bool ledger_is_new_ = false;
   uint64_t tried_seq_ = 0;
   digest tried_hash_{};

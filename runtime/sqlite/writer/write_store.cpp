@@ -11,7 +11,8 @@ namespace sluice::sqlite {
 
 namespace {
 
-// Keys of one transaction: a write that comes meanwhile waits for a few milliseconds.
+// The maximum number of keys in one transaction, so that a write that arrives meanwhile waits for only a few
+// milliseconds.
 constexpr uint64_t pruned_at_once = 1'000;
 
 int note_frames(void* state, sqlite3*, const char*, int frames) noexcept {
@@ -22,7 +23,7 @@ int note_frames(void* state, sqlite3*, const char*, int frames) noexcept {
 } // namespace
 
 sqlite_write_store::~sqlite_write_store() {
-  // The log of files that were replaced belongs into no others; it is not checkpointed.
+  // The log of files that were replaced must not be checkpointed into other files.
   auto is_known = in_use_ ? files_->verify(*this) == file_guard::verdict::intact : bool{use()};
   files_->part(*this);
   if (!is_known)
@@ -50,9 +51,9 @@ caf::expected<void> sqlite_write_store::connect() {
   auto made = std::make_unique<write_session>(std::move(*db), limits_, answers_, time_, ledger_settings_, known_);
   made->descriptors = std::move(*descriptors);
   wal_ = {};
-  // Also keeps SQLite from checkpointing by itself: there is one such hook.
+  // The hook also disables automatic checkpoints, because there is only one hook.
   sqlite3_wal_hook(made->db.handle(), &note_frames, &wal_);
-  // The first look opens the log.
+  // The first read opens the log.
   if (auto looked = made->db.exec("SELECT 1 FROM sqlite_schema LIMIT 1"); !looked)
     return looked;
   if (auto done = prepare_all(made->db, {{&made->begin, "BEGIN IMMEDIATE"},
@@ -83,8 +84,8 @@ std::shared_ptr<void> sqlite_write_store::release() noexcept {
   return std::shared_ptr<write_session>{std::move(session_)};
 }
 
-// The files at the path are those of the connection, if there is one; and stay so as far as the other connections of
-// this broker go, until `end_use`.
+// Ensures that the files at the path are those of the connection, if there is one. The other connections of this broker
+// do not change that until `end_use`.
 caf::expected<void> sqlite_write_store::use() {
   auto may = files_->enter(*this);
   in_use_ = bool{may};
@@ -119,7 +120,7 @@ caf::expected<begun_transaction> sqlite_write_store::begin_in_use() {
   return found;
 }
 
-// Waits for it as long as the requests can, opening included.
+// Waits for the lock as long as the requests can, including the time to open the file.
 caf::expected<void> sqlite_write_store::take_lock() {
   auto patience = std::exchange(patience_, busy_timeout_);
   options_.busy_timeout = patience;
@@ -143,7 +144,7 @@ caf::expected<void> sqlite_write_store::take_lock() {
 caf::expected<void> sqlite_write_store::enter_ledger(begun_transaction& found) {
   auto& s = *session_;
   files_->see_commits(s.db.handle(), true);
-  // A reader may have seen it first.
+  // A reader may have detected it first.
   auto changed = files_->has_external_commit();
   if (changed)
     s.runner.forget_statements();
@@ -249,14 +250,14 @@ caf::expected<write_store::removed_commits> sqlite_write_store::prune_commits(ui
   return result;
 }
 
-// Has `remove` return how much it has removed, in a transaction of its own, if there is anything for it.
+// Runs `remove`, which returns how much it has removed, in a transaction of its own, if `is_due`.
 template <class IsDue, class Remove> caf::expected<uint64_t> sqlite_write_store::prune(IsDue is_due, Remove remove) {
   if (in_transaction())
     return uint64_t{0};
   auto was_open = session_ != nullptr;
   if (auto may = use(); !may)
     return std::move(may.error());
-  // No connection has a log open that was removed and has just been written again, so it could not be saved once more.
+  // No connection has a log open that was removed and has just been restored, so it could not be saved again.
   if (was_open && !session_ && !files_->is_replaced())
     if (auto opened = open(); !opened)
       return failed(std::move(opened.error()));

@@ -12,14 +12,14 @@
 
 namespace sluice::sqlite {
 
-/// The writer's store for the database file at `path`, whose ledger is as `known` or is refused (`ledger_damaged`).
-/// Nothing is opened before the first `begin`, which creates the file if it is missing, and opens it anew when it was
-/// moved, replaced or deleted meanwhile (reported as an external commit) or when an error spoilt the connection.
+/// The writer's store for the database file at `path`. Its ledger must match `known`, or it is refused
+/// (`ledger_damaged`). The first `begin` opens the file, and creates it if it is missing. `begin` opens it again when
+/// it was moved, replaced or deleted meanwhile (reported as an external commit) or when an error spoilt the connection.
 ///
-/// Rows that a request's statements return are bounded by `read_max_rows` and `read_max_bytes` of `config`; a request
-/// that passes them fails as `errc::too_large` and is undone. `time`, which outlives the store, decides about deadlines
-/// and the age of keys. The stores of one database share `files`; null makes an own one. `key_file` has the key that
-/// signs the beginning of a ledger whose oldest records were removed; without it none are.
+/// `read_max_rows` and `read_max_bytes` of `config` bound the rows that a request's statements return; a request that
+/// exceeds them fails as `errc::too_large` and is undone. `time`, which outlives the store, decides about deadlines and
+/// the age of keys. The stores of one database share `files`; null creates a new one. `key_file` has the key that signs
+/// the beginning of a ledger whose oldest records were removed; without it none are removed.
 std::unique_ptr<write_store> make_write_store(std::filesystem::path path, const broker_config& config,
                                               const clock& time = machine_time(), ledger_standing known = {},
                                               std::shared_ptr<file_guard> files = nullptr,

@@ -45,8 +45,8 @@ caf::expected<void> sqlite_write_store::commit(uint64_t seq, int64_t ts_us, std:
   return checked;
 }
 
-// Whether what was committed just now lies in the files at the path, and so would be found after a crash. If that is in
-// doubt, `committed` looks for it there.
+// Whether the last commit is in the files at the path, so that it would be found after a crash. In doubt, `committed`
+// searches for it there.
 caf::expected<void> sqlite_write_store::check_files() {
   switch (files_->verify(*this)) {
   case file_guard::verdict::intact: return caf::unit;
@@ -82,7 +82,7 @@ caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
   if (!db) {
     if (code_of(db.error()) != errc::unknown_database)
       return std::move(db.error());
-    // A file that was moved away holds the commit, and may be moved back.
+    // A file that was moved away contains the commit, and may be moved back.
     if (gone_)
       return make_error(errc::file_replaced, "the files of this database were moved away or deleted while it was "
                                              "written; what was written went with them");
@@ -93,16 +93,16 @@ caf::expected<bool> sqlite_write_store::committed_in_use(uint64_t seq) {
     return seen;
   // While `db` is open, no connection recovers the log.
   if (!*seen)
-    // The log of files that were replaced is none of those at the path.
+    // The log of replaced files does not belong to the files at the path.
     return gone_ ? caf::expected<bool>{false} : resolve_invisible_commit(seq);
   files_->add_commit();
-  // A commit that can be seen may still be unsafe: the sync may have failed.
+  // A visible commit may still be unsafe: the sync may have failed.
   if (auto safe = sync_log(); !safe)
     return std::move(safe.error());
   return true;
 }
 
-// A commit that cannot be seen may still be there.
+// An invisible commit may still be in the log.
 caf::expected<bool> sqlite_write_store::resolve_invisible_commit(uint64_t seq) {
   if (!wal_may_hold_commit_)
     return false;
@@ -111,7 +111,7 @@ caf::expected<bool> sqlite_write_store::resolve_invisible_commit(uint64_t seq) {
       return std::move(opened.error());
   auto overwritten = overwrite_lost_commit(session_->db, seq, tried_hash_, options_.synchronous);
   if (!overwritten) {
-    // With the transaction that may still be open.
+    // Also ends the transaction, which may still be open.
     close();
     return std::move(overwritten.error());
   }
@@ -123,7 +123,7 @@ caf::expected<bool> sqlite_write_store::resolve_invisible_commit(uint64_t seq) {
   return true;
 }
 
-// A checkpoint begins with a sync of the log, and says how much of it is safe by its end.
+// A checkpoint begins with a sync of the log; the result shows how much of the log is synced.
 caf::expected<void> sqlite_write_store::sync_log() {
   if (!session_)
     if (auto opened = open(); !opened)

@@ -12,12 +12,11 @@
 
 namespace sluice::sqlite {
 
-/// Notes which tables a connection really writes, row by row: triggers, cascades, tables WITHOUT ROWID and deleting
-/// everything included; the ledger's own tables are left out. Sets that repeat are shared, so that a steady load
-/// allocates nothing.
+/// Records the tables that a connection changes, row by row: by triggers, cascades, in tables WITHOUT ROWID, and by
+/// deleting all rows; not the ledger's own tables. Equal sets are shared, so that a steady load allocates nothing.
 ///
-/// Installs the connection's preupdate hook and removes it when it ends. A virtual table's own name never reaches that
-/// hook, and its shadow tables only when it flushes; `touch` is for those.
+/// Installs the connection's preupdate hook and removes it when it ends. The hook is never called for a virtual table's
+/// own name, and for its shadow tables only when it flushes; `touch` is for those.
 class write_tracker {
 public:
   /// `db` outlives this.
@@ -26,10 +25,10 @@ public:
   write_tracker(const write_tracker&) = delete;
   write_tracker& operator=(const write_tracker&) = delete;
 
-  /// Forgets what was noted.
+  /// Forgets the recorded tables.
   void start() noexcept;
 
-  /// From now on, also records the tables touched since this call.
+  /// From now on also collects the tables touched since this call.
   void watch();
 
   /// The tables touched since `watch`, which ends with this.
@@ -37,20 +36,20 @@ public:
 
   void touch(std::string_view table);
 
-  /// The tables noted since `start`; null when there are none.
+  /// The tables recorded since `start`; null when there are none.
   table_set touched();
 
 private:
   using ids = std::vector<uint32_t>;
 
-  // SQLite's C interface fixes this signature.
+  // SQLite's C interface requires this signature.
   static void on_change(void* self, sqlite3*, int, const char*, const char* table, long long, long long) noexcept;
 
   const connection& db_;
   std::string last_name_;
   bool last_noted_ = false;
   ids noted_;
-  // The tables noted before `watch`.
+  // The tables recorded before `watch`.
   ids noted_before_;
   std::unordered_map<std::string, uint32_t> id_by_name_;
   std::vector<std::string> names_;

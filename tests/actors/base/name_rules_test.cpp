@@ -9,28 +9,28 @@ namespace sluice::test::names_test {
 TEST_CASE("a name has no control characters of terminals or of writing direction") {
   for (const auto* text : {"a\x01", "\n", "a\x7f", "\xc2\x80", "a\xc2\x9b", "\xc2\x9f", "\xd8\x9c", "\xe2\x80\x8e",
                            "a\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "b\xe2\x81\xa9"}) {
-    CHECK(why_no_name(text) == "holds a control character");
-    CHECK(why_no_agent(text));
+    CHECK(name_error(text) == "holds a control character");
+    CHECK(agent_name_error(text));
   }
   // The neighbours of these characters, and ordinary names, are allowed.
   for (const auto* text : {"", "a b", "\xc2\xa0", "\xd8\x9b", "\xe2\x80\x8d", "\xe2\x80\x90", "\xe2\x80\xaf",
                            "\xe2\x81\xa5", "J\xc3\xbcrgen", "\xd7\x90\xd7\x91"}) {
-    CHECK_FALSE(why_no_agent(text));
+    CHECK_FALSE(agent_name_error(text));
   }
 }
 
 TEST_CASE("a name has 256 bytes of UTF-8 at most") {
-  CHECK_FALSE(why_no_name(std::string(256, 'x')));
-  CHECK(why_no_name(std::string(257, 'x')) == "has 257 bytes; at most 256 are allowed");
+  CHECK_FALSE(name_error(std::string(256, 'x')));
+  CHECK(name_error(std::string(257, 'x')) == "has 257 bytes; at most 256 are allowed");
   for (const auto* text : {"\xff", "\xc3", "a\xe2\x80", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80"})
-    CHECK(why_no_name(text) == "is not valid UTF-8");
+    CHECK(name_error(text) == "is not valid UTF-8");
 }
 
 TEST_CASE("clients may not use the names of the broker's own agents, in any letter case") {
   for (const auto* text : {"sluice:buffer", "sluice:", "SLUICE:x", "Sluice:Buffer"})
-    CHECK(why_no_agent(text)->find("begins with \"sluice:\"") == 0);
+    CHECK(agent_name_error(text)->find("begins with \"sluice:\"") == 0);
   for (const auto* text : {"sluice", "sluice-1", "my sluice:buffer", "sluic:e"})
-    CHECK_FALSE(why_no_agent(text));
+    CHECK_FALSE(agent_name_error(text));
 }
 
 TEST_CASE("a client's name without forbidden characters is a valid agent") {

@@ -327,7 +327,7 @@ TEST_CASE_METHOD(started_buffer, "the cached schema of a table is dropped when i
   upsert(1, {});
   static_cast<void>(db.file.execute({{"ALTER TABLE t ADD COLUMN c", {}}}));
   CHECK(!ok(upsert(1, {{"c", 1}})));
-  actors->context("app.db").tell(invalidation{"app.db", 1, {"sqlite_schema"}, true});
+  actors->context("app.db").notify(invalidation{"app.db", 1, {"sqlite_schema"}, true});
   run();
   CHECK(ok(upsert(1, {{"c", 1}})));
 }

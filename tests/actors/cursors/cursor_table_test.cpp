@@ -58,23 +58,23 @@ using codes = std::vector<errc>;
 
 TEST_CASE("the cursors of one agent and of all agents are bounded") {
   table_fixture fixture;
-  CHECK(!fixture.table.why_full("a", 0));
+  CHECK(!fixture.table.capacity_error("a", 0));
   fixture.open("a");
   fixture.open("a");
-  auto error = fixture.table.why_full("a", 2);
+  auto error = fixture.table.capacity_error("a", 2);
   REQUIRE(error);
   CHECK(error->code == errc::overloaded);
   CHECK(error->retry_after_ms > 0);
   CHECK_THAT(error->message, Catch::Contains("max_agent_cursors"));
-  CHECK(!fixture.table.why_full("b", 2));
+  CHECK(!fixture.table.capacity_error("b", 2));
   fixture.open("b");
   fixture.open("c");
-  CHECK_THAT(fixture.table.why_full("d", 4)->message, Catch::Contains("max_cursors"));
+  CHECK_THAT(fixture.table.capacity_error("d", 4)->message, Catch::Contains("max_cursors"));
 }
 
 TEST_CASE("connections that are not closed yet count as cursors") {
   table_fixture fixture;
-  CHECK(fixture.table.why_full("a", 4));
+  CHECK(fixture.table.capacity_error("a", 4));
 }
 
 TEST_CASE("one page per thread is made at a time, for agents by turns") {
@@ -150,7 +150,7 @@ TEST_CASE("a cursor ends when its next page is not requested in time, and a late
   auto id = fixture.open_idle("a");
   fixture.time.advance(milliseconds{9'999});
   CHECK(fixture.due().empty());
-  CHECK(fixture.table.next_look() == fixture.time.now() + milliseconds{1});
+  CHECK(fixture.table.next_deadline() == fixture.time.now() + milliseconds{1});
   fixture.time.advance(milliseconds{1});
   CHECK(fixture.due() == codes{errc::deadline_exceeded});
   CHECK_THAT(fixture.table.ask(id, fixture.time.now())->message, Catch::Contains("cursor_idle_ms"));

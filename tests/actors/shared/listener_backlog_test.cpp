@@ -9,7 +9,7 @@ namespace sluice::test::listener_backlog_test {
 
 namespace {
 
-constexpr auto bound = listener_backlog::most_waiting;
+constexpr auto bound = listener_backlog::max_waiting;
 
 struct fixture : actor_fixture {
   std::vector<invalidation> heard;
@@ -30,7 +30,7 @@ struct fixture : actor_fixture {
     context.listen(listener);
   }
 
-  void commit(uint64_t seq) { context.tell({"app.db", seq, {"t"}, false}); }
+  void commit(uint64_t seq) { context.notify({"app.db", seq, {"t"}, false}); }
 
   void commit(uint64_t first, uint64_t last) {
     for (auto seq = first; seq <= last; ++seq)

@@ -109,7 +109,7 @@ TEST_CASE("a flood of slow requests causes one warning a second, with the number
 }
 
 TEST_CASE("statements are shown without their values, cut after a thousand bytes and never inside a character") {
-  auto of = [](std::vector<statement> x) { return shown_sql(x); };
+  auto of = [](std::vector<statement> x) { return abbreviated_sql(x); };
   CHECK(of({}).empty());
   parameters secret;
   secret.positional = {value{std::string{"secret"}}};

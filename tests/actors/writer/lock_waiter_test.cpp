@@ -86,7 +86,7 @@ TEST_CASE("a request whose deadline has passed gives up, and the others go on wa
   CHECK(error.code == errc::busy);
   CHECK(error.attempts == 1);
   CHECK(error.waited_ms == 30);
-  CHECK(error.message == "locked; asked 1 times in 30 ms");
+  CHECK(error.message == "locked; 1 attempts in 30 ms");
 }
 
 TEST_CASE("without retries every request gives up at the first refusal, and there is no pause", "[lock_waiter]") {
@@ -107,7 +107,7 @@ TEST_CASE("the error of a request has the message of the last refusal, with the 
   f.waiter.refused(other, waiting, start + 1s);
   auto error = f.waiter.error_of(f.request, start, start + 2s);
   CHECK(error.code == errc::busy);
-  CHECK(error.message == "no descriptor is free; asked 2 times in 2000 ms");
+  CHECK(error.message == "no descriptor is free; 2 attempts in 2000 ms");
 }
 
 TEST_CASE("the lock time of a request counts from its arrival until the lock is taken", "[lock_waiter]") {

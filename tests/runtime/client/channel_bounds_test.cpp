@@ -5,7 +5,7 @@
 namespace sluice::test::channel_bounds_test {
 
 using namespace std::chrono_literals;
-using fate = channel::fate;
+using call_state = channel::call_state;
 using nlohmann::json;
 using fixture = channel_fixture;
 
@@ -23,7 +23,7 @@ TEST_CASE("requests of any size and those after them are sent") {
     auto text = json(std::string(size, 'x')).dump();
     channel::call call;
     result->ask(call, "ping", text, in(2min));
-    REQUIRE(call.became == fate::answered);
+    REQUIRE(call.state == call_state::answered);
     CHECK(result_of(call).get_ref<const std::string&>().size() == size);
   }
 }
@@ -38,10 +38,10 @@ TEST_CASE("posted requests are sent regardless of their total size") {
     REQUIRE(result->post(call, "ping", text));
   for (size_t completed = 0; completed < calls.size();)
     completed += result->await_posted(in(2min)).size();
-  CHECK(std::all_of(calls.begin(), calls.end(), [](const auto& call) { return call.became == fate::answered; }));
+  CHECK(std::all_of(calls.begin(), calls.end(), [](const auto& call) { return call.state == call_state::answered; }));
   channel::call last;
   result->ask(last, "ping", "1", in(2min));
-  CHECK(last.became == fate::answered);
+  CHECK(last.state == call_state::answered);
 }
 
 TEST_CASE("a leader that sends nothing, not even an answer to a ping, is reported as silent, and calls may end") {
@@ -63,7 +63,7 @@ TEST_CASE("a leader that sends nothing, not even an answer to a ping, is reporte
   auto start = std::chrono::steady_clock::now();
   result->ask(call, "slow", "1", start + 10min);
   CHECK(std::chrono::steady_clock::now() < start + 5min);
-  CHECK(call.became == fate::pending);
+  CHECK(call.state == call_state::pending);
   CHECK(call.sent);
   CHECK(warnings == 1);
   REQUIRE(result->silence());
@@ -72,7 +72,7 @@ TEST_CASE("a leader that sends nothing, not even an answer to a ping, is reporte
   // After any message the leader no longer counts as silent.
   wakes = true;
   result->ask(call, "ping", "2", in(2min));
-  CHECK(call.became == fate::answered);
+  CHECK(call.state == call_state::answered);
   CHECK_FALSE(result->silence());
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("a leader that answers pings is slow, and not silent") {
   auto result = r.open({.after = 1min, .ends_calls = true});
   channel::call call;
   result->ask(call, "slow", "1", in(2min));
-  REQUIRE(call.became == fate::answered);
+  REQUIRE(call.state == call_state::answered);
   CHECK(result_of(call) == "at last");
 }
 

@@ -8,7 +8,7 @@
 namespace sluice::test::channel_test {
 
 using namespace std::chrono_literals;
-using fate = channel::fate;
+using call_state = channel::call_state;
 using nlohmann::json;
 using fixture = channel_fixture;
 
@@ -47,7 +47,7 @@ TEST_CASE("the first request is sent together with the greeting, which is sent o
   for (auto i = 0; i < 3; ++i) {
     channel::call call;
     result->ask(call, "ping", std::to_string(i), in(2min));
-    REQUIRE(call.became == fate::answered);
+    REQUIRE(call.state == call_state::answered);
     CHECK(call.sent);
     CHECK(result_of(call) == i);
   }
@@ -79,7 +79,7 @@ TEST_CASE("answers in any order reach their callers, over one connection") {
         channel::call call;
         auto question = t * 1'000 + i;
         result->ask(call, "ping", std::to_string(question), in(2min));
-        right += call.became == fate::answered && result_of(call) == question;
+        right += call.state == call_state::answered && result_of(call) == question;
       }
       // With fewer than three threads left their requests would be held for ever.
       for (--running; running > 0;) {
@@ -141,13 +141,13 @@ TEST_CASE("a wait for posted calls ends when it is poked") {
     auto reading = start_waiting([&] {
       channel::call other;
       result->ask(other, "ping", "2", in(2min));
-      return other.became;
+      return other.state;
     });
     auto waiting = start_waiting(await_posted);
     result->poke();
     CHECK(waiting.get() == 0);
     result->close();
-    CHECK(reading.get() == fate::lost);
+    CHECK(reading.get() == call_state::lost);
   }
   CHECK(std::chrono::steady_clock::now() - begun < 1min);
 }
@@ -167,12 +167,12 @@ TEST_CASE("bytes without room are sent though the reading thread has nothing to 
   auto reading = start_waiting([&] {
     channel::call call;
     result->ask(call, "ping", "1", in(2min));
-    return call.became;
+    return call.state;
   });
   channel::call call;
   result->ask(call, "ping", '"' + std::string(4'000'000, 'x') + '"', in(2min));
-  CHECK(call.became == fate::answered);
-  CHECK(reading.get() == fate::answered);
+  CHECK(call.state == call_state::answered);
+  CHECK(reading.get() == call_state::answered);
 }
 
 TEST_CASE("neither side waits for the other to read first") {
@@ -198,7 +198,7 @@ TEST_CASE("neither side waits for the other to read first") {
         for (auto i = 0; i < 5; ++i) {
           channel::call call;
           result->ask(call, "ping", text, in(2min));
-          answered += call.became == fate::answered && call.answer.size() > text.size();
+          answered += call.state == call_state::answered && call.answer.size() > text.size();
         }
       });
     for (auto& thread : threads)
@@ -221,11 +221,11 @@ TEST_CASE("a call that is not answered in time is given up, and its answer is dr
   auto result = r.open();
   channel::call call;
   result->ask(call, "ping", "1", in(100ms));
-  CHECK(call.became == fate::pending);
+  CHECK(call.state == call_state::pending);
   CHECK(call.sent);
   leader.await_requests(1);
   result->ask(call, "ping", "2", in(2min));
-  REQUIRE(call.became == fate::answered);
+  REQUIRE(call.state == call_state::answered);
   CHECK(result_of(call) == "right");
 }
 
@@ -242,14 +242,14 @@ TEST_CASE("the end of a connection ends all calls, and reports which were sent")
   REQUIRE(result->post(posted, "ping", "1"));
   channel::call call;
   result->ask(call, "ping", "2", in(2min));
-  CHECK(call.became == fate::lost);
+  CHECK(call.state == call_state::lost);
   CHECK(call.sent);
   CHECK(result->lost());
   CHECK(result->await_posted(in(2min)) == std::vector<channel::call*>{&posted});
-  CHECK(posted.became == fate::lost);
+  CHECK(posted.state == call_state::lost);
   CHECK(posted.sent);
   result->ask(call, "ping", "3", in(2min));
-  CHECK(call.became == fate::lost);
+  CHECK(call.state == call_state::lost);
   CHECK_FALSE(call.sent);
   CHECK_FALSE(result->post(posted, "ping", "4"));
   CHECK(result->await_loss(in(0s)));
@@ -263,7 +263,7 @@ TEST_CASE("a request to a leader that has ended counts as not sent") {
   result->ask(call, "ping", "1", in(2min));
   leader.reset();
   result->ask(call, "ping", "2", in(2min));
-  CHECK(call.became == fate::lost);
+  CHECK(call.state == call_state::lost);
   CHECK_FALSE(call.sent);
 }
 
@@ -282,9 +282,9 @@ TEST_CASE("an answer that arrived before the end of the connection counts, even 
   leader.reset();
   channel::call call;
   result->ask(call, "ping", "2", in(2min));
-  CHECK(call.became == fate::lost);
+  CHECK(call.state == call_state::lost);
   result->await_posted(in(2min));
-  CHECK(posted.became == fate::answered);
+  CHECK(posted.state == call_state::answered);
 }
 
 TEST_CASE("a connection with invalid answers is closed") {
@@ -299,7 +299,7 @@ TEST_CASE("a connection with invalid answers is closed") {
   auto result = r.open();
   channel::call call;
   result->ask(call, "ping", "1", in(2min));
-  CHECK(call.became == fate::lost);
+  CHECK(call.state == call_state::lost);
 }
 
 TEST_CASE("unsolicited messages are ignored") {
@@ -313,7 +313,7 @@ TEST_CASE("unsolicited messages are ignored") {
   auto result = r.open();
   channel::call call;
   result->ask(call, "ping", "1", in(2min));
-  REQUIRE(call.became == fate::answered);
+  REQUIRE(call.state == call_state::answered);
   CHECK(result_of(call) == "mine");
 }
 
@@ -325,7 +325,7 @@ TEST_CASE("the error of a leader that refuses the connection is returned") {
   auto result = r.open();
   channel::call call;
   result->ask(call, "ping", "1", in(2min));
-  CHECK(call.became == fate::lost);
+  CHECK(call.state == call_state::lost);
   REQUIRE(result->refusal());
   CHECK(result->refusal()->code == errc::overloaded);
   CHECK(result->refusal()->retry_after_ms == 250);

@@ -68,7 +68,7 @@ inline broker_start start(const election_fixture& r, const fs::path& program, st
   return start_broker(program, r.root, lock, patience);
 }
 
-using fate = broker_start::fate;
+using state = broker_start::state;
 
 inline errc code(const caf::expected<discovery_result>& result) {
   REQUIRE_FALSE(result);

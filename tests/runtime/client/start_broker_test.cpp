@@ -17,7 +17,7 @@ TEST_CASE("a program is started as a broker: in a session of its own, with the l
   // Any descriptor of the host, even one that it forgot to mark.
   descriptor leak{dup(STDIN_FILENO)};
   auto lock = r.lock();
-  CHECK(start(r, program, lock).became == fate::ready);
+  CHECK(start(r, program, lock).result == state::ready);
   CHECK_FALSE(lock.still_ours());
   CHECK_FALSE(r.is_free());
   std::istringstream words{r.said("out")};
@@ -56,7 +56,7 @@ TEST_CASE("a broker is started with no signal blocked or ignored, whatever its h
   auto started = start(r, program, lock);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   std::signal(SIGTERM, was);
-  CHECK(started.became == fate::ready);
+  CHECK(started.result == state::ready);
   std::istringstream words{r.said("out")};
   uint64_t blocked = 1;
   uint64_t ignored = 1;
@@ -72,13 +72,13 @@ TEST_CASE("the report of a starting broker is read") {
   auto begun = std::chrono::steady_clock::now();
   SECTION("that it cannot serve") {
     auto result = start(r, r.program("echo 'error not_authorized the folder is not ours' >&5"), lock);
-    CHECK(result.became == fate::refused);
+    CHECK(result.result == state::refused);
     CHECK(result.reason == "not_authorized the folder is not ours");
   }
-  SECTION("that it died") { CHECK(start(r, r.program("exit 3"), lock).became == fate::died); }
-  SECTION("half a line") { CHECK(start(r, r.program("printf rea >&5"), lock).became == fate::died); }
+  SECTION("that it died") { CHECK(start(r, r.program("exit 3"), lock).result == state::died); }
+  SECTION("half a line") { CHECK(start(r, r.program("printf rea >&5"), lock).result == state::died); }
   SECTION("what is no word of a broker") {
-    CHECK(start(r, r.program("head -c 100000 /dev/zero >&5"), lock).became == fate::died);
+    CHECK(start(r, r.program("head -c 100000 /dev/zero >&5"), lock).result == state::died);
   }
   CHECK(std::chrono::steady_clock::now() - begun < 5s);
   CHECK(r.is_free());
@@ -89,7 +89,7 @@ TEST_CASE("a broker that is slow to start keeps the lock after its client has gi
   auto lock = r.lock();
   auto out = (r.dir / "out").string();
   auto result = start(r, r.program("echo $$ >" + out + "; exec sleep 1000"), lock, 300ms);
-  CHECK(result.became == fate::silent);
+  CHECK(result.result == state::silent);
   { auto over = std::move(lock); }
   CHECK_FALSE(r.is_free());
   while (r.said("out").find('\n') == std::string::npos)
@@ -101,8 +101,8 @@ TEST_CASE("a program that cannot be started leaves the lock with the caller") {
   election_fixture r;
   auto lock = r.lock();
   std::ofstream{r.dir / "text"} << "no program";
-  CHECK(start(r, r.dir / "missing", lock).became == fate::not_started);
-  CHECK(start(r, r.dir / "text", lock).became == fate::not_started);
+  CHECK(start(r, r.dir / "missing", lock).result == state::not_started);
+  CHECK(start(r, r.dir / "text", lock).result == state::not_started);
   CHECK(lock.still_ours());
 }
 
@@ -113,20 +113,20 @@ TEST_CASE("a long log is truncated, and a path that is not a file is left alone"
   auto program = r.program("echo hello >&2; echo ready >&5");
   SECTION("a long one") {
     std::ofstream{path} << std::string((1 << 20) + 1, 'x');
-    CHECK(start(r, program, lock).became == fate::ready);
+    CHECK(start(r, program, lock).result == state::ready);
     CHECK(fs::file_size(path) == 6);
   }
   SECTION("a shorter one") {
     std::ofstream{path} << "before\n";
     // One that others may read would be made anew.
     fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
-    CHECK(start(r, program, lock).became == fate::ready);
+    CHECK(start(r, program, lock).result == state::ready);
     CHECK(fs::file_size(path) == 13);
   }
   SECTION("a link") {
     std::ofstream{r.dir / "elsewhere"} << "mine";
     fs::create_symlink(r.dir / "elsewhere", path);
-    CHECK(start(r, program, lock).became == fate::ready);
+    CHECK(start(r, program, lock).result == state::ready);
     CHECK(r.said("elsewhere") == "mine");
   }
 }

@@ -26,7 +26,7 @@ TEST_CASE("a clock has no identity if the start of the machine is unknown") {
 TEST_CASE("the identity of the machine's clock begins with the start of the machine, and has no spaces") {
   std::string boot_id;
   std::ifstream{"/proc/sys/kernel/random/boot_id"} >> boot_id;
-  auto identity = machine_clock{}.boot();
+  auto identity = machine_clock{}.boot_id();
   CHECK(identity.starts_with(boot_id));
   CHECK(identity.find_first_of(" \n") == std::string::npos);
 }

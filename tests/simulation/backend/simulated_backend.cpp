@@ -49,7 +49,7 @@ public:
 
   std::string_view name() const override { return "the simulation"; }
 
-  std::optional<std::string> why_not(std::string_view) const override { return std::nullopt; }
+  std::optional<std::string> unsupported_reason(std::string_view) const override { return std::nullopt; }
 
   std::optional<scenario::setup_error> prepare(const setup& definition) override {
     std::ofstream{world_.file("sluice.toml")} << definition.settings;
@@ -60,7 +60,7 @@ public:
     for (const auto& agent : definition.agents)
       agents_[agent.name] = agent;
     foreign_ = std::make_unique<scenario::external_process>(world_.file({}));
-    return scenario::make_databases(definition, [this](const json& x) { return foreign_->obey(x); });
+    return scenario::make_databases(definition, [this](const json& x) { return foreign_->execute(x); });
   }
 
   milliseconds now() const override {
@@ -168,7 +168,7 @@ caf::expected<json> simulated_backend::run_externally(std::string_view action, j
   command["do"] = action;
   if (action == "write")
     command = {{"do", "execute"}, {"db", db}, {"sql", json::array({fields.at("sql")})}};
-  auto answer = foreign_->obey(command);
+  auto answer = foreign_->execute(command);
   if (auto time = fields.value("for_ms", int64_t{0}); answer && time > 0)
     after(milliseconds{time}, [this, db] { static_cast<void>(run_externally("unlock", {{"db", db}})); });
   return answer;

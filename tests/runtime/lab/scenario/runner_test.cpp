@@ -18,7 +18,7 @@ class scripted_backend final : public backend {
 public:
   std::string_view name() const override { return "a script"; }
 
-  std::optional<std::string> why_not(std::string_view kind) const override {
+  std::optional<std::string> unsupported_reason(std::string_view kind) const override {
     return kind == "kill" ? std::optional<std::string>{"nothing is alive"} : std::nullopt;
   }
 

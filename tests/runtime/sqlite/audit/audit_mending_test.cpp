@@ -116,7 +116,8 @@ TEST_CASE(
   must(r.store->prune({std::numeric_limits<int64_t>::max(), 0}, 1));
   r.store.reset();
   // As if the broker had ended before it noted the new end.
-  file_registry{r.root.folder() / "files.json"}.note_audit_end({3, "the hash of a record that is gone"}, r.time.boot());
+  file_registry{r.root.folder() / "files.json"}.note_audit_end({3, "the hash of a record that is gone"},
+                                                               r.time.boot_id());
   auto before = r.reports.size();
   SECTION("continued") {
     r.store = r.open();

@@ -30,7 +30,7 @@ struct automatic_fixture : store_fixture {
 
   automatic_key next_key(uint64_t session = 7) {
     auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.since_boot()).count();
-    return {boot_tag_of(time.boot()), static_cast<uint64_t>(ms), session, ++generated};
+    return {boot_tag_of(time.boot_id()), static_cast<uint64_t>(ms), session, ++generated};
   }
 
   static write_request insert(const std::string& key, int64_t content = 1) {
@@ -114,7 +114,7 @@ TEST_CASE("an automatic key is part of the commit record and has no row") {
 TEST_CASE("a request with an automatic key is replayed, from memory and from the records") {
   automatic_fixture fixture;
   auto key = fixture.write_new();
-  auto later = GENERATE(0, 1, 20, static_cast<int>(sqlite::recent_keys::most_commits) + 5);
+  auto later = GENERATE(0, 1, 20, static_cast<int>(sqlite::recent_keys::max_commits) + 5);
   for (auto i = 0; i < later; ++i) {
     fixture.time.advance(1ms);
     fixture.write_new();

@@ -55,7 +55,7 @@ struct retention_fixture : store_fixture {
 
   std::string next_key() {
     auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.since_boot()).count();
-    return to_string(automatic_key{boot_tag_of(time.boot()), static_cast<uint64_t>(ms), 7, ++keys});
+    return to_string(automatic_key{boot_tag_of(time.boot_id()), static_cast<uint64_t>(ms), 7, ++keys});
   }
 
   std::optional<write_result> recall(const std::string& key) {

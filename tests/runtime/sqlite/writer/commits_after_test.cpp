@@ -24,7 +24,7 @@ struct told_fixture : store_fixture {
     for (auto& x : done.writes)
       must(std::move(x.result));
     for (auto& change : done.changes)
-      changes.push_back(std::move(change.what));
+      changes.push_back(std::move(change.message));
   }
 
   std::vector<invalidation> ledger(uint64_t seq = 0, uint64_t limit = 1'000) {
