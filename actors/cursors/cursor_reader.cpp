@@ -21,10 +21,10 @@ cursor_reader_actor::behavior_type cursor_reader(cursor_reader_actor::stateful_p
       return done;
     },
     [self](caf::close_atom) {
-      auto& parts = self->state.parts;
-      parts.store.reset();
-      if (parts.on_closed)
-        parts.on_closed();
+      auto& dependencies = self->state.parts;
+      dependencies.store.reset();
+      if (dependencies.on_closed)
+        dependencies.on_closed();
       self->quit();
     },
   };
