@@ -29,7 +29,7 @@ caf::expected<std::vector<named_value>> read_columns(const char* option, const s
     auto end = text.find('=');
     if (end == std::string::npos || end == 0)
       return make_error(errc::invalid_request, fmt::format("{} {}: must be COLUMN=VALUE", option, text));
-    auto content = parse_cli_value(std::string_view{text}.substr(end + 1));
+    auto content = read_value(std::string_view{text}.substr(end + 1));
     if (!content)
       return make_error(errc::invalid_request,
                         fmt::format("{} {}: {}", option, text, describe(content.error()).message));

@@ -1,3 +1,4 @@
+#include "actors/base/sql_tokens.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/remarks.hpp"
@@ -34,20 +35,32 @@ std::string as_text(const write_result& written) {
   return result + summary_line(summary);
 }
 
+// Scripts have BEGIN and COMMIT around them; a request is one transaction in any case.
+std::vector<std::string_view> without_transaction(std::vector<std::string_view> statements) {
+  auto begins = [](std::string_view sql) { return take_token(sql).is("BEGIN"); };
+  auto commits = [](std::string_view sql) {
+    auto first = take_token(sql);
+    return first.is("COMMIT") || first.is("END");
+  };
+  if (statements.size() < 2 || !begins(statements.front()) || !commits(statements.back()))
+    return statements;
+  return {statements.begin() + 1, statements.end() - 1};
+}
+
 caf::expected<write_request> as_request(const exec_options& options, const std::string& db) {
   if (options.key && options.key->empty())
     return make_error(errc::invalid_request, "--key: an idempotency key must not be empty; leave it out");
-  auto sql = read_sql(options.sql);
+  auto sql = read_sql(options);
   if (!sql)
     return std::move(sql.error());
-  auto params = read_parameters(options.params);
+  auto params = read_parameters(options);
   if (!params)
     return std::move(params.error());
-  auto statements = sqlite::split_statements(*sql);
+  auto statements = without_transaction(sqlite::split_statements(*sql));
   if (statements.empty())
     return make_error(errc::invalid_request, "the SQL holds no statement");
-  if (statements.size() > 1 && !options.params.empty())
-    return make_error(errc::invalid_request, "-p needs a single statement; SQL holds several");
+  if (statements.size() > 1 && (!options.params.empty() || !options.params_json.empty()))
+    return make_error(errc::invalid_request, "-p and --params need a single statement; SQL holds several");
   write_request request;
   request.db = db;
   request.agent = agent_name(options.agent);

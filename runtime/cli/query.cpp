@@ -33,10 +33,10 @@ struct query_options : request_options {
 };
 
 caf::expected<read_request> as_request(const query_options& options, const std::string& db) {
-  auto sql = read_sql(options.sql);
+  auto sql = read_sql(options);
   if (!sql)
     return std::move(sql.error());
-  auto params = read_parameters(options.params);
+  auto params = read_parameters(options);
   if (!params)
     return std::move(params.error());
   read_request request;

@@ -5,10 +5,13 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/os/user_name.hpp"
+#include "runtime/server/rpc/strict_json.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <unistd.h>
@@ -34,15 +37,38 @@ caf::error mixed_parameters() {
                                            "name=VALUE is written text:name=VALUE");
 }
 
+// A larger file would be refused by the broker in any case.
+constexpr uintmax_t max_file_bytes = uintmax_t{1} << 30;
+
+caf::expected<std::string> read_file(const std::string& name) {
+  std::error_code failed;
+  if (std::filesystem::is_directory(name, failed))
+    return make_error(errc::invalid_request, name + " is a folder, not a file");
+  std::ifstream in{name, std::ios::binary};
+  auto size = in ? std::filesystem::file_size(name, failed) : 0;
+  if (!failed && size > max_file_bytes)
+    return make_error(errc::too_large, name + " has more than 1 GiB");
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (!in.is_open() || in.bad())
+    return make_error(errc::io_error, "cannot read " + name + ": " + std::generic_category().message(errno));
+  return text;
+}
+
 } // namespace
 
 void declare(CLI::App& command, request_options& to) {
   command.add_option("DB", to.db, "Database file; the folder it lies in is the store")->required();
-  command.add_option("SQL", to.sql, "SQL, or - to read it from stdin")->required();
+  auto* sql = command.add_option("SQL", to.sql, "SQL, or - to read it from stdin");
+  command.add_option("-f,--file", to.file, "Read the SQL from a file")->type_name("FILE")->excludes(sql);
   declare_values(command, "-p,--param", to.params,
                  "A parameter: VALUE by position or name=VALUE; 5 is an integer, 1.5 a real, null NULL, text:5 text, "
-                 "blob:BASE64 a blob, anything else text")
+                 "blob:BASE64 a blob, text:@FILE and blob:@FILE the content of a file, anything else text")
     ->type_name("VALUE");
+  command
+    .add_option("--params", to.params_json,
+                "All parameters as one JSON document: an array by position, or an object by name")
+    ->type_name("JSON")
+    ->excludes("--param");
   declare_way(command, to);
   command.add_option("--sent-ms", to.sent_ms)->group("");
   command.add_flag("--sent-in-silence", to.sent_in_silence)->group("");
@@ -105,7 +131,7 @@ caf::expected<parameters> read_parameters(const std::vector<std::string>& params
   parameters result;
   for (const auto& text : params) {
     auto name = name_length(text);
-    auto parsed = parse_cli_value(std::string_view{text}.substr(name > 0 ? name + 1 : 0));
+    auto parsed = read_value(std::string_view{text}.substr(name > 0 ? name + 1 : 0));
     if (!parsed) {
       auto error = describe(parsed.error());
       error.message = fmt::format("-p {}: {}", text, error.message);
@@ -121,9 +147,33 @@ caf::expected<parameters> read_parameters(const std::vector<std::string>& params
   return result;
 }
 
-caf::expected<std::string> read_sql(const std::string& sql) {
-  if (sql != "-")
-    return sql;
+caf::expected<parameters> read_parameters(const request_options& options) {
+  if (options.params_json.empty())
+    return read_parameters(options.params);
+  auto document = rpc::parse_strictly(options.params_json);
+  if (!document)
+    return make_error(errc::invalid_request, "--params: " + describe(document.error()).message);
+  return parameters_from_json(*document, "--params");
+}
+
+caf::expected<value> read_value(std::string_view text) {
+  constexpr std::string_view text_file = "text:@";
+  constexpr std::string_view blob_file = "blob:@";
+  if (!text.starts_with(text_file) && !text.starts_with(blob_file))
+    return parse_cli_value(text);
+  auto content = read_file(std::string{text.substr(text_file.size())});
+  if (!content)
+    return std::move(content.error());
+  return text.starts_with(blob_file) ? value{blob{std::move(*content)}} : value{std::move(*content)};
+}
+
+caf::expected<std::string> read_sql(const request_options& options) {
+  if (!options.file.empty())
+    return read_file(options.file);
+  if (options.sql.empty())
+    return make_error(errc::invalid_request, "SQL is required: as an argument, with -f FILE, or - for stdin");
+  if (options.sql != "-")
+    return options.sql;
   std::string text{std::istreambuf_iterator<char>{std::cin}, {}};
   if (std::cin.bad())
     return make_error(errc::io_error, "cannot read SQL from stdin");

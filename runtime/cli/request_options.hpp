@@ -18,7 +18,9 @@ namespace sluice::cli {
 struct request_options {
   std::string db;
   std::string sql;
+  std::string file;
   std::vector<std::string> params;
+  std::string params_json;
   std::string agent;
   std::string endpoint;
   bool require_broker = false;
@@ -64,8 +66,14 @@ caf::expected<database_place> locate(const std::string& db);
 /// letters, digits and `_`. `errc::invalid_request` says which one cannot be read.
 caf::expected<parameters> read_parameters(const std::vector<std::string>& params);
 
-/// The given statement, or the content of stdin if it is `-`.
-caf::expected<std::string> read_sql(const std::string& sql);
+/// The same for the options: those of `-p`, or of `--params`.
+caf::expected<parameters> read_parameters(const request_options& options);
+
+/// A value on the command line, as `parse_cli_value` reads it; `text:@FILE` and `blob:@FILE` are the content of a file.
+caf::expected<value> read_value(std::string_view text);
+
+/// The SQL of the options: SQL, the content of stdin if that is `-`, or of the file of `-f`.
+caf::expected<std::string> read_sql(const request_options& options);
 
 /// `given`, else SLUICE_AGENT, else `user@pid`.
 std::string agent_name(const std::string& given);

@@ -109,6 +109,8 @@ std::optional<value> plain_value(const json& source) {
 std::optional<value> value_from_word(std::string_view text) {
   if (text == "null")
     return value{};
+  if (text.starts_with("text:@"))
+    return std::nullopt;
   if (text.starts_with("text:"))
     return value{text.substr(5)};
   if (text.starts_with("blob:")) {

@@ -13,7 +13,8 @@ namespace sluice {
 std::optional<value> plain_value(const nlohmann::json& source);
 
 /// A value on the command line: 5 is an integer, 1.5 a real, null NULL, text:5 text, blob:BASE64 a blob, anything else
-/// text. Nothing for a number that does not fit in 64 bits, or for invalid Base64.
+/// text. Nothing for a number that does not fit in 64 bits, for invalid Base64, or for a file
+/// (`text:@FILE`).
 std::optional<value> value_from_word(std::string_view text);
 
 } // namespace sluice

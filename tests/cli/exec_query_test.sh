@@ -31,6 +31,44 @@ test_sql_comes_from_stdin_too() {
   is "$(<"$scratch/out")" "1 row changed, commit 1"
 }
 
+test_sql_comes_from_a_file_too() {
+  printf 'BEGIN IMMEDIATE;\nCREATE TABLE t (x);\nINSERT INTO t VALUES (1);\nCOMMIT;\n' >script.sql
+  gives "1 row changed, commit 1" sluice exec app.db -f script.sql
+  echo "SELECT x FROM t WHERE x = ?" >read.sql
+  gives $'x\n-\n1' sluice query app.db -f read.sql -p 1
+  exits 2 sluice query app.db "SELECT 1" -f read.sql
+  exits 2 sluice query app.db
+  has "$err" "SQL is required"
+  exits 2 sluice query app.db -f no-such-file.sql
+  has "$err" "no-such-file.sql"
+  # Within a request there is no other transaction.
+  fails_with invalid_request sluice exec app.db "BEGIN; INSERT INTO t VALUES (2); COMMIT; INSERT INTO t VALUES (3)"
+  fails_with invalid_request sluice exec app.db "BEGIN; ROLLBACK; COMMIT"
+  gives $'n\n-\n1' sluice query app.db "SELECT count(*) AS n FROM t"
+}
+
+test_values_come_from_files_and_from_json() {
+  create
+  printf 'a=b\n' >value.txt
+  head -c 300 /dev/urandom >value.bin
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (1, ?)" -p text:@value.txt
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (2, :name)" -p name=blob:@value.bin
+  gives $'a\n-\n1' sluice query app.db "SELECT count(*) AS a FROM t WHERE id = 1 AND name = 'a=b' || char(10)"
+  is "$(sluice query app.db "SELECT hex(name) AS h FROM t WHERE id = 2" --csv | tail -n 1 | tr -d '\r')" \
+    "$(od -An -v -tx1 value.bin | tr -d ' \n' | tr a-f A-F)"
+  exits 2 sluice exec app.db "INSERT INTO t VALUES (3, ?)" -p text:@no-such-file
+  has "$err" "no-such-file"
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (?, ?)" --params '[4, "text"]'
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (:id, :name)" --params '{"id": 5, "name": {"$blob": "AAE="}}'
+  gives $'n\n-\n2' sluice query app.db "SELECT count(*) AS n FROM t WHERE id > :least AND typeof(name) IN ('text', 'blob')" \
+    --params '{"least": 3}'
+  exits 2 sluice query app.db "SELECT ?" --params '[1' --json
+  has "$out" "--params"
+  exits 2 sluice query app.db "SELECT ?" --params '[true]'
+  has "$err" "--params[0]"
+  exits 2 sluice query app.db "SELECT ?" --params '[1]' -p 1
+}
+
 test_returning_rows_come_before_the_line() {
   create
   gives $'id  name\n--  ----\n 1  a\n1 row changed, commit 2' \
