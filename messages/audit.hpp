@@ -55,12 +55,14 @@ enum class request_type : uint8_t {
   cursor_open,
   cursor_next,
   cursor_close,
+  call,
+  operations,
   other
 };
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 35> request_names{"write",
+inline constexpr std::array<std::string_view, 37> request_names{"write",
                                                                 "read",
                                                                 "cache_hit",
                                                                 "foreign_commit",
@@ -94,6 +96,8 @@ inline constexpr std::array<std::string_view, 35> request_names{"write",
                                                                 "cursor.open",
                                                                 "cursor.next",
                                                                 "cursor.close",
+                                                                "call",
+                                                                "operations",
                                                                 "other"};
 static_assert(request_names.size() == static_cast<size_t>(request_type::other) + 1);
 

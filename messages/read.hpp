@@ -66,6 +66,9 @@ struct read_request {
   integer_form integers = integer_form::number;
   /// As in `write_request`.
   std::chrono::steady_clock::time_point received{};
+  /// How old an answer from the cache may be, within the cache's own bound; zero for no bound but that. Local to the
+  /// process.
+  std::chrono::milliseconds max_age{0};
   /// Statements after `query`. All see the same snapshot, and `limits` hold for all together. The cache does not keep
   /// such a read.
   std::vector<statement> more{};

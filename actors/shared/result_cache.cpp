@@ -61,7 +61,8 @@ std::optional<read_result> result_cache::find(const database_context& context, c
   auto& e = i->second;
   // Read before the stamps are checked: if they allow a hit, the answer includes this commit.
   auto newest = context.versions().last_commit();
-  if (now >= e.expires || !still_valid(e.tables, context.versions(), e.version))
+  auto is_too_old = request.max_age.count() > 0 && now >= e.expires - settings_.ttl + request.max_age;
+  if (is_too_old || now >= e.expires || !still_valid(e.tables, context.versions(), e.version))
     return std::nullopt;
   in.uses.splice(in.uses.begin(), in.uses, e.use);
   ++in.hits;

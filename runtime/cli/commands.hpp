@@ -15,6 +15,8 @@ using action = std::function<int()>;
 // action.
 void declare_exec(CLI::App& command, action& chosen);
 void declare_query(CLI::App& command, action& chosen);
+void declare_call(CLI::App& command, action& chosen);
+void declare_ops(CLI::App& command, action& chosen);
 void declare_status(CLI::App& command, action& chosen);
 void declare_audit(CLI::App& command, action& chosen);
 void declare_logs(CLI::App& command, action& chosen);

@@ -30,6 +30,8 @@ void declare_help(CLI::App&, action&) {}
 constexpr command_entry commands[]{
   {"exec", "Write: apply SQL statements, all or none", declare_exec},
   {"query", "Read: run one SELECT", declare_query},
+  {"call", "Call an operation of the catalogue", declare_call},
+  {"ops", "List and check the operations of a store, or print typed functions for them", declare_ops},
   {"status", "Show the state of a store and its broker", declare_status},
   {"audit", "Show, check or export the audit", declare_audit},
   {"logs", "Show the log, or follow it", declare_logs},

@@ -213,7 +213,8 @@ public:
 
   caf::expected<json> call(std::string_view method, json params) override {
     // The leader refuses an empty key, which may be a mistake of the caller.
-    if (method == "write" && settings_.add_keys && params.is_object() && !params.contains("idempotency_key"))
+    auto takes_key = method == "write" || method == "call";
+    if (takes_key && settings_.add_keys && params.is_object() && !params.contains("idempotency_key"))
       params["idempotency_key"] = keys_.next();
     // The leader refuses unknown methods.
     static constexpr rpc::method unknown{{}, request_type::other, rpc::method_effect::changes};

@@ -48,6 +48,17 @@ json_writer& json_writer::key(std::string_view name) {
   return *this;
 }
 
+json_writer& json_writer::name(std::string_view name) {
+  separate();
+  if (is_utf8(name))
+    quote(name);
+  else
+    quote(escape_invalid_utf8(name));
+  to_->append(1, ':');
+  needs_comma_ = false;
+  return *this;
+}
+
 json_writer& json_writer::number(int64_t content) {
   std::array<char, 24> buffer;
   return raw(digits_of(buffer, content));

@@ -21,6 +21,8 @@ using nlohmann::json;
 constexpr broker_handler::handler broker_handler::handlers[] = {
   {"write", &broker_handler::write},
   {"read", &broker_handler::read},
+  {"call", &broker_handler::call_operation},
+  {"operations", &broker_handler::list_operations},
   {"cursor.open", &broker_handler::open_cursor},
   {"cursor.next", &broker_handler::next_page},
   {"cursor.close", &broker_handler::close_cursor},

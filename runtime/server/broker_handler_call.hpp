@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/base/name_rules.hpp"
+#include "runtime/catalogue/operation_answer.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/server/broker_handler.hpp"
 #include "runtime/server/rpc/failures.hpp"
@@ -76,6 +77,8 @@ struct broker_handler::pending {
   bool quotes_text = false;
   std::string agent{};
   steady::time_point start = steady::now();
+  /// Of a call of an operation: its kind, which decides the form of the answer.
+  std::optional<operation_kind> operation{};
   // The form of integers in the answer.
   integer_form integers = integer_form::number;
   // The entry through which it can be cancelled, until it has been answered.
@@ -128,16 +131,25 @@ struct broker_handler::pending {
     self->succeed({{"removed", pruned.records}, {"first_seq", pruned.first_seq}, {"more", pruned.has_more}});
   }
 
+  template <class Result>
+  static std::string text_of(const Result& result, integer_form integers, std::optional<operation_kind> operation) {
+    if constexpr (requires { render_answer(*operation, result, integers); })
+      if (operation)
+        return render_answer(*operation, result, integers);
+    return answer_as_text(result, integers);
+  }
+
   // Writing a large result as text takes milliseconds, in which the loop could serve other clients.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
-      return self->answer({nullptr, std::nullopt, answer_as_text(result, self->integers)});
+      return self->answer({nullptr, std::nullopt, text_of(result, self->integers, self->operation)});
     self->owner.in_background(
       self->owner.rendering_,
-      [result, integers = self->integers, quotes = self->quotes_text]() -> caf::expected<rpc::answer> {
+      [result, integers = self->integers, operation = self->operation,
+       quotes = self->quotes_text]() -> caf::expected<rpc::answer> {
         try {
           rpc::answer response;
-          response.text = answer_as_text(result, integers);
+          response.text = text_of(result, integers, operation);
           if (quotes)
             response.quoted = dump(nlohmann::json(response.text));
           return response;

@@ -44,6 +44,7 @@ std::optional<std::string> try_to_write(const std::filesystem::path& folder) {
 
 service::service(broker& leader, const broker_info& self, asio::io_context& loop, io_actor& actor, stop_request stop)
   : leader_(leader), self_(self), loop_(loop), actor_(actor), stop_(std::move(stop)),
+    operations_(leader.root().path() / "operations"),
     subscriptions_([this](const std::string& db, uint64_t seq, auto take) {
       auto path = leader_.root().path_of(db);
       in_background(
@@ -60,6 +61,24 @@ service::~service() {
 
 std::unique_ptr<rpc::handler> service::open_handler(client_link link) {
   return std::make_unique<broker_handler>(*this, std::move(link));
+}
+
+void service::with_operations(with_catalogue then) {
+  constexpr std::chrono::milliseconds max_catalogue_age{100};
+  auto now = std::chrono::steady_clock::now();
+  if (now < operations_checked_at_ + max_catalogue_age)
+    return then(operations_);
+  awaiting_operations_.push_back(std::move(then));
+  if (awaiting_operations_.size() > 1)
+    return;
+  // Nobody uses the catalogue before this has ended: whoever comes meanwhile waits.
+  in_background(
+    files_, [this] { return operations_.refresh(), true; },
+    [this, now](bool) {
+      operations_checked_at_ = now;
+      for (auto& each : std::exchange(awaiting_operations_, {}))
+        each(operations_);
+    });
 }
 
 void service::with_database(const std::string& name, file_use use, with_opened then) {

@@ -2,6 +2,7 @@
 
 #include "actors/base/request_ids.hpp"
 #include "runtime/broker/broker.hpp"
+#include "runtime/catalogue/live_catalogue.hpp"
 #include "runtime/server/endpoint.hpp"
 #include "runtime/server/health_check.hpp"
 #include "runtime/server/io_actor.hpp"
@@ -18,6 +19,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -89,6 +91,10 @@ private:
     });
   }
 
+  // Calls `then` with the operations, which are at most `max_catalogue_age` behind their files.
+  using with_catalogue = std::function<void(const live_catalogue&)>;
+  void with_operations(with_catalogue then);
+
   using with_opened = std::function<void(caf::expected<database>)>;
   // Whether a request requires that the database's file exists, or may create it.
   enum class file_use : uint8_t { must_exist, may_make };
@@ -122,6 +128,10 @@ private:
   rpc::typed_reader reader_;
   std::map<opening, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
+  live_catalogue operations_;
+  std::chrono::steady_clock::time_point operations_checked_at_{};
+  // Calls that wait for the check under way.
+  std::vector<with_catalogue> awaiting_operations_;
   // Requests for the status that wait for the next collection; those of the running one are not among them.
   std::vector<std::function<void(const nlohmann::json&)>> awaiting_status_;
   bool gathering_ = false;

@@ -1,3 +1,4 @@
+#include "runtime/catalogue/operation_request.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/dispatch.hpp"
@@ -51,6 +52,10 @@ public:
       return understood(r::audit_query_from_json, p, done);
     if (method == "audit.prune") {
       static_cast<void>(r::audit_prune_from_json(p));
+      return done({nullptr, std::nullopt, {}});
+    }
+    if (method == "call") {
+      static_cast<void>(r::operation_call_from_json(p));
       return done({nullptr, std::nullopt, {}});
     }
     if (method == "buffer.put")

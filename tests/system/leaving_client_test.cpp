@@ -141,6 +141,8 @@ TEST_CASE("a client may leave at every event of every method, without an effect 
     {"hello", {{"protocol", 1}}},
     {"hello", {{"protocol", 999}}},
     {"ping", json::object()},
+    {"operations", json::object()},
+    {"call", {{"operation", "none"}}},
     {"status", json::object()},
     {"write", write_params("app.db", "")},
     {"write", write_params("../app.db", "")},

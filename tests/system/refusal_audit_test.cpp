@@ -33,6 +33,7 @@ std::map<std::string, attempt> attempts() {
   values["values"] = 1;
   return {
     {"capsule", {"write", {{"db", "app.db"}, {"statements", one_row}, {"capsule", "x"}}, "capsule_invalid", "app.db"}},
+    {"operation", {"call", {{"operation", "x"}}, "unknown_operation", ""}},
     {"unknown", {"write", {{"db", "app.db"}, {"statements", one_row}, {"x", 1}}, "invalid_request", "app.db"}},
     {"no-statements", {"write", {{"db", "app.db"}}, "invalid_request", "app.db"}},
     {"deadline",

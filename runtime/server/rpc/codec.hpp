@@ -21,6 +21,12 @@
 /// Converts requests to `params`, and the results as clients read them; runtime/json/json.hpp has the other half. Pure
 /// functions. Readers fail with `errc::invalid_request` and name the field that is missing, of the wrong type, or
 /// unknown. `params_of` leaves `integers` out, because these functions decode answers to values, which are exact.
+namespace sluice {
+
+struct operation_call;
+
+} // namespace sluice
+
 namespace sluice::rpc {
 
 /// Reads the `params` of `write`. Leaves `peer` and `received` unchanged.
@@ -36,6 +42,9 @@ nlohmann::json params_of_open_cursor(const read_request& request);
 
 /// `params` of `read`.
 nlohmann::json params_of(const read_request& request);
+
+/// `params` of `call`. Its arguments are checked when the operation is known.
+caf::expected<operation_call> operation_call_from_json(const nlohmann::json& params);
 
 /// `params` of `audit.prune`.
 caf::expected<audit_prune> audit_prune_from_json(const nlohmann::json& params);

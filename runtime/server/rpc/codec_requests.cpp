@@ -1,5 +1,6 @@
 #include "runtime/server/rpc/codec.hpp"
 
+#include "runtime/catalogue/operation_request.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/json_fields.hpp"
 
@@ -135,6 +136,10 @@ caf::error take_key(const json& content, std::string_view name, std::string& to)
   return to.empty() ? invalid(name, "is empty; an idempotency key must not be empty; leave it out") : caf::error{};
 }
 
+caf::error no_capsules() {
+  return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
+}
+
 // A write or a read has a list of statements, or one statement beside `db`.
 caf::error check_form(const json& params) {
   auto has = [&](const char* name) { return params.contains(name); };
@@ -192,7 +197,7 @@ caf::expected<write_request> write_from_json(const json& params) {
     if (name == "foreign_keys")
       return take_switch(content, name, result.enforce_foreign_keys);
     if (name == "capsule")
-      return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
+      return no_capsules();
     return unknown_member(name);
   });
   return result_or(std::move(error), result);
@@ -209,6 +214,34 @@ caf::expected<read_request> read_from_json(const json& params) {
   auto error = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) {
     return name == "statements" ? take_statements(content, name, result) : take_of_read(name, content, result);
   });
+  return result_or(std::move(error), result);
+}
+
+caf::expected<operation_call> operation_call_from_json(const json& params) {
+  operation_call result;
+  auto error =
+    read_object(params, whole_request, {"operation"}, [&](const std::string& name, const json& content) -> caf::error {
+      if (name == "operation")
+        return rpc::take(content, name, result.operation);
+      // Checked when the operation is known.
+      if (name == "params") {
+        result.arguments = content;
+        return caf::none;
+      }
+      if (name == "agent")
+        return rpc::take(content, name, result.agent);
+      if (name == "request_id")
+        return rpc::take(content, name, result.request_id);
+      if (name == "correlation_id")
+        return rpc::take(content, name, result.correlation_id);
+      if (name == "idempotency_key")
+        return take_key(content, name, result.idempotency_key);
+      if (name == "deadline_ms")
+        return read_part(content, name, result.time);
+      if (name == "integers")
+        return rpc::take(content, name, result.integers);
+      return name == "capsule" ? no_capsules() : unknown_member(name);
+    });
   return result_or(std::move(error), result);
 }
 

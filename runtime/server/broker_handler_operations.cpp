@@ -1,0 +1,67 @@
+#include "runtime/server/broker_handler_call.hpp"
+#include "runtime/server/rpc/codec.hpp"
+
+#include "runtime/catalogue/operation_request.hpp"
+#include "runtime/catalogue/operation_schema.hpp"
+
+#include <fmt/format.h>
+
+#include <variant>
+
+namespace sluice {
+
+using nlohmann::json;
+
+namespace {
+
+// A mistake in a file may be the reason why the operation is not there.
+failure unknown_operation(const std::string& name, const live_catalogue& known) {
+  auto message = fmt::format("there is no operation '{}'", name);
+  if (known.mistake())
+    message += "; the files of operations have changed and are not in force: " + known.mistake()->message;
+  return make_failure(errc::unknown_operation, std::move(message));
+}
+
+json described(const operation& of) {
+  auto result = tool_of(of, !of.writes());
+  result["db"] = of.database;
+  result["kind"] = to_string(of.kind);
+  result["tier"] = to_string(of.tier);
+  return result;
+}
+
+} // namespace
+
+void broker_handler::call_operation(const json& params, const call_ptr& call) {
+  auto decoded = rpc::operation_call_from_json(params);
+  if (!decoded)
+    return call->fail(decoded.error());
+  call->names.agent = decoded->agent;
+  call->names.request_id = decoded->request_id;
+  call->names.correlation_id = decoded->correlation_id;
+  call->owner.with_operations([call, wanted = std::move(*decoded)](const live_catalogue& known) mutable {
+    const auto* found = known.operations()->find(wanted.operation);
+    if (!found)
+      return call->fail(unknown_operation(wanted.operation, known));
+    call->names.db = found->database;
+    auto request = request_of(*found, std::move(wanted));
+    if (!request)
+      return call->fail(request.error());
+    call->operation = found->kind;
+    std::visit([&](auto& content) { start(std::move(content), call); }, *request);
+  });
+}
+
+void broker_handler::list_operations(const json&, const call_ptr& call) {
+  call->owner.with_operations([call](const live_catalogue& known) {
+    auto list = json::array();
+    for (const auto& each : known.operations()->operations())
+      list.push_back(described(each));
+    json result{{"operations", std::move(list)}};
+    if (known.mistake())
+      result["mistake"] = known.mistake()->message;
+    call->succeed(std::move(result));
+  });
+}
+
+} // namespace sluice

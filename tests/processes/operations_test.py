@@ -1,0 +1,177 @@
+"""Operations: SQL with a name in ROOT/operations, called from the shell and over the socket."""
+
+import json
+import os
+
+from harness import is_equal, is_true, run_tests, wait_until
+from rig import serve
+
+NOTES = """-- db: app.db
+
+-- name: make_notes :exec
+CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL, stars INTEGER NOT NULL DEFAULT 0);
+
+-- name: add_note :one
+-- Adds a note and returns its id.
+-- param text text (1..20)
+INSERT INTO notes (text) VALUES (:text) RETURNING id;
+
+-- name: find_notes :many
+-- cache 60s
+-- param part text
+SELECT id, text FROM notes WHERE instr(text, :part) > 0 ORDER BY id;
+
+-- name: note :one
+-- param id integer
+SELECT id, text FROM notes WHERE id = :id;
+
+-- name: add_notes :batch
+-- param text text
+INSERT INTO notes (text) VALUES (:text);
+
+-- name: move_star :exec
+-- Takes a star from one note and gives it to another.
+-- param giver integer
+-- param taker integer
+UPDATE notes SET stars = stars - 1 WHERE id = :giver AND stars > 0;
+UPDATE notes SET stars = stars + 1 WHERE id = :taker;
+
+-- name: rename_note :exec
+-- expect 1
+-- param id integer
+-- param text text
+UPDATE notes SET text = :text WHERE id = :id;
+"""
+
+
+def write_operations(fixture, text=NOTES, name="notes.sql"):
+    folder = fixture.path("operations")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name + ".new"), "w") as x:
+        x.write(text)
+    os.rename(os.path.join(folder, name + ".new"), os.path.join(folder, name))
+
+
+def call(fixture, operation, *words):
+    return fixture.run("call", operation, *words, "--json")
+
+
+def texts(fixture):
+    return [x for x, in fixture.sql("app.db", "SELECT text FROM notes ORDER BY id")]
+
+
+def test_operations_are_called_from_the_shell(fixture):
+    write_operations(fixture)
+    call(fixture, "make_notes").good()
+    added = call(fixture, "add_note", "-p", "text=hello", "--agent", "alice").good().json()
+    is_equal((added["outcome"], added["changes"], added["columns"], added["rows"]), ("committed", 1, ["id"], [{"id": 1}]))
+    found = call(fixture, "find_notes", "--params", '{"part": "ell"}').good().json()
+    is_equal((found["rows"], found["truncated"]), ([{"id": 1, "text": "hello"}], False))
+    is_equal(call(fixture, "note", "-p", "id=9").good().json()["rows"], [])
+    many = call(fixture, "add_notes", "--params", '[{"text": "a"}, {"text": "b"}]').good().json()
+    is_equal(many["changes"], 2)
+    is_equal(fixture.run("call", "find_notes", "-p", "part=").good().out,
+             "id  text\n--  -----\n 1  hello\n 2  a\n 3  b\n")
+    is_true("1 row changed, commit" in fixture.run("call", "add_note", "-p", "text=x").good().out, "a summary")
+    fixture.audit_is_whole()
+
+
+def test_arguments_are_checked_before_anything_is_executed_and_are_never_sql(fixture):
+    write_operations(fixture)
+    call(fixture, "make_notes").good()
+    attack = "'); DROP TABLE notes; --"
+    for words, reason in ((["add_note"], "params.text"), (["add_note", "-p", "txt=x"], "txt"),
+                          (["add_note", "-p", "text=text:", "-p", "x=1"], "x"), (["note", "-p", "id=1.5"], "params.id"),
+                          (["note", "-p", f"id={attack}"], "params.id"), (["add_note", "-p", "text=" + "x" * 21], "params.text"),
+                          (["add_notes", "--params", '[{"text": "a"}, {"text": 5}]'], "params[1].text")):
+        end = call(fixture, *words)
+        is_equal((end.status, end.json()["error"]["code"]), (1, "invalid_request"), str(end))
+        is_true(reason in end.json()["error"]["message"], str(end))
+    is_equal(call(fixture, "add_note", "-p", f"text={attack[:20]}").good().json()["changes"], 1)
+    is_equal(texts(fixture), [attack[:20]])
+    end = call(fixture, "no_such_operation")
+    is_equal((end.status, end.json()["error"]["code"]), (1, "unknown_operation"), str(end))
+    end = fixture.run("call", "add_note", "-p", "hello")
+    is_equal(end.status, 2, str(end))
+    statuses = [x["status"] for x in fixture.audit() if x["request_type"] == "call"]
+    is_equal(statuses, ["invalid_request"] * 7 + ["unknown_operation"])
+
+
+def test_several_statements_are_atomic_and_an_expected_number_of_changes_holds(fixture):
+    write_operations(fixture)
+    call(fixture, "make_notes").good()
+    call(fixture, "add_notes", "--params", '[{"text": "a"}, {"text": "b"}]').good()
+    is_equal(call(fixture, "move_star", "-p", "giver=1", "-p", "taker=2").good().json()["changes"], 1)
+    call(fixture, "rename_note", "-p", "id=1", "-p", "text=new").good()
+    end = call(fixture, "rename_note", "-p", "id=7", "-p", "text=none")
+    is_equal((end.status, end.json()["error"]["code"]), (1, "conflict"), str(end))
+    is_equal(texts(fixture), ["new", "b"])
+
+
+def test_a_call_under_a_key_is_applied_once(fixture):
+    write_operations(fixture)
+    call(fixture, "make_notes").good()
+    first, second = (call(fixture, "add_note", "-p", "text=once", "--key", "k").good().json() for _ in range(2))
+    is_equal((first["replayed"], second["replayed"], second["rows"]), (False, True, first["rows"]))
+    is_equal(texts(fixture), ["once"])
+    end = call(fixture, "add_note", "-p", "text=other", "--key", "k")
+    is_equal(end.json()["error"]["code"], "payload_mismatch")
+
+
+def test_changed_files_are_in_force_at_once_and_a_mistake_leaves_the_earlier_ones(fixture):
+    write_operations(fixture)
+    server, client = serve(fixture)
+    client.call("call", operation="make_notes")
+
+    def knows(name):
+        return name in [x["name"] for x in client.call("operations")["operations"]]
+
+    is_true(knows("add_note"), "it is listed")
+    write_operations(fixture, NOTES + "\n-- name: count_notes :one\nSELECT count(*) AS n FROM notes;\n")
+    wait_until(lambda: knows("count_notes"), "the new file is in force")
+    is_equal(client.call("call", operation="count_notes")["rows"], [{"n": 0}])
+    write_operations(fixture, NOTES + "\n-- name: count_notes :some\nSELECT 1;\n")
+    mistake = wait_until(lambda: client.call("operations").get("mistake"), "the mistake is found")
+    is_true("notes.sql" in mistake and str(NOTES.count("\n") + 2) in mistake, mistake)
+    is_equal(client.call("call", operation="count_notes")["rows"], [{"n": 0}])
+    why = client.refusal("call", operation="other")
+    is_true(why.code == "unknown_operation" and "not in force" in str(why), str(why))
+    os.remove(fixture.path("operations", "notes.sql"))
+    wait_until(lambda: not knows("add_note"), "the operations have gone with their file")
+    server.signal(15)
+    server.end().good()
+
+
+def test_a_kept_answer_is_never_older_than_a_write(fixture):
+    write_operations(fixture)
+    _, client = serve(fixture)
+    client.call("call", operation="make_notes")
+    for i in range(20):
+        client.call("call", operation="add_note", params={"text": f"n{i}"})
+        found = [client.call("call", operation="find_notes", params={"part": "n"}) for _ in range(2)]
+        is_equal([len(x["rows"]) for x in found], [i + 1, i + 1])
+    is_equal(found[1]["source"], "cache")
+    is_equal(client.call("call", operation="note", params={"id": 1})["source"], "database")
+
+
+def test_operations_are_listed_and_checked_without_a_broker(fixture):
+    write_operations(fixture)
+    end = fixture.run("ops", ".").good()
+    is_true(all(x in end.out for x in ("add_note", "one", "app.db", "basic", "text text", "Adds a note and returns its id.")),
+            end.out)
+    listed = fixture.run("ops", "--json").good().json()["operations"]
+    by_name = {x["name"]: x for x in listed}
+    is_equal(by_name["note"]["annotations"]["readOnlyHint"], True)
+    is_equal(by_name["add_note"]["inputSchema"]["required"], ["text"])
+    compile(fixture.run("ops", "--emit", "python").good().out, "stubs.py", "exec")
+    is_true("add_note" in fixture.run("ops", "--emit", "typescript").good().out, "TypeScript")
+    is_true(not os.path.exists(fixture.path(".sluice")), "nothing was created")
+    write_operations(fixture, "-- db: app.db\n-- name: x :one\nSELECT 1;\n-- name: x :one\nSELECT 2;\n")
+    end = fixture.run("ops", "--json")
+    is_equal((end.status, end.json()["error"]["code"]), (1, "invalid_request"))
+    is_true("notes.sql:4" in end.json()["error"]["message"], str(end))
+    is_equal(json.loads(fixture.run("ops", fixture.path(".sluice-none"), "--json").good().out)["operations"], [])
+
+
+if __name__ == "__main__":
+    run_tests()
