@@ -1,8 +1,7 @@
-#include "runtime/server/broker_handler_call.hpp"
-#include "runtime/server/rpc/codec.hpp"
-
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/catalogue/operation_schema.hpp"
+#include "runtime/server/broker_handler_call.hpp"
+#include "runtime/server/rpc/codec.hpp"
 
 #include <fmt/format.h>
 

@@ -2,6 +2,7 @@
 
 #include "actors/base/name_rules.hpp"
 #include "actors/base/request_ids.hpp"
+#include "runtime/catalogue/operation.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/os/random_seed.hpp"
 #include "runtime/server/rpc/codec.hpp"
@@ -92,7 +93,7 @@ public:
     if (method == "ping")
       return done({json::object(), {}});
     if (method == "tools/list")
-      return give(method, params, list_tools(params), done);
+      return list_tools(params, std::move(done));
     if (method == "tools/call")
       return call_tool(std::move(params), std::move(done));
     if (method.starts_with("notifications/"))
@@ -129,13 +130,24 @@ private:
             {}};
   }
 
-  static answer list_tools(const json& params) {
+  // Without a broker that lists operations, there are the other tools.
+  void list_tools(const json& params, answer_to done) {
     if (!member(params, "cursor").is_null())
-      return refused(invalid_params, "cursor is none that was given out; there is one page");
-    auto tools = json::array();
-    for (const auto& tool : mcp_tools())
-      tools.push_back(tool.definition);
-    return {json{{"tools", std::move(tools)}}, {}};
+      return give("tools/list", params, refused(invalid_params, "cursor is none that was given out; there is one page"),
+                  done);
+    methods_->call("operations", json::object(), [done = std::move(done)](const answer& response) {
+      auto tools = json::array();
+      for (const auto& tool : mcp_tools())
+        tools.push_back(tool.definition);
+      auto listed = response.text.empty() ? response.result : json::parse(response.text);
+      for (const auto& operation : member(listed, "operations")) {
+        auto& tool = tools.emplace_back(json::object());
+        for (const auto* part : {"name", "description", "inputSchema", "outputSchema", "annotations"})
+          if (operation.contains(part))
+            tool[part] = operation[part];
+      }
+      done({json{{"tools", std::move(tools)}}, {}});
+    });
   }
 
   void call_tool(json params, answer_to done) {
@@ -147,12 +159,12 @@ private:
     named.emplace("agent", settings_.agent);
     if (!name.is_string())
       return give({}, named, refused(invalid_params, "name must be a text"), done);
-    auto* tool = find_mcp_tool(name.get_ref<const std::string&>());
+    const auto& text = name.get_ref<const std::string&>();
+    auto* tool = find_mcp_tool(text);
+    if (!tool && (!is_operation_name(text) || text.starts_with(reserved_operations)))
+      return give({}, named, unknown_tool(text), done);
     if (!tool)
-      return give(
-        {}, named,
-        refused(invalid_params, fmt::format("Unknown tool: {}", name.get_ref<const std::string&>().substr(0, 100))),
-        done);
+      return call_operation(text, std::move(arguments), std::move(done));
     if (!arguments.is_object())
       return give(tool->method, named, refused(invalid_params, "arguments must be an object"), done);
     forgive(*tool, arguments);
@@ -165,25 +177,43 @@ private:
     run(*tool, std::move(arguments), std::move(done));
   }
 
+  static answer unknown_tool(const std::string& name) {
+    return refused(invalid_params, fmt::format("Unknown tool: {}", name.substr(0, 100)));
+  }
+
+  // The broker checks the arguments, and records a refusal.
+  void call_operation(const std::string& name, json arguments, answer_to done) {
+    json params{{"operation", name}, {"params", std::move(arguments)}};
+    run("call", std::move(params), [name, done = std::move(done)](answer response) {
+      auto code = response.error ? member(response.error->data, "code") : json{};
+      done(code == to_string(errc::unknown_operation) ? unknown_tool(name) : tool_answer(std::move(response)));
+    });
+  }
+
   static failure no_argument(const mcp_tool& tool, const std::string& argument) {
     return make_failure(errc::invalid_request,
                         fmt::format("{} has no argument \"{}\"", tool.name, argument.substr(0, 100)));
   }
 
   void run(const mcp_tool& tool, json arguments, answer_to done) {
+    auto answered = [done = std::move(done)](answer response) { done(tool_answer(std::move(response))); };
     if (!tool.is_request())
-      return methods_->call(tool.method, std::move(arguments),
-                            [done = std::move(done)](answer response) { done(tool_answer(std::move(response))); });
+      return methods_->call(tool.method, std::move(arguments), std::move(answered));
+    run(tool.method, std::move(arguments), std::move(answered));
+  }
+
+  // A request that can be cancelled.
+  void run(const std::string& method, json arguments, answer_to done) {
     auto request_id = request_ids_.next();
     arguments["request_id"] = request_id;
     arguments.emplace("agent", settings_.agent);
     auto id = id_;
     if (!id.empty())
       running_[id] = request_id;
-    methods_->call(tool.method, std::move(arguments), [this, id, request_id, done = std::move(done)](answer response) {
+    methods_->call(method, std::move(arguments), [this, id, request_id, done = std::move(done)](answer response) {
       if (auto at = running_.find(id); at != running_.end() && at->second == request_id)
         running_.erase(at);
-      done(tool_answer(std::move(response)));
+      done(std::move(response));
     });
   }
 

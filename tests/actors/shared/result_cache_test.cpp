@@ -100,6 +100,22 @@ TEST_CASE("an answer is cached until its TTL") {
   CHECK(!f.get(a_read("a", "q")));
 }
 
+TEST_CASE("a request may bound the age of a cached answer, up to the TTL") {
+  fixture f{{.ttl = 10s}};
+  auto bounded = [](std::chrono::milliseconds age) {
+    auto request = a_read("a", "q");
+    request.max_age = age;
+    return request;
+  };
+  f.put(a_read("a", "q"));
+  f.time.advance(3s);
+  CHECK(f.get(bounded(3001ms)));
+  CHECK_FALSE(f.get(bounded(3s)));
+  CHECK(f.get(bounded(0ms)));
+  f.time.advance(7s);
+  CHECK_FALSE(f.get(bounded(1h)));
+}
+
 TEST_CASE("a disabled cache stores nothing") {
   result_cache_settings off;
   off.enabled = false;

@@ -208,13 +208,40 @@ TEST_CASE("mcp: arguments that a tool does not accept are an error that the mode
 
 TEST_CASE("mcp: a call of an unknown tool is an error of the params") {
   mcp_client f;
-  auto unknown = f.call_tool("drop_everything", json::object());
-  CHECK(unknown["error"]["code"] == rpc::invalid_params);
-  CHECK_THAT(unknown["error"]["message"].get<std::string>(), Contains("drop_everything"));
+  for (const auto* name : {"sluice_drop", "Drop", "drop-all", ""}) {
+    auto unknown = f.call_tool(name, json::object());
+    CHECK(unknown["error"]["code"] == rpc::invalid_params);
+    CHECK_THAT(unknown["error"]["message"].get<std::string>(), Contains(name));
+  }
   for (const auto* params : {"{}", "[]", R"({"name":1})", R"({"name":"sluice_read","arguments":[1]})",
                              R"({"name":"sluice_read","arguments":"x"})"})
     CHECK(f.ask("tools/call", json::parse(params))["error"]["code"] == rpc::invalid_params);
   CHECK(f.methods->calls.empty());
+}
+
+TEST_CASE("mcp: operations are tools, and their calls are calls of the method") {
+  mcp_client f;
+  f.methods->always = rpc::answer{
+    json{{"operations",
+          json::array({{{"name", "add_note"}, {"description", "Adds"}, {"db", "app.db"}, {"inputSchema", 1}}})}},
+    {}};
+  auto tools = f.ask("tools/list")["result"]["tools"];
+  CHECK(tools.back() == json{{"name", "add_note"}, {"description", "Adds"}, {"inputSchema", 1}});
+  CHECK(f.methods->calls.back().method == "operations");
+
+  f.methods->always = rpc::answer{json{{"rows", json::array()}}, {}};
+  auto result = f.call_tool("add_note", {{"text", "x"}, {"stars", nullptr}})["result"];
+  CHECK((result["isError"] == false && result["structuredContent"] == json{{"rows", json::array()}}));
+  const auto& made = f.methods->calls.back();
+  CHECK(made.method == "call");
+  CHECK((made.params["operation"] == "add_note" && made.params["params"] == json{{"text", "x"}, {"stars", nullptr}}));
+
+  f.methods->always = rpc::answer{nullptr, rpc::error_of(make_failure(errc::unknown_operation, "no such operation"))};
+  auto unknown = f.call_tool("drop_everything", json::object());
+  CHECK(unknown["error"]["code"] == rpc::invalid_params);
+  CHECK_THAT(unknown["error"]["message"].get<std::string>(), Contains("drop_everything"));
+  f.methods->always = rpc::answer{nullptr, rpc::error_of(make_failure(errc::conflict, "changed 0 rows"))};
+  CHECK(f.call_tool("add_note", json::object())["result"]["isError"] == true);
 }
 
 TEST_CASE("mcp: arguments may be left out") {
