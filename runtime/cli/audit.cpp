@@ -110,7 +110,7 @@ caf::expected<audit_page> newest(client& store, audit_query query, uint64_t limi
   return page;
 }
 
-int list(client& store, const audit_query& query, const audit_options& options) {
+int list(client& store, const audit_query& query, const audit_options& given) {
   bool cut = false;
   auto page = newest(store, query, options.limit, cut);
   if (!page)
@@ -282,11 +282,11 @@ void declare_audit(CLI::App& command, action& chosen) {
   auto* json = lister->add_flag("--json", options->json, "Print one JSON document, on failure too");
   lister->add_flag("--jsonl", options->jsonl, "Print a JSON document per record")->excludes(json);
   add("verify", "Recompute the hash chain and name the first broken record",
-      [](client& store, const audit_query&, const audit_options& options) { return verify(store, options); })
+      [](client& store, const audit_query&, const audit_options& given) { return verify(store, given); })
     ->add_flag("--json", options->json, "Print one JSON document, on failure too");
   auto* exporter = add("export", "Every record, a JSON document per line",
-                       [](client& store, const audit_query& query, const audit_options& options) {
-                         return options.json ? export_document(store, query) : export_lines(store, query);
+                       [](client& store, const audit_query& query, const audit_options& given) {
+                         return given.json ? export_document(store, query) : export_lines(store, query);
                        });
   add_filters(*exporter, *options);
   auto* pruner =

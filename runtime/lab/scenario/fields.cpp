@@ -1,5 +1,6 @@
 #include "runtime/lab/scenario/fields.hpp"
 
+#include "actors/base/nearest_name.hpp"
 #include "runtime/lab/scenario/references.hpp"
 #include "runtime/lab/scenario/suggestions.hpp"
 

@@ -6,9 +6,6 @@
 
 namespace sluice::scenario {
 
-/// The entry of `known` nearest to `word`; empty if none is near. The first one of several.
-std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
-
 /// `a, b and c`
 std::string enumerate(std::span<const std::string_view> words);
 

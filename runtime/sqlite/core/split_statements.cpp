@@ -4,19 +4,27 @@
 
 #include <sqlite3.h>
 #include <string>
+#include <utility>
 
 namespace sluice::sqlite {
 
 namespace {
 
-// The length of the first statement, including its semicolon. SQLite decides whether a semicolon ends a trigger's body.
-// It is not called for those in quotes and comments, because each call would read all from the start.
+// The length of the first statement, its semicolon included. SQLite says whether a semicolon ends a trigger's body.
+// Because it reads all from the start each time, it is not asked of those in quotes and comments, nor, behind the first
+// one, of those that cannot end a trigger: only `; END ;` does.
 size_t first_statement(std::string_view sql) {
   auto rest = sql;
+  sql_token last;
+  sql_token before;
+  bool is_first = true;
   for (auto token = take_token(rest); token.kind != sql_token_kind::end; token = take_token(rest)) {
     auto length = sql.size() - rest.size();
-    if (token.is(';') && sqlite3_complete(std::string{sql.substr(0, length)}.c_str()))
+    auto may_end = token.is(';') && (is_first || (last.is("end") && before.is(';')));
+    if (may_end && sqlite3_complete(std::string{sql.substr(0, length)}.c_str()))
       return length;
+    is_first = is_first && !token.is(';');
+    before = std::exchange(last, token);
   }
   return sql.size();
 }

@@ -22,6 +22,15 @@ TEST_CASE("a semicolon in a literal, a quoted name, a comment or a trigger ends 
   CHECK(split_statements(std::string{one} + "SELECT 2") == pieces{one, "SELECT 2"});
 }
 
+TEST_CASE("a CASE expression ends no trigger") {
+  const std::string trigger = "CREATE TEMP TRIGGER g AFTER INSERT ON t BEGIN SELECT CASE WHEN 1 THEN 2 END; END;";
+  CHECK(split_statements(trigger + "SELECT 2;") == pieces{trigger, "SELECT 2;"});
+}
+
+TEST_CASE("the body of a trigger is cut in time that grows with its length") {
+  CHECK(split_statements("CREATE TRIGGER g BEGIN " + std::string(1'000'000, ';')).size() == 1);
+}
+
 TEST_CASE("unclosed text belongs to the last statement") {
   const auto* open = GENERATE("SELECT 'a;b", "SELECT `a;b", "SELECT [a;b", "SELECT 1 /* a;b", "SELECT 1 -- a;b");
   CHECK(split_statements("SELECT 1;" + std::string{open}) == pieces{"SELECT 1;", open});

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "runtime/catalogue/operation.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+/// The comment lines of an operation file that mean something, one at a time. Pure functions, safe from any thread.
+///
+/// Those that read a line answer with the reason why it cannot be used, for people and without the place; empty if it
+/// was read.
+namespace sluice {
+
+enum class annotation_kind : uint8_t { none, db, name, param, tier, cache, expect, column, foreign_keys };
+
+struct annotation {
+  /// `none` for a free comment.
+  annotation_kind kind = annotation_kind::none;
+  /// What follows the keyword, without blanks around it.
+  std::string_view rest;
+  /// Why the line looks like an annotation and is none; empty if it is one, or a free comment.
+  std::string mistake;
+};
+
+/// What the comment line `text` is (without its `--`, and without blanks around it). An annotation begins with one of
+/// the keywords in lower case, `name` and `db` with a colon behind them. A line is a mistake if its first word is a
+/// keyword with or without the colon where it belongs, is one edit from `param`, `tier`, `cache`, `expect`, `column` or
+/// `foreign_keys` (a capital is an edit), or is any word of lower-case letters, digits and `_` with a colon.
+annotation read_annotation(std::string_view text);
+
+/// `text` without blanks around it.
+std::string_view trimmed(std::string_view text) noexcept;
+
+/// `app.db`: a path within the store root.
+std::string read_db_line(std::string_view text, std::string& to);
+
+/// `add_note :one`
+std::string read_name_and_kind(std::string_view text, operation& to);
+
+/// Any of the others, into the member of `to` that it is about. A parameter or a column that is there already is a
+/// mistake; whether another annotation is given twice is the caller's to know.
+std::string read_property(const annotation& source, operation& to);
+
+} // namespace sluice

@@ -1,0 +1,155 @@
+#include "runtime/catalogue/operation_check.hpp"
+
+#include "runtime/catalogue/sql_facts.hpp"
+#include "runtime/sqlite/core/leading_keyword.hpp"
+#include "runtime/sqlite/core/split_statements.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_set>
+
+namespace sluice {
+
+namespace {
+
+std::string first_word(std::string_view sql) {
+  auto result = sqlite::leading_keyword(sql);
+  return result.empty() ? std::string{sql.substr(0, 1)} : result;
+}
+
+std::string why_no_operation(std::string_view sql, sql_effect effect) {
+  if (effect == sql_effect::unknown)
+    return fmt::format("no SQL statement begins with {}", first_word(sql));
+  if (effect == sql_effect::controls_connection)
+    return fmt::format("{} cannot be part of an operation, which is one transaction; remove it", first_word(sql));
+  if (is_unfinished_trigger(sql))
+    return "the body of this trigger does not end; write END; behind it";
+  return {};
+}
+
+std::string why_no_parameter(std::string_view name) {
+  if (name.starts_with('?'))
+    return fmt::format("the parameter {} has no name; write :name instead", name);
+  if (!is_operation_name(name))
+    return fmt::format("'{}' cannot be the name of a parameter; it must be [a-z][a-z0-9_]*, at most {} characters",
+                       name, max_operation_name_bytes);
+  return {};
+}
+
+class completion {
+public:
+  completion(operation& to, const annotation_lines& lines) : to_(to), lines_(lines) {}
+
+  std::vector<file_mistake> run(std::string_view sql, size_t line) {
+    const auto* counted = sql.data();
+    for (auto text : sqlite::split_statements(sql)) {
+      line += static_cast<size_t>(std::count(counted, text.data(), '\n'));
+      counted = text.data();
+      add_statement(text, line);
+    }
+    if (to_.statements.empty())
+      add_mistake(to_.line, "operation {} has no SQL; write a statement behind its annotations", to_.name);
+    check_parameters();
+    check_kind();
+    check_annotations();
+    return std::move(mistakes_);
+  }
+
+private:
+  template <class... Arguments>
+  void add_mistake(size_t line, fmt::format_string<Arguments...> form, Arguments&&... arguments) {
+    mistakes_.push_back({line, fmt::format(form, std::forward<Arguments>(arguments)...)});
+  }
+
+  void add_statement(std::string_view text, size_t line) {
+    auto effect = effect_of(text);
+    if (auto why = why_no_operation(text, effect); !why.empty())
+      mistakes_.push_back({line, std::move(why)});
+    operation_statement result;
+    result.sql = text;
+    result.parameters = parameters_in(text);
+    result.writes = effect != sql_effect::reads;
+    result.changes_rows = effect == sql_effect::changes_rows;
+    result.line = line;
+    for (const auto& name : result.parameters)
+      if (auto why = why_no_parameter(name); !why.empty())
+        mistakes_.push_back({line, std::move(why)});
+    to_.statements.push_back(std::move(result));
+  }
+
+  void check_parameters() {
+    std::unordered_set<std::string_view> used;
+    for (const auto& each : to_.statements)
+      used.insert(each.parameters.begin(), each.parameters.end());
+    std::unordered_set<std::string_view> described;
+    for (size_t i = 0; i < to_.parameters.size(); ++i) {
+      const auto& name = to_.parameters[i].name;
+      described.insert(name);
+      if (!used.contains(name))
+        add_mistake(lines_.parameters[i], "parameter {} is not used in the SQL; write :{} there, or remove this line",
+                    name, name);
+    }
+    std::vector<operation_parameter> others;
+    for (const auto& each : to_.statements)
+      for (const auto& name : each.parameters)
+        if (described.insert(name).second)
+          others.push_back({name, parameter_type::any, true, {}, {}});
+    if (to_.parameters.size() + others.size() > max_operation_parameters)
+      add_mistake(to_.line, "operation {} has {} parameters; at most {} are allowed", to_.name,
+                  to_.parameters.size() + others.size(), max_operation_parameters);
+    // Not before: the names that are described are views of the parameters.
+    to_.parameters.insert(to_.parameters.end(), others.begin(), others.end());
+  }
+
+  void check_kind() {
+    if (to_.statements.size() > 1 && to_.kind == operation_kind::many)
+      add_mistake(to_.statements[1].line,
+                  "a :many operation has one statement, and {} has another one here; "
+                  "write an operation for each",
+                  to_.name);
+    if (to_.statements.size() > 1 && !to_.writes())
+      add_mistake(to_.statements[1].line,
+                  "an operation that reads has one statement, and {} has another one here; "
+                  "write an operation for each",
+                  to_.name);
+    if (!to_.statements.empty() && !to_.writes() && is_for_writes(to_.kind))
+      add_mistake(to_.line,
+                  "operation {} only reads, so that a :{} operation would give nothing; "
+                  "make it :one or :many",
+                  to_.name, to_string(to_.kind));
+  }
+
+  static bool is_for_writes(operation_kind kind) {
+    return kind == operation_kind::exec || kind == operation_kind::batch;
+  }
+
+  void check_annotations() {
+    auto changing = std::count_if(to_.statements.begin(), to_.statements.end(),
+                                  [](const operation_statement& each) { return each.changes_rows; });
+    if (lines_.cache && to_.writes())
+      add_mistake(lines_.cache, "only an operation that reads can be cached; {} writes", to_.name);
+    if (lines_.expect && changing != 1)
+      add_mistake(lines_.expect, "expect needs exactly one INSERT, UPDATE, DELETE or REPLACE; {} has {}", to_.name,
+                  changing);
+    if (lines_.foreign_keys && !to_.writes())
+      add_mistake(lines_.foreign_keys, "foreign_keys is only for operations that write; {} reads", to_.name);
+    if (lines_.column && is_for_writes(to_.kind))
+      add_mistake(lines_.column, "a :{} operation gives no rows, and so no columns; make {} :one or :many",
+                  to_string(to_.kind), to_.name);
+  }
+
+  operation& to_;
+  const annotation_lines& lines_;
+  std::vector<file_mistake> mistakes_;
+};
+
+} // namespace
+
+std::vector<file_mistake> complete_operation(operation& to, std::string_view sql, size_t first_line,
+                                             const annotation_lines& lines) {
+  return completion{to, lines}.run(sql, first_line);
+}
+
+} // namespace sluice
