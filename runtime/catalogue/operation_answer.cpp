@@ -37,7 +37,7 @@ void append_rows(json_writer& to, const rowset& rows, operation_kind kind, integ
   to.end_array();
 }
 
-void append_form(json_writer& to, integer_form integers) {
+void append_integer_form(json_writer& to, integer_form integers) {
   if (integers == integer_form::text)
     to.key("integer_text").boolean(true);
 }
@@ -55,7 +55,7 @@ std::string render_answer(operation_kind kind, const write_result& result, integ
       rows = &each.rows;
   }
   to.begin_object().key("changes").number(changes).key("commit_seq").number(result.commit_seq);
-  append_form(to, integers);
+  append_integer_form(to, integers);
   to.key("outcome").text(to_string(outcome::committed)).key("replayed").boolean(result.replayed);
   to.key("request_id").text(result.request_id);
   append_rows(to, rows ? *rows : rowset{}, kind, integers);
@@ -67,7 +67,7 @@ std::string render_answer(operation_kind kind, const read_result& result, intege
   std::string text;
   json_writer to{text};
   to.begin_object().key("as_of_seq").number(result.as_of_seq);
-  append_form(to, integers);
+  append_integer_form(to, integers);
   append_rows(to, result.rows ? *result.rows : rowset{}, kind, integers);
   to.key("source").text(to_string(result.source)).key("truncated").boolean(result.truncated).end_object();
   return text;

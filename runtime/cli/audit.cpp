@@ -110,7 +110,7 @@ caf::expected<audit_page> newest(client& store, audit_query query, uint64_t limi
   return page;
 }
 
-int list(client& store, const audit_query& query, const audit_options& given) {
+int list(client& store, const audit_query& query, const audit_options& options) {
   bool cut = false;
   auto page = newest(store, query, options.limit, cut);
   if (!page)

@@ -58,7 +58,7 @@ caf::expected<json> params_of(const call_options& options) {
   return result;
 }
 
-std::string as_text(const json& answer) {
+std::string answer_text(const json& answer) {
   rowset rows{std::make_shared<const rowset::column_names>(answer.at("columns").get<rowset::column_names>())};
   for (const auto& row : answer.at("rows"))
     for (const auto& column : rows.columns())
@@ -87,7 +87,7 @@ int run(const call_options& options) {
       note(remark_on_unknown_write(options.key.has_value()));
     return status;
   }
-  auto status = options.json ? finish_json(*answer) : finish(as_text(*answer));
+  auto status = options.json ? finish_json(*answer) : finish(answer_text(*answer));
   if (!answer->value("truncated", false))
     return status;
   return finish_cut(status, remark_on_cut_rows(answer->at("rows").size()));

@@ -31,7 +31,7 @@ std::string parameters_text(const operation& of) {
   return result;
 }
 
-std::string as_text(const catalogue& known) {
+std::string catalogue_text(const catalogue& known) {
   table result{{{"operation"}, {"kind"}, {"database"}, {"tier"}, {"parameters"}, {"description"}}};
   for (const auto& each : known.operations())
     result.add({each.name, std::string{to_string(each.kind)}, each.database, std::string{to_string(each.tier)},
@@ -39,7 +39,7 @@ std::string as_text(const catalogue& known) {
   return result.empty() ? "" : result.text();
 }
 
-nlohmann::json as_json(const catalogue& known) {
+nlohmann::json catalogue_json(const catalogue& known) {
   auto list = nlohmann::json::array();
   for (const auto& each : known.operations()) {
     auto& tool = list.emplace_back(tool_of(each, !each.writes()));
@@ -61,10 +61,10 @@ int run(const ops_options& options) {
   if (options.emit == "typescript")
     return finish(typescript_stubs(**known));
   if (options.json)
-    return finish_json(as_json(**known));
+    return finish_json(catalogue_json(**known));
   if ((*known)->operations().empty())
     note("there are no operations; docs/guides/operations.md says how to write them");
-  return finish(as_text(**known));
+  return finish(catalogue_text(**known));
 }
 
 } // namespace
