@@ -1,5 +1,6 @@
 #include "actors/writer/writer_state.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 namespace sluice {
@@ -144,7 +145,10 @@ void writer_state::checkpoint_if_grown(bool may_take_time) {
   auto is_large = parts.store->log_bytes() >= parts.settings.max_log_bytes / 2;
   auto is_overgrown = parts.store->take_overgrown_log(parts.settings.max_log_bytes / 2);
   has_large_log = has_large_log || is_overgrown;
-  checkpoint_is_due = checkpoint_is_due || is_overgrown || wal >= parts.settings.checkpoint_wal_bytes;
+  // What another program pins is not looked at again after each commit: that takes as long as the log is large.
+  pinned_wal_bytes = std::min(pinned_wal_bytes, wal);
+  checkpoint_is_due =
+    checkpoint_is_due || is_overgrown || wal - pinned_wal_bytes >= parts.settings.checkpoint_wal_bytes;
   if (checkpoint_is_due && may_take_time)
     checkpoint();
   else if (checkpoint_is_due && !std::exchange(checkpoint_is_sent, true))
@@ -163,6 +167,7 @@ void writer_state::checkpoint() {
     truncate_wal();
   else
     checkpoint_counted(checkpoint_mode::passive);
+  pinned_wal_bytes = parts.store->wal_bytes();
 }
 
 void writer_state::checkpoint_late() {

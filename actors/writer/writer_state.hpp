@@ -74,6 +74,8 @@ struct writer_state {
   bool checkpoint_is_due = false;
   bool checkpoint_is_sent = false;
   bool checkpoint_is_late = false;
+  // The bytes that the last checkpoint left in the log.
+  uint64_t pinned_wal_bytes = 0;
   // The log's file has grown, and keeps its size across restarts of the log until it is truncated.
   bool has_large_log = false;
   // The log has exceeded its bound; the obstacle to its restart may end soon.

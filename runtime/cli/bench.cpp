@@ -2,6 +2,7 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/json/json_text.hpp"
 #include "runtime/lab/bench/cases.hpp"
+#include "runtime/lab/bench/growth_cases.hpp"
 #include "runtime/lab/bench/plots.hpp"
 #include "runtime/lab/bench/report.hpp"
 #include "runtime/lab/bench/run_case.hpp"
@@ -23,12 +24,14 @@ namespace {
 
 struct bench_command {
   bench::case_sizes sizes;
+  bench::growth_sizes growth_sizes;
   std::vector<std::string> names;
   double seconds = 0.5;
   int64_t duration_ms = 0;
   size_t rounds = 5;
   std::string folder;
   std::string plots;
+  bool is_growth = false;
   bool is_quick = false;
   bool lists = false;
   bool json = false;
@@ -41,6 +44,10 @@ constexpr std::chrono::seconds quick_time{24};
 
 bench::case_sizes quick_sizes() { return {{1, 64}, {1, 16}}; }
 
+std::vector<bench::bench_case> cases_of(const bench_command& asked) {
+  return asked.is_growth ? bench::growth_cases(asked.growth_sizes) : bench::all_cases(asked.sizes);
+}
+
 std::string names_of(const std::vector<bench::bench_case>& cases) {
   std::string result;
   for (const auto& each : cases)
@@ -51,7 +58,7 @@ std::string names_of(const std::vector<bench::bench_case>& cases) {
 int list_cases(const std::vector<bench::bench_case>& cases) {
   std::string result;
   for (const auto& each : cases)
-    result += fmt::format("{:<24} {}\n", each.name, each.title);
+    result += fmt::format("{:<26} {}\n", each.name, each.title);
   return finish(result);
 }
 
@@ -76,7 +83,7 @@ std::vector<left_out_case> left_out_of(const std::vector<bench::bench_case>& cho
                        : asked.is_quick     ? "fewer sizes, by --quick or as asked for"
                                             : "other sizes were asked for";
   std::vector<left_out_case> result;
-  for (const auto& known : bench::all_cases({}))
+  for (const auto& known : asked.is_growth ? bench::growth_cases({}) : bench::all_cases({}))
     if (std::none_of(chosen.begin(), chosen.end(), [&](const auto& selected) { return selected.name == known.name; }))
       result.push_back({known.name, reason});
   return result;
@@ -177,7 +184,7 @@ int report_failures(const std::vector<bench::case_result>& results) {
 }
 
 int run(const bench_command& asked) {
-  auto cases = bench::all_cases(asked.sizes);
+  auto cases = cases_of(asked);
   if (asked.lists)
     return list_cases(cases);
   auto all_names = names_of(cases);
@@ -215,6 +222,7 @@ void make_quick(bench_command& asked, const given_options& given) {
   // A case that is named must exist.
   if (!asked.names.empty())
     return;
+  asked.growth_sizes = bench::quick_growth_sizes();
   if (!given.has_agents)
     asked.sizes.agents = quick_sizes().agents;
   if (!given.has_processes)
@@ -234,6 +242,7 @@ void declare_bench(CLI::App& command, action& chosen) {
   auto asked = std::make_shared<bench_command>();
   command.add_flag("--list", asked->lists, "print the names of the cases");
   command.add_option("--case", asked->names, "run this case alone; may be repeated")->type_name("NAME");
+  command.add_flag("--growth", asked->is_growth, "the cases of how the cost of a request grows with sizes");
   command.add_flag("--quick", asked->is_quick, "fewer sizes and short rounds: a run in less than 30 s");
   auto* seconds = command.add_option("--seconds", asked->seconds, "how long each contender runs in each round")
                     ->check(CLI::Range(0.001, 3'600.0))
@@ -256,7 +265,7 @@ void declare_bench(CLI::App& command, action& chosen) {
                                   "numbers of processes for the cases across processes, separated by commas; 0 leaves "
                                   "these cases and the commands out")
                       ->delimiter(',')
-                      ->check(CLI::Range(0, 1'000))
+                      ->check(CLI::Range(0, 4'000))
                       ->capture_default_str();
   command.add_option("--folder", asked->folder, "folder of the files, on the disk to measure [the temporary folder]");
   command.add_option("--plots", asked->plots, "write SVG plots of rate and p99 into this folder")->type_name("FOLDER");
@@ -267,6 +276,10 @@ void declare_bench(CLI::App& command, action& chosen) {
                           processes->count() > 0});
     std::erase(asked->sizes.agents, size_t{0});
     std::erase(asked->sizes.processes, size_t{0});
+    if (agents->count() > 0)
+      asked->growth_sizes.agents = asked->sizes.agents;
+    if (processes->count() > 0)
+      asked->growth_sizes.processes = asked->sizes.processes;
     chosen = [asked] { return run(*asked); };
   });
 }

@@ -1,3 +1,4 @@
+#include "runtime/catalogue/catalogue.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/remarks.hpp"
@@ -10,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
 #include <optional>
 
 namespace sluice::cli {
@@ -25,6 +27,12 @@ struct call_options : request_options {
   int64_t deadline_ms = 0;
 };
 
+// By the type that the operation gives it, if its file is here: `-p code=007` is a text then.
+json argument_of(const std::string& word, const value& content, const operation_parameter* parameter) {
+  auto is_text = parameter && parameter->type == parameter_type::text;
+  return is_text && !content.text() && !content.is_null() ? json(word) : as_json(content);
+}
+
 caf::expected<json> arguments_of(const call_options& options) {
   if (!options.params_json.empty()) {
     auto document = rpc::parse_strictly(options.params_json);
@@ -37,9 +45,14 @@ caf::expected<json> arguments_of(const call_options& options) {
     return std::move(params.error());
   if (!params->positional.empty())
     return make_error(errc::invalid_request, "the parameters of an operation are named: -p NAME=VALUE");
+  auto known = load_catalogue(std::filesystem::path{options.root} / "operations");
+  const auto* called = known ? (*known)->find(options.operation) : nullptr;
   auto result = json::object();
-  for (const auto& [name, content] : params->named)
-    result[name] = as_json(content);
+  for (size_t i = 0; i < params->named.size(); ++i) {
+    const auto& [name, content] = params->named[i];
+    auto word = options.params[i].substr(name.size() + 1);
+    result[name] = argument_of(word, content, called ? called->find_parameter(name) : nullptr);
+  }
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/json/json.hpp"
 #include "runtime/json/json_text.hpp"
+#include "runtime/json/json_writer.hpp"
 #include "runtime/os/descriptor.hpp"
 
 #include <nlohmann/json.hpp>
@@ -21,22 +22,25 @@ using nlohmann::json;
 // No database has this name: names in `.sluice/` are refused.
 constexpr const char* audit_name = ".sluice/audit.db";
 
-json to_json(const file_record& record) {
-  json result{{"database", as_json(record.database)},
-              {"closed", record.closed},
-              {"size", record.size},
-              {"changed_ns", record.changed_ns}};
-  if (!record.head.empty()) {
-    result["head"] = to_base64(record.head);
-    result["round"] = record.round;
-  }
+void append_identity(json_writer& to, const char* name, const file_identity& identity) {
+  to.key(name).begin_object().key("device").number(identity.device).key("inode").number(identity.inode).end_object();
+}
+
+// Without a tree of JSON: a broker of a thousand databases writes all of their records whenever one changes.
+void append_record(std::string& text, const file_record& record) {
+  json_writer to{text};
+  to.begin_object();
+  append_identity(to, "database", record.database);
+  to.key("closed").boolean(record.closed).key("size").number(record.size);
+  to.key("changed_ns").number(record.changed_ns);
+  if (!record.head.empty())
+    to.key("head").text(to_base64(record.head)).key("round").number(uint64_t{record.round});
   if (record.log) {
-    result["log_size"] = record.log_size;
-    result["log_changed_ns"] = record.log_changed_ns;
-    result["log"] = as_json(*record.log);
-    result["log_born_ns"] = record.log_born_ns;
+    to.key("log_size").number(record.log_size).key("log_changed_ns").number(record.log_changed_ns);
+    append_identity(to, "log", *record.log);
+    to.key("log_born_ns").number(record.log_born_ns);
   }
-  return result;
+  to.end_object();
 }
 
 std::optional<file_record> from_json(const json& document) {
@@ -188,9 +192,15 @@ std::string file_registry::as_text() const {
     all[audit_name]["noted"] = to_json(*noted_end_);
     all[audit_name]["boot"] = noted_boot_;
   }
-  for (const auto& [db, record] : records_)
-    all[db] = to_json(record);
-  return dump(all) + '\n';
+  auto text = dump(all);
+  text.pop_back();
+  for (const auto& [db, record] : records_) {
+    text += text.back() == '{' ? "" : ",";
+    text += dump(json(db));
+    text += ':';
+    append_record(text, record);
+  }
+  return text + "}\n";
 }
 
 void file_registry::write_file(const std::string& text) const {

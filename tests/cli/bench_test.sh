@@ -80,7 +80,9 @@ assert results["summary"].count(". ") == 2, results["summary"]
 names = [case["case"] for case in results["cases"]]
 assert len(names) == len(set(names)) == 19, names
 for case in results["cases"]:
-    assert case.keys() == {"case", "title", "family", "size", "failure", "contenders", "ratios", "goals"}, case
+    assert case.keys() == {"case", "title", "family", "size", "size_label", "failure", "contenders", "ratios",
+                           "goals"}, case
+    assert (case["size_label"] is None) == (case["family"] is None), case["case"]
     kinds = [x["kind"] for x in case["contenders"]]
     assert kinds[0] == "sluice" and len(set(kinds)) > 1, (case["case"], kinds)
     assert len(case["ratios"]) == kinds.count("sluice") * (len(kinds) - kinds.count("sluice"))
@@ -88,7 +90,7 @@ for case in results["cases"]:
         assert ratio.keys() == {"contender", "reference", "reference_kind", "rate"}
         assert ratio["rate"]["min"] <= ratio["rate"]["median"] <= ratio["rate"]["max"]
     for goal in case["goals"]:
-        assert goal.keys() == {"text", "ratio", "min", "max", "wanted", "direction", "met"}
+        assert goal.keys() == {"text", "ratio", "min", "max", "wanted", "unit", "direction", "met"}
     for x in case["contenders"]:
         assert x.keys() == {
             "contender", "kind", "operations", "errors", "seconds", "per_second", "mean_us", "latency_us",
@@ -112,11 +114,51 @@ for name in sys.argv[1:]:
     assert len(root.findall('.//{*}polyline')) > 1, name" plots/*.svg
 }
 
+test_growth_lists_the_cases_of_each_family_with_their_sizes() {
+  exits 0 sluice bench --growth --list
+  for name in growth-agents-1 growth-agents-1024 growth-processes-1024 growth-rows-write-1000 growth-rows-read-10000000 \
+    growth-databases-1000 growth-cache-read-80000 growth-cache-write-1 growth-wal-write-1000 growth-wal-read-1 \
+    large-database; do
+    has "$out" "$name "
+  done
+  has_not "$out" "audit-cost "
+  exits 0 sluice bench --growth --list --agents 3,5 --processes 0
+  has "$out" "growth-agents-5 "
+  has_not "$out" "growth-agents-1 "
+  has_not "$out" "growth-processes-"
+  has_not "$out" "large-database"
+  exits 2 sluice bench --case growth-agents-1
+  exits 2 sluice bench --growth --case agents-1-full
+}
+
+test_growth_gives_a_rate_for_each_size_of_a_family() {
+  exits 0 sluice bench --growth --rounds 1 --duration-ms 1 --json --plots plots --case growth-databases-1 \
+    --case growth-databases-10
+  local place size=1
+  for place in 0 1; do
+    is "$(json "$.cases[$place].family")" growth-databases
+    is "$(json "$.cases[$place].size")" $size
+    is "$(json "$.cases[$place].size_label")" "databases in one store"
+    has_not "$(json "$.cases[$place].contenders[0].per_second")x" "0.0x"
+    size=10
+  done
+  is "$(ls plots | tr '\n' ' ')" "p99-growth-databases.svg rate-growth-databases.svg "
+  has "$(cat plots/rate-growth-databases.svg)" "databases in one store"
+}
+
 test_the_document_and_the_readme_have_the_form_that_the_generator_writes() {
   [[ -z "${SLUICE_SANITIZED:-}" ]] || return 0
   exits 0 sluice bench --rounds 1 --duration-ms 1 --json
   cp "$scratch/out" results.json
-  exits 0 python3 -B "$source_folder/tests/support/performance_document.py" results.json --check
+  exits 0 sluice bench --growth --quick --rounds 1 --duration-ms 1 --json
+  cp "$scratch/out" growth.json
+  is "$(json '$.cases[#-1].case')" large-database
+  is "$(json '$.cases[#-1].goals[0].wanted')" 50.0
+  is "$(json '$.cases[#-1].goals[0].unit')" ms
+  local generator=$source_folder/tests/support/performance_document.py
+  exits 0 python3 -B "$generator" results.json --check
+  exits 0 python3 -B "$generator" results.json --growth growth.json --check
+  exits 0 python3 -B "$generator" --growth growth.json --check
 }
 
 run_tests

@@ -72,6 +72,8 @@ def test_operations_are_called_from_the_shell(fixture):
     is_equal(many["changes"], 2)
     is_equal(fixture.run("call", "find_notes", "-p", "part=").good().out,
              "id  text\n--  -----\n 1  hello\n 2  a\n 3  b\n")
+    is_equal(call(fixture, "add_note", "-p", "text=007").good().json()["changes"], 1)
+    is_equal(texts(fixture)[-1], "007")
     is_true("1 row changed, commit" in fixture.run("call", "add_note", "-p", "text=x").good().out, "a summary")
     fixture.audit_is_whole()
 

@@ -96,6 +96,8 @@ struct fake_disk {
   std::deque<uint64_t> old_commits;
   std::vector<uint64_t> commits_pruned;
   uint64_t wal_bytes = 0;
+  /// Those that another program reads, which a checkpoint leaves.
+  uint64_t pinned_wal_bytes = 0;
   uint64_t log_bytes = 0;
   /// Whether readers keep the WAL from restarting.
   bool is_read = false;
@@ -239,7 +241,7 @@ public:
       return make_error(error, "checkpoint refused");
     }
     disk_.checkpoints.push_back(mode);
-    disk_.wal_bytes = 0;
+    disk_.wal_bytes = std::min(disk_.wal_bytes, disk_.pinned_wal_bytes);
     if (mode == checkpoint_mode::truncate && !disk_.is_read)
       disk_.log_bytes = 0;
     return caf::unit;

@@ -1,12 +1,17 @@
 """Writes docs/performance.md, its plots' links and the table of the README from the figures of `sluice bench`:
 
     sluice bench --json --plots docs/plots >results.json
-    python3 tests/support/performance_document.py results.json
+    sluice bench --growth --json --plots docs/plots >growth.json
+    python3 tests/support/performance_document.py results.json --growth growth.json
 
-The section between `<!-- by hand -->` and `<!-- end by hand -->` is kept. With --check, nothing is written: the exit
-status says whether both documents have the form that would be written. Figures may differ, and what follows from them.
+Either file may be left out: the section "Cost over size" is written from the second, all else from the first, and what
+has no figures is kept as it stands. So are the texts between `<!-- by hand -->` and `<!-- end by hand -->`; in "Cost
+over size" each family has its own, named in the marker. With --check, nothing is written: the exit status says whether
+both documents have the form that would be written. Figures may differ, and what follows from them; so may the sizes of
+a family.
 """
 
+import argparse
 import json
 import pathlib
 import re
@@ -16,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs/performance.md"
 README = ROOT / "README.md"
 BY_HAND = ("<!-- by hand -->\n", "<!-- end by hand -->\n")
+GROWTH = ("<!-- cost over size -->\n", "<!-- end of cost over size -->\n")
 TABLE = ("<!-- figures of sluice bench -->\n", "<!-- end of figures -->\n")
 
 # Rows of the README: workload, what it is compared with, case, contender, reference, and the p99.9 if it matters.
@@ -58,6 +64,8 @@ def time(latencies, name):
     if latencies is None:
         return "-"
     value = latencies[name]
+    if value >= 1e6:
+        return f"{value / 1e6:.3g} s"
     return f"{value / 1e3:.3g} ms" if value >= 1e3 else f"{value:.3g} us"
 
 
@@ -115,28 +123,76 @@ def goal_rows(results):
     for case in results["cases"]:
         for goal in case["goals"]:
             bound = "at most" if goal["direction"] == "at_most" else "at least"
-            yield [f"`{case['case']}`", goal["text"], f"{bound} {goal['wanted']:g}",
-                   f"{number(goal['ratio'])} ({number(goal['min'])} to {number(goal['max'])})",
+            unit = f" {goal['unit']}" if goal["unit"] else ""
+            yield [f"`{case['case']}`", goal["text"], f"{bound} {goal['wanted']:g}{unit}",
+                   f"{number(goal['ratio'])}{unit} ({number(goal['min'])} to {number(goal['max'])})",
                    "met" if goal["met"] else "**missed**"]
 
 
-def plots(results):
+def families_of(results):
     families = {}
     for case in results["cases"]:
         if case["family"]:
             families.setdefault(case["family"], []).append(case)
-    for name, cases in sorted(families.items()):
-        if len(cases) > 1:
-            yield f"![Rate, {name}](plots/rate-{name}.svg)"
-            yield f"![p99, {name}](plots/p99-{name}.svg)"
-            yield ""
+    return {name: cases for name, cases in families.items() if len(cases) > 1}
+
+
+def plots_of(family):
+    yield f"![Rate, {family}](plots/rate-{family}.svg)"
+    yield f"![p99, {family}](plots/p99-{family}.svg)"
+    yield ""
+
+
+def plots(results):
+    for name in sorted(families_of(results)):
+        yield from plots_of(name)
+
+
+def figures_of(case, contender):
+    """Rate and p99.9 in one cell."""
+    for x in case["contenders"]:
+        if x["contender"] == contender:
+            return f"{rate(x['per_second'])}, {time(x['latency_us'], 'p99_9')}"
+    return "-, -"
+
+
+def family_section(name, cases, old):
+    contenders = list(dict.fromkeys(x["contender"] for case in cases for x in case["contenders"]))
+    yield f"### {name}"
+    yield ""
+    yield from plots_of(name)
+    yield from table([cases[0]["size_label"], *contenders],
+                     [[f"{case['size']:,}", *(figures_of(case, x) for x in contenders)] for case in cases])
+    marks = (f"<!-- by hand: {name} -->\n", f"<!-- end by hand: {name} -->\n")
+    yield marks[0] + text_between(old, marks) + marks[1]
+
+
+def growth(results, old):
+    """The section "Cost over size". @param old the document, for what was written by hand"""
+    yield "## Cost over size"
+    yield ""
+    yield "How the cost of a request grows with what it works beside: `sluice bench --growth`. A cell has the rate and the p99.9 of"
+    yield "one operation; a contender that does not bear a size has none."
+    yield ""
+    yield (f"{results['rounds']} rounds of {results['duration_ms']} ms for each contender, on {results['cores']} cores; the load "
+           f"average before the run was {results['load_average']:.1f}.")
+    yield ""
+    for name, cases in families_of(results).items():
+        yield from family_section(name, cases, old)
+    alone = [case for case in results["cases"] if not case["family"]]
+    for case in alone:
+        yield from case_section(case)
+    yield from table(["case", "what", "goal", "got", ""], goal_rows({"cases": alone}))
+    yield ""
 
 
 def introduction(results):
     yield "# Performance"
     yield ""
     yield "How fast sluice is beside direct SQLite, where it is slower, and what bounds it. `tests/support/performance_document.py`"
-    yield "writes this document from the figures of `sluice bench`; measure your machine with `sluice bench`."
+    yield "writes this document from the figures of `sluice bench`; measure your machine with `sluice bench`. How the cost of a"
+    yield "request grows with agents, processes, rows, databases, cached answers and the write-ahead log is under"
+    yield "[Cost over size](#cost-over-size)."
     yield ""
     yield (f"Figures are of one run on a machine with {results['cores']} cores: {results['rounds']} rounds of "
            f"{results['duration_ms']} ms for each contender.")
@@ -155,7 +211,7 @@ def introduction(results):
     yield ""
 
 
-def document(results, by_hand):
+def document(results, by_hand, growth_text):
     yield from introduction(results)
     yield "## Summary"
     yield ""
@@ -170,6 +226,7 @@ def document(results, by_hand):
     yield "## Over agents and processes"
     yield ""
     yield from plots(results)
+    yield growth_text
     yield "## Cases"
     yield ""
     for case in results["cases"]:
@@ -194,16 +251,27 @@ def between(text, marks):
     return begin, text.index(marks[1], begin)
 
 
+def text_between(text, marks):
+    """Empty if the marks are not there."""
+    if marks[0] not in text:
+        return ""
+    begin, end = between(text, marks)
+    return text[begin:end]
+
+
 def form_of(text):
     """The text without what figures decide."""
     text = re.sub(r"(?m)^- (Faster|Slower|Of) .*$", r"- \1", text)
     text = text.replace("**slower**: ", "").replace("**missed**", "met")
     text = re.sub(r"\*\*(-?[\d.,e+-]+x)\*\*", r"\1", text)
     figure = r"-?\d[\d.,]*(e[+-]?\d+)?"
-    text = re.sub(rf"(?<![\w-]){figure}([kM]?/s|x| ms| us)?(?![\w-])", "#", text)
+    text = re.sub(rf"(?<![\w-]){figure}([kM]?/s|x| ms| us| s)?(?![\w-])", "#", text)
     text = re.sub(r"\| - (?=\|)", "| # ", text)
+    text = re.sub(r"([#-]), ([#-])(?= \|)", "#, #", text)
     text = re.sub(r"# \+ #", "#", text)
-    return re.sub(r"# \(# to #\)", "#", text)
+    text = re.sub(r"#( ms)? \(# to #\)", "#", text)
+    # A family may have any number of sizes.
+    return re.sub(r"(?m)^(\| # (\| #, # )+\|\n)\1+", r"\1", text)
 
 
 def first_difference(name, there, wanted):
@@ -213,18 +281,40 @@ def first_difference(name, there, wanted):
     return None
 
 
-def main(results_file, *options):
-    results = json.loads(pathlib.Path(results_file).read_text(encoding="utf-8"))
+def load(file):
+    results = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
     if results["failed"]:
-        print(f"cases failed, so their figures mean nothing: {results['failed']}")
-        return 1
-    old = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else "".join(BY_HAND)
-    begin, end = between(old, BY_HAND)
-    new = "\n".join(document(results, old[begin:end])).rstrip("\n") + "\n"
+        sys.exit(f"cases failed, so their figures mean nothing: {results['failed']}")
+    return results
+
+
+def documents(options, old, readme):
+    """Both documents as they are to be."""
+    growth_text = text_between(old, GROWTH)
+    if options.growth:
+        growth_text = "\n".join(growth(load(options.growth), old))
+    growth_text = GROWTH[0] + growth_text + GROWTH[1]
+    if options.results:
+        results = load(options.results)
+        new = "\n".join(document(results, text_between(old, BY_HAND), growth_text)).rstrip("\n") + "\n"
+        begin, end = between(readme, TABLE)
+        return new, readme[:begin] + readme_table(results) + readme[end:]
+    begin, end = between(old, GROWTH)
+    return old[:begin - len(GROWTH[0])] + growth_text + old[end + len(GROWTH[1]):], readme
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Writes docs/performance.md and the table of the README.")
+    parser.add_argument("results", nargs="?", help="the figures of `sluice bench --json`")
+    parser.add_argument("--growth", help="the figures of `sluice bench --growth --json`")
+    parser.add_argument("--check", action="store_true", help="compare the form and write nothing")
+    options = parser.parse_args()
+    if not options.results and not options.growth:
+        parser.error("no figures are given")
+    old = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
     readme = README.read_text(encoding="utf-8")
-    begin, end = between(readme, TABLE)
-    new_readme = readme[:begin] + readme_table(results) + readme[end:]
-    if options == ("--check",):
+    new, new_readme = documents(options, old, readme)
+    if options.check:
         found = [first_difference(name, form_of(a), form_of(b))
                  for name, a, b in (("docs/performance.md", old, new), ("README.md", readme, new_readme))]
         found = [x for x in found if x]
@@ -236,4 +326,4 @@ def main(results_file, *options):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

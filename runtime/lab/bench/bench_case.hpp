@@ -87,6 +87,8 @@ struct goal {
   bool is_upper_bound = false;
   /// One value per round, or one in all; none if it is not known.
   std::function<std::vector<double>(const case_result&)> values;
+  /// Of the values, as `ms`; empty for numbers and ratios.
+  std::string unit{};
 };
 
 struct goal_result {
@@ -94,6 +96,7 @@ struct goal_result {
   spread got;
   double wanted = 0;
   bool is_upper_bound = false;
+  std::string unit;
 
   bool is_met() const { return is_upper_bound ? got.median <= wanted : got.median >= wanted; }
 };
@@ -115,6 +118,8 @@ struct bench_case {
   /// without a plot.
   std::string family;
   size_t size = 0;
+  /// What the size counts, in the plural.
+  std::string size_label;
   /// Those of sluice first.
   std::vector<contender> contenders;
   std::vector<goal> goals;
@@ -125,6 +130,7 @@ struct case_result {
   std::string title;
   std::string family;
   size_t size = 0;
+  std::string size_label;
   std::vector<contender_result> contenders;
   std::vector<rate_ratio> ratios;
   std::vector<goal_result> goals;

@@ -1,6 +1,13 @@
 #include "runtime/lab/bench/bench_fixture.hpp"
 
+#include "runtime/os/descriptor.hpp"
+
+#include <cerrno>
 #include <cstdlib>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace sluice::bench {
@@ -43,6 +50,20 @@ bool insert_raw(sqlite::prepared_statement& insert, int64_t agent) {
   auto done = insert.step();
   insert.reset();
   return done.engaged();
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+void sync_file(const std::filesystem::path& file) {
+  descriptor opened{open(file.c_str(), O_RDWR | O_CLOEXEC)};
+  if (fdatasync(opened.get()) != 0)
+    throw std::system_error{errno, std::generic_category(), "cannot sync " + file.string()};
 }
 
 broker open_broker(const std::filesystem::path& root, synchronous_mode mode) {
@@ -122,6 +143,17 @@ measurement write_by_actors(broker& host, const database& db, size_t agents, siz
   result.rows_per_commit = rows_per_commit(before, counts_of(db));
   result.stored_rows = result.completed;
   return result;
+}
+
+contender one_thread(std::string name, contender_kind kind,
+                     std::function<bench_operation(const std::filesystem::path&)> open) {
+  return {std::move(name), kind, [open = std::move(open)](const std::filesystem::path& folder) -> session {
+            return [operation = open(folder)](const bench_round& round) {
+              return run_threads(1, round.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                timed_loop(stop_at, own, operation);
+              });
+            };
+          }};
 }
 
 commit_counts counts_of(const database& db) {

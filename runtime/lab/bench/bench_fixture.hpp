@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/broker/broker.hpp"
+#include "runtime/lab/bench/bench_case.hpp"
 #include "runtime/lab/bench/measurement.hpp"
 #include "runtime/sqlite/core/connection.hpp"
 #include "runtime/sqlite/core/statement.hpp"
@@ -58,21 +59,28 @@ void fill_file(const std::filesystem::path& file);
 /// Binds one row and inserts it.
 bool insert_raw(sqlite::prepared_statement& insert, int64_t agent);
 
+/// Raises the limit of open files of this process as far as it may be.
+void raise_descriptor_limit();
+
+/// Waits until all of a file is on the disk, so that later syncs do not wait for it.
+void sync_file(const std::filesystem::path& file);
+
 /// A broker on `root`, with defaults.
 broker open_broker(const std::filesystem::path& root, synchronous_mode mode = synchronous_mode::full);
 
-/// Steps through the rows of `fill` in an order that repeats only after all of them; neighbours in time are none in the
-/// file.
+/// Steps through `rows` rows in an order that repeats only after all of them; neighbours in time are none in the file.
+/// @pre rows is no multiple of 7,919
 class row_walk {
 public:
-  explicit row_walk(int64_t start) : at_(start % rows_to_read) {}
+  explicit row_walk(int64_t start, int64_t rows = rows_to_read) : rows_(rows), at_(start % rows) {}
 
   int64_t next() {
-    at_ = (at_ + 7'919) % rows_to_read;
+    at_ = (at_ + 7'919) % rows_;
     return at_ + 1;
   }
 
 private:
+  int64_t rows_;
   int64_t at_;
 };
 
@@ -93,6 +101,14 @@ measurement run_actors(caf::actor_system& system, size_t agents, size_t in_fligh
 /// Runs such actors, each of which writes one row after the other.
 measurement write_by_actors(broker& host, const database& db, size_t agents, size_t in_flight,
                             std::chrono::milliseconds duration);
+
+/// An operation that owns what it works on; false for an error.
+using bench_operation = std::function<bool()>;
+
+/// One thread that calls an operation again and again, each call timed; the operation is made once, in the folder of
+/// the contender.
+contender one_thread(std::string name, contender_kind kind,
+                     std::function<bench_operation(const std::filesystem::path& folder)> open);
 
 /// Requests and commits of a database since it was opened, for rows per commit.
 struct commit_counts {

@@ -61,6 +61,18 @@ bench_case commands_reading();
 const char* to_string(synchronous_mode mode) noexcept;
 const char* suffix_of(synchronous_mode mode) noexcept;
 
+/// Labels of sizes.
+inline constexpr const char* agents_label = "agents in one process";
+inline constexpr const char* processes_label = "processes";
+
+/// Agents of one process write one row each in a loop: CAF actors, or threads.
 contender actors_through_broker(size_t agents, size_t in_flight, synchronous_mode mode);
+contender threads_through_broker(size_t threads, synchronous_mode mode);
+
+/// Direct SQLite for the same.
+contender mutex_around_one_connection(size_t threads, synchronous_mode mode);
+
+/// Raw SQLite that commits as many rows at a time as the first contender did in the same round.
+contender raw_at_the_same_group_size(synchronous_mode mode);
 
 } // namespace sluice::bench

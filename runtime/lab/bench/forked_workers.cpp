@@ -1,3 +1,4 @@
+#include "runtime/lab/bench/bench_fixture.hpp"
 #include "runtime/lab/bench/process.hpp"
 #include "runtime/lab/bench/worker.hpp"
 #include "runtime/os/descriptor.hpp"
@@ -10,7 +11,6 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <thread>
@@ -127,18 +127,10 @@ child_worker fork_worker(const std::function<void(int report)>& work) {
   return {pid, std::move(from)};
 }
 
-void raise_limit_of_pipes() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-}
-
 } // namespace
 
 int run_workers(size_t count, work task, const std::filesystem::path& root, std::chrono::milliseconds duration) {
-  raise_limit_of_pipes();
+  raise_descriptor_limit();
   auto start = open_pipe();
   std::vector<child_worker> workers;
   for (size_t i = 0; i < count; ++i)
@@ -183,8 +175,8 @@ measurement run_processes(size_t count, work task, const std::filesystem::path& 
   std::array<char, 6> said{};
   workers.read_exactly(said.data(), said.size());
   ready();
-  // All of them have it by then.
-  auto start_at = (bench_clock::now() + std::chrono::milliseconds{5}).time_since_epoch();
+  // All of them have it by then; a thousand processes take a while to wake.
+  auto start_at = (bench_clock::now() + std::chrono::milliseconds{5 + count / 32}).time_since_epoch();
   auto nanoseconds = int64_t{std::chrono::duration_cast<std::chrono::nanoseconds>(start_at).count()};
   workers.write({reinterpret_cast<const char*>(&nanoseconds), sizeof nanoseconds});
   report_head head;

@@ -46,6 +46,13 @@ goal quantile_goal(std::string text, size_t a, size_t b, double q, double wanted
           })};
 }
 
+goal time_limit_goal(std::string text, size_t a, double q, std::chrono::milliseconds wanted) {
+  return {std::move(text), static_cast<double>(wanted.count()), true,
+          each_round(
+            a, a, [q](const measurement& ours, const measurement&) { return quantile(ours.latencies_us, q) / 1'000; }),
+          "ms"};
+}
+
 goal no_errors_goal(size_t a) {
   return {"errors among the requests", 0, true, [a](const case_result& found) {
             return std::vector<double>{static_cast<double>(found.contenders.at(a).errors())};

@@ -14,6 +14,9 @@ goal time_goal(std::string text, size_t a, size_t b, double wanted);
 /// The same for the quantile `q`.
 goal quantile_goal(std::string text, size_t a, size_t b, double q, double wanted);
 
+/// The quantile `q` of the time of an operation of `a` is to be at most `wanted`.
+goal time_limit_goal(std::string text, size_t a, double q, std::chrono::milliseconds wanted);
+
 /// No request of `a` fails.
 goal no_errors_goal(size_t a);
 

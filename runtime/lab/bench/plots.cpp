@@ -179,7 +179,7 @@ std::vector<std::filesystem::path> write_plots(const std::vector<case_result>& a
   for (const auto& [name, members] : families) {
     if (members.size() < 2)
       continue;
-    auto x_label = name.starts_with("agents") ? "agents in one process" : "processes";
+    const auto& x_label = members.front()->size_label;
     auto p99 = [](const contender_result& contender) { return quantile(contender.latencies(), 0.99); };
     plot rates{"Rate: " + name, x_label, "operations per second", lines_of(members, &contender_result::per_second)};
     plot times{"p99 of one operation: " + name, x_label, "microseconds", lines_of(members, p99)};

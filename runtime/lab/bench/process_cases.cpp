@@ -102,6 +102,7 @@ bench_case processes_writing(size_t processes, synchronous_mode mode) {
   result.name = fmt::format("processes-{}-{}", processes, suffix_of(mode));
   result.title = fmt::format("{}, one row each in a loop, synchronous={}", processes_text(processes), to_string(mode));
   result.size = processes;
+  result.size_label = processes_label;
   auto broker = is_full ? server_kind::broker_full : server_kind::broker_normal;
   result.contenders.push_back(through_socket("sluice, write", broker, work::broker_write, processes));
   if (is_full)
@@ -121,6 +122,7 @@ bench_case processes_reading(size_t processes) {
   result.name = fmt::format("process-reads-{}", processes);
   result.title = fmt::format("{} reading single rows", processes_text(processes));
   result.size = processes;
+  result.size_label = processes_label;
   result.contenders = {
     through_socket("sluice, cached", server_kind::broker_full, work::broker_read_cached, processes),
     through_socket("sluice, uncached", server_kind::broker_full, work::broker_read, processes),

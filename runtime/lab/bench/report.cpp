@@ -56,6 +56,8 @@ std::string spread_text(const spread& of) {
   return fmt::format("{:.3g} ({:.3g} to {:.3g})", of.median, of.min, of.max);
 }
 
+std::string unit_text(const goal_result& found) { return found.unit.empty() ? "" : " " + found.unit; }
+
 struct verdict {
   std::string faster;
   std::string slower;
@@ -95,8 +97,8 @@ void print(std::FILE* to, const case_result& one_case) {
   for (const auto& found : one_case.ratios)
     fmt::print(to, "  {}: {}x {}\n", found.contender, spread_text(found.got), found.reference);
   for (const auto& found : one_case.goals)
-    fmt::print(to, "  goal: {} {:g} {}; got {}: {}\n", found.is_upper_bound ? "at most" : "at least", found.wanted,
-               found.text, spread_text(found.got), found.is_met() ? "met" : "MISSED");
+    fmt::print(to, "  goal: {} {:g}{} {}; got {}: {}\n", found.is_upper_bound ? "at most" : "at least", found.wanted,
+               unit_text(found), found.text, spread_text(found.got), found.is_met() ? "met" : "MISSED");
   if (!one_case.failure.empty())
     fmt::print(to, "  FAILED: {}\n", one_case.failure);
 }
@@ -112,8 +114,8 @@ std::string summary_of(const std::vector<case_result>& all) {
       if (found.is_met())
         ++met;
       else
-        append(missed,
-               fmt::format("{} ({:.3g} {}, wanted {:g})", one_case.name, found.got.median, found.text, found.wanted));
+        append(missed, fmt::format("{} ({:.3g}{} {}, wanted {:g})", one_case.name, found.got.median, unit_text(found),
+                                   found.text, found.wanted));
     }
     if (!one_case.failure.empty())
       append(failed, one_case.name);

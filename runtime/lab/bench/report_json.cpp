@@ -68,6 +68,7 @@ json to_json(const case_result& one_case) {
               {"title", one_case.title},
               {"family", one_case.family.empty() ? json(nullptr) : json(one_case.family)},
               {"size", one_case.size},
+              {"size_label", one_case.size_label.empty() ? json(nullptr) : json(one_case.size_label)},
               {"failure", one_case.failure.empty() ? json(nullptr) : json(one_case.failure)},
               {"contenders", json::array()},
               {"ratios", json::array()},
@@ -85,6 +86,7 @@ json to_json(const case_result& one_case) {
                                {"min", found.got.min},
                                {"max", found.got.max},
                                {"wanted", found.wanted},
+                               {"unit", found.unit.empty() ? json(nullptr) : json(found.unit)},
                                {"direction", found.is_upper_bound ? "at_most" : "at_least"},
                                {"met", found.is_met()}});
   return result;

@@ -126,6 +126,7 @@ case_result run_case(const bench_case& definition, const run_options& options) {
   result.title = definition.title;
   result.family = definition.family;
   result.size = definition.size;
+  result.size_label = definition.size_label;
   try {
     std::vector<std::unique_ptr<open_contender>> open;
     for (const auto& contender : definition.contenders)
@@ -145,7 +146,7 @@ case_result run_case(const bench_case& definition, const run_options& options) {
   result.ratios = ratios_of(result);
   for (const auto& goal : definition.goals)
     if (auto values = goal.values(result); !values.empty())
-      result.goals.push_back({goal.text, spread_of(std::move(values)), goal.wanted, goal.is_upper_bound});
+      result.goals.push_back({goal.text, spread_of(std::move(values)), goal.wanted, goal.is_upper_bound, goal.unit});
   result.failure = failure_of(definition, result);
   return result;
 }

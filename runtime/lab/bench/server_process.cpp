@@ -32,6 +32,7 @@ bool send_report(const server_report& report) {
 
 // As `sluice serve` sets up its process.
 int serve_broker(synchronous_mode mode, const std::filesystem::path& root) {
+  raise_descriptor_limit();
   heap_policy::give_memory_back();
   broker_config config;
   config.root = root;

@@ -182,6 +182,7 @@ private:
 } // namespace
 
 int serve_socket_bound(synchronous_mode mode, const std::filesystem::path& root) {
+  raise_descriptor_limit();
   bound_server server{mode, root};
   std::puts("ready");
   std::fflush(stdout);

@@ -28,6 +28,30 @@ operation put_rows(client& way) {
   };
 }
 
+constexpr const char* update_row = "UPDATE items SET agent = ? WHERE id = ?";
+constexpr const char* count_rows = "SELECT max(id) FROM items";
+
+// Processes with neighbouring numbers are far from each other in the file.
+row_walk walk_of_this_process(int64_t rows) { return row_walk{getpid() * int64_t{1'000'003}, rows}; }
+
+operation update_rows(client& way) {
+  read_request count;
+  count.db = items_file;
+  count.agent = "bench";
+  count.query = {sql_text{count_rows}, {}};
+  auto rows = must(way.read(count)).rows->at(0, 0).integer();
+  if (!rows)
+    throw std::runtime_error{"the table to update is empty"};
+  return [&way, agent = "process-" + std::to_string(getpid()), walk = walk_of_this_process(*rows)]() mutable {
+    static const sql_text sql{update_row};
+    write_request request;
+    request.db = items_file;
+    request.agent = agent;
+    request.statements.push_back({sql, {int64_t{getpid()}, walk.next()}});
+    return way.write(std::move(request)).engaged();
+  };
+}
+
 operation through_broker(work task, client& way) {
   if (task == work::broker_write)
     return [&way, agent = "process-" + std::to_string(getpid())] {
@@ -35,6 +59,8 @@ operation through_broker(work task, client& way) {
     };
   if (task == work::broker_put)
     return put_rows(way);
+  if (task == work::broker_update)
+    return update_rows(way);
   return [&way, task, walk = row_walk{getpid()}]() mutable {
     return way.read(select_request("reader", task == work::broker_read_cached ? 1 : walk.next())).engaged();
   };
@@ -56,8 +82,23 @@ measurement directly(work task, const std::filesystem::path& root,
     auto each = [&select, walk = row_walk{getpid()}]() mutable { return read_raw(select, walk.next()); };
     return run(each, each);
   }
-  must(db.exec(task == work::direct_write_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
+  must(db.exec(task != work::direct_write_normal ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
   auto insert = must(sqlite::prepared_statement::prepare(db, insert_row));
+  if (task == work::direct_update) {
+    auto count = must(sqlite::prepared_statement::prepare(db, count_rows));
+    must(count.step());
+    auto rows = count.integer(0);
+    count.reset();
+    auto update = must(sqlite::prepared_statement::prepare(db, update_row));
+    return run([&select] { return static_cast<bool>(select.run()); },
+               [&update, walk = walk_of_this_process(rows)]() mutable {
+                 update.bind(1, int64_t{getpid()});
+                 update.bind(2, walk.next());
+                 auto done = update.step();
+                 update.reset();
+                 return done.engaged();
+               });
+  }
   // A read opens the files, too, and does not wait for the locks of the others.
   return run([&select] { return static_cast<bool>(select.run()); }, [&insert] { return insert_raw(insert, getpid()); });
 }
@@ -69,6 +110,7 @@ measurement work_alone(work task, const std::filesystem::path& root,
   switch (task) {
   case work::direct_write_full:
   case work::direct_write_normal:
+  case work::direct_update:
   case work::direct_read: return directly(task, root, run);
   case work::bound_write:
   case work::bound_read:

@@ -26,9 +26,13 @@ enum class work : uint8_t {
   bound_write,
   bound_read,
   bound_read_cached,
+  /// An existing row per write, scattered over the file: through the broker, and on a connection of its own with
+  /// synchronous FULL.
+  broker_update,
+  direct_update,
 };
 
-inline constexpr int last_work = static_cast<int>(work::bound_read_cached);
+inline constexpr int last_work = static_cast<int>(work::direct_update);
 
 /// Runs `count` processes on the store `root` at once, all within the same time, and adds up their results; `fairness`
 /// is the work of the slowest, as a share of the mean. Each worker opens its files by a first operation, which is not

@@ -68,17 +68,6 @@ measurement write_groups(raw_store& store, std::chrono::milliseconds duration, d
   return result;
 }
 
-contender raw_at_the_same_group_size(synchronous_mode mode) {
-  return {"raw SQLite, one connection, same rows per commit", contender_kind::bound,
-          [mode](const std::filesystem::path& folder) -> session {
-            auto store = std::make_shared<raw_store>(folder, mode);
-            return [store](const bench_round& round) {
-              return write_groups(*store, round.duration, std::max(1.0, round.before.front().rows_per_commit));
-            };
-          },
-          true};
-}
-
 contender raw_committing_each_row(synchronous_mode mode) {
   return {"raw SQLite, one connection, a COMMIT per row", contender_kind::direct,
           [mode](const std::filesystem::path& folder) -> session {
@@ -91,42 +80,6 @@ contender raw_committing_each_row(synchronous_mode mode) {
               result.rows_per_commit = 1;
               result.stored_rows = result.completed;
               return result;
-            };
-          },
-          true};
-}
-
-contender mutex_around_one_connection(size_t threads, synchronous_mode mode) {
-  return {"threads, a mutex around one connection", contender_kind::direct,
-          [threads, mode](const std::filesystem::path& folder) -> session {
-            auto store = std::make_shared<raw_store>(folder, mode);
-            return [store, threads](const bench_round& round) {
-              auto result =
-                run_threads(threads, round.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
-                  timed_loop(stop_at, own, [&] {
-                    std::lock_guard guard{store->mutex};
-                    return insert_raw(store->insert, 1);
-                  });
-                });
-              result.rows_per_commit = 1;
-              result.stored_rows = result.completed;
-              return result;
-            };
-          },
-          true};
-}
-
-contender threads_through_broker(size_t threads, synchronous_mode mode) {
-  return {"sluice, threads", contender_kind::sluice,
-          [threads, mode](const std::filesystem::path& folder) -> session {
-            auto store = std::make_shared<embedded_store>(folder, mode);
-            return [store, threads](const bench_round& round) {
-              return store->count_commits([&] {
-                return run_threads(
-                  threads, round.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
-                    timed_loop(stop_at, own, [&] { return store->db.write(insert_request("thread", 1)).engaged(); });
-                  });
-              });
             };
           },
           true};
@@ -191,6 +144,53 @@ contender actors_through_broker(size_t agents, size_t in_flight, synchronous_mod
           true};
 }
 
+contender threads_through_broker(size_t threads, synchronous_mode mode) {
+  return {"sluice, threads", contender_kind::sluice,
+          [threads, mode](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<embedded_store>(folder, mode);
+            return [store, threads](const bench_round& round) {
+              return store->count_commits([&] {
+                return run_threads(
+                  threads, round.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                    timed_loop(stop_at, own, [&] { return store->db.write(insert_request("thread", 1)).engaged(); });
+                  });
+              });
+            };
+          },
+          true};
+}
+
+contender mutex_around_one_connection(size_t threads, synchronous_mode mode) {
+  return {"threads, a mutex around one connection", contender_kind::direct,
+          [threads, mode](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<raw_store>(folder, mode);
+            return [store, threads](const bench_round& round) {
+              auto result =
+                run_threads(threads, round.duration, [&](size_t, bench_clock::time_point stop_at, measurement& own) {
+                  timed_loop(stop_at, own, [&] {
+                    std::lock_guard guard{store->mutex};
+                    return insert_raw(store->insert, 1);
+                  });
+                });
+              result.rows_per_commit = 1;
+              result.stored_rows = result.completed;
+              return result;
+            };
+          },
+          true};
+}
+
+contender raw_at_the_same_group_size(synchronous_mode mode) {
+  return {"raw SQLite, one connection, same rows per commit", contender_kind::bound,
+          [mode](const std::filesystem::path& folder) -> session {
+            auto store = std::make_shared<raw_store>(folder, mode);
+            return [store](const bench_round& round) {
+              return write_groups(*store, round.duration, std::max(1.0, round.before.front().rows_per_commit));
+            };
+          },
+          true};
+}
+
 bench_case agents_writing(size_t agents, synchronous_mode mode) {
   bench_case result;
   result.family = fmt::format("agents-{}", suffix_of(mode));
@@ -198,6 +198,7 @@ bench_case agents_writing(size_t agents, synchronous_mode mode) {
   result.title =
     fmt::format("{} in one process, one row each in a loop, synchronous={}", agents_text(agents), to_string(mode));
   result.size = agents;
+  result.size_label = agents_label;
   result.contenders = {actors_through_broker(agents, 1, mode), threads_through_broker(agents, mode)};
   auto is_full = mode == synchronous_mode::full;
   if (agents == 1) {

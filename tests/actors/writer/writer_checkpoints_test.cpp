@@ -55,4 +55,23 @@ TEST_CASE("no checkpoint is counted for a database whose file is not open") {
   CHECK(f.counted() == 0);
 }
 
+TEST_CASE("a WAL that another program pins is checkpointed again when it has grown as much, and not at each commit") {
+  fixture f;
+  auto bytes = f.settings.checkpoint_wal_bytes;
+  auto write_with_wal_of = [&](uint64_t wal) {
+    f.write_with_log_of(wal);
+    return f.disk.checkpoints.size();
+  };
+  f.disk.pinned_wal_bytes = UINT64_MAX;
+  CHECK(write_with_wal_of(bytes) == 1);
+  CHECK(write_with_wal_of(bytes + 1) == 1);
+  CHECK(write_with_wal_of(2 * bytes - 1) == 1);
+  CHECK(write_with_wal_of(2 * bytes) == 2);
+  // Its reader has ended, and another connection has emptied the log.
+  f.disk.pinned_wal_bytes = 0;
+  CHECK(write_with_wal_of(0) == 2);
+  CHECK(write_with_wal_of(bytes) == 3);
+  CHECK(write_with_wal_of(bytes) == 4);
+}
+
 } // namespace sluice::test::writer_checkpoints_test
