@@ -22,7 +22,25 @@ http_address() {
   address=$(said_by_the_broker http) && [[ "$address" == *:* && -s .sluice/token ]]
 }
 
+write_operations() {
+  mkdir operations
+  cat >operations/notes.sql <<'EOF'
+-- db: app.db
+
+-- name: count_notes :one
+-- Counts the notes that are at least so long.
+-- param length integer?
+SELECT count(*) AS n FROM notes WHERE length(text) >= coalesce(:length, 0);
+
+-- name: note_twice :batch
+-- Adds notes.
+-- param text text (1..20)
+INSERT INTO notes (text) VALUES (:text);
+EOF
+}
+
 test_the_official_client_works_over_stdio() {
+  write_operations
   export SLUICE_LINGER_MS=3000
   node "$tests/mcp/client.mjs" stdio "$SLUICE" serve --stdio
   exits 0 sluice audit list --agent mcp-test --status replayed --json
@@ -32,6 +50,7 @@ test_the_official_client_works_over_stdio() {
 }
 
 test_the_official_client_works_over_http() {
+  write_operations
   "$SLUICE" serve --http 127.0.0.1:0 >"$scratch/server.log" 2>&1 &
   server=$!
   waits_for http_address

@@ -96,6 +96,23 @@ await test("a write with a key is applied once", async () => {
   assert.deepEqual(answer.structuredContent.rows, [[1]]);
 });
 
+await test("operations of the catalogue are tools", async () => {
+  const { tools } = await client.listTools(undefined, timeout);
+  const count = tools.find((tool) => tool.name === "count_notes");
+  assert.equal(count.annotations.readOnlyHint, true);
+  assert.match(count.description, /^Counts the notes/);
+  const before = (await call("count_notes", {})).structuredContent.rows[0].n;
+  const added = await call("note_twice", { sets: [{ text: "'); DROP TABLE notes;".slice(0, 20) }, { text: "b" }] });
+  assert.equal(added.structuredContent.changes, 2);
+  for (const args of [{}, { length: null }, { length: 0 }, { length: 0.0 }])
+    assert.equal((await call("count_notes", args)).structuredContent.rows[0].n, before + 2);
+  for (const args of [{ length: "x" }, { size: 1 }, { length: 1.5 }]) {
+    const refused = await call("count_notes", args);
+    assert.equal(refused.isError, true);
+    assert.match(refused.content[0].text, /^invalid_request: /);
+  }
+});
+
 await test("calls under way together are each answered", async () => {
   const numbers = Array.from({ length: 50 }, (_, i) => i);
   const answers = await Promise.all(numbers.map((i) => read("SELECT ?", [i])));
