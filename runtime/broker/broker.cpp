@@ -11,12 +11,14 @@
 #include "runtime/store/private_folder.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <thread>
 
 namespace sluice {
 
 broker_core::broker_core(broker_config cfg, store_root where, store_lock held, environment machine)
-  : config(std::move(cfg)), env(std::move(machine)), time(*env.time), root(std::move(where)), lock(std::move(held)),
+  : config(std::move(cfg)), env(std::move(machine)), time(*env.time), root(std::move(where)),
+    held_folder(::open(root.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), lock(std::move(held)),
     hits(std::make_shared<result_cache>(result_cache_settings{config.cache, config.cache_ttl, config.cache_max_bytes})),
     log(std::make_shared<log_queue>(
       log_limits{config.log_queue, config.log_batch, config.log_interval, config.log_max_message}, env.time)) {

@@ -12,6 +12,7 @@
 #include "runtime/broker/lent_thread.hpp"
 #include "runtime/broker/own_system.hpp"
 #include "runtime/broker/system_access.hpp"
+#include "runtime/os/descriptor.hpp"
 #include "runtime/os/forks.hpp"
 #include "runtime/os/machine_clock.hpp"
 #include "runtime/os/open_files.hpp"
@@ -58,6 +59,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   environment env;
   const clock& time;
   store_root root;
+  /// Open as long as this lives, so that no other folder gets the inode of the root: a store is known by it.
+  const descriptor held_folder;
   std::optional<store_lock> lock;
 
   /// Set only in a broker for hosts of plain threads. `end` destroys it.

@@ -1,4 +1,5 @@
 // Hosts whose threads and actors outlive a broker, or end in an unusual order.
+#include "runtime/store/store_root.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/system/fixture.hpp"
 #include "tests/system/situation.hpp"
@@ -310,6 +311,25 @@ TEST_CASE("every future ends that was under way when the broker was destroyed", 
     done += notes->note(answer_of(each)) ? 1 : 0;
   CHECK_NOTHROW(notes->require_typed());
   CHECK(integer_of(f.folder / "app.db", "SELECT count(*) FROM t") >= done);
+}
+
+TEST_CASE("a folder that replaces that of a running broker is another folder, also by its inode",
+          "[system][lifetimes]") {
+  temp_dir parent;
+  auto root = parent / "store";
+  std::filesystem::create_directory(root);
+  broker_config config;
+  config.root = root;
+  auto old = must(broker::open(config));
+  auto identity = old.root().identity();
+  for (auto i = 0; i < 20; ++i) {
+    std::filesystem::remove_all(root);
+    std::filesystem::create_directory(root);
+    CHECK(must(store_root::look_up(root)).identity() != identity);
+  }
+  CHECK_FALSE(old.still_leads());
+  auto fresh = must(broker::open(config));
+  CHECK(fresh.still_leads());
 }
 
 TEST_CASE("a host may open and close 200 brokers in its system", "[system][lifetimes]") {
