@@ -59,7 +59,11 @@ caf::expected<std::string> read_file(const std::string& name) {
 void declare(CLI::App& command, request_options& to) {
   command.add_option("DB", to.db, "Database file; the folder it lies in is the store")->required();
   auto* sql = command.add_option("SQL", to.sql, "SQL, or - to read it from stdin");
-  command.add_option("-f,--file", to.file, "Read the SQL from a file")->type_name("FILE")->excludes(sql);
+  auto* file = command.add_option("-f,--file", to.file, "Read the SQL from a file")->type_name("FILE")->excludes(sql);
+  command.parse_complete_callback([sql, file] {
+    if (sql->count() == 0 && file->count() == 0)
+      throw CLI::RequiredError{"SQL, -f FILE, or - for stdin"};
+  });
   declare_values(command, "-p,--param", to.params,
                  "A parameter: VALUE by position or name=VALUE; 5 is an integer, 1.5 a real, null NULL, text:5 text, "
                  "blob:BASE64 a blob, text:@FILE and blob:@FILE the content of a file, anything else text")
@@ -170,8 +174,6 @@ caf::expected<value> read_value(std::string_view text) {
 caf::expected<std::string> read_sql(const request_options& options) {
   if (!options.file.empty())
     return read_file(options.file);
-  if (options.sql.empty())
-    return make_error(errc::invalid_request, "SQL is required: as an argument, with -f FILE, or - for stdin");
   if (options.sql != "-")
     return options.sql;
   std::string text{std::istreambuf_iterator<char>{std::cin}, {}};

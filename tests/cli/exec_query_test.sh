@@ -38,7 +38,7 @@ test_sql_comes_from_a_file_too() {
   gives $'x\n-\n1' sluice query app.db -f read.sql -p 1
   exits 2 sluice query app.db "SELECT 1" -f read.sql
   exits 2 sluice query app.db
-  has "$err" "SQL is required"
+  has "$err" "is required"
   exits 2 sluice query app.db -f no-such-file.sql
   has "$err" "no-such-file.sql"
   # Within a request there is no other transaction.

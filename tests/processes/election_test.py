@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from harness import LOCK_TEXTS, is_equal, is_running, is_true, run_tests, wait_until
+from harness import LOCK_TEXTS, is_equal, is_running, is_true, read_file, run_tests, wait_until
 from rig import TABLE, Writers, claims, count, make_table, await_no_process
 
 # Takes the lock as a leader does, reports this, and waits to be killed.
@@ -272,13 +272,17 @@ def test_a_client_that_is_killed_while_it_starts_a_broker_blocks_no_later_one(fi
     fixture.audit_is_whole()
 
 
+def starts(fixture):
+    return read_file(fixture.path(".sluice", "broker.log")).count(" serves ")
+
+
 def test_a_broker_awaits_the_client_that_started_it_however_short_it_may_be_idle(fixture):
     make_table(fixture)
-    before = read_file(fixture.path(".sluice", "broker.log")).count(" serves ")
+    before = starts(fixture)
     for i in range(5):
         fixture.run("exec", "app.db", f"INSERT INTO t VALUES ({i})", env={"SLUICE_LINGER_MS": "0"}).good()
         await_no_process(fixture)
-    is_equal(read_file(fixture.path(".sluice", "broker.log")).count(" serves ") - before, 5, "brokers were started")
+    is_equal(starts(fixture) - before, 5, "brokers were started")
 
 
 def test_without_a_broker_a_command_leads_the_store_with_a_warning(fixture):
