@@ -139,7 +139,7 @@ test_growth_gives_a_rate_for_each_size_of_a_family() {
     is "$(json "$.cases[$place].family")" growth-databases
     is "$(json "$.cases[$place].size")" $size
     is "$(json "$.cases[$place].size_label")" "databases in one store"
-    has_not "$(json "$.cases[$place].contenders[0].per_second")x" "0.0x"
+    [[ $(json "$.cases[$place].contenders[0].per_second") != 0.0 ]]
     size=10
   done
   is "$(ls plots | tr '\n' ' ')" "p99-growth-databases.svg rate-growth-databases.svg "
