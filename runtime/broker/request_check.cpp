@@ -122,6 +122,8 @@ std::optional<failure> check(read_request& request) {
     return error;
   if (request.freshness > freshness::fresh)
     return invalid_field("freshness", "must be \"cached\" or \"fresh\"");
+  if (request.more.size() >= max_statements)
+    return invalid_field("statements", "has more than " + std::to_string(max_statements) + " statements");
   auto expects = [](const statement& query) { return query.expected_changes.has_value(); };
   if (expects(request.query) || std::any_of(request.more.begin(), request.more.end(), expects))
     return invalid_field("expect", "belongs to a write; a read changes nothing");

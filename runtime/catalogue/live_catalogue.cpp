@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 #include <vector>
 
 namespace sluice {
@@ -15,7 +17,10 @@ namespace fs = std::filesystem;
 // Equal texts mean the same files. A file that is written again within the resolution of its time has another size, or
 // is not noticed; editors and version control replace files, which changes the inode.
 std::string state_of(const fs::path& folder) {
-  std::vector<std::string> files;
+  struct stat whole {};
+  if (lstat(folder.c_str(), &whole) != 0)
+    return std::generic_category().message(errno);
+  std::vector<std::string> files{fmt::format("folder {} {}", whole.st_ino, whole.st_mode)};
   std::error_code failed;
   for (fs::directory_iterator i{folder, failed}, end; !failed && i != end; i.increment(failed)) {
     struct stat info {};
@@ -39,7 +44,9 @@ void live_catalogue::refresh() {
   if (state_of_files_ == state)
     return;
   auto loaded = load_catalogue(folder_);
-  state_of_files_ = std::move(state);
+  // Whatever the system refused may work the next time.
+  auto is_final = loaded || code_of(loaded.error()) == errc::invalid_request;
+  state_of_files_ = is_final ? std::optional{std::move(state)} : std::nullopt;
   mistake_.reset();
   if (loaded)
     operations_ = std::move(*loaded);

@@ -1,5 +1,6 @@
 #include "runtime/catalogue/operation_answer.hpp"
 
+#include "actors/base/utf8_text.hpp"
 #include "runtime/json/json_writer.hpp"
 
 #include <algorithm>
@@ -13,12 +14,19 @@ namespace {
 std::vector<std::string> member_names(const rowset::column_names& columns) {
   std::vector<std::string> result;
   for (const auto& column : columns) {
-    auto name = column;
+    auto text = escape_invalid_utf8(column);
+    auto name = text;
     for (auto number = 2; std::find(result.begin(), result.end(), name) != result.end(); ++number)
-      name = column + "_" + std::to_string(number);
+      name = text + "_" + std::to_string(number);
     result.push_back(std::move(name));
   }
   return result;
+}
+
+void append_all(rowset& to, const rowset& from) {
+  for (size_t row = 0; row < from.size(); ++row)
+    for (const auto& cell : from.row(row))
+      to.append(cell);
 }
 
 void append_rows(json_writer& to, const rowset& rows, operation_kind kind, integer_form integers) {
@@ -48,17 +56,21 @@ std::string render_answer(operation_kind kind, const write_result& result, integ
   std::string text;
   json_writer to{text};
   int64_t changes = 0;
-  const rowset* rows = nullptr;
+  rowset rows;
   for (const auto& each : result.results) {
     changes += each.changes;
-    if (!each.rows.columns().empty())
-      rows = &each.rows;
+    if (each.rows.columns().empty())
+      continue;
+    if (kind == operation_kind::batch && rows.columns() == each.rows.columns())
+      append_all(rows, each.rows);
+    else
+      rows = each.rows;
   }
   to.begin_object().key("changes").number(changes).key("commit_seq").number(result.commit_seq);
   append_integer_form(to, integers);
   to.key("outcome").text(to_string(outcome::committed)).key("replayed").boolean(result.replayed);
   to.key("request_id").text(result.request_id);
-  append_rows(to, rows ? *rows : rowset{}, kind, integers);
+  append_rows(to, rows, kind, integers);
   to.end_object();
   return text;
 }

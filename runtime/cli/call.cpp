@@ -1,4 +1,3 @@
-#include "runtime/catalogue/catalogue.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/remarks.hpp"
@@ -11,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <filesystem>
+#include <algorithm>
 #include <optional>
 
 namespace sluice::cli {
@@ -27,15 +26,27 @@ struct call_options : request_options {
   int64_t deadline_ms = 0;
 };
 
-// By the type that the operation gives it, if its file is here: `-p code=007` is a text then.
-json argument_of(const std::string& word, const value& content, const operation_parameter* parameter) {
-  auto is_text = parameter && parameter->type == parameter_type::text;
-  return is_text && !content.text() && !content.is_null() ? json(word) : as_json(content);
+// The type of each parameter, as the broker knows the operation.
+json types_of(client& store, const std::string& operation) {
+  auto listed = store.call("operations", json::object());
+  if (listed)
+    for (const auto& each : listed->at("operations"))
+      if (each.at("name") == operation)
+        return each.at("inputSchema").value("properties", json::object());
+  return json::object();
+}
+
+bool takes_text(const json& types, const std::string& parameter) {
+  auto found = types.find(parameter);
+  if (found == types.end() || !found->contains("type"))
+    return false;
+  const auto& type = (*found)["type"];
+  return type == "string" || (type.is_array() && std::find(type.begin(), type.end(), "string") != type.end());
 }
 
 caf::expected<json> arguments_of(const call_options& options) {
-  if (!options.params_json.empty()) {
-    auto document = rpc::parse_strictly(options.params_json);
+  if (options.params_json) {
+    auto document = rpc::parse_strictly(*options.params_json);
     if (!document)
       return make_error(errc::invalid_request, "--params: " + describe(document.error()).message);
     return document;
@@ -45,15 +56,24 @@ caf::expected<json> arguments_of(const call_options& options) {
     return std::move(params.error());
   if (!params->positional.empty())
     return make_error(errc::invalid_request, "the parameters of an operation are named: -p NAME=VALUE");
-  auto known = load_catalogue(std::filesystem::path{options.root} / "operations");
-  const auto* called = known ? (*known)->find(options.operation) : nullptr;
   auto result = json::object();
-  for (size_t i = 0; i < params->named.size(); ++i) {
-    const auto& [name, content] = params->named[i];
-    auto word = options.params[i].substr(name.size() + 1);
-    result[name] = argument_of(word, content, called ? called->find_parameter(name) : nullptr);
-  }
+  for (const auto& [name, content] : params->named)
+    if (!result.emplace(name, as_json(content)).second)
+      return make_error(errc::invalid_request, "-p has the parameter '" + name + "' twice");
   return result;
+}
+
+// `-p code=007` is the text 007 where the operation wants a text.
+void use_words_as_text(json& arguments, const call_options& options, client& store) {
+  auto is_number = [](const auto& argument) { return argument.is_number(); };
+  if (options.params_json || std::none_of(arguments.begin(), arguments.end(), is_number))
+    return;
+  auto types = types_of(store, options.operation);
+  for (const auto& word : options.params) {
+    auto name = word.substr(0, word.find('='));
+    if (takes_text(types, name) && is_number(arguments[name]))
+      arguments[name] = word.substr(name.size() + 1);
+  }
 }
 
 caf::expected<json> params_of(const call_options& options) {
@@ -92,6 +112,7 @@ int run(const call_options& options) {
   auto store = open_store(options, options.root);
   if (!store)
     return fail(store.error(), options.json);
+  use_words_as_text((*params)["params"], options, **store);
   auto answer = (*store)->call("call", std::move(*params));
   if (!answer) {
     auto reason = describe(answer.error());

@@ -10,6 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 
 namespace sluice::cli {
@@ -37,11 +39,23 @@ std::string as_text(const write_result& written) {
 
 // Scripts have BEGIN and COMMIT around them; a request is one transaction in any case.
 std::vector<std::string_view> without_transaction(std::vector<std::string_view> statements) {
-  auto begins = [](std::string_view sql) { return take_token(sql).is("BEGIN"); };
-  auto commits = [](std::string_view sql) {
-    auto first = take_token(sql);
-    return first.is("COMMIT") || first.is("END");
+  // Of these words alone: with anything else in it the statement is an error, which SQLite reports.
+  auto consists_of = [](std::string_view sql, std::initializer_list<std::string_view> first,
+                        std::initializer_list<std::string_view> others) {
+    auto is_one_of = [](const sql_token& token, std::initializer_list<std::string_view> words) {
+      return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is(word); });
+    };
+    if (!is_one_of(take_token(sql), first))
+      return false;
+    for (auto token = take_token(sql); token.kind != sql_token_kind::end && !token.is(';'); token = take_token(sql))
+      if (!is_one_of(token, others))
+        return false;
+    return true;
   };
+  auto begins = [&](std::string_view sql) {
+    return consists_of(sql, {"BEGIN"}, {"DEFERRED", "IMMEDIATE", "EXCLUSIVE", "TRANSACTION"});
+  };
+  auto commits = [&](std::string_view sql) { return consists_of(sql, {"COMMIT", "END"}, {"TRANSACTION"}); };
   if (statements.size() < 2 || !begins(statements.front()) || !commits(statements.back()))
     return statements;
   return {statements.begin() + 1, statements.end() - 1};
@@ -59,7 +73,7 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   auto statements = without_transaction(sqlite::split_statements(*sql));
   if (statements.empty())
     return make_error(errc::invalid_request, "the SQL holds no statement");
-  if (statements.size() > 1 && (!options.params.empty() || !options.params_json.empty()))
+  if (statements.size() > 1 && (!options.params.empty() || options.params_json))
     return make_error(errc::invalid_request, "-p and --params need a single statement; SQL holds several");
   write_request request;
   request.db = db;

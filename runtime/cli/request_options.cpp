@@ -152,9 +152,9 @@ caf::expected<parameters> read_parameters(const std::vector<std::string>& params
 }
 
 caf::expected<parameters> read_parameters(const request_options& options) {
-  if (options.params_json.empty())
+  if (!options.params_json)
     return read_parameters(options.params);
-  auto document = rpc::parse_strictly(options.params_json);
+  auto document = rpc::parse_strictly(*options.params_json);
   if (!document)
     return make_error(errc::invalid_request, "--params: " + describe(document.error()).message);
   return parameters_from_json(*document, "--params");

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct request_options {
   std::string sql;
   std::string file;
   std::vector<std::string> params;
-  std::string params_json;
+  std::optional<std::string> params_json{};
   std::string agent;
   std::string endpoint;
   bool require_broker = false;

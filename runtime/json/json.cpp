@@ -83,9 +83,7 @@ std::string render(const write_result& result, integer_form integers) {
   return text;
 }
 
-namespace {
-
-std::string render_several(const read_result& result, integer_form integers) {
+std::string render_list(const read_result& result, integer_form integers) {
   std::string text;
   text.reserve(footprint(result) + envelope_bytes);
   json_writer to{text};
@@ -98,18 +96,16 @@ std::string render_several(const read_result& result, integer_form integers) {
   to.begin_object().key("as_of_seq").number(result.as_of_seq);
   append_form(to, integers);
   to.key("results").begin_array();
-  append(result.rows, result.first_truncated);
+  append(result.rows, result.more.empty() ? result.truncated : result.first_truncated);
   for (const auto& next : result.more)
     append(next.rows, next.truncated);
   to.end_array().key("source").text(to_string(result.source)).key("truncated").boolean(result.truncated).end_object();
   return text;
 }
 
-} // namespace
-
 std::string render(const read_result& result, integer_form integers) {
   if (!result.more.empty())
-    return render_several(result, integers);
+    return render_list(result, integers);
   const auto& rows = rows_of(result.rows);
   std::string text;
   text.reserve(rows.footprint() + envelope_bytes);

@@ -33,6 +33,8 @@ std::string render(const write_result& result, integer_form integers = integer_f
 /// `{"columns", "rows", "truncated", "source", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
 nlohmann::json as_json(const read_result& result, integer_form integers = integer_form::number);
 std::string render(const read_result& result, integer_form integers = integer_form::number);
+/// The form for a list of statements, also of one.
+std::string render_list(const read_result& result, integer_form integers);
 
 /// `{"cursor", "columns", "rows", "done", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
 nlohmann::json as_json(const cursor_page& page, integer_form integers = integer_form::number);

@@ -152,8 +152,8 @@ quick_answer call_broker(const quick_command& command, const std::string& key) {
   auto limit = steady_clock::now() + silent_after;
   if (!send_to_socket(socket, greeting(identity) + request_line(command, key), limit))
     return {.sent = true, .silent = steady_clock::now() >= limit};
-  // The broker answers at the deadline; one that does not has a second more, as the whole program gives it.
-  constexpr milliseconds grace{1'000};
+  // The broker answers at the deadline. The main program waits again for one that does not.
+  constexpr milliseconds grace{300};
   auto end =
     command.time_ms > 0 ? steady_clock::now() + milliseconds{command.time_ms} + grace : steady_clock::time_point::max();
   return await_answer(socket, end);

@@ -197,6 +197,9 @@ void broker_handler::read(const json& params, const call_ptr& call) {
   auto request = rpc::read_from_json(params);
   if (!request)
     return call->fail(request.error());
+  call->has_list = params.contains("statements");
+  if (call->has_list)
+    request->freshness = freshness::fresh;
   start(std::move(*request), call);
 }
 

@@ -79,6 +79,8 @@ struct broker_handler::pending {
   steady::time_point start = steady::now();
   /// Of a call of an operation: its kind, which decides the form of the answer.
   std::optional<operation_kind> operation{};
+  /// Whether a read has a list of statements, so that the answer has a list, too.
+  bool has_list = false;
   // The form of integers in the answer.
   integer_form integers = integer_form::number;
   // The entry through which it can be cancelled, until it has been answered.
@@ -132,7 +134,11 @@ struct broker_handler::pending {
   }
 
   template <class Result>
-  static std::string text_of(const Result& result, integer_form integers, std::optional<operation_kind> operation) {
+  static std::string text_of(const Result& result, integer_form integers, std::optional<operation_kind> operation,
+                             bool has_list) {
+    if constexpr (requires { render_list(result, integers); })
+      if (has_list)
+        return render_list(result, integers);
     if constexpr (requires { render_answer(*operation, result, integers); })
       if (operation)
         return render_answer(*operation, result, integers);
@@ -142,14 +148,14 @@ struct broker_handler::pending {
   // Writing a large result as text takes milliseconds, in which the loop could serve other clients.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
     if (size_of(result) < large_result)
-      return self->answer({nullptr, std::nullopt, text_of(result, self->integers, self->operation)});
+      return self->answer({nullptr, std::nullopt, text_of(result, self->integers, self->operation, self->has_list)});
     self->owner.in_background(
       self->owner.rendering_,
-      [result, integers = self->integers, operation = self->operation,
+      [result, integers = self->integers, operation = self->operation, has_list = self->has_list,
        quotes = self->quotes_text]() -> caf::expected<rpc::answer> {
         try {
           rpc::answer response;
-          response.text = text_of(result, integers, operation);
+          response.text = text_of(result, integers, operation, has_list);
           if (quotes)
             response.quoted = dump(nlohmann::json(response.text));
           return response;

@@ -38,29 +38,27 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
   call->names.agent = decoded->agent;
   call->names.request_id = decoded->request_id;
   call->names.correlation_id = decoded->correlation_id;
-  call->owner.with_operations([call, wanted = std::move(*decoded)](const live_catalogue& known) mutable {
-    const auto* found = known.operations()->find(wanted.operation);
-    if (!found)
-      return call->fail(unknown_operation(wanted.operation, known));
-    call->names.db = found->database;
-    auto request = request_of(*found, std::move(wanted));
-    if (!request)
-      return call->fail(request.error());
-    call->operation = found->kind;
-    std::visit([&](auto& content) { start(std::move(content), call); }, *request);
-  });
+  const auto& known = call->owner.operations();
+  const auto* found = known.operations()->find(decoded->operation);
+  if (!found)
+    return call->fail(unknown_operation(decoded->operation, known));
+  call->names.db = found->database;
+  auto request = request_of(*found, std::move(*decoded));
+  if (!request)
+    return call->fail(request.error());
+  call->operation = found->kind;
+  std::visit([&](auto& content) { start(std::move(content), call); }, *request);
 }
 
 void broker_handler::list_operations(const json&, const call_ptr& call) {
-  call->owner.with_operations([call](const live_catalogue& known) {
-    auto list = json::array();
-    for (const auto& each : known.operations()->operations())
-      list.push_back(described(each));
-    json result{{"operations", std::move(list)}};
-    if (known.mistake())
-      result["mistake"] = known.mistake()->message;
-    call->succeed(std::move(result));
-  });
+  const auto& known = call->owner.operations();
+  auto list = json::array();
+  for (const auto& each : known.operations()->operations())
+    list.push_back(described(each));
+  json result{{"operations", std::move(list)}};
+  if (known.mistake())
+    result["mistake"] = known.mistake()->message;
+  call->succeed(std::move(result));
 }
 
 } // namespace sluice

@@ -63,22 +63,14 @@ std::unique_ptr<rpc::handler> service::open_handler(client_link link) {
   return std::make_unique<broker_handler>(*this, std::move(link));
 }
 
-void service::with_operations(with_catalogue then) {
-  constexpr std::chrono::milliseconds max_catalogue_age{100};
+const live_catalogue& service::operations() {
+  constexpr std::chrono::milliseconds max_age{100};
   auto now = std::chrono::steady_clock::now();
-  if (now < operations_checked_at_ + max_catalogue_age)
-    return then(operations_);
-  awaiting_operations_.push_back(std::move(then));
-  if (awaiting_operations_.size() > 1)
-    return;
-  // Nobody uses the catalogue before this has ended: whoever comes meanwhile waits.
-  in_background(
-    files_, [this] { return operations_.refresh(), true; },
-    [this, now](bool) {
-      operations_checked_at_ = now;
-      for (auto& each : std::exchange(awaiting_operations_, {}))
-        each(operations_);
-    });
+  if (now >= operations_checked_at_ + max_age) {
+    operations_.refresh();
+    operations_checked_at_ = now;
+  }
+  return operations_;
 }
 
 void service::with_database(const std::string& name, file_use use, with_opened then) {

@@ -91,9 +91,9 @@ private:
     });
   }
 
-  // Calls `then` with the operations, which are at most `max_catalogue_age` behind their files.
-  using with_catalogue = std::function<void(const live_catalogue&)>;
-  void with_operations(with_catalogue then);
+  // At most 100 ms behind their files. Looks at these files in this thread, and reads them when they have changed: a
+  // call that waited for another thread would be overtaken by the requests behind it.
+  const live_catalogue& operations();
 
   using with_opened = std::function<void(caf::expected<database>)>;
   // Whether a request requires that the database's file exists, or may create it.
@@ -130,8 +130,6 @@ private:
   std::set<std::string> listening_;
   live_catalogue operations_;
   std::chrono::steady_clock::time_point operations_checked_at_{};
-  // Calls that wait for the check under way.
-  std::vector<with_catalogue> awaiting_operations_;
   // Requests for the status that wait for the next collection; those of the running one are not among them.
   std::vector<std::function<void(const nlohmann::json&)>> awaiting_status_;
   bool gathering_ = false;

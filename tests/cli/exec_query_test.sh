@@ -44,6 +44,10 @@ test_sql_comes_from_a_file_too() {
   # Within a request there is no other transaction.
   fails_with invalid_request sluice exec app.db "BEGIN; INSERT INTO t VALUES (2); COMMIT; INSERT INTO t VALUES (3)"
   fails_with invalid_request sluice exec app.db "BEGIN; ROLLBACK; COMMIT"
+  # Without its semicolon the word is a part of the statement behind it.
+  exits 1 sluice exec app.db $'BEGIN\nINSERT INTO t VALUES (2);\nINSERT INTO t VALUES (3);\nCOMMIT;'
+  exits 1 sluice exec app.db "BEGIN; INSERT INTO t VALUES (2); COMMIT INSERT INTO t VALUES (3)"
+  exits 1 sluice exec app.db "BEGIN DROP TABLE t; INSERT INTO t VALUES (2); END"
   gives $'n\n-\n1' sluice query app.db "SELECT count(*) AS n FROM t"
 }
 
@@ -67,6 +71,7 @@ test_values_come_from_files_and_from_json() {
   exits 2 sluice query app.db "SELECT ?" --params '[true]'
   has "$err" "--params[0]"
   exits 2 sluice query app.db "SELECT ?" --params '[1]' -p 1
+  exits 2 sluice query app.db "SELECT 1" --params ''
 }
 
 test_returning_rows_come_before_the_line() {

@@ -4,6 +4,7 @@ import json
 import os
 
 from harness import is_equal, is_true, run_tests, wait_until
+from link import Refused
 from rig import serve
 
 NOTES = """-- db: app.db
@@ -118,6 +119,59 @@ def test_a_call_under_a_key_is_applied_once(fixture):
     is_equal(texts(fixture), ["once"])
     end = call(fixture, "add_note", "-p", "text=other", "--key", "k")
     is_equal(end.json()["error"]["code"], "payload_mismatch")
+
+
+def test_a_call_keeps_its_place_among_the_requests_of_its_connection(fixture):
+    write_operations(fixture)
+    _, client = serve(fixture)
+    client.call("call", operation="make_notes")
+    for i in range(20):
+        # The files are looked at again each time.
+        write_operations(fixture, f"-- db: app.db\n-- name: add :one\n-- param text text\n"
+                                  f"INSERT INTO notes (text) VALUES (:text || '{i}') RETURNING text;\n", "add.sql")
+        wait_until(lambda: f"'{i}'" in call_text(client, i), "the new file is in force")
+        with fixture.connect() as link:
+            first = link.post("call", operation="add", params={"text": "a"})
+            second = link.post("write", db="app.db", sql="INSERT INTO notes (text) VALUES ('b')")
+            is_true(link.answer(first)["commit_seq"] <= link.answer(second)["commit_seq"], "they are committed in order")
+    slow = "-- db: app.db\n-- name: slow :one\nWITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) AS n FROM n;\n"
+    write_operations(fixture, slow, "slow.sql")
+    wait_until(lambda: "slow" in [x["name"] for x in client.call("operations")["operations"]], "it is in force")
+    with fixture.connect() as link:
+        which = link.post("call", operation="slow", request_id="z")
+        is_equal(link.call("cancel", request_id="z"), {"cancelled": True})
+        is_true("cancelled" in str(refusal_of(link, which)), "it was cancelled")
+
+
+def call_text(client, i):
+    """What the operation `add` inserts, as far as its number tells."""
+    rows = client.call("call", operation="add", params={"text": "x"})["rows"]
+    return "'" + rows[0]["text"][1:] + "'"
+
+
+def refusal_of(link, which):
+    try:
+        return f"not refused: {link.answer(which)}"
+    except Refused as refused:
+        return refused
+
+
+def test_the_rows_of_all_sets_of_a_batch_are_answered(fixture):
+    write_operations(fixture, "-- db: app.db\n-- name: make :exec\nCREATE TABLE t (a);\n-- name: add :batch\n-- param a any\n"
+                              "INSERT INTO t VALUES (:a) RETURNING a;\n-- name: note :one\nSELECT :x AS x;\n")
+    call(fixture, "make").good()
+    added = call(fixture, "add", "--params", '[{"a": 1}, {"a": 2}, {"a": 3}]').good().json()
+    is_equal((added["changes"], added["rows"]), (3, [{"a": 1}, {"a": 2}, {"a": 3}]))
+    for words in (["note", "-p", "x=1", "-p", "x=2"], ["note", "--params", ""]):
+        is_equal(call(fixture, *words).status, 2, str(words))
+
+
+def test_a_list_of_one_statement_is_answered_as_a_list(fixture):
+    _, client = serve(fixture)
+    for _ in range(2):
+        answer = client.call("read", db="app.db", statements=[{"sql": "SELECT 5 AS one"}])
+        is_equal((answer["results"], answer["source"]),
+                 ([{"columns": ["one"], "rows": [[5]], "truncated": False}], "database"))
 
 
 def test_changed_files_are_in_force_at_once_and_a_mistake_leaves_the_earlier_ones(fixture):

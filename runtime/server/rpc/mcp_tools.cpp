@@ -235,7 +235,6 @@ std::string_view what_to_do(const failure& failed) {
   case errc::invalid_request:
   case errc::sql_error:
   case errc::constraint:
-  case errc::conflict:
   case errc::too_large:
   case errc::unknown_operation:
   case errc::capsule_invalid: return "correct the call; unchanged it fails again.";
@@ -243,6 +242,7 @@ std::string_view what_to_do(const failure& failed) {
     return "check db, which is relative to the folder that is served; sluice_write makes a file that does not exist.";
   case errc::payload_mismatch:
     return "this idempotency_key was used for other statements; use a new key for a new change.";
+  case errc::conflict: return "read the rows that it expected to change; they are not as it assumed.";
   case errc::busy: return "another program holds the database file; try again in a few seconds.";
   case errc::overloaded:
   case errc::unavailable: return "try again after a short pause.";

@@ -186,6 +186,7 @@ caf::expected<std::optional<executed_read>> sqlite_read_store::read_snapshot(con
                                                                              const read_limits& limits) {
   executed_read done;
   auto left = limits;
+  left.max_bytes = std::min(limits.max_bytes, max_answer_bytes_);
   auto read_one = [&](const statement& query) -> caf::expected<bool> {
     auto found = find_in_snapshot(query.sql);
     if (!found)
@@ -206,6 +207,13 @@ caf::expected<std::optional<executed_read>> sqlite_read_store::read_snapshot(con
       if (error)
         return error;
     }
+    // They are in the answer for each statement, also without rows.
+    size_t names = 0;
+    for (const auto& name : rows.rows->columns())
+      names += name.size();
+    if (names > left.max_bytes)
+      return make_error(errc::too_large, "the names of the columns have more bytes than are left for the answer");
+    left.max_bytes -= names;
     auto& result = done.result;
     result.truncated = result.truncated || rows.truncated;
     left.max_rows -= std::min<uint64_t>(left.max_rows, rows.rows->size());

@@ -77,4 +77,17 @@ TEST_CASE("a mistake in a file leaves the earlier operations in force until it i
   CHECK_FALSE(f.aut.mistake());
 }
 
+TEST_CASE("a link that is replaced by the folder that it led to is noticed, though no file has changed") {
+  operations_folder f;
+  f.write("a.sql", one);
+  fs::rename(f.folder, f.root / "real");
+  fs::create_symlink("real", f.folder);
+  CHECK(f.names().empty());
+  CHECK(f.aut.mistake());
+  fs::remove(f.folder);
+  fs::rename(f.root / "real", f.folder);
+  CHECK(f.names() == "one");
+  CHECK_FALSE(f.aut.mistake());
+}
+
 } // namespace sluice::test::live_catalogue_test
