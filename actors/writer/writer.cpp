@@ -166,8 +166,8 @@ void writer_state::checkpoint() {
   if (has_large_log && parts.store->log_bytes() < parts.settings.max_log_bytes / 2)
     truncate_wal();
   else
-    checkpoint_counted(checkpoint_mode::passive);
-  pinned_wal_bytes = parts.store->wal_bytes();
+    // After an error the next commit tries again.
+    pinned_wal_bytes = checkpoint_counted(checkpoint_mode::passive) ? parts.store->wal_bytes() : 0;
 }
 
 void writer_state::checkpoint_late() {
@@ -179,9 +179,11 @@ void writer_state::checkpoint_late() {
 }
 
 // After an error the log stays unchanged until the next time. If the file is closed, there is nothing to move.
-void writer_state::checkpoint_counted(checkpoint_mode mode) {
-  if (parts.store->checkpoint(mode) && parts.store->is_open())
+bool writer_state::checkpoint_counted(checkpoint_mode mode) {
+  auto is_done = parts.store->checkpoint(mode) && parts.store->is_open();
+  if (is_done)
     parts.context->counters().checkpoints.fetch_add(1, std::memory_order_relaxed);
+  return is_done;
 }
 
 // Acts at half of the bound, because the log grows while the running reads end. Beyond the bound itself, it does not

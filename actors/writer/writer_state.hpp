@@ -29,7 +29,7 @@ struct writer_state {
   void checkpoint_if_grown(bool may_take_time);
   void checkpoint();
   void checkpoint_late();
-  void checkpoint_counted(checkpoint_mode mode);
+  bool checkpoint_counted(checkpoint_mode mode);
   void bound_log();
   void end_cursors();
   void restart_log(bool is_quiet);

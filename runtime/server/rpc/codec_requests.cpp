@@ -61,6 +61,8 @@ caf::error take_sql(const json& content, std::string_view field, sql_text& to) {
 }
 
 caf::error take_expectation(const json& content, const std::string& field, std::optional<uint64_t>& to) {
+  if (!content.is_object() || !content.contains("changes"))
+    return invalid(field, R"(must be an object: {"changes": N})");
   return read_object(content, field, {"changes"}, [&](const std::string& name, const json& number) {
     if (name != "changes")
       return unknown_member(fmt::format("{}.{}", field, name));

@@ -207,7 +207,7 @@ TEST_CASE("times and bounds outside their ranges are refused") {
   refuses(rpc::read_from_json, read("freshness", "\"stale\""), "freshness");
   refuses(rpc::read_from_json, read("freshness", "1"), "freshness");
   refuses(rpc::read_from_json, R"({"db":"a"})", "sql");
-  refuses(rpc::read_from_json, read("statements", "[]"), "statements");
+  refuses(rpc::read_from_json, read("statements", "[]"), "sql");
 }
 
 TEST_CASE("a capsule is refused as capsule_invalid, which is not supported yet") {
