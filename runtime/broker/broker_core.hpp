@@ -59,8 +59,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   environment env;
   const clock& time;
   store_root root;
-  /// Open as long as this lives, so that no other folder gets the inode of the root: a store is known by it.
-  const descriptor held_folder;
+  /// Open until the lock is released, so that no other folder gets the inode of the root: a store is known by it.
+  descriptor held_folder;
   std::optional<store_lock> lock;
 
   /// Set only in a broker for hosts of plain threads. `end` destroys it.

@@ -99,6 +99,7 @@ void broker_core::forget_actors() {
   if (file_claims_)
     file_claims_->clear();
   lock.reset();
+  held_folder.reset();
 }
 
 void broker_core::end() {
