@@ -129,7 +129,7 @@ def test_a_call_keeps_its_place_among_the_requests_of_its_connection(fixture):
         # The files are looked at again each time.
         write_operations(fixture, f"-- db: app.db\n-- name: add :one\n-- param text text\n"
                                   f"INSERT INTO notes (text) VALUES (:text || '{i}') RETURNING text;\n", "add.sql")
-        wait_until(lambda: f"'{i}'" in call_text(client, i), "the new file is in force")
+        wait_until(lambda: f"'{i}'" in call_text(client), "the new file is in force")
         with fixture.connect() as link:
             first = link.post("call", operation="add", params={"text": "a"})
             second = link.post("write", db="app.db", sql="INSERT INTO notes (text) VALUES ('b')")
@@ -143,9 +143,12 @@ def test_a_call_keeps_its_place_among_the_requests_of_its_connection(fixture):
         is_true("cancelled" in str(refusal_of(link, which)), "it was cancelled")
 
 
-def call_text(client, i):
+def call_text(client):
     """What the operation `add` inserts, as far as its number tells."""
-    rows = client.call("call", operation="add", params={"text": "x"})["rows"]
+    try:
+        rows = client.call("call", operation="add", params={"text": "x"})["rows"]
+    except Refused:
+        return ""
     return "'" + rows[0]["text"][1:] + "'"
 
 
