@@ -9,8 +9,8 @@
 namespace sluice {
 
 /// The answer to a call as JSON text. `rows` are objects, those of the last statement that returns rows, and of a
-/// `:batch` those of all its sets; `:one` has one at most. `columns` are their members in order; a name that occurs again
-/// gets `_2`, `_3` and so on. `changes` counts all statements. Pure; safe from any thread.
+/// `:batch` those of all its sets; `:one` has one at most. `columns` are their members in order; a name that occurs
+/// again gets `_2`, `_3` and so on. `changes` counts all statements. Pure; safe from any thread.
 std::string render_answer(operation_kind kind, const write_result& result, integer_form integers);
 std::string render_answer(operation_kind kind, const read_result& result, integer_form integers);
 
