@@ -6,7 +6,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <chrono>
 #include <fstream>
 #include <sys/stat.h>
 
@@ -157,7 +156,7 @@ TEST_CASE("the hash of the contents changes with a name and with a content, and 
   CHECK(s.load()->content_hash() != first);
 }
 
-TEST_CASE("ten thousand operations are loaded in an instant", "[catalogue]") {
+TEST_CASE("ten thousand operations in a hundred files are all found", "[catalogue]") {
   store s;
   for (auto file = 0; file < 100; ++file) {
     std::string text = "-- db: app.db\n";
@@ -167,13 +166,9 @@ TEST_CASE("ten thousand operations are loaded in an instant", "[catalogue]") {
                 "SELECT id, text FROM notes WHERE text LIKE '%' || :text || '%' ORDER BY id LIMIT :limit;\n\n";
     s.put(std::to_string(file) + ".sql", text);
   }
-  auto begin = std::chrono::steady_clock::now();
   auto all = s.load();
-  auto took = std::chrono::steady_clock::now() - begin;
   CHECK(all->operations().size() == 10'000);
   CHECK(all->find("find_9999")->name == "find_9999");
-  // It takes 0.1 s; slow machines and sanitizers need more.
-  CHECK(took < std::chrono::seconds{5});
 }
 
 } // namespace sluice::test::catalogue_test
