@@ -6,6 +6,8 @@ prepare() {
   exits 0 sluice exec app.db "CREATE TABLE t (x INTEGER NOT NULL)" --agent alice
   exits 0 sluice exec app.db "INSERT INTO t VALUES (1)" --agent bob --key k1
   exits 1 sluice exec app.db "INSERT INTO t VALUES (NULL)" --agent bob
+  # Records are written after their requests were answered, and verify waits for them.
+  exits 0 sluice audit verify
 }
 
 # Changes the audit without the broker. Records are written after their requests were answered, and verify waits for
@@ -164,7 +166,11 @@ test_a_changed_record_is_found_by_name() {
 
 test_a_removed_record_is_found() {
   prepare
-  tamper "DELETE FROM segments WHERE first_seq <= 2 AND last_seq >= 2"
+  # Each check ends a segment, so that others are left on both sides.
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (2)" --agent alice
+  exits 0 sluice audit verify
+  exits 0 sluice exec app.db "INSERT INTO t VALUES (3)" --agent alice
+  tamper "DELETE FROM segments WHERE first_seq = (SELECT first_seq FROM segments ORDER BY first_seq LIMIT 1 OFFSET 1)"
   fails_with corrupt sluice audit verify
 }
 
