@@ -47,8 +47,8 @@ void read_scheduler::take_back(clock::steady now, effects& out) {
     start_queued(*context, out);
 }
 
-// The reader is told not to run the query, but still answers under its id, so the query waits under another id. If the
-// reader has begun meanwhile, the query runs twice, which is harmless for a read.
+// The reader receives a message not to run the query, but still answers under its id, so the query waits under another
+// id. If the reader has begun meanwhile, the query runs twice, which is harmless for a read.
 void read_scheduler::take_back(uint64_t id) {
   auto flight = *take(id);
   taken_back_[id] = {flight.context, flight.reader};
