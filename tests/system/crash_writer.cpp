@@ -132,6 +132,18 @@ public:
     }
   }
 
+  // Returns when one more request has been answered, or no more will be sent.
+  void await_answer() {
+    std::unique_lock guard{mutex_};
+    changed_.wait(guard, [this, before = answers_] { return answers_ > before || over_; });
+  }
+
+  void end_all() {
+    std::lock_guard guard{mutex_};
+    over_ = true;
+    changed_.notify_all();
+  }
+
   // Stops all agents from sending; returns when all answers have arrived and been printed.
   void finish_all() {
     std::unique_lock guard{mutex_};
@@ -175,6 +187,7 @@ private:
                : "refused " + std::to_string(n) + " " + std::string{to_string(sluice::describe(answer.error()).code)});
     std::lock_guard guard{mutex_};
     --under_way_;
+    ++answers_;
     changed_.notify_all();
   }
 
@@ -182,7 +195,9 @@ private:
   std::mutex mutex_;
   std::condition_variable changed_;
   int under_way_ = 0;
+  uint64_t answers_ = 0;
   bool held_ = false;
+  bool over_ = false;
 };
 
 // Brings the process to its point, and kills it there.
@@ -218,8 +233,11 @@ private:
       return pause_for_the_end();
     if (death_.within_a_group)
       await_all_requests();
-    if (death_.after_the_answers && agents_)
+    if (death_.after_the_answers && agents_) {
+      // This transaction of the audit may be one of earlier requests, from before the load.
+      agents_->await_answer();
       agents_->finish_all();
+    }
     say("dying " + std::to_string(db_ ? db_->status().queued : 0));
     kill(getpid(), SIGKILL);
     pause_for_the_end();
@@ -305,6 +323,7 @@ int main(int argc, char** argv) {
   if (end && !recovers)
     end->arm();
   run(agents, {}, std::atoi(argv[2]), point.starts_with("clos") ? 60 : 3000);
+  agents.end_all();
   broker->shutdown();
   say("done");
   return 0;
