@@ -1,8 +1,8 @@
 #include "runtime/cli/output.hpp"
 #include "runtime/client/key_maker.hpp"
+#include "runtime/launcher/main_program.hpp"
 #include "runtime/launcher/quick_call.hpp"
 #include "runtime/launcher/result_text.hpp"
-#include "runtime/launcher/whole_program.hpp"
 #include "runtime/os/user_name.hpp"
 
 #include <chrono>
@@ -69,5 +69,5 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_DFL);
     std::signal(SIGXFSZ, SIG_DFL);
   }
-  return run_whole_program(words, sent);
+  return run_main_program(words, sent);
 }

@@ -23,8 +23,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// A broker that is silent for so long is asked whether it lives, and after as long again it is silent, as the whole
-// program judges too.
+// After a second without a byte the launcher sends a ping, and after another second the broker counts as silent. The
+// main program uses the same times (`silence_policy`).
 constexpr milliseconds ping_after{1'000};
 constexpr milliseconds silent_after{2'000};
 
@@ -36,7 +36,7 @@ class line_reader {
 public:
   explicit line_reader(int socket) noexcept : socket_(socket) {}
 
-  /// Nothing when none comes until then, or the connection has ended.
+  /// The next line; nothing when it has not arrived by `limit`, or the connection has ended.
   std::optional<std::string> next(steady_clock::time_point limit) {
     std::array<char, 65'536> bytes{};
     for (;;) {
@@ -68,7 +68,7 @@ private:
   bool has_ended_ = false;
 };
 
-// Members are in the order of their names.
+// A broker writes members in alphabetical order, so `id` comes first in a result, and after `error` in a failure.
 bool is_answer_to(std::string_view line, char id) {
   return line.starts_with(std::string{R"({"id":)"} + id + ',')
          || (line.starts_with(R"({"error":)")
@@ -87,7 +87,7 @@ quick_answer await_answer(int socket, steady_clock::time_point end) {
       return {.sent = true, .silent = asked && !lines.has_ended()};
     if (line && is_answer_to(*line, '1'))
       return {.sent = true, .line = std::move(*line)};
-    // A greeting that was refused: so is the request.
+    // The broker has refused the greeting, and therefore refuses the request.
     if (line && line->starts_with(R"({"error":)"))
       return {.sent = true};
     asked = !line;
@@ -95,7 +95,8 @@ quick_answer await_answer(int socket, steady_clock::time_point end) {
   }
 }
 
-// With the identity of the folder, so that the broker of a store that was moved or copied refuses it.
+// The `hello` line. It has the identity of the folder, so that the broker of a store that was moved or copied refuses
+// the connection.
 std::string greeting(const struct stat& root) {
   std::string line;
   json_writer to{line};

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The launcher (`sluice`) runs exec and query itself when a broker runs, and else starts the whole program.
+# The launcher (`sluice`) runs exec and query itself when a broker runs, and else starts the main program.
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
 main() { "${SLUICE%/*}/sluice-main" "$@"; }
 
-# The launcher without the whole program, so that all output is its own.
+# The launcher without the main program, so that all output is its own.
 alone() { "$scratch/alone/sluice" "$@"; }
 
 create() {
@@ -23,7 +23,7 @@ both_say_the_same() {
   is "$got_err" "$err"
 }
 
-test_the_launcher_prints_what_the_whole_program_prints() {
+test_the_launcher_prints_what_the_main_program_prints() {
   create
   exits 0 main exec app.db "UPDATE t SET a = a" --key k
   for form in "" --json --csv; do
@@ -79,7 +79,7 @@ test_the_launcher_prints_what_the_whole_program_prints() {
   both_say_the_same --version
 }
 
-test_with_a_broker_the_launcher_needs_nothing_of_the_whole_program() {
+test_with_a_broker_the_launcher_needs_nothing_of_the_main_program() {
   create
   mkdir "$scratch/alone"
   cp "$SLUICE" "$scratch/alone/sluice"

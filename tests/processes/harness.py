@@ -221,7 +221,7 @@ class Fixture:
     def processes(self):
         """The pids of descendants of this test that run the program."""
         result = []
-        # The launcher is `sluice`, the whole program `sluice-main`.
+        # The launcher is `sluice`, the main program `sluice-main`.
         programs = [os.path.realpath(self.program), os.path.join(os.path.dirname(self.program), "sluice-main")]
         for pid in descendants(os.getpid()):
             try:

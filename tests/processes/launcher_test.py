@@ -16,8 +16,8 @@ def test_a_write_that_a_silent_broker_has_received_is_applied_once(fixture):
     link.close()
     server.signal(signal.SIGSTOP)
     writes = [fixture.start("exec", "app.db", f"INSERT INTO t VALUES ({i})") for i in range(3)]
-    # The launcher gives up, and the whole program continues.
-    wait_until(lambda: all("sluice-main" in os.readlink(f"/proc/{x.pid}/exe") for x in writes), "the whole program runs")
+    # The launcher gives up, and the main program continues.
+    wait_until(lambda: all("sluice-main" in os.readlink(f"/proc/{x.pid}/exe") for x in writes), "the main program runs")
     server.signal(signal.SIGCONT)
     for x in writes:
         x.end().good()

@@ -28,7 +28,7 @@ json params_in(const std::string& line) { return json::parse(line).at("params");
 
 } // namespace
 
-TEST_CASE("the launcher sends what the whole program sends") {
+TEST_CASE("the launcher sends what the main program sends") {
   auto write = read({"exec", "dir/app.db", " INSERT INTO t VALUES (?, ?);\n", "-p", "5", "-p", "text:7", "--agent",
                      "alice", "--key", "k", "--deadline", "700"});
   REQUIRE(write);
@@ -68,7 +68,7 @@ TEST_CASE("a semicolon in a text or a comment ends no statement") {
   CHECK(read({"exec", "app.db", " " + sql + "\n; -- end"})->sql == sql + "\n;");
 }
 
-TEST_CASE("the launcher leaves all uncertain cases to the whole program") {
+TEST_CASE("the launcher leaves all uncertain cases to the main program") {
   auto words = GENERATE(values<std::vector<std::string>>({
     {},
     {"status"},
@@ -108,7 +108,7 @@ TEST_CASE("the launcher leaves all uncertain cases to the whole program") {
   CHECK_FALSE(read(words));
 }
 
-TEST_CASE("the environment sets the agent, and an endpoint is left to the whole program") {
+TEST_CASE("the environment sets the agent, and an endpoint is left to the main program") {
   setenv("SLUICE_AGENT", "carol", 1);
   CHECK(read({"query", "app.db", "A"})->agent == "carol");
   CHECK(read({"query", "app.db", "A", "--agent", "alice"})->agent == "alice");
@@ -119,7 +119,7 @@ TEST_CASE("the environment sets the agent, and an endpoint is left to the whole 
   unsetenv("SLUICE_ENDPOINT");
 }
 
-TEST_CASE("an answer in another form or of another broker is left to the whole program") {
+TEST_CASE("an answer in another form or of another broker is left to the main program") {
   auto line = GENERATE(values<std::string>({
     "",
     "x",
@@ -137,7 +137,7 @@ TEST_CASE("an answer in another form or of another broker is left to the whole p
   CHECK_FALSE(output_for(quick_command{}, line, false));
 }
 
-TEST_CASE("a refusal is printed as the whole program prints it") {
+TEST_CASE("a refusal is printed as the main program prints it") {
   std::string line =
     R"({"error":{"code":-32602,"message":"m","data":{"code":"invalid_request","field":"db","message":"no\u001b",)"
     R"("outcome":"not_committed"}},"id":1,"jsonrpc":"2.0"})";

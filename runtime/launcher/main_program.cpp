@@ -1,4 +1,4 @@
-#include "runtime/launcher/whole_program.hpp"
+#include "runtime/launcher/main_program.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Beside this program, as it is built, or where it is installed. Empty when this program's own place is not known.
+// The path of `sluice-main`: beside this program in a build folder, in `../libexec/sluice/` of an installation. Empty
+// when the path of this program is unknown.
 fs::path find_program() {
   std::error_code failed;
   auto self = fs::read_symlink("/proc/self/exe", failed);
@@ -30,7 +31,7 @@ fs::path find_program() {
 
 } // namespace
 
-int run_whole_program(std::span<char*> words, const std::optional<sent_request>& sent) {
+int run_main_program(std::span<char*> words, const std::optional<sent_request>& sent) {
   std::vector<std::string> more;
   if (sent)
     more = {"--sent-ms", std::to_string(std::max<int64_t>(1, sent->waited.count()))};
