@@ -15,19 +15,20 @@ namespace sluice::bench {
 /// One round of one contender.
 struct bench_round {
   std::chrono::milliseconds duration;
-  /// What the contenders before this one did in the same round.
+  /// The measurements of the contenders that ran before this one in the same round.
   const std::vector<measurement>& before;
 };
 
-/// A contender that is open: each call runs one round. What it captured is closed when it is destroyed.
+/// An open contender: each call runs one round. Its files and processes are closed when it is destroyed.
 using session = std::function<measurement(const bench_round&)>;
 
 enum class contender_kind : uint8_t {
-  /// With sluice; all features on, where the name says nothing else.
+  /// Uses sluice, with all features on unless the name of the contender says otherwise.
   sluice,
-  /// SQLite used directly, as programs do without sluice.
+  /// Uses SQLite directly, as programs without sluice do.
   direct,
-  /// A limit: what SQLite or a socket can do at best, with less than sluice promises, or less than a program needs.
+  /// An upper bound: the best rate of SQLite or of a socket, with fewer guarantees than sluice gives, or fewer than a
+  /// program needs.
   bound,
 };
 
@@ -35,10 +36,10 @@ const char* to_string(contender_kind kind) noexcept;
 
 /// One way to do the work of a case.
 struct contender {
-  /// The same for every size of a case.
+  /// Equal for all sizes of a case, so that a plot can connect them.
   std::string name;
   contender_kind kind = contender_kind::sluice;
-  /// Opens it in a fresh folder of its own, which outlives the session.
+  /// Opens the contender in an empty folder, which outlives the session.
   std::function<session(const std::filesystem::path& folder)> open;
   /// Whether its rows stay in the database, so that the growth of the files per row is known.
   bool stores_rows = false;
@@ -79,7 +80,7 @@ spread spread_of(std::vector<double> values);
 
 struct case_result;
 
-/// A value that is wanted of a case.
+/// A bound that the results of a case are expected to meet.
 struct goal {
   std::string text;
   double wanted = 0;
@@ -87,7 +88,7 @@ struct goal {
   bool is_upper_bound = false;
   /// One value per round, or one in all; none if it is not known.
   std::function<std::vector<double>(const case_result&)> values;
-  /// Of the values, as `ms`; empty for numbers and ratios.
+  /// The unit of the values, as `ms`; empty for numbers and ratios.
   std::string unit{};
 };
 
@@ -101,7 +102,7 @@ struct goal_result {
   bool is_met() const { return is_upper_bound ? got.median <= wanted : got.median >= wanted; }
 };
 
-/// A rate beside the rate of the same round.
+/// The ratio of a contender's rate to the rate of another one in the same round.
 struct rate_ratio {
   std::string contender;
   std::string reference;
@@ -111,16 +112,16 @@ struct rate_ratio {
 
 /// The same work, done in several ways.
 struct bench_case {
-  /// For `--case`.
+  /// The name on the command line of `sluice bench`.
   std::string name;
   std::string title;
   /// Cases of a family differ in their size alone: a plot has a line per contender over the sizes. Empty for a case
   /// without a plot.
   std::string family;
   size_t size = 0;
-  /// What the size counts, in the plural.
+  /// The unit of the size, in the plural, as "rows".
   std::string size_label;
-  /// Those of sluice first.
+  /// The ways to do the work; those of sluice come first.
   std::vector<contender> contenders;
   std::vector<goal> goals;
 };
@@ -134,8 +135,7 @@ struct case_result {
   std::vector<contender_result> contenders;
   std::vector<rate_ratio> ratios;
   std::vector<goal_result> goals;
-  /// Why the figures are worth nothing: errors among the requests, or a contender that could not run. Empty if they
-  /// are good.
+  /// The reason why the figures are invalid: requests failed, or a contender could not run. Empty if they are valid.
   std::string failure;
 };
 

@@ -29,7 +29,7 @@ sqlite::connection open_raw(const std::filesystem::path& file, std::chrono::mill
   options.mode = sqlite::open_mode::read_write_create;
   options.auto_checkpoint_pages = 1'000;
   auto db = must(sqlite::connection::open(file, options));
-  // Our own connections never wait longer than half a second; those that we are compared with may.
+  // `connection` limits the busy timeout to half a second; direct contenders wait longer.
   must(db.exec(("PRAGMA busy_timeout = " + std::to_string(busy_timeout.count())).c_str()));
   must(db.exec(create_table));
   return db;

@@ -24,7 +24,7 @@ inline constexpr const char* select_row = "SELECT body FROM items WHERE id = ?";
 inline const std::string row_body(90, 'x');
 inline constexpr int64_t rows_to_read = 10'000;
 
-/// Takes the value out, or ends the benchmark with what went wrong.
+/// Returns the value; on an error ends the benchmark with an exception that has its message.
 template <class T> T must(caf::expected<T> result) {
   if (!result)
     throw std::runtime_error{describe(result.error()).message};
@@ -36,7 +36,7 @@ inline void must(caf::expected<void> result) {
     throw std::runtime_error{describe(result.error()).message};
 }
 
-/// A fresh folder below `where`, removed at the end.
+/// An empty folder below `where`; the destructor removes it.
 class scratch_folder {
 public:
   explicit scratch_folder(const std::filesystem::path& where);
@@ -68,7 +68,8 @@ void sync_file(const std::filesystem::path& file);
 /// A broker on `root`, with defaults.
 broker open_broker(const std::filesystem::path& root, synchronous_mode mode = synchronous_mode::full);
 
-/// Steps through `rows` rows in an order that repeats only after all of them; neighbours in time are none in the file.
+/// Steps through the ids of `rows` rows in a fixed order that repeats only after all of them. Consecutive ids are far
+/// apart in the file.
 /// @pre rows is no multiple of 7,919
 class row_walk {
 public:
@@ -98,11 +99,11 @@ write_request insert_request(const std::string& agent, int64_t number);
 measurement run_actors(caf::actor_system& system, size_t agents, size_t in_flight, std::chrono::milliseconds duration,
                        const std::function<void(caf::event_based_actor*, size_t, std::function<void(bool)>)>& next);
 
-/// Runs such actors, each of which writes one row after the other.
+/// Runs actors as `run_actors` does; each writes one row after the other.
 measurement write_by_actors(broker& host, const database& db, size_t agents, size_t in_flight,
                             std::chrono::milliseconds duration);
 
-/// An operation that owns what it works on; false for an error.
+/// One operation of a contender, with the objects that it uses; false for an error.
 using bench_operation = std::function<bool()>;
 
 /// One thread that calls an operation again and again, each call timed; the operation is made once, in the folder of

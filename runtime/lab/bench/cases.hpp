@@ -22,26 +22,26 @@ std::vector<bench_case> all_cases(const case_sizes& sizes);
 /// connection, and by raw SQLite at the same rows per COMMIT.
 bench_case agents_writing(size_t agents, synchronous_mode mode);
 
-/// The same with several requests of each agent in flight.
+/// As `agents_writing`, with `in_flight` concurrent requests of each agent.
 bench_case agents_in_flight(size_t agents, size_t in_flight);
 
-/// The same point read again and again: from the hit table, and by a prepared statement.
+/// One point read, repeated: answered from the result cache, and by a prepared statement.
 bench_case cached_reads();
 
 /// Agents of one process read different rows, so that nothing is cached.
 bench_case uncached_reads(size_t agents);
 
-/// The same small table written by user actions (each waits for its COMMIT), by background work (through the
-/// write-behind buffer, with and without its journal), and log entries beside them; and directly.
+/// Writes to one small table: by user actions (each waits for its COMMIT), by background work (through the write-behind
+/// buffer, with and without its journal), and directly; and log entries.
 bench_case latency_classes();
 
 /// New rows until the last of them is on disk: one by one, through the buffer, and directly.
 bench_case flushed_rows();
 
-/// Many writers with the audit, and with one that throws its records away.
+/// Many writers, with the audit and with an audit actor that drops its records.
 bench_case cost_of_audit();
 
-/// The cost of metrics per answer, beside an answer.
+/// The time to count an answer in the metrics, compared with the time of the answer.
 bench_case cost_of_metrics();
 
 /// Processes write one row each in a loop: through the socket of a broker, waiting for the COMMIT or into the
@@ -55,7 +55,7 @@ bench_case processes_reading(size_t processes);
 bench_case commands_writing();
 bench_case commands_reading();
 
-// For several cases.
+// Parts that several cases share.
 
 /// `FULL` or `NORMAL`, as in SQL; `full` or `normal`, as in the names of cases.
 const char* to_string(synchronous_mode mode) noexcept;
@@ -69,7 +69,7 @@ inline constexpr const char* processes_label = "processes";
 contender actors_through_broker(size_t agents, size_t in_flight, synchronous_mode mode);
 contender threads_through_broker(size_t threads, synchronous_mode mode);
 
-/// Direct SQLite for the same.
+/// The work of `actors_through_broker` on one SQLite connection that all threads share.
 contender mutex_around_one_connection(size_t threads, synchronous_mode mode);
 
 /// Raw SQLite that commits as many rows at a time as the first contender did in the same round.

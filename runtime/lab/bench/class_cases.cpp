@@ -20,7 +20,7 @@ constexpr const char* create_progress =
 constexpr const char* upsert_progress = "INSERT INTO progress (task, done, note) VALUES (?, ?, ?) "
                                         "ON CONFLICT (task) DO UPDATE SET done = excluded.done, note = excluded.note";
 
-// Few tasks, each updated again and again, or a new one each time.
+// The number of tasks: a few that are updated repeatedly, or a new one for each operation.
 constexpr int64_t few = 500;
 constexpr int64_t unbounded = INT64_MAX;
 
@@ -42,7 +42,7 @@ broker open_store(const std::filesystem::path& root, bool journal) {
   return leader;
 }
 
-// The same loop of numbered tasks in each contender; `done` gets the number of each.
+// The loop that all contenders share: calls `done` with consecutive numbers, and times each call.
 measurement number_tasks(std::chrono::milliseconds duration, size_t threads, std::atomic<int64_t>& next,
                          const std::function<bool(size_t thread, int64_t number)>& done) {
   return run_threads(threads, duration, [&](size_t i, bench_clock::time_point stop_at, measurement& own) {
@@ -59,7 +59,7 @@ struct numbered_store {
   std::atomic<int64_t> next{0};
 };
 
-// Each put is timed; the flush at the end is in the time of the whole.
+// Times each put. The total time includes the flush at the end.
 measurement put_and_flush(numbered_store& store, int64_t tasks, std::chrono::milliseconds duration) {
   auto buffer = store.leader.buffer();
   auto before = store.leader.status().buffer;

@@ -15,13 +15,14 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr uint64_t least_commands_per_round = 2;
-// A round ends early when the command does not work at all.
+// More failures than this in a round end the benchmark with an exception.
 constexpr uint64_t most_failures_per_round = 5;
 
 constexpr const char* insert_text = "INSERT INTO items (agent, body) VALUES (1, 'x')";
 constexpr const char* select_text = "SELECT body FROM items WHERE id = 42";
 
-// How long a command takes from its start to its end, again and again. `before` is not in the time.
+// Runs `command` repeatedly until `duration` is over, and measures each run from the start of the process to its exit.
+// Calls `before` before each run, outside the measured time.
 measurement repeat_command(std::chrono::milliseconds duration, const std::vector<std::string>& command,
                            const std::function<void()>& before) {
   measurement result;
@@ -44,25 +45,25 @@ measurement repeat_command(std::chrono::milliseconds duration, const std::vector
   return result;
 }
 
-// On a busy machine a broker may take seconds to end, and the next one waits for it.
-constexpr const char* patience_ms = "30000";
+// The time limit of a command. On a busy machine a broker may take seconds to end, and the next one waits for it.
+constexpr const char* time_limit_ms = "30000";
 
-// What people start: beside this program, as it is built, or where it is installed.
-std::string program() {
+// The `sluice` program that users start: beside this program in a build folder, in `bin/` of an installation.
+std::string sluice_program() {
   auto self = std::filesystem::read_symlink("/proc/self/exe");
   auto beside = self.parent_path() / "sluice";
   return std::filesystem::exists(beside) ? beside : self.parent_path().parent_path().parent_path() / "bin" / "sluice";
 }
 
 std::vector<std::string> sluice_command(const std::string& name, const std::filesystem::path& folder, const char* sql) {
-  return {program(),
+  return {sluice_program(),
           name,
           (folder / items_file).string(),
           sql,
           "--agent",
           "bench",
           name == "exec" ? "--deadline" : "--timeout",
-          patience_ms};
+          time_limit_ms};
 }
 
 contender with_running_broker(const char* name, const char* command, const char* sql) {
@@ -78,8 +79,8 @@ contender with_running_broker(const char* name, const char* command, const char*
           }};
 }
 
-// The next command started by this process begins a broker that ends at once, so that the one after it has to start
-// one, too.
+// Lets each command of this process start a broker that ends as soon as it is idle, so that the next command must start
+// one as well.
 class short_lived_brokers {
 public:
   explicit short_lived_brokers(const std::filesystem::path& folder) : lock_(folder / ".sluice" / "broker.lock") {

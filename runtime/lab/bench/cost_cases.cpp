@@ -28,7 +28,7 @@ audit_actor::behavior_type forget(audit_actor::pointer self, actor_registry* act
   };
 }
 
-// Puts an audit that forgets in the place of the real one, which is back in time for the shutdown.
+// Replaces the audit actor by one that drops its records; the destructor restores the real one, before the shutdown.
 class without_audit {
 public:
   explicit without_audit(broker& host) : actors_(host.actors()), real_(actors_.audit()) {

@@ -50,7 +50,7 @@ std::optional<double> written_bytes_per_row(const contender_result& contender) {
         bytes += found->written_bytes;
       }
   }
-  // On a RAM disk nothing is sent anywhere.
+  // A RAM disk has no storage layer that would receive bytes.
   if (rows == 0 || bytes == 0)
     return {};
   return static_cast<double>(bytes) / static_cast<double>(rows);

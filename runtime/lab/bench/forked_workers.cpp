@@ -20,7 +20,7 @@ namespace sluice::bench {
 
 namespace {
 
-// What one process, or all of them, report. The latencies follow it.
+// The head of a report by one worker, or of the sum of all; the latencies follow it.
 struct report_head {
   uint64_t operations = 0;
   uint64_t completed = 0;
@@ -73,7 +73,7 @@ report_head receive_all(int fd, std::vector<float>& latencies) {
   return head;
 }
 
-// In a process of its own: says that it is ready, waits for the time to start at, works, and reports.
+// Runs in the worker's process: reports that it is ready, waits for the start time, works, and reports the results.
 void run_one(work task, const std::filesystem::path& root, std::chrono::milliseconds duration, int start, int report) {
   report_head head;
   auto result = work_alone(task, root, [&](const std::function<bool()>& first, const std::function<bool()>& each) {
@@ -135,7 +135,7 @@ int run_workers(size_t count, work task, const std::filesystem::path& root, std:
   std::vector<child_worker> workers;
   for (size_t i = 0; i < count; ++i)
     workers.push_back(fork_worker([&](int report) {
-      // Else none of them would see that this process has ended.
+      // With the write end open in a worker, no worker would notice that the parent process has ended.
       start.second.reset();
       run_one(task, root, duration, start.first.get(), report);
     }));
@@ -175,7 +175,7 @@ measurement run_processes(size_t count, work task, const std::filesystem::path& 
   std::array<char, 6> said{};
   workers.read_exactly(said.data(), said.size());
   ready();
-  // All of them have it by then; a thousand processes take a while to wake.
+  // The start time is far enough ahead that every worker has received it: waking a thousand processes takes a while.
   auto start_at = (bench_clock::now() + std::chrono::milliseconds{5 + count / 32}).time_since_epoch();
   auto nanoseconds = int64_t{std::chrono::duration_cast<std::chrono::nanoseconds>(start_at).count()};
   workers.write({reinterpret_cast<const char*>(&nanoseconds), sizeof nanoseconds});

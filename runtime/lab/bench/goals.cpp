@@ -4,12 +4,12 @@ namespace sluice::bench {
 
 namespace {
 
-// What a row of the cases takes in a database of SQLite alone, its share of the pages included.
+// The bytes of a row in a database without sluice, including its share of the page overhead.
 constexpr double plain_row_bytes = 103;
 
 using values_of = std::function<std::vector<double>(const case_result&)>;
 
-// `value` of each round, given what two contenders did in it.
+// Calls `value` for each round with the measurements of two contenders.
 values_of each_round(size_t a, size_t b, std::function<double(const measurement&, const measurement&)> value) {
   return [=](const case_result& found) {
     std::vector<double> result;

@@ -11,7 +11,7 @@ goal rate_goal(std::string text, size_t a, size_t b, double wanted);
 /// The mean time of an operation of `a` is to be at most `wanted` times that of `b`.
 goal time_goal(std::string text, size_t a, size_t b, double wanted);
 
-/// The same for the quantile `q`.
+/// As `time_goal`, for the quantile `q` (0 to 1) of the time of an operation.
 goal quantile_goal(std::string text, size_t a, size_t b, double q, double wanted);
 
 /// The quantile `q` of the time of an operation of `a` is to be at most `wanted`.

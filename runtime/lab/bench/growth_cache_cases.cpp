@@ -91,7 +91,7 @@ bench_operation write_beside(const std::filesystem::path& folder, size_t count) 
   };
 }
 
-// The answer is kept again, so that the next write invalidates it again.
+// Reads the answer after each write, so that the next write invalidates a cached answer again.
 bench_operation write_and_invalidate(const std::filesystem::path& folder, size_t count) {
   return [store = std::make_shared<broker_with_answers>(folder, count - 1), sql = sql_text{increment}] {
     return store->write(sql, {}) && store->db.read(counter_request()).engaged();

@@ -12,7 +12,7 @@ namespace sluice::bench {
 
 namespace {
 
-// Of more processes with a connection each, most time out after 5 s.
+// With more direct connections than this, most of them time out after 5 s.
 constexpr size_t most_direct_processes = 64;
 constexpr size_t large_writers = 16;
 

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <vector>
 
-/// The cases of `sluice bench --growth`: how the cost of a request grows with the size of whatever may grow. The cases
-/// of a family differ in one size alone.
+/// The cases of `sluice bench --growth`: how the cost of a request grows with the number of agents, processes, rows,
+/// databases, cached answers and the size of the log. The cases of a family differ in one size alone.
 namespace sluice::bench {
 
 /// The sizes of each family, least first. An empty list leaves the family out.
@@ -27,10 +27,10 @@ struct growth_sizes {
   size_t large_rows = 10'000'000;
 };
 
-/// Fewer and smaller ones.
+/// The sizes of `--quick`: fewer and smaller ones.
 growth_sizes quick_growth_sizes();
 
-/// All of them, in the order in which they run.
+/// The cases of all families, in the order in which they run.
 std::vector<bench_case> growth_cases(const growth_sizes& sizes);
 
 // The families.

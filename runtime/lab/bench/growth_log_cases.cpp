@@ -11,19 +11,19 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr size_t operations_between_looks = 8;
+constexpr size_t operations_per_check = 8;
 
-// `operation` until the time is over, or until the log has twice its size.
+// Repeats `operation` until the time is over, or until the log has twice its size.
 measurement run_while_pinned(pinned_log& log, std::chrono::milliseconds duration, const bench_operation& operation) {
   if (!log.has_room())
     log.refill();
-  // What another program committed is looked at by the first request after it.
+  // The first request after a commit of another program takes longer, because the broker examines the log.
   operation();
   auto begin = bench_clock::now();
   auto stop_at = begin + duration;
   measurement result;
   do {
-    for (size_t i = 0; i < operations_between_looks; ++i)
+    for (size_t i = 0; i < operations_per_check; ++i)
       timed_loop(bench_clock::now(), result, operation);
   } while (bench_clock::now() < stop_at && log.has_room());
   result.operations = result.completed;

@@ -24,7 +24,7 @@ void measurement::add(const measurement& part) {
 }
 
 double measurement::per_second() const {
-  // In a round that is shorter than one operation, none ends in time.
+  // In a round that is shorter than one operation, no operation ends in time: the rate is then that of the late ones.
   return operations > 0 ? ratio(static_cast<double>(operations), seconds)
                         : ratio(static_cast<double>(completed), elapsed);
 }

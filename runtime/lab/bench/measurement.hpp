@@ -17,30 +17,30 @@ struct measurement {
   /// Operations that succeeded within the time of the round. The rate counts these alone, so that a contender gains or
   /// loses nothing by a last operation that takes long.
   uint64_t operations = 0;
-  /// Those that succeeded after it, too.
+  /// Operations that succeeded, including those that ended after the time of the round.
   uint64_t completed = 0;
   uint64_t errors = 0;
-  /// The time of the round.
+  /// The length of the round, in seconds.
   double seconds = 0;
-  /// The time until the last operation had ended.
+  /// The time until the last operation had ended, in seconds.
   double elapsed = 0;
   /// In microseconds, of all operations; empty where only the mean was measured. Sorted once the round is over.
   std::vector<float> latencies_us;
   /// Rows per COMMIT, where it applies.
   double rows_per_commit = 0;
-  /// The work of the slowest of several, as a share of their mean; 0 where it does not apply.
+  /// The operations of the slowest agent or process divided by the mean, 0 to 1; 0 where it does not apply.
   double fairness = 0;
-  /// Rows that were stored, those before the time began included.
+  /// Rows that were stored, including those before the round began.
   uint64_t stored_rows = 0;
-  /// Of the broker in a process of its own, and of the processes that work.
+  /// The resources that the broker used, if it has a process of its own, and those that the client processes used.
   std::optional<resource_usage> broker;
   std::optional<resource_usage> clients;
-  /// Of this process, where broker and agents are in it together.
+  /// The resources that this process used, if it contains both broker and agents.
   std::optional<resource_usage> process;
 
   void note(bool is_good, bench_clock::time_point begin, bench_clock::time_point end, bench_clock::time_point stop_at);
 
-  /// Adds what another thread or process did at the same time.
+  /// Adds the results of another thread or process of the same round.
   void add(const measurement& part);
 
   double per_second() const;

@@ -21,7 +21,7 @@ constexpr double right = 20;
 constexpr double top = 40;
 constexpr double bottom = 150;
 
-// Seen apart by people who cannot tell red from green, on white and on black.
+// Distinguishable with red-green colour blindness, on a white and on a black background.
 constexpr std::array line_colors{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56a0d3"};
 
 constexpr const char* style =

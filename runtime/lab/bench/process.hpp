@@ -23,13 +23,13 @@ public:
   /// Reads exactly so many bytes of its output.
   void read_exactly(void* to, size_t size);
 
-  /// Its stdin ends.
+  /// Closes the child's stdin.
   void close_input() noexcept;
 
   /// Waits for its end and returns its exit status; its output is dropped.
   int wait();
 
-  /// What it took, once it was waited for; without the bytes that it wrote.
+  /// The resources that the child used, without the bytes that it wrote. @pre `wait` was called
   const resource_usage& used() const noexcept { return used_; }
 
 private:

@@ -6,10 +6,10 @@
 
 namespace sluice::bench {
 
-/// `processes` processes at once that do `what`, through the socket of a server in a process of its own.
+/// `processes` concurrent processes that do `task` through the socket of a server in a process of its own.
 contender through_socket(std::string name, server_kind server, work task, size_t processes);
 
-/// The same without a server.
+/// As `through_socket`, without a server.
 contender without_server(std::string name, work task, size_t processes);
 
 } // namespace sluice::bench

@@ -30,7 +30,7 @@ std::string number_text(const std::optional<double>& number, int digits) {
   return number ? fmt::format("{:.{}f}", *number, digits) : "-";
 }
 
-// Broker and clients, or the process that has both.
+// The figure of the broker and that of its clients, or of the one process that contains both.
 std::string shares_text(const contender_result& contender,
                         std::optional<double> (*of)(const contender_result&, usage_member)) {
   auto broker = of(contender, &measurement::broker);
@@ -65,7 +65,7 @@ struct verdict {
 
 void append(std::string& list, const std::string& item) { list += (list.empty() ? "" : "; ") + item; }
 
-// Each contender of sluice beside the first way to use SQLite directly in its case.
+// Compares each contender of sluice with the first contender of its case that uses SQLite directly.
 verdict verdict_of(const std::vector<case_result>& all) {
   verdict result;
   for (const auto& one_case : all) {

@@ -12,6 +12,7 @@ namespace sluice::bench {
 
 namespace {
 
+// The bytes of a file; of a database those after a checkpoint, so including the pages in its log.
 uint64_t pages_of(const std::filesystem::path& file) {
   std::error_code ignored;
   if (auto db = sqlite::connection::open(file, {})) {
@@ -29,7 +30,7 @@ bool is_log_or_index(const std::filesystem::path& file) {
   return name.ends_with("-wal") || name.ends_with("-shm");
 }
 
-// Of a database also what is in its log, as if it had been moved into the file.
+// The bytes of all audit files.
 uint64_t audit_size(const std::filesystem::path& store) {
   uint64_t result = 0;
   std::error_code ignored;

@@ -8,7 +8,7 @@ struct run_options {
   /// How long each contender runs in each round.
   std::chrono::milliseconds duration{500};
   size_t rounds = 5;
-  /// For the files, on the file system to measure. Exists.
+  /// An existing folder on the file system to measure; the contenders' folders are created in it.
   std::filesystem::path folder;
 };
 

@@ -19,7 +19,7 @@ enum class server_kind : uint8_t {
   bound_normal,
 };
 
-/// What a server has done so far. Plain data, sent from one process of this program to another.
+/// The work of a server so far. Plain data, which the server's process sends to the process that measures.
 struct server_report {
   resource_usage used;
   uint64_t commits = 0;
@@ -41,7 +41,7 @@ public:
 
   server_report report();
 
-  /// The same after the write-behind buffer has been flushed.
+  /// Has the write-behind buffer flushed, and returns the report after that.
   server_report report_flushed();
 
 private:
@@ -50,8 +50,8 @@ private:
   child_process process_;
 };
 
-/// The other side: prints `ready`, answers each byte on stdin (`r`: a report; `f`: flush, then a report) and ends with
-/// stdin. Returns the exit status.
+/// The main function of the server's process: prints `ready`, answers each byte on stdin (`r`: a report; `f`: flush,
+/// then a report) and ends with stdin. Returns the exit status.
 int run_server(server_kind kind, const std::filesystem::path& root);
 
 } // namespace sluice::bench

@@ -19,7 +19,7 @@ namespace sluice::bench {
 
 namespace {
 
-// As our own requests and answers are on average.
+// The average sizes of sluice's requests and answers, in bytes.
 constexpr size_t request_bytes = 286;
 constexpr size_t answer_bytes = 150;
 constexpr size_t record_bytes_per_request = 40;
@@ -75,7 +75,7 @@ public:
     listen_in(root);
   }
 
-  // Until stdin ends.
+  // Serves until stdin ends.
   void serve() {
     std::vector<epoll_event> events(1'024);
     for (;;) {

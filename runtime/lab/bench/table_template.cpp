@@ -15,7 +15,7 @@ void table_template::copy_to(const std::filesystem::path& folder) {
 
 void table_template::fill(const std::filesystem::path& file) const {
   auto db = open_raw(file, std::chrono::milliseconds{0});
-  // Without a log, which would have as many bytes as the table.
+  // Not in WAL mode: the log would have as many bytes as the table.
   must(db.exec("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY"));
   must(
     db.exec(fmt::format("INSERT INTO items (agent, body) WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + "

@@ -99,7 +99,7 @@ measurement directly(work task, const std::filesystem::path& root,
                  return done.engaged();
                });
   }
-  // A read opens the files, too, and does not wait for the locks of the others.
+  // The first operation is a read: it opens the files and does not wait for the locks of other workers.
   return run([&select] { return static_cast<bool>(select.run()); }, [&insert] { return insert_raw(insert, getpid()); });
 }
 

@@ -12,7 +12,7 @@ namespace sluice::bench {
 enum class work : uint8_t {
   /// One row per write, through the broker.
   broker_write,
-  /// The same on a connection of its own: WAL, busy_timeout 5 s, synchronous FULL or NORMAL.
+  /// One row per write on a connection of its own: WAL, busy_timeout 5 s, synchronous FULL or NORMAL.
   direct_write_full,
   direct_write_normal,
   /// Point reads through the broker: always the same row, and all rows in turn.
@@ -34,15 +34,15 @@ enum class work : uint8_t {
 
 inline constexpr int last_work = static_cast<int>(work::direct_update);
 
-/// Runs `count` processes on the store `root` at once, all within the same time, and adds up their results; `fairness`
-/// is the work of the slowest, as a share of the mean. Each worker opens its files by a first operation, which is not
-/// counted; then `ready` is called, and the time begins. Ends the case with an exception when a
-/// worker cannot be started or dies.
+/// Runs `count` processes on the store `root` concurrently, during the same time, and adds up their results; `fairness`
+/// is the operations of the slowest one divided by the mean. Each worker opens its files by a first operation, which is
+/// not counted; then `ready` is called, and the time begins. Ends the case with an exception when a worker cannot be
+/// started or dies.
 measurement run_processes(size_t count, work task, const std::filesystem::path& root,
                           std::chrono::milliseconds duration, const std::function<void()>& ready);
 
-/// The other side (`bench-worker`): a process that forks the workers. It prints `ready`, starts when it has read the
-/// time to start at, and prints the sum of their measurements. Returns the exit status.
+/// The main function of `bench-worker`, a process that forks the workers. It prints `ready`, starts when it has read
+/// the time to start at, and prints the sum of their measurements. Returns the exit status.
 int run_workers(size_t count, work task, const std::filesystem::path& root, std::chrono::milliseconds duration);
 
 /// The work of one process. `run` is given the operation that opens its files, and the one of its loop.

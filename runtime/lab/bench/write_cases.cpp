@@ -48,7 +48,7 @@ struct raw_store {
   std::mutex mutex;
 };
 
-// Commits as many rows at a time as sluice did in the same round: on average, if it is no whole number.
+// Commits as many rows at a time as sluice did in the same round; a fractional number is reached on average.
 measurement write_groups(raw_store& store, std::chrono::milliseconds duration, double rows) {
   measurement result;
   result.rows_per_commit = rows;

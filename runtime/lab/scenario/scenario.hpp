@@ -31,7 +31,7 @@ inline constexpr std::string_view default_agent = "someone";
 /// Reads a scenario completely, so that no error in its form appears later. Never throws.
 std::variant<definition, wrong_file> parse_scenario(const std::string& text);
 
-/// The same for a file. A file that cannot be read gives an error without a position.
+/// Reads a scenario from a file. A file that cannot be read gives an error without a position.
 std::variant<definition, wrong_file> read_scenario(const std::filesystem::path& file);
 
 } // namespace sluice::scenario
