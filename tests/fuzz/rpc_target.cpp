@@ -16,18 +16,18 @@ namespace {
 
 using nlohmann::json;
 
-// Reading a request without a tree must give the same as reading it from one.
+// Reading a request without a DOM must give the same as reading it from one.
 void check_typed(std::string_view document) {
   static sluice::rpc::typed_reader reader;
   auto typed = reader.read(document);
   if (!typed)
     return;
-  auto tree = sluice::rpc::parse_strictly(document);
-  must(tree.engaged(), "a document that was read without a tree is valid");
-  must((*tree).at("id") == typed->id && (*tree).at("jsonrpc") == "2.0", "it has the same id");
-  const auto& params = (*tree).at("params");
+  auto dom = sluice::rpc::parse_strictly(document);
+  must(dom.engaged(), "a document that was read without a DOM is valid");
+  must((*dom).at("id") == typed->id && (*dom).at("jsonrpc") == "2.0", "it has the same id");
+  const auto& params = (*dom).at("params");
   auto compare = [&](const auto& from_tree, const auto& request, std::string_view method) {
-    must((*tree).at("method") == method, "it has the same method");
+    must((*dom).at("method") == method, "it has the same method");
     must(from_tree.engaged(), "its parameters are right");
     must(sluice::rpc::params_of(*from_tree) == sluice::rpc::params_of(request), "its parameters are the same");
     must(from_tree->integers == request.integers, "it wants integers in the same form");

@@ -52,7 +52,7 @@ TEST_CASE("only the text of an automatic key is recognized as one") {
   }
 }
 
-TEST_CASE("starts of the machine have different tags, and an unknown start has none") {
+TEST_CASE("boots of the machine have different tags, and an unknown boot has none") {
   CHECK(boot_tag_of("") == 0);
   CHECK(boot_tag_of("a") != 0);
   CHECK(boot_tag_of("a") == boot_tag_of("a"));

@@ -268,7 +268,7 @@ void add_retention(plan& plan) {
   };
   if (!luck.chance(15) || std::any_of(plan.incidents.begin(), plan.incidents.end(), replaces))
     return;
-  // The age of records from before a start of the machine is known by the wall clock alone.
+  // The age of records from before a reboot of the machine is known by the wall clock alone.
   std::erase_if(plan.incidents, [](const incident& each) { return each.type == kind::clock_jump; });
   plan.set.ledger_bytes = 1 + luck.pick(3'000);
   for (auto count = 1 + luck.pick(3); count > 0; --count) {

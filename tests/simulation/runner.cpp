@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // Longer than the sum of all deadlines, time-outs and pauses of the broker.
-constexpr auto patience = 180s;
+constexpr auto time_limit = 180s;
 
 class runner {
 public:
@@ -263,7 +263,7 @@ std::optional<violation> runner::until(const std::function<bool()>& done, const 
       return broken_ ? broken_ : clients_.seen.unserved;
     if (std::exchange(progress, clients_.seen.event) != clients_.seen.event)
       since = world_.time().now();
-    if (world_.time().now() - since > patience || steps_ > steps_at_most_)
+    if (world_.time().now() - since > time_limit || steps_ > steps_at_most_)
       return violation{"every request is answered", std::string{awaited} + "; " + std::to_string(clients_.open())
                                                       + " requests are open: " + clients_.open_requests()};
   }
@@ -376,7 +376,7 @@ std::optional<violation> runner::until_closed() {
   while (!world_.closed()) {
     if (!world_.step())
       world_.advance(20ms);
-    if (world_.time().now() - since > patience)
+    if (world_.time().now() - since > time_limit)
       return violation{"the broker closes when it is asked to", "it does not"};
   }
   world_.leave();

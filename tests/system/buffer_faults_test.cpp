@@ -235,8 +235,9 @@ TEST_CASE("with a journal a buffer that is killed again and again loses nothing"
   f.require_serving();
 }
 
-TEST_CASE("every kind of table ends through the broker as if each operation had been executed at once",
-          "[system][buffer][property]") {
+TEST_CASE(
+  "through the broker, every kind of table has the same final content as if each operation had been executed at once",
+  "[system][buffer][property]") {
   temp_dir folder;
   auto host = open_broker(folder.path(), [](broker_config& c) {
     c.synchronous = synchronous_mode::normal;

@@ -36,7 +36,7 @@ struct buffered : one_database {
 
 } // namespace
 
-TEST_CASE("rows that wait are in their table before its columns or it are renamed", "[system][buffer]") {
+TEST_CASE("pending rows are written before their table or its columns are renamed", "[system][buffer]") {
   buffered f;
   f.put(0, 5);
   must(f.db.write("tester", "ALTER TABLE t RENAME COLUMN a TO b"));

@@ -268,7 +268,7 @@ TEST_CASE("a write to another table keeps the cached answers, a schema change do
   CHECK((must(other.read("reader", "SELECT n FROM kept")).rows->at(0, 0) == value{3}));
 }
 
-TEST_CASE("entries that a commit made stale are gone from memory soon after", "[system]") {
+TEST_CASE("entries that a commit made stale are removed from memory soon after it", "[system]") {
   one_database database;
   must(database.db.write("host", "CREATE TABLE t (n)"));
   for (int i = 0; i < 50; ++i)

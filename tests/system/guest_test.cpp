@@ -19,12 +19,12 @@ namespace {
 
 // Longer than any of these calls may take, and shorter than the waits of earlier versions: 5 s for a lock, 31 s for an
 // answer.
-constexpr auto patience = 4s;
+constexpr auto time_limit = 4s;
 
 template <class Call> auto at_once(Call call) {
   auto start = std::chrono::steady_clock::now();
   auto result = call();
-  CHECK(std::chrono::steady_clock::now() - start < patience);
+  CHECK(std::chrono::steady_clock::now() - start < time_limit);
   return result;
 }
 

@@ -1,4 +1,4 @@
-// Functions of the host that a broker calls in its own threads, and that end it.
+// Callbacks of a host (on_warning, on_failure) that destroy the broker whose thread calls them.
 #include "tests/support/temp_dir.hpp"
 #include "tests/system/fixture.hpp"
 #include "tests/system/situation.hpp"
@@ -12,7 +12,7 @@ namespace {
 struct fixture {
   fixture() {
     auto config = config_of(folder.path());
-    // Another broker writes this: one that has just warned of a slow write does not warn of the next.
+    // Written by another broker, because a broker reports at most one slow request a second.
     must(must(must(broker::open(config)).open_database("app.db")).write(make_tables()));
     // The writer warns about every slow write.
     config.slow_execution = 1ms;
@@ -22,7 +22,7 @@ struct fixture {
     db.emplace(must(host->open_database("app.db")));
   }
 
-  /// The thread that warns has answered before.
+  /// Returns when the write is answered; the broker warns after the answer.
   void cause_warning() {
     write_request slow;
     slow.agent = "agent";

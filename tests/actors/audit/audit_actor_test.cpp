@@ -67,7 +67,7 @@ struct fixture : actor_fixture {
 
 } // namespace
 
-TEST_CASE("records are on disk a moment later, in order and in one batch, and then nothing is scheduled") {
+TEST_CASE("records are written after a short delay, in order and in one batch, and then nothing is scheduled") {
   fixture f;
   CHECK(f.quiet());
   f.send(0);
@@ -123,12 +123,12 @@ TEST_CASE("records beyond their retention are removed with the next ones, some a
   send_at(now_us, 1);
   CHECK(f.file.records.size() == 2);
   // Nothing is left to remove, so the actor does not check again with each record.
-  auto looks = f.file.prunings.size();
+  auto prunings_before = f.file.prunings.size();
   send_at(now_us, 1);
-  CHECK(f.file.prunings.size() == looks);
+  CHECK(f.file.prunings.size() == prunings_before);
   f.advance(std::chrono::hours{2});
   send_at(wall_us(f.time), 1);
-  CHECK(f.file.prunings.size() > looks);
+  CHECK(f.file.prunings.size() > prunings_before);
   CHECK(f.file.records.size() == 2);
 }
 
@@ -145,7 +145,7 @@ TEST_CASE("the status has the reason why old records cannot be removed, and new 
   CHECK_FALSE(f.stats->audit.get().failing);
 }
 
-TEST_CASE("without a retention records are kept for ever, and removed only on demand") {
+TEST_CASE("without a retention, records are removed only on request") {
   fixture f;
   f.send(0, 3);
   CHECK(f.file.prunings.empty());
@@ -167,8 +167,7 @@ TEST_CASE("attaching a database adds the records that its ledger has and the aud
   CHECK(f.file.records[0].request_id == "0");
 }
 
-TEST_CASE(
-  "a write that was found in its ledger and is told of afterwards has one record, and its neighbours have theirs") {
+TEST_CASE("a write that was recovered from its ledger and is then reported by its writer has one record") {
   fixture f;
   auto committed = [](const std::string& id, uint64_t seq) {
     audit_record result;
@@ -203,7 +202,7 @@ TEST_CASE(
   CHECK(ids()
         == std::vector<std::string>{"app.db first committed", "app.db second committed", "app.db third committed",
                                     "other.db second committed", "app.db second refused"});
-  // The writer sends each record once. The audit writes a record that is sent twice twice, so that a defect shows.
+  // The audit merges no records that a writer sends twice, so that such a defect of the writer becomes visible.
   audit_batch again;
   again.records = {committed("second", 2)};
   f.push(std::move(again));
@@ -279,7 +278,7 @@ TEST_CASE("a file that cannot be opened is tried again") {
   CHECK(f.holds(0, 1));
 }
 
-TEST_CASE("records that a failed attach has found are not forgotten") {
+TEST_CASE("records that a failed attach has found are written later") {
   fixture f;
   f.file.missing["app.db"].resize(3);
   f.send(0);
@@ -311,7 +310,7 @@ TEST_CASE("records dropped while the file refused writes are counted by one reco
         == 1);
 }
 
-TEST_CASE("an audit actor that is killed writes the records that it had taken, and its successor those in the queue") {
+TEST_CASE("a killed audit actor writes the records that it has taken, and its successor writes those in the queue") {
   fixture f;
   f.file.refuses = true;
   f.send(0, 2);

@@ -36,7 +36,7 @@ TEST_CASE("the shortest and longest durations are counted") {
   CHECK(result.sum == 1'000h);
 }
 
-TEST_CASE("quantiles are the upper ends of their buckets, and zero of nothing") {
+TEST_CASE("a quantile is the upper end of its bucket, and zero without durations") {
   duration_histogram aut;
   CHECK(aut.read().quantile(0.5) == 0ns);
   for (auto i = 0; i < 99; ++i)
@@ -69,7 +69,7 @@ TEST_CASE("with narrow buckets any quantile is exact to an eighth of an octave")
   }
 }
 
-TEST_CASE("durations beyond the narrow buckets are counted at their ends") {
+TEST_CASE("durations outside the narrow buckets are counted in the first or the last one") {
   duration_counts<narrow_buckets> aut;
   CHECK(aut.quantile(0.5) == 0ns);
   aut.add(0ns);

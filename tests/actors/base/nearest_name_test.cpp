@@ -7,7 +7,7 @@
 
 namespace sluice::test::nearest_name_test {
 
-TEST_CASE("a letter that is put in, left out, replaced or swapped with its neighbour is one edit") {
+TEST_CASE("an insertion, deletion, substitution or transposition of a letter is one edit") {
   CHECK(edit_distance("cache", "cache") == 0);
   CHECK(edit_distance("cache", "caches") == 1);
   CHECK(edit_distance("cache", "cahe") == 1);

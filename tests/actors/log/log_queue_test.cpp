@@ -135,7 +135,7 @@ TEST_CASE("a scheduled wake-up can be forgotten") {
   CHECK(f.wakes == std::vector{2'000ms, 0ms, 2'000ms, 0ms});
 }
 
-TEST_CASE("entries that could not be written come first again, and those without room are lost") {
+TEST_CASE("entries that could not be written return to the front of the queue, and those without room are lost") {
   fixture f{{4, 100, 2s, 100}};
   f.push(0, 3);
   auto batch = f.aut.take(2);

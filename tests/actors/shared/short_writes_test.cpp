@@ -53,7 +53,7 @@ TEST_CASE("while commits take long no write is short") {
   CHECK(f.known.contains(a_write("a")));
 }
 
-TEST_CASE("a list of statements is known apart from its single statements and from other orders") {
+TEST_CASE("a list of statements is distinguished from its single statements and from other orders") {
   fixture f;
   auto list = a_write("a");
   list.statements.push_back({"b", {}});

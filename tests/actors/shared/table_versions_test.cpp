@@ -73,7 +73,7 @@ TEST_CASE("names compare without the case of ASCII letters, and only of ASCII le
   CHECK(&v.changed_at("[") != &v.changed_at("{"));
 }
 
-TEST_CASE("a stamp stays where it is however many tables come after it") {
+TEST_CASE("the address of a stamp is stable when more tables are added") {
   table_versions v;
   const auto* first = &v.changed_at("first");
   for (auto i = 0; i < 10'000; ++i)
@@ -94,7 +94,7 @@ TEST_CASE("raising everything never lowers a stamp that is in doubt") {
   CHECK(v.everything_changed_at().load() == v.now());
 }
 
-TEST_CASE("raised by two threads, everything ends above every version taken before the last raise") {
+TEST_CASE("after two threads have raised everything, its stamp is above every version taken before the last raise") {
   table_versions v;
   auto commits = [&] {
     for (auto i = 1u; i <= 2'000; ++i) {

@@ -129,7 +129,7 @@ TEST_CASE("each commit of a failed group's halves is published by itself, and fa
   CHECK(b.changes[1].tables == std::vector<std::string>{"u"});
 }
 
-TEST_CASE("a commit that changed no table is published all the same, and a mere replay is not") {
+TEST_CASE("a commit that changed no table is published, and a group of replays is not") {
   group_fixture b;
   b.send("a", "hook", "key");
   b.end_group();

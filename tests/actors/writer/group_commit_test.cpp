@@ -39,7 +39,7 @@ TEST_CASE("the next group has the next commit number, and its results come back 
   CHECK(b.context.versions().last_commit() == 2);
 }
 
-TEST_CASE("a failing request fails alone and its neighbours commit") {
+TEST_CASE("a failing request fails alone while the rest of its group commits") {
   group_fixture b;
   b.send("a", "put t 1 x");
   b.send(a_write("bad", {"put t 2 x", "fail"}));
@@ -53,7 +53,7 @@ TEST_CASE("a failing request fails alone and its neighbours commit") {
   CHECK(b.disk.executions["a"] == 1);
 }
 
-TEST_CASE("a group of failures only leaves no commit") {
+TEST_CASE("a group in which every request fails makes no commit") {
   group_fixture b;
   b.send("a", "fail");
   b.send("b", "fail");

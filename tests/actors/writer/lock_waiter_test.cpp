@@ -25,8 +25,8 @@ failure refusal(std::string message = "locked") {
 
 // A waiter and one request that waits from `start` on for the given time at most.
 struct waiter_fixture {
-  explicit waiter_fixture(std::chrono::milliseconds patience = 30s, retry_policy policy = without_jitter())
-    : waiter(policy, 1), request{start + patience, 0} {
+  explicit waiter_fixture(std::chrono::milliseconds timeout = 30s, retry_policy policy = without_jitter())
+    : waiter(policy, 1), request{start + timeout, 0} {
     waiter.ask(start);
   }
 

@@ -110,7 +110,7 @@ private:
 
 } // namespace
 
-TEST_CASE("an actor of the pool runs there, whoever the sender is: a thread, another actor, a timer", "[pool]") {
+TEST_CASE("an actor of the pool runs there, whether a thread, another actor or a timer sends the message", "[pool]") {
   std::mutex mutex;
   std::set<std::thread::id> pool_threads;
   blocking_pool_settings settings;

@@ -82,7 +82,8 @@ TEST_CASE("services, reads that may be long and other messages to writers run in
   CHECK(f.thread_of(blocking_work::read, [](const caf::actor& to) { caf::anon_send(to, run_read{}); }) != self());
 }
 
-TEST_CASE("a thread that waits runs what follows from its request, but no writer that another actor asks", "[pool]") {
+TEST_CASE("a waiting thread runs the actors that its request makes ready, except a writer that another actor sends to",
+          "[pool]") {
   fixture f;
   std::promise<std::thread::id> read_in;
   std::promise<std::thread::id> written_in;
@@ -99,7 +100,7 @@ TEST_CASE("a thread that waits runs what follows from its request, but no writer
   CHECK(written_in.get_future().get() != self());
 }
 
-TEST_CASE("of a writer a thread runs its own message only; the pool runs those behind it", "[pool]") {
+TEST_CASE("a waiting thread runs only its own message of a writer, and the pool runs the messages after it", "[pool]") {
   fixture f;
   std::promise<std::thread::id> second_in;
   std::vector<std::thread::id> ran_in;
@@ -116,7 +117,7 @@ TEST_CASE("of a writer a thread runs its own message only; the pool runs those b
   CHECK(ran_in.front() == self());
 }
 
-TEST_CASE("the pool runs the work that a thread with its answer, or without a wait, leaves", "[pool]") {
+TEST_CASE("the pool runs the actors that are left when a thread has its answer, or does not wait", "[pool]") {
   fixture f;
   std::promise<std::thread::id> ran_in;
   auto actor = f.spawn(blocking_work::coordination, [&] { ran_in.set_value(self()); });
@@ -147,7 +148,7 @@ TEST_CASE("a coordinator that a writer sends to does not wait for the writer", "
   CHECK(is_coordinated);
 }
 
-TEST_CASE("a thread that runs actors counts as one of the pool's, which stop waits for", "[pool]") {
+TEST_CASE("stop waits for a lent thread that runs actors, which counts as a thread of the pool", "[pool]") {
   fixture f;
   std::promise<void> runs;
   std::promise<void> go_on;
@@ -223,7 +224,7 @@ TEST_CASE("a thread that serves runs all messages of a writer, until one is not 
   }
   all_ran.get_future().wait();
   CHECK((ran_in.back() == self()) == !has_long_one);
-  // The pool has run the long one; the next short one is for the thread again.
+  // Afterwards this thread can be lent again.
   CHECK(f.thread_of(blocking_work::write, [](const caf::actor& to) { caf::anon_send(to, short_write()); }) == self());
 }
 

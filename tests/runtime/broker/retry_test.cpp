@@ -215,7 +215,7 @@ TEST_CASE("an exception of the call ends the tries") {
   CHECK(f.pauses.empty());
 }
 
-TEST_CASE("a call that can only be moved, or that is kept elsewhere, can be retried") {
+TEST_CASE("a callable that can only be moved, or that is passed by reference, can be retried") {
   fixture f;
   auto call = [token = std::make_unique<int>(1), &f]() mutable -> caf::expected<std::unique_ptr<int>> {
     if (!f.free_after(1))

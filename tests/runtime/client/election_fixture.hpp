@@ -64,8 +64,8 @@ struct election_fixture {
 inline void answer_nothing(const json&, fake_connection&) {}
 
 inline broker_start start(const election_fixture& r, const fs::path& program, store_lock& lock,
-                          std::chrono::milliseconds patience = 10s) {
-  return start_broker(program, r.root, lock, patience);
+                          std::chrono::milliseconds timeout = 10s) {
+  return start_broker(program, r.root, lock, timeout);
 }
 
 using state = broker_start::state;

@@ -14,12 +14,12 @@ namespace {
 constexpr file_identity asked{1, 2};
 
 // The result of asking a leader that answers a `hello` like this.
-errc ask(const fake_leader::script& greet, bool trust_silence = false, std::chrono::milliseconds patience = 2min) {
+errc ask(const fake_leader::script& greet, bool trust_silence = false, std::chrono::milliseconds timeout = 2min) {
   temp_dir dir;
   fake_leader leader{dir / "s", answer_nothing, greet};
   auto connection = connect_to(dir / "s");
   REQUIRE((connection && *connection));
-  auto result = confirm_root((*connection)->get(), asked, trust_silence, in(patience));
+  auto result = confirm_root((*connection)->get(), asked, trust_silence, in(timeout));
   return result ? errc{} : code_of(result.error());
 }
 

@@ -77,7 +77,7 @@ TEST_CASE("the report of a starting broker is read") {
   }
   SECTION("that it died") { CHECK(start(r, r.program("exit 3"), lock).result == state::died); }
   SECTION("half a line") { CHECK(start(r, r.program("printf rea >&5"), lock).result == state::died); }
-  SECTION("what is no word of a broker") {
+  SECTION("output that is no report") {
     CHECK(start(r, r.program("head -c 100000 /dev/zero >&5"), lock).result == state::died);
   }
   CHECK(std::chrono::steady_clock::now() - begun < 5s);

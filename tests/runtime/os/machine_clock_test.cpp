@@ -6,7 +6,7 @@
 
 namespace sluice::test::machine_clock_test {
 
-TEST_CASE("in the initial time namespace the clock is identified by the start of the machine alone") {
+TEST_CASE("in the initial time namespace the boot of the machine alone identifies the clock") {
   CHECK(clock_identity("boot", "time:[4026531834]", "monotonic 0 0\nboottime 0 0\n") == "boot");
   CHECK(clock_identity("boot", "", "") == "boot");
 }
@@ -19,11 +19,11 @@ TEST_CASE("another time namespace has another clock, and so has one with the sam
   CHECK(clock_identity("boot", "time:[4026532177]", "") == "boot/time:[4026532177]");
 }
 
-TEST_CASE("a clock has no identity if the start of the machine is unknown") {
+TEST_CASE("a clock has no identity if the boot of the machine is unknown") {
   CHECK(clock_identity("", "time:[4026532177]", "boottime 90000 0\n").empty());
 }
 
-TEST_CASE("the identity of the machine's clock begins with the start of the machine, and has no spaces") {
+TEST_CASE("the identity of the machine's clock begins with the boot id, and has no spaces") {
   std::string boot_id;
   std::ifstream{"/proc/sys/kernel/random/boot_id"} >> boot_id;
   auto identity = machine_clock{}.boot_id();

@@ -137,7 +137,8 @@ TEST_CASE("a client may send a thousand requests before it reads an answer", "[s
     REQUIRE(client.answer().at("id") == i);
 }
 
-TEST_CASE("a client with more than 4 MiB of untaken answers is not read from, and its port holds back", "[socket]") {
+TEST_CASE("a client with more than 4 MiB of unread answers is not read from, and its handler is put on hold",
+          "[socket]") {
   socket_fixture f;
   raw_line_client client{f.path()};
   for (int i = 0; i < 6; ++i)

@@ -90,7 +90,7 @@ TEST_CASE("a table of the buffer is configured once") {
              Contains("line 4") && Contains("already"));
 }
 
-TEST_CASE("tables of the buffer are written as such") {
+TEST_CASE("tables of the buffer in another form than [[buffer_table]] are refused") {
   for (const auto* toml :
        {"buffer_table = 5", "buffer_table = [1]", "[buffer_table]\ndb = \"a.db\"", "buffer_table = []"}) {
     auto result = load(toml);

@@ -126,7 +126,7 @@ TEST_CASE("a value of the wrong type is refused") {
   CHECK_THAT(s.complaint(), Contains("SLUICE_READERS=four"));
 }
 
-TEST_CASE("a number with anything behind it is refused in the environment") {
+TEST_CASE("a number with anything after it is refused in the environment") {
   store s{""};
   for (const auto* text : {"4x", " 4", "4 ", "99999999999999999999", "0x4"}) {
     environment readers{"SLUICE_READERS", text};

@@ -68,7 +68,7 @@ TEST_CASE("a client that ends its side after a request that is answered at once 
   CHECK(client.ended());
 }
 
-TEST_CASE("a port lives until its answer has been given, and no longer", "[http]") {
+TEST_CASE("a handler lives until its answer has been given, and no longer", "[http]") {
   running_server s;
   raw_client client{s.port};
   s.await(s.backend.on_held, [&] { client.send(hold(s)); });

@@ -107,7 +107,7 @@ TEST_CASE("a flush may be for everything") {
   CHECK_THAT(complaint(rpc::flush_from_json(json{{"tables", "t"}})), Contains("unknown member \"tables\""));
 }
 
-TEST_CASE("rejected rows are asked for by page") {
+TEST_CASE("rejected rows are requested by page") {
   auto result = rpc::rejected_query_from_json(json{{"after_id", 7}, {"limit", 10}});
   REQUIRE(result);
   CHECK(result->after_id == 7);
@@ -118,7 +118,7 @@ TEST_CASE("rejected rows are asked for by page") {
   CHECK_THAT(complaint(rpc::rejected_query_from_json(json{{"after", 1}})), Contains("unknown member"));
 }
 
-TEST_CASE("ids that are left out are all, but an empty list is a mistake") {
+TEST_CASE("without ids all rows are meant, and an empty list is refused") {
   CHECK(rpc::rejected_ids_from_json(nullptr)->empty());
   CHECK(rpc::rejected_ids_from_json(json::object())->empty());
   CHECK(*rpc::rejected_ids_from_json(json{{"ids", {3, 1}}}) == std::vector<uint64_t>{3, 1});

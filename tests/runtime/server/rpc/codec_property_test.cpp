@@ -264,7 +264,7 @@ TEST_CASE("any answer is unchanged after a round trip through JSON") {
   }
 }
 
-TEST_CASE("parameters that are written without a tree are those of the tree") {
+TEST_CASE("parameters that are written without a DOM equal those written from a DOM") {
   generator make{5};
   auto count = 0;
   auto compare = [&](const auto& request) {
@@ -280,7 +280,7 @@ TEST_CASE("parameters that are written without a tree are those of the tree") {
   CHECK(count > 500);
 }
 
-TEST_CASE("parameters with names, or text that cannot be sent, are left to the tree") {
+TEST_CASE("parameters with names, or text that cannot be sent, need a DOM") {
   read_request request;
   request.query = {"S", {}};
   request.query.params.named.push_back({"a", 1});
@@ -294,7 +294,7 @@ TEST_CASE("parameters with names, or text that cannot be sent, are left to the t
   CHECK_FALSE(rpc::text_of_params(request));
 }
 
-TEST_CASE("an answer that is read without a tree is what the tree says") {
+TEST_CASE("an answer that is read without a DOM equals the answer read from a DOM") {
   rpc::answer_reader reader;
   generator make{6};
   auto writes = 0;
@@ -304,24 +304,24 @@ TEST_CASE("an answer that is read without a tree is what the tree says") {
     INFO(written);
     if (write_result typed; reader.read(answer_line(written), typed)) {
       ++writes;
-      auto tree = rpc::write_result_from_json(json::parse(written));
-      REQUIRE(tree);
-      REQUIRE(render(typed, integer_form::number) == render(*tree, integer_form::number));
+      auto dom = rpc::write_result_from_json(json::parse(written));
+      REQUIRE(dom);
+      REQUIRE(render(typed, integer_form::number) == render(*dom, integer_form::number));
     }
     auto answer = render(make.answer(), integer_form::number);
     INFO(answer);
     if (read_result typed; reader.read(answer_line(answer), typed)) {
       ++reads;
-      auto tree = rpc::read_result_from_json(json::parse(answer));
-      REQUIRE(tree);
-      REQUIRE(render(typed, integer_form::number) == render(*tree, integer_form::number));
+      auto dom = rpc::read_result_from_json(json::parse(answer));
+      REQUIRE(dom);
+      REQUIRE(render(typed, integer_form::number) == render(*dom, integer_form::number));
     }
   }
   CHECK(writes > 300);
   CHECK(reads > 300);
 }
 
-TEST_CASE("any other line is left to the tree") {
+TEST_CASE("any other line is read from a DOM") {
   rpc::answer_reader reader;
   auto good = std::string{R"({"as_of_seq":1,"columns":["a"],"rows":[[1]],"source":"cache","truncated":false})"};
   write_result written;

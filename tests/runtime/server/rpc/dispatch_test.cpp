@@ -227,7 +227,7 @@ TEST_CASE("requests are answered in the order in which they end") {
   CHECK(json::parse(aut.answers[1])["id"] == "slow");
 }
 
-TEST_CASE("a call that throws is an internal error that gives nothing away") {
+TEST_CASE("a call that throws is answered with an internal error without the exception's text") {
   client aut;
   auto result = aut.ask(R"({"jsonrpc":"2.0","method":"throw","id":1})");
   is_error(result, rpc::internal_error, 1);

@@ -19,22 +19,22 @@ template <class Request> void check_same(const caf::expected<Request>& from_tree
   CHECK(from_tree->integers == request.integers);
 }
 
-// Whether the document is read without a tree; if so, a tree must give the same request.
+// Whether the document is read without a DOM; if so, reading it from a DOM must give the same request.
 bool reads(const std::string& document) {
   static rpc::typed_reader reader;
   auto typed = reader.read(document);
   if (!typed)
     return false;
   CAPTURE(document);
-  auto tree = rpc::parse_strictly(document);
-  REQUIRE(tree);
-  CHECK((*tree).at("id") == typed->id);
-  const auto& params = (*tree).at("params");
+  auto dom = rpc::parse_strictly(document);
+  REQUIRE(dom);
+  CHECK((*dom).at("id") == typed->id);
+  const auto& params = (*dom).at("params");
   if (const auto* write = std::get_if<write_request>(&typed->content)) {
-    CHECK((*tree).at("method") == "write");
+    CHECK((*dom).at("method") == "write");
     check_same(rpc::write_from_json(params), *write);
   } else {
-    CHECK((*tree).at("method") == "read");
+    CHECK((*dom).at("method") == "read");
     check_same(rpc::read_from_json(params), std::get<read_request>(typed->content));
   }
   return true;
@@ -49,7 +49,7 @@ bool reads_read(const std::string& params) { return reads(call("read", params));
 
 } // namespace
 
-TEST_CASE("requests as clients send them are read without a tree, and are the same") {
+TEST_CASE("requests as clients send them are read without a DOM, with the same result") {
   CHECK(reads_write(R"({"db":"a.db","sql":"INSERT"})"));
   CHECK(reads_write(
     R"({"agent":"x","db":"a.db","idempotency_key":"k","statements":[{"params":[1,2.5,null,"é",-3],"sql":"S"}]})"));
@@ -67,7 +67,7 @@ TEST_CASE("requests as clients send them are read without a tree, and are the sa
   CHECK(reads(R"({"id":18446744073709551615,"method":"read","params":{"db":"","sql":""},"jsonrpc":"2.0"})"));
 }
 
-TEST_CASE("all other documents, and invalid ones, are left to the tree") {
+TEST_CASE("all other documents, and invalid ones, are read from a DOM") {
   CHECK_FALSE(reads(""));
   CHECK_FALSE(reads("x"));
   CHECK_FALSE(reads("[]"));
@@ -113,7 +113,7 @@ TEST_CASE("all other documents, and invalid ones, are left to the tree") {
 }
 
 // Requests with one random change.
-TEST_CASE("reading without a tree and with one gives the same for any document") {
+TEST_CASE("reading without a DOM and with one gives the same for any document") {
   std::mt19937 random{GENERATE(1U, 2U, 3U, 4U)};
   auto pick = [&](auto... all) {
     const std::array<std::string, sizeof...(all)> texts{all...};

@@ -147,7 +147,7 @@ TEST_CASE("the audit knows every database that it was asked about") {
   CHECK(audited_databases(r.dir / "missing.db")->empty());
 }
 
-TEST_CASE("the audit has the highest number that was ever issued, whatever becomes of the ledger") {
+TEST_CASE("the audit keeps the highest number that was ever issued, even if the ledger is replaced or deleted") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
   r.append(r.missing());

@@ -31,7 +31,7 @@ std::string any_text(numbers& random) {
   return result;
 }
 
-// Its texts are in `kept`.
+// The texts of the row are views into `kept`.
 audit_row any_row(numbers& random, std::vector<std::string>& kept) {
   audit_row row;
   for_each_field(row, [&](const char*, auto& field) {
@@ -83,7 +83,7 @@ void make(made_segment& to, numbers& random, size_t count) {
 
 } // namespace
 
-TEST_CASE("records come back from a segment as they were, however many there are") {
+TEST_CASE("1 to 20 random records are unchanged after a round trip through a segment") {
   numbers random{GENERATE(range(1U, 40U))};
   made_segment made;
   make(made, random, 1 + random() % 20);
@@ -94,7 +94,7 @@ TEST_CASE("records come back from a segment as they were, however many there are
     CHECK(same(found[i], made.rows[i]));
 }
 
-TEST_CASE("a segment with a wrong number of records has none") {
+TEST_CASE("a segment whose numbers do not match its count of records decodes to no records") {
   numbers random{1};
   made_segment made;
   make(made, random, 5);
@@ -106,7 +106,7 @@ TEST_CASE("a segment with a wrong number of records has none") {
   }
 }
 
-TEST_CASE("arbitrary bytes decode to no records, and crash nothing") {
+TEST_CASE("damaged bytes decode to no records or to all of them, without a crash") {
   numbers random{GENERATE(range(1U, 30U))};
   made_segment made;
   make(made, random, 1 + random() % 3);
@@ -126,7 +126,7 @@ TEST_CASE("arbitrary bytes decode to no records, and crash nothing") {
   }
 }
 
-TEST_CASE("a frame with a size beyond any segment is not expanded") {
+TEST_CASE("a frame that declares a size beyond any segment is not decompressed") {
   // Magic, a single segment with a content size of 8 bytes: 2^40.
   std::string frame{"\x28\xb5\x2f\xfd\xe0\x00\x00\x00\x00\x00\x01\x00\x00", 13};
   audit_segment segment;
@@ -135,7 +135,7 @@ TEST_CASE("a frame with a size beyond any segment is not expanded") {
   CHECK(segment_decoder{}.decode(segment).empty());
 }
 
-TEST_CASE("records that resemble each other take a few bytes each") {
+TEST_CASE("similar records take less than 30 bytes each") {
   segment_encoder encoder;
   for (auto i = 0; i < 1'000; ++i) {
     auto id = "w" + std::to_string(i) + "1nyd58n75ryb";

@@ -63,7 +63,7 @@ TEST_CASE("any field of a record that is changed breaks its segment") {
   }
 }
 
-TEST_CASE("records that are in one segment are one broken place") {
+TEST_CASE("damaged records of one segment count as one broken place") {
   audit_fixture r;
   r.append_many(2);
   r.append({record("a", 3), record("a", 4), record("a", 5)});
@@ -76,7 +76,7 @@ TEST_CASE("records that are in one segment are one broken place") {
   CHECK_THAT(verdict.reason, Contains("the segment with the records 3 to 5 does not match its hash"));
 }
 
-TEST_CASE("two neighbours that are changed are both counted") {
+TEST_CASE("two adjacent records that are changed are both counted") {
   audit_fixture r;
   r.append_many(5);
   r.tamper("UPDATE segments SET newest_us = 1 WHERE first_seq IN (2, 3)");
@@ -123,7 +123,7 @@ TEST_CASE("records that were deleted count as one broken place") {
   CHECK_THAT(verdict.reason, Contains("record 3 is missing"));
 }
 
-TEST_CASE("a chain that lacks its beginning is broken at its beginning") {
+TEST_CASE("a chain without its first record is broken at that record") {
   audit_fixture r;
   r.append_many(4);
   r.tamper("DELETE FROM segments WHERE first_seq = 1");
@@ -168,7 +168,7 @@ TEST_CASE("a chain that was cut at its end is whole and has another head") {
   CHECK(after.head != before.head);
 }
 
-TEST_CASE("values of wrong types are reported and crash nothing") {
+TEST_CASE("values of wrong types are reported, without a crash") {
   audit_fixture r;
   r.append_many(4);
   r.tamper("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(replace(sql, ' STRICT', ''), "

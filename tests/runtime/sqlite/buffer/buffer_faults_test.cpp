@@ -28,7 +28,7 @@ TEST_CASE("a buffer file that is not a database is left unchanged, and every cal
   CHECK(bytes_of(r.path) == std::string(8'192, 'x'));
 }
 
-TEST_CASE("a foreign database in its place is left as it is") {
+TEST_CASE("a database of another application in its place is left unchanged") {
   buffer_fixture r;
   r.meddle("CREATE TABLE theirs(x); INSERT INTO theirs VALUES (1)");
   auto before = bytes_of(r.path);

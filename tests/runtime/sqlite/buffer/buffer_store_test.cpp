@@ -179,7 +179,7 @@ TEST_CASE("rejected rows move to the journal all at once, or not at all") {
   }
 }
 
-TEST_CASE("a record of the journal that cannot be read is kept apart and delays nothing") {
+TEST_CASE("an unreadable record of the journal becomes a rejected row and delays nothing") {
   buffer_fixture r;
   r.append({put(1), put(2), put(3)});
   r.meddle("UPDATE journal SET content = x'820203' WHERE seq = 2");

@@ -142,7 +142,7 @@ TEST_CASE("a misspelt column of a healthy schema is refused, and text in double 
   CHECK(fixture.refuse("SELECT b FROM t").message == "no such column: b");
 }
 
-TEST_CASE("an inspection names what depends on text in double quotes") {
+TEST_CASE("an inspection names the objects that depend on text in double quotes") {
   legacy_fixture fixture;
   auto found = must(sqlite::inspect(fixture.file, {}));
   CHECK(found.double_quoted == names{"table job", "index done", "view ended", "trigger finished"});

@@ -7,7 +7,7 @@ namespace sluice::test::leading_keyword_test {
 using sqlite::creates_from_select;
 using sqlite::leading_keyword;
 
-TEST_CASE("the keyword of a statement is its first word behind EXPLAIN") {
+TEST_CASE("the keyword of a statement is its first word after EXPLAIN") {
   CHECK(leading_keyword(" ; /* x */ vacuum") == "VACUUM");
   CHECK(leading_keyword("explain select 1") == "SELECT");
   CHECK(leading_keyword("EXPLAIN query PLAN pragma user_version") == "PRAGMA");

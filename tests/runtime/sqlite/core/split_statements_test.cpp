@@ -7,7 +7,7 @@ namespace sluice::test::split_statements_test {
 using sqlite::split_statements;
 using pieces = std::vector<std::string_view>;
 
-TEST_CASE("a script is cut behind each statement, and blanks and comments before it are left out") {
+TEST_CASE("a script is split after each statement, and blanks and comments before it are left out") {
   CHECK(split_statements("SELECT 1; SELECT 2 ;\n-- and\n/* so; on */ SELECT 3")
         == pieces{"SELECT 1;", "SELECT 2 ;", "SELECT 3"});
   CHECK(split_statements("").empty());

@@ -51,7 +51,7 @@ TEST_CASE("text in a UTF-16 database is returned unchanged, or refused") {
   }
 }
 
-TEST_CASE("a UTF-8 database keeps what UTF-16 cannot hold, from SQL and from parameters") {
+TEST_CASE("a UTF-8 database stores text that UTF-16 cannot hold, from SQL and from parameters") {
   table_fixture fixture;
   fixture.write("INSERT INTO t(a) VALUES ('\xef\xbf\xbe'), (?)", {"\xef\xbf\xbf \xed\xa0\x80"});
   CHECK(fixture.read_one("SELECT a FROM t WHERE id = 1") == value{"\xef\xbf\xbe"});

@@ -48,7 +48,7 @@ TEST_CASE("a fault without a number of times stays until the disk is healed") {
   CHECK(!rules.judge("any", disk_operation::write).effect);
 }
 
-TEST_CASE("a fault is for one operation on files whose paths end so") {
+TEST_CASE("a fault applies to one operation, on files whose paths have the given ending") {
   fault_rules rules;
   auto fault = fault_on("/app.db", disk_operation::write);
   fault.times = 0;
@@ -89,7 +89,7 @@ TEST_CASE("delays add up, and hide no other fault") {
   CHECK(rules.judge("a", disk_operation::sync).delay == milliseconds{0});
 }
 
-TEST_CASE("room on the disk is taken whole or not at all") {
+TEST_CASE("space on the disk is reserved all-or-nothing") {
   fault_rules rules;
   CHECK(!rules.is_bounded());
   CHECK(rules.take_room(1'000'000));

@@ -150,7 +150,7 @@ TEST_CASE("a checkpoint that the disk refuses loses nothing") {
   }
 }
 
-TEST_CASE("a disk without room refuses what makes files longer, with a name of its own, and takes the rest") {
+TEST_CASE("a full disk refuses operations that extend a file as disk_full, and accepts all others") {
   faulty_fixture at;
   at.write(1);
   at.disk.set_room(20'000);
@@ -165,7 +165,7 @@ TEST_CASE("a disk without room refuses what makes files longer, with a name of i
   at.require_serving(100);
 }
 
-TEST_CASE("a single write for which there is no room is a full disk") {
+TEST_CASE("a single write for which there is no space is reported as disk_full") {
   faulty_fixture at;
   at.disk.inject(fault_on("-wal", disk_operation::write, disk_effect::full));
   CHECK(at.lose(1).code == errc::disk_full);

@@ -93,7 +93,7 @@ TEST_CASE("a schema that fails leaves no table behind") {
   CHECK(f.open());
 }
 
-TEST_CASE("the error of a statement that does not fit says what the file is not") {
+TEST_CASE("the error of a statement that does not fit the schema names the expected kind of file") {
   auto error = describe(explain_mismatch(make_error(errc::sql_error, "no such column: text"), notes));
   CHECK(error.code == errc::corrupt);
   CHECK(error.message == "this file is not a notes file");

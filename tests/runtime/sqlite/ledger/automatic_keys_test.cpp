@@ -171,7 +171,7 @@ TEST_CASE("long results are kept in a row, and so are replayed without the commi
   must(must(sqlite::ledger_reader::open(fixture.file)).check());
 }
 
-TEST_CASE("a key of an earlier start of the machine is found in the commits of that start") {
+TEST_CASE("a key of an earlier boot of the machine is found in the commits of that boot") {
   automatic_fixture fixture;
   auto old = fixture.write_new();
   fixture.time.advance(1h);
@@ -187,7 +187,7 @@ TEST_CASE("a key of an earlier start of the machine is found in the commits of t
   CHECK(fixture.verdict().intact());
 }
 
-TEST_CASE("an automatic key of an unknown start of the machine has a row") {
+TEST_CASE("an automatic key of an unknown boot of the machine has a row") {
   automatic_fixture fixture;
   auto key = fixture.next_key();
   key.boot ^= 1U;

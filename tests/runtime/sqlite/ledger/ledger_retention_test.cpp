@@ -139,7 +139,7 @@ TEST_CASE("a commit record stays as long as a repeated request may have to be fo
     fixture.time.advance(5h);
     CHECK(fixture.prune() == 1);
   }
-  SECTION("by the wall clock, after a start of the machine") {
+  SECTION("by the wall clock, after a reboot of the machine") {
     fixture.time.jump(-1'000h);
     fixture.time.reboot();
     fixture.reopen();
@@ -257,7 +257,7 @@ TEST_CASE("an anchor that was changed is noticed") {
     fixture.put();
     CHECK(fixture.prune() > 0);
   }
-  SECTION("by whom it is signed, too") {
+  SECTION("with a valid signature of another key") {
     std::filesystem::remove(fixture.folder / "audit.key");
     static_cast<void>(must(signing_key::open_or_make(fixture.folder / "audit.key")));
     CHECK(must(must(sqlite::ledger_reader::open(fixture.file)).verify()).intact());

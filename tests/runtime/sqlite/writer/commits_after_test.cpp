@@ -80,7 +80,7 @@ TEST_CASE("the ledger returns for every commit the message that listeners got") 
   CHECK(sorted(found[5].tables) == std::vector<std::string>{"log", "t", "u"});
 }
 
-TEST_CASE("commits are read from any place on, as many as are wanted") {
+TEST_CASE("commits are read from any position, up to the requested number") {
   told_fixture fixture;
   fixture.commit({"CREATE TABLE t(a)"});
   for (auto i = 0; i < 5; ++i)
