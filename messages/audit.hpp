@@ -103,7 +103,7 @@ static_assert(request_names.size() == static_cast<size_t>(request_type::other) +
 
 } // namespace detail
 
-/// The method's name for what is a method.
+/// The name of the record's type in the protocol; for a method, the method's name.
 constexpr std::string_view to_string(request_type type) { return detail::request_names[static_cast<size_t>(type)]; }
 
 /// The inverse; `other` for a name of another version.

@@ -104,9 +104,10 @@ struct read_result {
   read_source source = read_source::database;
   /// A commit that the rows include, together with all before it; they may include later ones.
   uint64_t as_of_seq = 0;
-  /// Of `read_request::more`, in its order. `truncated` is true when any statement was cut.
+  /// The rows of the statements in `read_request::more`, in that order. `truncated` is true when the rows of any
+  /// statement were cut.
   std::vector<statement_rows> more{};
-  /// Of a read with several statements: whether `rows` were cut.
+  /// In a read with several statements: whether `rows`, those of the first one, were cut.
   bool first_truncated = false;
 };
 

@@ -313,7 +313,7 @@ struct running_request {
   /// Whether it is being executed; otherwise it waits for its turn or, for a cursor, for its client's next request.
   bool is_running = false;
   uint64_t since_ms = 0;
-  /// Of a cursor: the rows that were answered so far.
+  /// For a cursor: the number of rows that it has returned so far; else 0.
   uint64_t rows = 0;
 };
 

@@ -82,7 +82,7 @@ private:
   caf::message_id id_;
   failure reason_;
 
-  // Its position in its queue.
+  // The position of the ticket in its queue.
   friend class write_quota;
   size_t place_ = 0;
 };

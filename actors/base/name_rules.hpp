@@ -17,7 +17,7 @@ inline constexpr std::string_view reserved_agents = "sluice:";
 /// The reason why `name` is invalid, as "holds a control character"; nothing for a valid name. The empty name is valid.
 std::optional<std::string> name_error(std::string_view name);
 
-/// The same for an agent's name that a client gives; it may not begin with `reserved_agents`.
+/// As `name_error`, for an agent's name that a client gives; it may not begin with `reserved_agents` either.
 std::optional<std::string> agent_name_error(std::string_view name);
 
 /// `name` without the parts that make it an invalid agent name; possibly empty.

@@ -7,8 +7,8 @@
 /// Words that people mistyped. Pure functions, safe from any thread.
 namespace sluice {
 
-/// How many bytes must be put in, left out, replaced or swapped with their neighbours to make `a` into `b`. Takes time
-/// in proportion to the product of their lengths.
+/// The edit distance of `a` and `b`: the number of bytes to insert, delete, substitute or transpose with the next one.
+/// Takes time in proportion to the product of their lengths.
 size_t edit_distance(std::string_view a, std::string_view b);
 
 /// The entry of `known` nearest to `word`, of which a third of the letters may be wrong; empty if none is near, or

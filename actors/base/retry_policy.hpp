@@ -8,8 +8,8 @@ namespace sluice {
 
 /// The number of retries and the pauses between them: exponential back-off with jitter.
 struct retry_policy {
-  /// Retries after the first try; 0 means none. The broker nevertheless waits until a request's deadline: there this is
-  /// the number of pauses that grow, and 0 means that it does not wait.
+  /// The maximum number of retries after the first try; 0 means none. A writer retries until the deadline of its
+  /// request instead: there this is the number of pauses that grow, and 0 means that the first refusal is the answer.
   uint64_t attempts = 3;
   std::chrono::milliseconds base{100};
   double factor = 2.0;

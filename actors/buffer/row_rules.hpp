@@ -19,7 +19,7 @@ struct checked_operation {
   bool needs_own_batch = false;
   /// Whether its order relative to operations on other tables must be kept.
   bool keeps_order = false;
-  /// Its place in the journal; 0 without one.
+  /// The place of the operation in the journal; 0 without a journal.
   uint64_t seq = 0;
 };
 

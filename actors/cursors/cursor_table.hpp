@@ -34,7 +34,7 @@ struct cursor_limits {
 class cursor_table {
 public:
   enum class state : uint8_t {
-    /// Its client has the last page.
+    /// The client has received the last page that it requested.
     idle,
     /// A page was requested, and waits for a thread.
     waiting,
@@ -53,7 +53,7 @@ public:
     clock::steady since{};
     /// The deadline of its page.
     clock::steady page_end{};
-    /// Its page is not made before this time, because its file was locked.
+    /// The page is not made before this time, because the database file was locked.
     clock::steady not_before{};
     /// The number of rows answered so far.
     uint64_t rows = 0;

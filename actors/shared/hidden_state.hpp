@@ -10,23 +10,23 @@ namespace sluice {
 /// state of a stateful actor, it lives until the actor ends.
 template <class State> class hidden_state {
 public:
-  /// Creates the state. Call it once, first in the behavior function; until then there is none.
+  /// Creates the state. Call it exactly once, as the first statement of the behavior function, before any other member.
   template <class... Arguments> State& create(Arguments&&... arguments) {
-    assert(!content_);
+    assert(!state_);
     name = State::name;
-    content_ = std::make_shared<State>(std::forward<Arguments>(arguments)...);
-    return *content_;
+    state_ = std::make_shared<State>(std::forward<Arguments>(arguments)...);
+    return *state_;
   }
 
-  State* operator->() const noexcept { return content_.get(); }
-  State& operator*() const noexcept { return *content_; }
+  State* operator->() const noexcept { return state_.get(); }
+  State& operator*() const noexcept { return *state_; }
 
   /// The actor's name in CAF's log.
   const char* name = "actor";
 
 private:
   // Unlike a unique pointer, it can be destroyed where `State` is not complete.
-  std::shared_ptr<State> content_;
+  std::shared_ptr<State> state_;
 };
 
 } // namespace sluice

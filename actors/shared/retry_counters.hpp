@@ -8,7 +8,8 @@
 
 namespace sluice {
 
-/// Counts the attempts to get locks (H2). Thread-safe; called once per attempt, not per request.
+/// Counts the attempts to get locks that external processes held. Thread-safe; called once per attempt, not per
+/// request.
 class retry_counters {
 public:
   /// The lock was got or refused.

@@ -30,7 +30,7 @@ void short_writes::note(const write_request& request, std::chrono::nanoseconds d
   auto before = slot.load(std::memory_order_relaxed);
   auto is_same = before >> time_bits == hash >> time_bits;
   auto us = is_bounded ? to_us(duration) : max_time;
-  // Several short durations decrease a single long one.
+  // A moving average: several short durations are needed to lower it after a long one.
   if (is_same && is_bounded) {
     auto faded = before & max_time;
     us = std::max(us, faded - faded / 8);

@@ -24,7 +24,7 @@ template <class Request> unrecorded_request unrecorded(request_type type, std::s
 
 /// The audit record of such a request. The record leaves out invalid names, so that it holds no terminal control
 /// sequence and no database outside the root.
-/// @param status "ok", or the word of an error
+/// @param status "ok", or the name of an error code
 /// @param ts_us microseconds since the Unix epoch
 audit_record record_of(const unrecorded_request& request, std::string_view status, int64_t ts_us);
 

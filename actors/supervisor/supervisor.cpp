@@ -274,8 +274,8 @@ void supervisor_state::start_audit() {
   parts.actors->set(audit);
   // The ledgers have the records that the predecessor had taken.
   for (auto& [db, family] : families)
-    // The member function would send in our name in CAF 0.17.6: the answer would come back as a message that this actor
-    // does not handle, and the resulting error would end the audit actor.
+    // With CAF 0.17.6 the member function `send` would set this actor as the sender: the answer would come back as a
+    // message that this actor does not handle, and the resulting error would end the audit actor.
     caf::anon_send(audit, attach_atom{}, db);
 }
 

@@ -66,7 +66,7 @@ struct supervisor_state {
   bool deadlines_down = false;
   // Readers that have not ended yet, those of databases in quarantine included.
   std::set<caf::actor_addr> living_readers;
-  // Actors that were told to end: their end is no failure.
+  // Actors that the supervisor has asked to end, so that their end does not count as a failure.
   std::set<caf::actor_addr> dismissed;
   // The actions that wait for the end of a database, by its name.
   std::map<std::string, std::vector<std::function<void()>>> being_closed;

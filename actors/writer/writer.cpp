@@ -72,7 +72,7 @@ void writer_state::apply(group_commit::step step) {
   case action::finish_full_group: take_turns(); return finish_group();
   case action::expire: return self->delayed_send(self, step.delay, caf::timeout_atom_v);
   case action::retry:
-    // Settling during the pause must not schedule a second retry.
+    // Finishing a group during the pause must not schedule a second retry.
     if (!std::exchange(retry_armed, true))
       self->delayed_send(self, step.delay, retry_atom{});
     return;
@@ -145,7 +145,8 @@ void writer_state::checkpoint_if_grown(bool may_take_time) {
   auto is_large = parts.store->log_bytes() >= parts.settings.max_log_bytes / 2;
   auto is_overgrown = parts.store->take_overgrown_log(parts.settings.max_log_bytes / 2);
   has_large_log = has_large_log || is_overgrown;
-  // What another program pins is not looked at again after each commit: that takes as long as the log is large.
+  // A checkpoint takes time in proportion to the log, so frames that another program pins are not tried again after
+  // each commit.
   pinned_wal_bytes = std::min(pinned_wal_bytes, wal);
   checkpoint_is_due =
     checkpoint_is_due || is_overgrown || wal - pinned_wal_bytes >= parts.settings.checkpoint_wal_bytes;

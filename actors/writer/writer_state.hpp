@@ -65,8 +65,8 @@ struct writer_state {
   bool resume_due = false;
   // When to check the held requests next.
   clock::steady next_expiry = clock::steady::max();
-  // Whether the cache was told to start no reads, so that the log can restart; and the earliest time of the next such
-  // request.
+  // Whether the writer has asked the cache to start no reads, so that the log can restart; and the earliest time of the
+  // next such request.
   bool quiesces_reads = false;
   clock::steady next_quiescence{};
   // The log has grown; the message that asks for a checkpoint was sent; or the message came while a group was open, so

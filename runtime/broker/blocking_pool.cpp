@@ -134,7 +134,7 @@ void blocking_pool::submit(blocking_work kind, caf::resumable* job) {
     caf::intrusive_ptr_release(job);
 }
 
-// Of the maximum number of threads, the readers leave two to others, and the writers one. When no further thread can be
+// Readers leave two of the maximum number of threads to other kinds, writers leave one. When no further thread can be
 // created, each kind leaves some of the existing ones to the kinds before it.
 bool blocking_pool::has_room(size_t kind) const noexcept {
   const std::array<size_t, 4> most{coordination_threads, service_threads, settings_.threads - 1, settings_.threads - 2};

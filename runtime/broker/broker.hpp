@@ -180,7 +180,7 @@ public:
     return self->request(actors().supervisor(), caf::infinite, find_atom{}, canonical);
   }
 
-  /// The same for plain threads. @param canonical the result of `resolve`
+  /// As above for plain threads, and waits. @param canonical the result of `resolve`
   caf::expected<database> find_database(const std::string& canonical);
 
   /// Closes a database: requests under way have 4 s to finish, then its actors end and its files are closed. Its
@@ -242,7 +242,7 @@ public:
   /// It may destroy the broker, and must not wait for it, as in `on_warning`.
   void on_failure(std::function<void(const failure&)> callback) const;
 
-  /// Its status, without the running requests.
+  /// The status of the broker, without the running requests.
   broker_status status() const;
 
   /// The running and waiting writes, unordered.

@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds time_for_agents{3'000};
 // The system's own threads then end in a few milliseconds; threads of the host that are tied to it may live for ever.
 constexpr std::chrono::milliseconds time_for_threads{500};
-// The same at the end of the process.
+// The time for threads of the host at the end of the process.
 constexpr std::chrono::milliseconds time_for_host{2'000};
 // The end of the process waits this long for background work.
 constexpr std::chrono::milliseconds time_for_background{10'000};

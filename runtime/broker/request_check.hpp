@@ -18,14 +18,14 @@ namespace sluice {
 std::optional<failure> check(write_request& request);
 std::optional<failure> check(read_request& request);
 
-/// The same for requests to the write-behind buffer; the table's schema is checked later. `too_large` when an operation
-/// exceeds 1 MiB.
+/// Checks a request to the write-behind buffer, as above; the table's schema is checked later. `too_large` when an
+/// operation exceeds 1 MiB.
 std::optional<failure> check(buffer_put& request);
 std::optional<failure> check(buffer_get& request);
 std::optional<failure> check(flush_request& request);
 std::optional<failure> check(rejected_decision& request);
 
-/// The same for queries of the audit and of the log: all text must be UTF-8.
+/// Checks a query of the audit or of the log: all text must be UTF-8.
 std::optional<failure> check(const audit_query& query);
 std::optional<failure> check(const log_query& query);
 

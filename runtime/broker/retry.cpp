@@ -26,7 +26,7 @@ bool retry_series::refused() {
       options_.counters->gave_up(waited_);
     return false;
   }
-  // As in a writer, the last try begins when the time is over.
+  // The last try begins when the time is over, as in a writer.
   auto pause = std::min(pauses_.pause(attempts_), left);
   if (options_.sleep)
     options_.sleep(pause);

@@ -44,7 +44,7 @@ constexpr bool is_lock_error(int code) noexcept {
   return primary == 5 || primary == 6;
 }
 
-/// The same for a failed call: `errc::busy`.
+/// Whether a failed call says that another connection has the lock: `errc::busy`.
 inline bool is_lock_error(const caf::error& error) { return code_of(error) == errc::busy; }
 
 /// One series of tries; `retry` uses it, and so can hosts that cannot make their call in one function. Not

@@ -71,7 +71,7 @@ struct store_status {
   broker_status broker;
   answer_status answers;
   cursor_status cursors;
-  /// Of the databases that have been opened.
+  /// The times of the writes to each database that has been opened.
   std::vector<database_timings> timings;
   std::vector<database_file> files;
   /// The process that leads the store.

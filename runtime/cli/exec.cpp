@@ -39,7 +39,7 @@ std::string as_text(const write_result& written) {
 
 // Scripts have BEGIN and COMMIT around them; a request is one transaction in any case.
 std::vector<std::string_view> without_transaction(std::vector<std::string_view> statements) {
-  // Of these words alone: with anything else in it the statement is an error, which SQLite reports.
+  // Whether `sql` contains only these keywords. A statement with anything else is sent, and SQLite reports the error.
   auto consists_of = [](std::string_view sql, std::initializer_list<std::string_view> first,
                         std::initializer_list<std::string_view> others) {
     auto is_one_of = [](const sql_token& token, std::initializer_list<std::string_view> words) {

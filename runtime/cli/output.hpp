@@ -18,11 +18,11 @@ enum class delivery : uint8_t { complete, reader_gone, failed };
 /// Whether stdout is a terminal, which would interpret control characters.
 bool is_read_by_terminal() noexcept;
 
-/// Writes to stdout at once; reports a failure on stderr, except that its reader has gone. For a terminal it escapes
-/// control characters except line feeds; other outputs get the bytes unchanged.
+/// Writes to stdout at once; reports a failure on stderr, unless the reader of the output has closed it. For a terminal
+/// it escapes control characters except line feeds; other outputs get the bytes unchanged.
 delivery print(std::string_view text);
 
-/// The same for lines of JSON, which stay the same documents.
+/// As `print`, for lines of JSON: escaping does not change the documents.
 delivery print_json(std::string_view documents);
 
 /// Prints the text unchanged: for output that contains control sequences of this program.
@@ -49,7 +49,7 @@ void note(std::string_view text);
 int fail(const failure& error, bool json);
 int fail(const caf::error& error, bool json);
 
-/// The same for an invalid command line.
+/// As `fail`, for an invalid command line (exit status 2).
 int usage_error(std::string_view message, bool json);
 
 } // namespace sluice::cli

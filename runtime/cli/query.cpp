@@ -73,8 +73,8 @@ int fail_of_read(const caf::error& error, const query_options& options) {
 
 // Memory for answers may be free again a moment later.
 caf::expected<cursor_page> fetch_page(cursor& from) {
-  constexpr std::chrono::seconds patience{30};
-  auto give_up = std::chrono::steady_clock::now() + patience;
+  constexpr std::chrono::seconds time_limit{30};
+  auto give_up = std::chrono::steady_clock::now() + time_limit;
   for (;;) {
     auto page = from.next();
     if (page || code_of(page.error()) != errc::overloaded || std::chrono::steady_clock::now() >= give_up)

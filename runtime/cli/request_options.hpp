@@ -38,7 +38,7 @@ struct request_options {
 /// The rest of the request's time; zero, which means the configured time, if `options` set none.
 std::chrono::milliseconds time_left(const request_options& options, int64_t time_ms) noexcept;
 
-/// How `--json` is to write large integers.
+/// The form in which `--json` writes large integers.
 integer_form wanted_integers(const request_options& options) noexcept;
 
 /// Opens the client that the options select. Warns on stderr when it works without a broker.
@@ -47,7 +47,7 @@ caf::expected<std::unique_ptr<client>> open_store(const request_options& options
 /// Adds the options to `command`. `to` outlives the parse.
 void declare(CLI::App& command, request_options& to);
 
-/// Of these, adds the options for the agent, the endpoint and the form of the answer.
+/// Adds only the options for the agent, the endpoint and the form of the answer.
 void declare_way(CLI::App& command, request_options& to);
 
 /// Adds an option that may be given several times; each value is taken unchanged.
@@ -67,7 +67,7 @@ caf::expected<database_place> locate(const std::string& db);
 /// letters, digits and `_`. `errc::invalid_request` says which one cannot be read.
 caf::expected<parameters> read_parameters(const std::vector<std::string>& params);
 
-/// The same for the options: those of `-p`, or of `--params`.
+/// The parameters that the options give: those of `-p`, or of `--params`.
 caf::expected<parameters> read_parameters(const request_options& options);
 
 /// A value on the command line, as `parse_cli_value` reads it; `text:@FILE` and `blob:@FILE` are the content of a file.

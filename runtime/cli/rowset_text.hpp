@@ -16,8 +16,8 @@ std::string as_table(const rowset& rows);
 /// escaped as in a table, and lines end as a terminal's do.
 std::string as_csv(const rowset& rows, bool for_terminal);
 
-/// The parts of these, for rows that come page by page: a table with the columns of `like`, whose rows say which of
-/// them are numbers; rows for a table; the header line, and the lines behind it.
+/// The parts of `as_table` and `as_csv`, for rows that arrive page by page: an empty table with the columns of `like`,
+/// whose rows determine which columns are numeric; its rows; the header line of CSV, and its other lines.
 table empty_table(const rowset& like);
 void add_rows(const rowset& rows, table& to);
 std::string csv_heading(const rowset& rows, bool for_terminal);

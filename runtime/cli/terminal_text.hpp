@@ -10,11 +10,11 @@ namespace sluice::cli {
 /// that reverse the direction of writing, and bytes that are not UTF-8.
 std::string printable(std::string_view text);
 
-/// The same for text of several lines: line feeds stay.
+/// As `printable`, for text of several lines: keeps line feeds.
 std::string printable_lines(std::string_view text);
 
-/// The same for JSON, whose line feeds are not content: the document keeps its meaning, because characters in its
-/// strings are escaped as in JSON.
+/// As `printable`, for JSON, whose line feeds are not content: the document keeps its meaning, because characters in
+/// its strings are escaped as in JSON.
 std::string printable_json(std::string_view documents);
 
 /// Number of code points in valid UTF-8.

@@ -16,7 +16,7 @@ constexpr milliseconds longest_between_asking{1'000};
 // Tokens are not polled while the thread searches for a leader.
 constexpr milliseconds longest_search{100};
 
-// Its answer is dropped: the cancelled call has an answer of its own.
+// A call of `cancel`. Its answer is dropped: the cancelled call has an answer of its own.
 class cancel_call final : public async_call {
 public:
   explicit cancel_call(const std::string& id)

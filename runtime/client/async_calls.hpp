@@ -25,12 +25,12 @@ public:
   /// Sets the future; called once.
   virtual void finish(caf::expected<nlohmann::json> answer) = 0;
 
-  /// The same when this process leads meanwhile: calls `leader`, and passes on its answer.
+  /// Sets the future when this process leads meanwhile: calls `leader`, and passes on its answer.
   virtual void finish_with(client& leader) = 0;
 
   retrying_call op;
   channel::call tried;
-  /// Cancelled when the caller gives the call up; the leader is then told to cancel the request `request_id`.
+  /// Cancelled when the caller gives the call up; the client then asks the leader to cancel the request `request_id`.
   cancel_token cancel;
   std::string request_id;
 

@@ -62,7 +62,7 @@ public:
     if (program.empty())
       return std::optional<discovery_result>{discovery_result{
         {}, std::move(*lock), "the sluice program is not found; put it into PATH, or set SLUICE_PROGRAM"}};
-    auto start = start_broker(program, *options_.root, **lock, options_.patience);
+    auto start = start_broker(program, *options_.root, **lock, options_.start_timeout);
     if (start.result != broker_start::state::not_started)
       lock->reset();
     return judge(std::move(start), std::move(*lock));

@@ -26,7 +26,7 @@ struct election_options {
   /// The program to start it with, as `client_options` has it.
   std::filesystem::path program;
   /// The maximum time for the start of a broker.
-  std::chrono::milliseconds patience{10'000};
+  std::chrono::milliseconds start_timeout{10'000};
 };
 
 /// The result of the search: a connection, or the fact that no process leads and no broker will start, so that this

@@ -22,7 +22,7 @@ caf::expected<leader_link::leader> leader_link::get(time_point limit) {
     if (leader_.local || (connection && !connection->lost() && !connection->draining()))
       return leader_;
     if (connection && !connection->lost()) {
-      // Its successor can only lead after it has ended.
+      // The next leader can lead only after this one has ended.
       held.unlock();
       auto gone = connection->await_loss(limit);
       held.lock();

@@ -259,7 +259,7 @@ private:
     if (method.time_parameter.empty())
       return {nullptr, otherwise};
     auto time = time_in(params, method.time_parameter.data(), otherwise);
-    // Its caller allows it to wait for room, so it may take as long as any other.
+    // `wait_ms` limits only the wait for room in the buffer, so it is added to the default time limit.
     if (method.time_parameter == "wait_ms")
       return {nullptr, otherwise + (time.given ? time.length : milliseconds{0})};
     return time;
@@ -296,7 +296,7 @@ private:
     return end.local ? ask_local_leader(*end.local) : decoded<Result>(std::move(end.answer));
   }
 
-  // The same for the most frequent requests.
+  // As `ask_for`, for the most frequent requests: reads the answer without building a DOM.
   template <class Result, class Ask> caf::expected<Result> ask_quickly_for(retrying_call& op, Ask ask_local_leader) {
     std::optional<Result> result;
     auto end = run(op, [&](std::string_view line) {

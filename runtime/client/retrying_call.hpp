@@ -28,7 +28,7 @@ public:
   /// `changes` says whether the outcome matters; `repeatable`, whether it may be sent again when an answer was lost.
   retrying_call(std::string method, nlohmann::json params, time_limit time, bool changes, bool repeatable);
 
-  /// The same for parameters that are text already, including the time limit if it is given.
+  /// As above, for parameters that are JSON text already; the text includes the time limit if `time.given`.
   retrying_call(std::string method, std::string params, time_limit time, bool changes, bool repeatable);
 
   /// Another process may have sent this call before, so it may have been executed.

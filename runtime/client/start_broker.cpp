@@ -198,8 +198,8 @@ fs::path broker_program(const fs::path& wanted) {
   return in_search_path("sluice");
 }
 
-broker_start start_broker(const fs::path& program, const store_root& root, store_lock& lock, milliseconds patience) {
-  auto limit = steady_clock::now() + patience;
+broker_start start_broker(const fs::path& program, const store_root& root, store_lock& lock, milliseconds timeout) {
+  auto limit = steady_clock::now() + timeout;
   std::array<int, 2> ends{-1, -1};
   auto failed = pipe2(ends.data(), O_CLOEXEC) == 0 ? 0 : errno;
   descriptor ours{ends[0]};

@@ -23,7 +23,7 @@ struct broker_start {
     refused,
     /// It ended without a message.
     died,
-    /// It reported nothing within `patience`; it may lead by now.
+    /// It reported nothing within `timeout`; it may lead by now.
     silent,
   };
 
@@ -39,6 +39,6 @@ struct broker_start {
 /// The program is run as `serve ROOT --transient --lock-fd N --claim-fd N --ready-fd N`, goes to the background by
 /// itself, and writes one line to the last of these: `ready` or `error CODE MESSAGE`.
 broker_start start_broker(const std::filesystem::path& program, const store_root& root, store_lock& lock,
-                          std::chrono::milliseconds patience);
+                          std::chrono::milliseconds timeout);
 
 } // namespace sluice

@@ -29,8 +29,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-// The maximum number of reads and writes that wait for answers concurrently; further ones wait for these. `cancel` and
-// the like are not delayed by them.
+// The maximum number of reads and writes that wait for answers concurrently; further ones wait until one of these is
+// answered. All other methods, such as `cancel`, have threads of their own.
 constexpr size_t max_waiting = 32;
 constexpr size_t max_control = 4;
 
@@ -42,8 +42,9 @@ void print_line(const std::string& line) {
   std::fflush(stdout);
 }
 
-// The bytes and requests under way, and their limits; beyond these stdin is not read. Thread-safe.
-class request_room {
+// Limits the requests under way and their bytes: `enter` blocks the thread that reads stdin until there is limiter.
+// Thread-safe.
+class request_limiter {
 public:
   void enter(size_t bytes) {
     std::unique_lock held{mutex_};
@@ -69,11 +70,11 @@ private:
   size_t bytes_ = 0;
 };
 
-// Calls `gone` when stdout has been closed by its reader.
+// Calls `on_closed`, from a thread of its own, when the process that reads stdout has closed it.
 class reader_watch {
 public:
-  explicit reader_watch(std::function<void()> gone)
-    : end_(eventfd(0, EFD_CLOEXEC)), watch_([this, gone = std::move(gone)] { run(gone); }) {}
+  explicit reader_watch(std::function<void()> on_closed)
+    : end_(eventfd(0, EFD_CLOEXEC)), watch_([this, on_closed = std::move(on_closed)] { run(on_closed); }) {}
   reader_watch(const reader_watch&) = delete;
   reader_watch& operator=(const reader_watch&) = delete;
 
@@ -83,13 +84,13 @@ public:
   }
 
 private:
-  void run(const std::function<void()>& gone) const {
+  void run(const std::function<void()>& on_closed) const {
     // Reports a closed pipe or socket; a file or a terminal reports nothing.
     std::array<pollfd, 2> watched{{{STDOUT_FILENO, 0, 0}, {end_.get(), POLLIN, 0}}};
     while (poll(watched.data(), watched.size(), -1) < 0 && errno == EINTR) {
     }
     if (watched[0].revents != 0)
-      gone();
+      on_closed();
   }
 
   descriptor end_;
@@ -112,18 +113,19 @@ caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function
   settings.version = SLUICE_VERSION;
   settings.pass_through = true;
   auto methods = rpc::make_mcp(std::make_unique<proxy_handler>(**store, loop, waiting, control), settings);
-  request_room room;
-  // Otherwise each read of a line waits until the answers before it have been written.
+  request_limiter limiter;
+  // A tied `std::cin` flushes stdout before each read, and would wait there for a client that does not read its
+  // answers.
   std::cin.tie(nullptr);
   std::thread read{[&, busy = asio::make_work_guard(loop)]() mutable {
     for (std::string line; std::getline(std::cin, line);) {
       if (line.find_first_not_of(" \t\r") == std::string::npos)
         continue;
-      room.enter(line.size());
+      limiter.enter(line.size());
       asio::post(loop, [&, text = std::move(line)] {
-        rpc::dispatch(text, *methods, [&room, bytes = text.size()](const std::string& answer) {
+        rpc::dispatch(text, *methods, [&limiter, bytes = text.size()](const std::string& answer) {
           print_line(answer);
-          room.leave(bytes);
+          limiter.leave(bytes);
         });
       });
     }

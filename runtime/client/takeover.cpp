@@ -55,7 +55,7 @@ caf::expected<store_lock> take_over(const store_root& root, std::chrono::millise
   return store_lock::acquire(root, std::chrono::milliseconds{0});
 }
 
-caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds patience) {
+caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds timeout) {
   auto leader = published_info(root);
   if (!leader)
     return false;
@@ -64,7 +64,7 @@ caf::expected<bool> stop_leader(const store_root& root, std::chrono::millisecond
       return false;
     return std::move(asked.error());
   }
-  for (auto give_up = steady_clock::now() + patience; steady_clock::now() < give_up;
+  for (auto give_up = steady_clock::now() + timeout; steady_clock::now() < give_up;
        std::this_thread::sleep_for(pause)) {
     auto now = published_info(root);
     if (now && is_same(*now, *leader))

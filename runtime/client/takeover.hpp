@@ -14,7 +14,7 @@ namespace sluice {
 caf::expected<store_lock> take_over(const store_root& root, std::chrono::milliseconds budget);
 
 /// Tells the leader of `root` to finish and end, and waits until it has closed everything; a broker that clients start
-/// then is another one. False when there was none. `errc::busy` when it still runs after `patience`.
-caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds patience);
+/// then is another one. False when there was none. `errc::busy` when it still runs after `timeout`.
+caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds timeout);
 
 } // namespace sluice

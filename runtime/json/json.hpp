@@ -33,7 +33,7 @@ std::string render(const write_result& result, integer_form integers = integer_f
 /// `{"columns", "rows", "truncated", "source", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.
 nlohmann::json as_json(const read_result& result, integer_form integers = integer_form::number);
 std::string render(const read_result& result, integer_form integers = integer_form::number);
-/// The form for a list of statements, also of one.
+/// The answer to a read with a list of `statements`, even if the list has one entry.
 std::string render_list(const read_result& result, integer_form integers);
 
 /// `{"cursor", "columns", "rows", "done", "as_of_seq"}`, and `"integer_text":true` for `integer_form::text`.

@@ -40,7 +40,7 @@ std::string dump_indented(const json& document, int indent) {
   }
 }
 
-// The position of the first text that is not UTF-8.
+// The path of the first text that is not UTF-8, as `statements[0].sql`; `path` is that of `document`.
 std::optional<std::string> find_invalid(const json& document, const std::string& path) {
   if (const auto* text = document.get_ptr<const std::string*>())
     return is_utf8(*text) ? std::nullopt : std::optional{path};
@@ -69,7 +69,7 @@ caf::error utf8_error(const json& document) {
   auto where = find_invalid(document, {});
   if (!where)
     return {};
-  return make_error(errc::invalid_request, fmt::format("{} is not valid UTF-8; give other bytes as a value",
+  return make_error(errc::invalid_request, fmt::format("{} is not valid UTF-8; send other bytes as a parameter",
                                                        where->empty() ? "the request" : *where));
 }
 

@@ -19,7 +19,7 @@ namespace sluice {
 /// `text_as_json` encodes values that must be returned unchanged, and `dump_exactly` writes documents for a broker.
 std::string dump(const nlohmann::json& document);
 
-/// The same on several lines, for people.
+/// As `dump`, on several lines, for people.
 std::string dump_pretty(const nlohmann::json& document);
 
 /// As `dump`, but `errc::invalid_request` naming the first member (`statements[0].sql`) that is not UTF-8, because the

@@ -24,7 +24,7 @@ public:
 
   /// The name of the next member: plain ASCII without characters that must be escaped.
   json_writer& key(std::string_view name);
-  /// The same for any name; bytes that are not UTF-8 are escaped, as `escape_invalid_utf8` does.
+  /// As `key`, for any name; bytes that are not UTF-8 are escaped, as `escape_invalid_utf8` does.
   json_writer& name(std::string_view name);
 
   json_writer& null() { return raw("null"); }

@@ -54,7 +54,7 @@ class open_files : public std::enable_shared_from_this<open_files> {
 public:
   /// The descriptors of the process; tests replace it.
   struct process {
-    /// Its limit of descriptors (RLIMIT_NOFILE).
+    /// The limit of descriptors of the process (RLIMIT_NOFILE).
     std::function<uint64_t()> limit;
     /// The number that it may still open up to that limit; may be an underestimate.
     std::function<uint64_t(uint64_t limit)> free;

@@ -15,7 +15,7 @@ namespace sluice {
 /// unchanged. @param kind its name in messages, as "token file"
 caf::expected<std::string> load_or_make_secret(const std::filesystem::path& file, std::string_view kind);
 
-/// The same without creating the file; nothing when there is none.
+/// As `load_or_make_secret`, without creating the file; nothing when there is none.
 caf::expected<std::optional<std::string>> load_secret(const std::filesystem::path& file, std::string_view kind);
 
 } // namespace sluice

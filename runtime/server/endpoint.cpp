@@ -43,7 +43,7 @@ std::string name_for(const fs::path& root) {
 // The first folder in which the path of a socket with such a name is short enough.
 fs::path folder_outside(size_t name_bytes) {
   auto has_room = [&](const fs::path& folder) { return folder.native().size() + 1 + name_bytes <= max_socket_bytes; };
-  // Ignores a folder of another user, which `su` and the like leave in the environment.
+  // Ignores a folder of another user, which programs such as `su` leave in the environment.
   if (const auto* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime && *runtime == '/' && is_private_folder(runtime))
     if (auto folder = fs::path{runtime} / "sluice"; has_room(folder))
       return folder;

@@ -88,7 +88,7 @@ std::optional<config_mistake> read_database_name(std::string_view table, const t
   auto* text = node.as_string();
   if (!text || text->get().empty())
     return unusable("db", node, "a text that is not empty", table);
-  auto name = spelled_as_setting(text->get());
+  auto name = normalized_database_name(text->get());
   if (!name)
     return unusable("db", node, "a file relative to the store root", table);
   to = std::move(*name);

@@ -174,7 +174,7 @@ caf::expected<broker_config> load_config(const std::filesystem::path& root);
 /// Returns no error when a broker can use it.
 caf::error check(const broker_config& config);
 
-/// The same without `root` and `lock_wait`, for a store that is locked already.
+/// As `check`, without `root` and `lock_wait`, for a store that is locked already.
 caf::error check_for_locked(const broker_config& config);
 
 /// An error in the text of a `sluice.toml`, with its position: lines and columns count from 1, and column 0 is the

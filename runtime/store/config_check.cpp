@@ -32,7 +32,7 @@ caf::error check_root(const std::filesystem::path& root) {
 
 // The settings of a database are looked up by its name, so another spelling would be ignored.
 caf::error check_name(const char* where, const std::string& db, bool as_spelled) {
-  auto name = spelled_as_setting(db);
+  auto name = normalized_database_name(db);
   if (name && (!as_spelled || *name == db))
     return {};
   return unusable(fmt::format("{}: db '{}' cannot be used; it must be {}", where, escape_invalid_utf8(db),
@@ -68,7 +68,7 @@ caf::error check_buffer_tables(const broker_config& config) {
         fmt::format("buffer_tables: {} of {}: priority = {} cannot be used; it must be a whole number from "
                     "{} to {}",
                     table, db, priority, -highest_table_priority, highest_table_priority));
-    if (!known.emplace(*spelled_as_setting(db), folded_name(table)).second)
+    if (!known.emplace(*normalized_database_name(db), folded_name(table)).second)
       return unusable(fmt::format("buffer_tables: {} of {} is there already", table, db));
   }
   return {};

@@ -24,7 +24,8 @@ namespace sluice {
 class folder_claim {
 public:
   /// Takes the claim if no other broker of this user has it; otherwise returns nothing, with that broker's process in
-  /// `holder` (0 if unknown). `errc::io_error` when the process is out of descriptors and the like.
+  /// `holder` (0 if unknown). `errc::io_error` when the process has no free descriptor, or the system refuses for a
+  /// similar reason.
   static caf::expected<std::optional<folder_claim>> try_acquire(const file_identity& folder, pid_t& holder);
 
   /// Takes over a claim that was inherited as `fd`, which from now on is closed on `exec`. `errc::invalid_request` when

@@ -242,7 +242,7 @@ bool is_in_range(const setting& s, const broker_config& config) {
   return std::visit([&](auto member) { return fits(s, config.*member); }, s.member);
 }
 
-std::optional<std::string> spelled_as_setting(const std::string& db) {
+std::optional<std::string> normalized_database_name(const std::string& db) {
   auto path = std::filesystem::path{db}.lexically_normal();
   if (db.empty() || db.find('\0') != std::string::npos || path.is_absolute() || !path.has_filename() || path == "."
       || *path.begin() == "..")

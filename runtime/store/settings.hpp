@@ -12,7 +12,8 @@
 
 namespace sluice {
 
-/// The description of one setting; the file, the environment and the documentation are derived from it.
+/// The description of one setting. The key in `sluice.toml`, the environment variable, the range check and the error
+/// messages follow from it; a test compares docs/reference/configuration.md with it.
 struct setting {
   template <class T> using field = T broker_config::*;
   using any_field = std::variant<field<uint64_t>, field<std::chrono::milliseconds>, field<std::chrono::hours>,
@@ -33,42 +34,44 @@ struct setting {
   bool per_database;
 };
 
-/// A value as the file or the environment contains it.
+/// A value from `sluice.toml` or an environment variable, before its range is checked.
 using raw_value = std::variant<bool, int64_t, double, std::string_view>;
 
-/// Every setting, in the order in which they are documented.
+/// All settings that are single values, in the order of docs/reference/configuration.md.
 std::span<const setting> all_settings() noexcept;
 
-/// The one with this key; null when there is none.
+/// The setting with this key; null when there is none.
 const setting* find_setting(std::string_view key) noexcept;
 
-/// Its name in the environment.
+/// The environment variable of the setting, as `SLUICE_CACHE_TTL_MS`.
 std::string environment_name(const setting& s);
 
-/// The allowed values, for people.
+/// The allowed values for error messages, as "a whole number from 1 to 64".
 std::string range_of(const setting& s);
 
-/// Its value in `config`, as `sluice.toml` would have it.
+/// The value of the setting in `config`, in the syntax of `sluice.toml`.
 std::string text_of(const setting& s, const broker_config& config);
 
-/// Sets it; false, without effect, when the value has another type or is out of range.
+/// Sets the setting in `to`; false, without effect, when `raw` has another type or is out of range.
 bool assign(broker_config& to, const setting& s, const raw_value& raw);
 
-/// Whether its value in `config`, which a host may have set to anything, is valid.
+/// Whether the value of the setting in `config`, which a host may have set to anything, is valid.
 bool is_in_range(const setting& s, const broker_config& config);
 
-/// The settings of one table of the write-behind buffer, as `[[buffer_table]]` or in `broker_config::buffer_tables`.
+/// The bounds of the settings of one table of the write-behind buffer: its interval is at least 1 ms, its priority at
+/// least `-highest_table_priority`.
 inline constexpr int64_t longest_table_interval_ms = 86'400'000;
 inline constexpr int64_t highest_table_priority = 1'000;
 
-/// The name of a database's file as the broker spells it in its settings (`./a.db` is `a.db`); nothing for a name that
-/// leads to no file below the store root. Accesses no file.
-std::optional<std::string> spelled_as_setting(const std::string& db);
+/// The name under which the broker looks up the settings of the database `db` (`a.db` for `./a.db`); nothing for a name
+/// that leads out of the store root. Accesses no file.
+std::optional<std::string> normalized_database_name(const std::string& db);
 
 /// Copies the setting's value from `from` to `to`.
 void copy_setting(broker_config& to, const setting& s, const broker_config& from);
 
-/// A value of the environment, where everything is text; only settings of type text keep it as text.
+/// Converts the text of an environment variable to the type of the setting; `synchronous` stays text, and so does text
+/// of another form, which `assign` then refuses.
 raw_value read_text(const setting& s, std::string_view text);
 
 } // namespace sluice

@@ -16,10 +16,10 @@ namespace sluice {
 struct lock_conflict {
   /// The process that has the lock or the claim; 0 when unknown.
   pid_t pid = 0;
-  /// That process has a claim of the folder, but not the lock in `.sluice/`: it leads a store that contains this
-  /// folder, or led this one when `.sluice/` was deleted.
+  /// The process has a claim of the folder, but not the lock in `.sluice/`: it leads a store that contains this folder,
+  /// or led this one when `.sluice/` was deleted.
   bool by_claim = false;
-  /// That process is this one: one of its brokers works in the folder, and ends when the host closes it.
+  /// The process is the calling one: one of its brokers uses the folder until the host closes it.
   bool is_here = false;
 };
 
@@ -57,7 +57,7 @@ public:
   /// it, until `is_ending`.
   void begin_to_lead(const store_root& root) { claim_.begin_to_lead(root.identity()); }
 
-  /// That broker is ending, so callers may wait for it.
+  /// The broker that leads the store is ending, so callers may wait for it.
   void is_ending() noexcept { claim_.is_ending(); }
 
   /// The descriptors for a child; they are closed on `exec`, so give it copies (`dup2`).

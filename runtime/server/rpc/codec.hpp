@@ -36,7 +36,7 @@ nlohmann::json params_of(const write_request& request);
 /// Reads the `params` of `read`. Leaves `peer`, `cancel` and `received` unchanged.
 caf::expected<read_request> read_from_json(const nlohmann::json& params);
 
-/// The same for `cursor.open`, which also has `idle_ms`.
+/// Reads the `params` of `cursor.open`: those of `read`, and `idle_ms`.
 caf::expected<read_request> open_cursor_from_json(const nlohmann::json& params);
 nlohmann::json params_of_open_cursor(const read_request& request);
 
@@ -93,7 +93,7 @@ caf::expected<hello_request> hello_from_json(const nlohmann::json& params);
 /// unchanged.
 caf::expected<log_entry> log_entry_from_json(const nlohmann::json& params);
 
-/// `params` of `logs.recent`: {"level" (this one and those that matter more), "source", "agent", "contains", "since"
+/// `params` of `logs.recent`: {"level" (this one and more severe ones), "source", "agent", "contains", "since"
 /// (microseconds since the Unix epoch, or a text as `parse_since` takes it), "after_id", "limit" (1 to 10,000),
 /// "newest"}, all optional. Without `newest` the last ones are meant, but with an `after_id` those that follow it.
 caf::expected<log_query> log_query_from_json(const nlohmann::json& params);

@@ -21,7 +21,7 @@ error error_of(const failure& failed);
 /// One of JSON-RPC's own errors, with the `data` of an `invalid_request`, or of `internal` for `internal_error`.
 error own_error(error_code code, std::string message);
 
-/// The same as a complete answer.
+/// `own_error` as a complete answer.
 inline answer refused(error_code code, std::string reason) { return {nullptr, own_error(code, std::move(reason)), {}}; }
 
 /// The error for a method that a handler does not have.

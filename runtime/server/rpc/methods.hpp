@@ -55,7 +55,7 @@ struct method {
   std::string_view summary = {};
 };
 
-/// All methods, those that are called most first.
+/// All methods, in the order of `handlers` and of the table in docs/reference/protocol.md.
 // clang-format off
 inline constexpr std::array all_methods{
   method{"write", request_type::write, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "deadline_ms", false,

@@ -23,8 +23,8 @@ struct ledger_problem {
 caf::expected<std::vector<ledger_problem>> check_ledgers(const connection& audit, const ledger_source& source,
                                                          bool chains);
 
-/// The same, without chains, for the audit file `path`; empty without one. @param immutable as in
-/// `connection_options`
+/// As above without recomputing chains, for the audit file `path`; empty if there is no such file. @param immutable as
+/// in `connection_options`
 caf::expected<std::vector<ledger_problem>> check_ledgers(const std::filesystem::path& path, const ledger_source& source,
                                                          bool immutable);
 

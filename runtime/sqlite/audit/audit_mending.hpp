@@ -16,8 +16,8 @@ using mending_report = std::function<void(const std::string& text)>;
 /// Opens the audit of `root` so that auditing goes on if the file is damaged.
 ///
 /// A damaged or invalid file is renamed to `audit.db.damaged-TIME`; a new one begins with an `audit_gap` record whose
-/// `key` is that name, and is completed from the ledgers of the databases that either file or this process knows.
-/// The same happens if the file lacks records that `registry` knows (`find_missing_records`), because the file was
+/// `key` is that name, and is completed from the ledgers of the databases that either file or this process knows. The
+/// file is also replaced if it lacks records that `registry` knows (`find_missing_records`), because the file was
 /// emptied, deleted, cut short or replaced by an older copy; and if it was moved or deleted while it was open. If only
 /// its `-wal` was, the store closes the file, which moves the content of the `-wal` to the file, and opens it again. It
 /// returns other errors: a full disk, a file that cannot be renamed, another format. `registry` records the end of the

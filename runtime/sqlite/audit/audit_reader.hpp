@@ -15,7 +15,7 @@ namespace sluice::sqlite {
 
 /// The records to read.
 struct audit_range {
-  /// Those with greater numbers.
+  /// Only records with numbers greater than this.
   int64_t after_seq = 0;
   /// Leaves out segments without a record as new as this; reads the others completely.
   int64_t since_us = std::numeric_limits<int64_t>::min();

@@ -56,14 +56,14 @@ public:
 /// Opens the audit file `path`, made (0600) when it is missing; one writer at a time. Its records belong to the store
 /// whose root reads `root_text`.
 ///
-/// It waits for no disk at each append: the loss of power may cost the last records, and the ledgers fill them in.
-/// `errc::corrupt` when the file is damaged or is no audit file, `protocol_mismatch` when it is of another format;
-/// otherwise as `connection::open`.
+/// An append does not wait for an fsync: a power cut may lose the last records, which are then restored from the
+/// ledgers. `errc::corrupt` when the file is damaged or is no audit file, `protocol_mismatch` when it is of another
+/// format; otherwise as `connection::open`.
 caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const std::filesystem::path& path,
                                                                  std::string root_text, ledger_source source,
                                                                  uint64_t page_cache_bytes = 64ULL << 20);
 
-/// The same for the audit and the ledgers of `root`.
+/// Opens the audit of `root`, with the ledgers of its databases.
 caf::expected<std::unique_ptr<audit_file_port>> open_audit_store(const store_root& root, const broker_config& config);
 
 /// Recomputes the chain of the audit file `path` through a read-only connection of its own, also while a writer has it

@@ -140,7 +140,7 @@ void buffer_file::remove_cut_log() {
   auto* db = content_->db.handle();
   if (!is_empty && !is_log_cut_short(db, [this] { return files_.log_bytes(); }))
     return;
-  content_->db.keep_log_on_close();
+  content_->db.keep_wal_on_close();
   content_.reset();
   cut_short_ = true;
   remove_file(path_.native() + "-wal");

@@ -59,7 +59,7 @@ public:
     return caf::none;
   }
 
-  /// The same with an fsync, even if the setting does not require it.
+  /// As `atomically`, with an fsync even if the setting does not require it.
   template <class F> caf::error durably(F work) {
     auto file = open();
     if (!file)

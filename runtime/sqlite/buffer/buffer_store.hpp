@@ -23,7 +23,7 @@ namespace sluice::sqlite {
 /// when it is named, and leaves it out when all rows are meant.
 std::unique_ptr<buffer_store> open_buffer_store(std::filesystem::path path, synchronous_mode synchronous);
 
-/// The same for the file of `root`.
+/// The store for the buffer file of `root`, with the durability that `config` requires.
 std::unique_ptr<buffer_store> open_buffer_store(const store_root& root, const broker_config& config);
 
 } // namespace sluice::sqlite

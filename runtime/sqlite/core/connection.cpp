@@ -136,18 +136,18 @@ caf::expected<void> connection::configure(const connection_options& options) {
     return done;
   if (!writes) {
     // Closing must not checkpoint either.
-    keep_log_on_close();
+    keep_wal_on_close();
   } else {
     if (auto done = use_wal(); !done)
       return done;
     sqlite3_wal_autocheckpoint(db, options.auto_checkpoint_pages);
   }
-  return options.synchronous == synchronous_mode::full && !options.immutable ? sync_found_log() : caf::unit;
+  return options.synchronous == synchronous_mode::full && !options.immutable ? sync_existing_wal() : caf::unit;
 }
 
 // Syncs the log without a checkpoint, which readers could prevent and must not make. The first read of the file has
 // opened the log.
-caf::expected<void> connection::sync_found_log() {
+caf::expected<void> connection::sync_existing_wal() {
   sqlite3_file* log = nullptr;
   auto pointer_code = sqlite3_file_control(handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log));
   if (pointer_code != SQLITE_OK || !log || !log->pMethods)
@@ -157,7 +157,7 @@ caf::expected<void> connection::sync_found_log() {
   if (code == SQLITE_OK && size > 0)
     code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
   if (code != SQLITE_OK)
-    return make_error(errc::io_error, "what the log of this database holds cannot be made safe on the disk");
+    return make_error(errc::io_error, "cannot fsync the write-ahead log of this database");
   return caf::unit;
 }
 
@@ -177,7 +177,7 @@ caf::expected<void> connection::use_wal() {
   if (error)
     return error;
   if (!is_wal)
-    return make_error(errc::io_error, "this database cannot be put into WAL mode where it lies");
+    return make_error(errc::io_error, "cannot switch this database to WAL mode on its file system");
   return caf::unit;
 }
 
@@ -195,7 +195,7 @@ bool connection::file_moved() const noexcept {
   return sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }
 
-bool connection::has_log() const {
+bool connection::is_in_wal_mode() const {
   sqlite3_stmt* stmt = nullptr;
   auto is_wal = sqlite3_prepare_v2(handle(), "PRAGMA journal_mode", -1, &stmt, nullptr) == SQLITE_OK
                 && sqlite3_step(stmt) == SQLITE_ROW
@@ -204,7 +204,7 @@ bool connection::has_log() const {
   return is_wal;
 }
 
-void connection::keep_log_on_close() noexcept {
+void connection::keep_wal_on_close() noexcept {
   sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
@@ -224,9 +224,9 @@ caf::expected<void> exec_atomically(connection& db, const char* sql) {
   return done;
 }
 
-void limit_memory(uint64_t pages, uint64_t all) noexcept {
-  sqlite3_hard_heap_limit64(static_cast<sqlite3_int64>(all));
-  sqlite3_soft_heap_limit64(static_cast<sqlite3_int64>(std::min(pages, all)));
+void limit_memory(uint64_t soft_bytes, uint64_t hard_bytes) noexcept {
+  sqlite3_hard_heap_limit64(static_cast<sqlite3_int64>(hard_bytes));
+  sqlite3_soft_heap_limit64(static_cast<sqlite3_int64>(std::min(soft_bytes, hard_bytes)));
 }
 
 void connection::set_busy_timeout(milliseconds time) noexcept {

@@ -21,8 +21,7 @@ enum class open_mode : uint8_t {
 };
 
 /// The setup of a connection. Everything else is the same for all connections: extended result codes, foreign keys on,
-/// temporary data in memory, defensive mode, no extensions, no double-quoted strings, no memory-mapped I/O (see
-/// docs/internals/architecture.md on the WAL-reset bug).
+/// temporary data in memory, defensive mode, no extensions, no double-quoted strings, no memory-mapped I/O.
 struct connection_options {
   open_mode mode = open_mode::read_only;
   synchronous_mode synchronous = synchronous_mode::full;
@@ -51,7 +50,7 @@ public:
 
   sqlite3* handle() const noexcept { return handle_.get(); }
 
-  /// Executes SQL of the broker that returns no relevant rows.
+  /// Executes one or more statements of the broker and ignores their rows. The errors of `to_error`.
   caf::expected<void> exec(const char* sql);
 
   /// Whether a transaction is open.
@@ -61,10 +60,11 @@ public:
   bool file_moved() const noexcept;
 
   /// Whether the database is in WAL mode.
-  bool has_log() const;
+  bool is_in_wal_mode() const;
 
-  /// Makes the close leave the write-ahead log unchanged: for files that were replaced.
-  void keep_log_on_close() noexcept;
+  /// From now on closing this connection neither checkpoints nor deletes the write-ahead log, which may belong to
+  /// another file.
+  void keep_wal_on_close() noexcept;
 
   /// Refuses larger values, rows and statements (SQLITE_TOOBIG), including those already in the file. Prepared
   /// statements stay valid.
@@ -82,16 +82,18 @@ private:
 
   caf::expected<void> configure(const connection_options& options);
   caf::expected<void> use_wal();
-  caf::expected<void> sync_found_log();
+  caf::expected<void> sync_existing_wal();
 
   std::unique_ptr<sqlite3, closer> handle_;
 };
 
-/// Executes `sql` of the broker in a transaction, all or nothing.
+/// Executes `sql` of the broker in a transaction of its own, all or nothing. Errors as `exec`. @pre no transaction is
+/// open
 caf::expected<void> exec_atomically(connection& db, const char* sql);
 
-/// Bounds the memory that SQLite allocates in this process. Near `pages`, connections reuse the memory of old pages for
-/// new ones. A statement that would exceed `all` fails. For a process that is only a broker; thread-safe.
-void limit_memory(uint64_t pages, uint64_t all) noexcept;
+/// Bounds the memory that SQLite allocates in this process, over all connections. Above `soft_bytes`, connections reuse
+/// the memory of cached pages for new ones; a statement that needs more than `hard_bytes` fails with SQLITE_NOMEM. For
+/// a process that is only a broker; thread-safe.
+void limit_memory(uint64_t soft_bytes, uint64_t hard_bytes) noexcept;
 
 } // namespace sluice::sqlite

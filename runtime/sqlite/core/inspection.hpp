@@ -65,7 +65,7 @@ caf::expected<uint64_t> count_rejected_rows(const std::filesystem::path& path);
 /// 3.51.2 may.
 bool has_wal_reset_bug() noexcept;
 
-/// As in "3.40.1".
+/// The version of SQLite, as "3.40.1".
 std::string version();
 
 } // namespace sluice::sqlite

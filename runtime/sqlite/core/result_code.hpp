@@ -20,7 +20,7 @@ caf::error to_error(sqlite3* db, int code, errc interrupted = errc::deadline_exc
 /// Whether a connection that reported `code` should be closed: its memory may not match the file.
 bool spoils_connection(int code) noexcept;
 
-/// The same if only the error code is known; closes once too often rather than too seldom.
+/// As above, if only the error code is known; true if in doubt.
 bool spoils_connection(errc code) noexcept;
 
 } // namespace sluice::sqlite

@@ -25,7 +25,7 @@ public:
   prepared_statement() = default;
 
   /// Prepares exactly one statement. `errc::invalid_request` when `sql` holds none, or more than one, or is not UTF-8
-  /// text; otherwise what SQLite says.
+  /// text; otherwise the error of SQLite (`to_error`).
   static caf::expected<prepared_statement> prepare(const connection& db, std::string_view sql);
 
   explicit operator bool() const noexcept { return handle_ != nullptr; }
@@ -42,7 +42,7 @@ public:
   /// Goes to the next row; false when there is none.
   caf::expected<bool> step();
 
-  /// The same as SQLite's result code: SQLITE_ROW, SQLITE_DONE or an extended error code.
+  /// As `step`, with SQLite's result code: SQLITE_ROW, SQLITE_DONE or an extended error code.
   int step_code() noexcept;
 
   /// Steps to the end and resets.

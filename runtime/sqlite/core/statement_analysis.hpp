@@ -22,7 +22,7 @@ struct statement_facts {
   std::shared_ptr<const read_set> reads;
   /// The virtual tables that it or its triggers may write, each with its shadow tables.
   std::vector<std::string> written_virtual;
-  /// It is an INSERT, UPDATE or DELETE; and whether it is the first of them.
+  /// Whether it is an INSERT, UPDATE or DELETE; and whether it is an INSERT.
   bool changes_rows = false;
   bool inserts = false;
   /// It or one of its triggers calls `last_insert_rowid()`.
@@ -49,10 +49,10 @@ struct analyzed_statement {
   bool has_backticks = false;
 };
 
-/// Prepares the statements of requests on one connection, and analyzes their effects. Refuses with a reason statements
-/// that have no place in a request: those that open files, change the connection's setup (except `PRAGMA user_version`
-/// and `defer_foreign_keys`), begin or end transactions, use temporary objects, or write the ledger's tables
-/// (`_sluice_*`).
+/// Prepares the statements of requests on one connection, and analyzes their effects. Refuses, with the reason,
+/// statements that a request must not contain: those that open files, change the connection's setup (except `PRAGMA
+/// user_version` and `defer_foreign_keys`), begin or end transactions, use temporary objects, or write the ledger's
+/// tables (`_sluice_*`).
 ///
 /// Refuses text in double quotes in requests, but accepts it in views and triggers of the schema: once one is found
 /// there, the connection accepts it, and requests are prepared with backticks instead.

@@ -18,7 +18,7 @@ struct found_files {
   std::optional<file_identity> database;
   std::optional<file_identity> log;
   std::optional<file_identity> index;
-  /// Of the database file.
+  /// The size of the database file, in bytes.
   uint64_t size = 0;
   int64_t changed_ns = 0;
   /// The number of hard links to the database file.

@@ -17,7 +17,8 @@ class file_claims {
 public:
   /// Claims the file for `by`, or confirms its claim. When another guard of this broker has the claim, that guard first
   /// checks whether it still needs it. `errc::busy` when another broker has it, `invalid_request` when it is another
-  /// database of this broker; `io_error` when the process is out of descriptors and the like.
+  /// database of this broker; `io_error` when the process has no free descriptor, or the system refuses for a similar
+  /// reason.
   caf::error acquire(const file_identity& file, file_guard& by);
 
   /// Releases the claims of `by`.

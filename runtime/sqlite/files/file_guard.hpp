@@ -37,8 +37,8 @@ enum class file_change : uint8_t {
   deleted,
   /// The write-ahead log or its index was removed or replaced; the log's content was saved and put back.
   log_restored,
-  /// The same, but another program has begun a new log, and the content of the old one is in `.sluice/set-aside/`; or
-  /// the log was cut short.
+  /// The write-ahead log or its index was removed or replaced, and its content could not be put back: another program
+  /// has begun a new log (the old content is in `.sluice/set-aside/`), or the log was cut short.
   log_lost,
   /// The database or its write-ahead log was changed while no broker ran.
   changed_while_closed,
@@ -137,7 +137,7 @@ public:
 
   /// Called before a file is opened: fails when the name no longer leads to it. Moves a log of another file away.
   caf::expected<void> check_place();
-  /// The same, before a connection is opened for longer. Claims the file, so that no other broker opens it
+  /// As `check_place`, before a connection is opened for longer. Claims the file, so that no other broker opens it
   /// (`file_claims`).
   caf::expected<void> before_open();
   /// Called before a connection is opened: takes its descriptors, which the caller keeps with the connection. `busy` as
@@ -165,7 +165,7 @@ public:
   /// Closes the connection of `user`, which is in use, in order by calling `close`, although the broker continues. If
   /// it was the last one, the files are compared when the next one is opened: a commit in between is an external one.
   void close_idle(user& user, const std::function<void()>& close);
-  /// The same for a reader that is not in use.
+  /// Closes the connection of a reader that is not in use, as above.
   void close_idle(user& user) noexcept;
 
   /// Closes the folder, which stays open for faster lookups, until the next lookup.
@@ -188,7 +188,7 @@ public:
 
   /// The writer is about to commit, with the write lock held: the next transaction will be its own.
   void expect_commit(sqlite3* db) noexcept;
-  /// That COMMIT has failed.
+  /// The COMMIT announced by `expect_commit` has failed.
   void forget_commit() noexcept { add_own_changes(-1); }
   /// A COMMIT that seemed to have failed took effect, or the writer made another one.
   void add_commit() noexcept { add_own_changes(1); }

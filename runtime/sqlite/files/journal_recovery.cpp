@@ -50,7 +50,7 @@ bool has_rollback_journal(const std::filesystem::path& path) noexcept {
   }
 }
 
-caf::expected<bool> recover_journal(const std::filesystem::path& path, std::chrono::milliseconds patience) {
+caf::expected<bool> recover_journal(const std::filesystem::path& path, std::chrono::milliseconds lock_timeout) {
   if (!has_rollback_journal(path))
     return false;
   if (auto error = check_access(path))
@@ -64,7 +64,7 @@ caf::expected<bool> recover_journal(const std::filesystem::path& path, std::chro
   if (code == SQLITE_OK) {
     sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_wal_autocheckpoint(raw, 0);
-    sqlite3_busy_timeout(raw, static_cast<int>(patience.count()));
+    sqlite3_busy_timeout(raw, static_cast<int>(lock_timeout.count()));
     code = sqlite3_exec(raw, "PRAGMA schema_version", nullptr, nullptr, nullptr);
   }
   if (code != SQLITE_OK)

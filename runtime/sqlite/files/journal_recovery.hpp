@@ -17,8 +17,8 @@ bool has_rollback_journal(const std::filesystem::path& path) noexcept;
 /// whether there was one. Writes nothing else: the database keeps its journal mode and gets no ledger. May run beside
 /// other connections: SQLite's lock lets one of them roll back.
 ///
-/// `errc::busy` when the lock cannot be had within `patience`, `not_authorized` when the journal belongs to another
+/// `errc::busy` when the lock cannot be had within `lock_timeout`, `not_authorized` when the journal belongs to another
 /// user, `read_only` when the database or its folder is read-only.
-caf::expected<bool> recover_journal(const std::filesystem::path& path, std::chrono::milliseconds patience);
+caf::expected<bool> recover_journal(const std::filesystem::path& path, std::chrono::milliseconds lock_timeout);
 
 } // namespace sluice::sqlite

@@ -58,7 +58,7 @@ struct log_content {
   std::vector<std::string> headers;
 };
 
-/// Nothing when this is no log.
+/// Reads the header of the log file's content; nothing when `log` is not a write-ahead log.
 std::optional<log_content> read_log_content(const std::string& log);
 
 /// Prevents checkpoints of all other connections, in any process, as long as it lives.

@@ -48,7 +48,7 @@ private:
   const ledger_epoch& epoch_;
   chain_hash hash_;
   audit_verdict verdict_;
-  // Of the epochs before.
+  // The verdict on the records of earlier epochs.
   audit_verdict old_;
   uint64_t last_seq_ = 0;
   std::string last_hash_;

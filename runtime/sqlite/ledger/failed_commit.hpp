@@ -26,7 +26,7 @@ caf::expected<bool> sees_commit(const connection& db, uint64_t seq, const digest
 caf::expected<bool> overwrite_lost_commit(connection& db, uint64_t seq, const digest& hash,
                                           synchronous_mode synchronous);
 
-/// The same if only `db` has the file open, so that the commit is not visible.
+/// As above, if only `db` has the file open, so that the commit cannot be visible.
 caf::expected<void> overwrite_lost_commit(connection& db, synchronous_mode synchronous);
 
 } // namespace sluice::sqlite

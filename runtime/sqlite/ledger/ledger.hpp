@@ -36,8 +36,8 @@ struct ledger_settings {
 
 /// The ledger inside the user's database, written in the same transactions as the changes that it records:
 /// `_sluice_commits` has one hash-chained record per COMMIT, with the outcomes under automatic keys; `_sluice_keys` has
-/// the outcome under each other idempotency key, `_sluice_meta` the format, the epoch, the starts of the machine and
-/// the clock of the keys. Works on the writer's connection, in its thread.
+/// the outcome under each other idempotency key, `_sluice_meta` the format, the epoch, the boots of the machine and the
+/// clock of the keys. Works on the writer's connection, in its thread.
 ///
 /// Its statements run without the authorizer: `enter` has checked, in the same transaction, that no trigger is on the
 /// tables, and the authorizer cannot distinguish an old plan of a request from a statement of the ledger.

@@ -38,7 +38,7 @@ public:
   /// @param immutable as in `connection_options`
   static caf::expected<ledger_reader> open(const std::filesystem::path& path, bool immutable = false);
 
-  /// The same on a connection that is open already. Errors as `has_ledger`.
+  /// Uses a connection that is open already. Errors as `has_ledger`.
   static caf::expected<ledger_reader> on(connection db);
 
   /// Checks its numbers, its newest commits and their keys, as a writer does before it writes. Errors as

@@ -23,11 +23,11 @@ struct ledger_repair {
 
 /// Repairs the ledger of the database at `path`, if it has one that is damaged or lacks known commits.
 ///
-/// Drops foreign triggers, views and indexes on its tables, renames tables that have its names (with the prefix
-/// `set_aside`), creates missing tables, removes rows whose numbers were never issued, and begins a new epoch after
-/// every number that the ledger or `known` has. All of it is one transaction; repeating it changes nothing more. Errors
-/// as `connection::open`; `protocol_mismatch` for a ledger of another format. Signs a doubtful anchor again with the
-/// key in `key_file`, or removes it if the records do not begin there. @pre the caller leads the store
+/// Drops triggers, views and indexes of other programs on its tables, renames tables that have its names (with the
+/// prefix `set_aside`), creates missing tables, removes rows whose numbers were never issued, and begins a new epoch
+/// after every number that the ledger or `known` has. All of it is one transaction; repeating it changes nothing more.
+/// Errors as `connection::open`; `protocol_mismatch` for a ledger of another format. Signs a doubtful anchor again with
+/// the key in `key_file`, or removes it if the records do not begin there. @pre the caller leads the store
 caf::expected<ledger_repair> repair_ledger(const std::filesystem::path& path, const ledger_standing& known,
                                            ledger_fault fault, const clock& time,
                                            const std::filesystem::path& key_file = {});

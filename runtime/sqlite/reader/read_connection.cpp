@@ -61,7 +61,7 @@ caf::expected<void> read_connection::connect() {
     return done;
   sqlite3_progress_handler(made->db.handle(), steps_between_checks, &read_connection::on_progress, this);
   session_ = std::move(made);
-  session_->has_log = !unchanged_ && session_->db.has_log();
+  session_->is_in_wal_mode = !unchanged_ && session_->db.is_in_wal_mode();
   // SQLite's number does not count commits of other programs while the file was closed, so the guard's number is added.
   session_->data_version = data_version(session_->db) + (files_->external_commits() == external_commits_ ? 0U : 1U);
   auto known = files_->opened(*this);
@@ -70,11 +70,11 @@ caf::expected<void> read_connection::connect() {
   return known;
 }
 
-caf::expected<void> read_connection::open(std::chrono::milliseconds patience) {
+caf::expected<void> read_connection::open(std::chrono::milliseconds lock_timeout) {
   if (session_ && unchanged_ && database_stamp{path_} != *unchanged_)
     close();
-  auto hurries = patience < busy_timeout_;
-  options_.busy_timeout = hurries ? patience : busy_timeout_;
+  auto hurries = lock_timeout < busy_timeout_;
+  options_.busy_timeout = hurries ? lock_timeout : busy_timeout_;
   if (!session_) {
     if (auto opened = connect(); !opened)
       return files_->explain(std::move(opened.error()));
@@ -105,7 +105,7 @@ bool read_connection::end_use(const caf::error& error) noexcept {
 // Each reader reports it, because the order of their answers is unknown.
 bool read_connection::sees_external_commit() {
   auto& s = *session_;
-  if (s.has_log) {
+  if (s.is_in_wal_mode) {
     auto seen = files_->see_commits(s.db.handle(), false);
     return std::exchange(external_commits_, seen) != seen;
   }
@@ -113,10 +113,10 @@ bool read_connection::sees_external_commit() {
   if (std::exchange(s.data_version, version) == version)
     return false;
   // The writer may have converted it to WAL mode.
-  s.has_log = s.db.has_log();
-  if (!s.has_log)
+  s.is_in_wal_mode = s.db.is_in_wal_mode();
+  if (!s.is_in_wal_mode)
     external_commits_ = files_->note_external_commit();
-  return !s.has_log;
+  return !s.is_in_wal_mode;
 }
 
 int read_connection::on_progress(void* self) noexcept { return static_cast<read_connection*>(self)->is_due(); }

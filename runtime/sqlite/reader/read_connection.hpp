@@ -46,8 +46,8 @@ public:
   /// The open connection; null if there is none. @pre in use
   read_session* session() const noexcept { return session_.get(); }
 
-  /// Opens the file if it is not open. Waits for that or a lock no longer than `patience`. @pre in use
-  caf::expected<void> open(std::chrono::milliseconds patience);
+  /// Opens the file if it is not open. Waits for that or a lock no longer than `lock_timeout`. @pre in use
+  caf::expected<void> open(std::chrono::milliseconds lock_timeout);
 
   /// @pre in use
   void close() noexcept;

@@ -20,7 +20,7 @@ inline int reprepares(const prepared_statement& stmt) noexcept {
   return sqlite3_stmt_status(stmt.handle(), SQLITE_STMTSTATUS_REPREPARE, 0);
 }
 
-// As this connection counts the commits of others.
+// SQLite's counter of the commits of other connections, as this connection has seen them (`data_version`).
 inline uint32_t data_version(const connection& db) noexcept {
   unsigned int version = 0;
   sqlite3_file_control(db.handle(), "main", SQLITE_FCNTL_DATA_VERSION, &version);
@@ -57,8 +57,8 @@ struct read_session {
   prepared_statement commit;
   prepared_statement touch_schema;
   prepared_statement schema_version;
-  // Without a write-ahead log, commits are detected by this number, as the connection counts them.
-  bool has_log = false;
+  // If the database is not in WAL mode, `data_version` shows commits of other programs.
+  bool is_in_wal_mode = false;
   uint32_t data_version = 0;
 };
 

@@ -47,9 +47,9 @@ public:
                      std::shared_ptr<file_guard> files, std::shared_ptr<answer_budget> answers,
                      std::filesystem::path key_file)
     : path_(std::move(path)), time_(time), busy_timeout_(config.busy_timeout),
-      patience_(config.busy_timeout), limits_{config.read_max_rows,
-                                              std::min(config.read_max_bytes, config.max_answer_bytes),
-                                              config.max_value_bytes},
+      lock_timeout_(config.busy_timeout), limits_{config.read_max_rows,
+                                                  std::min(config.read_max_bytes, config.max_answer_bytes),
+                                                  config.max_value_bytes},
       files_(std::move(files)),
       answers_(std::move(answers)), ledger_settings_{config.key_retention,
                                                      {config.ledger_retention, config.ledger_max_bytes,
@@ -66,7 +66,7 @@ public:
   ~sqlite_write_store() override;
 
   bool is_open() const override { return files_->is_open(*this); }
-  void wait_at_most(std::chrono::milliseconds time) noexcept override { patience_ = std::min(time, busy_timeout_); }
+  void wait_at_most(std::chrono::milliseconds time) noexcept override { lock_timeout_ = std::min(time, busy_timeout_); }
   caf::expected<begun_transaction> begin() override;
   bool in_transaction() const override { return in_use_ && session_ && session_->db.in_transaction(); }
   caf::expected<std::optional<write_result>> recall(const write_request& request) override;
@@ -115,7 +115,7 @@ private:
   connection_options options_;
   std::chrono::milliseconds busy_timeout_;
   // The limit on the next `begin`.
-  std::chrono::milliseconds patience_;
+  std::chrono::milliseconds lock_timeout_;
   request_limits limits_;
   std::shared_ptr<file_guard> files_;
   std::shared_ptr<answer_budget> answers_;
@@ -127,7 +127,7 @@ private:
   bool in_use_ = false;
   uint64_t page_size_ = 4'096;
   wal_state wal_;
-  // Its frames may be in the log's file nevertheless.
+  // The last transaction was rolled back; frames of it may be in the log's file nevertheless.
   bool was_rolled_back_ = false;
   // The last COMMIT went into files that are no longer at the path.
   bool gone_ = false;

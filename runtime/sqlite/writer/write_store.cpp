@@ -80,7 +80,7 @@ void sqlite_write_store::close() noexcept {
 
 std::shared_ptr<void> sqlite_write_store::release() noexcept {
   if (session_)
-    session_->db.keep_log_on_close();
+    session_->db.keep_wal_on_close();
   return std::shared_ptr<write_session>{std::move(session_)};
 }
 
@@ -122,16 +122,16 @@ caf::expected<begun_transaction> sqlite_write_store::begin_in_use() {
 
 // Waits for the lock as long as the requests can, including the time to open the file.
 caf::expected<void> sqlite_write_store::take_lock() {
-  auto patience = std::exchange(patience_, busy_timeout_);
-  options_.busy_timeout = patience;
+  auto lock_timeout = std::exchange(lock_timeout_, busy_timeout_);
+  options_.busy_timeout = lock_timeout;
   auto was_open = session_ != nullptr;
   auto opened = was_open ? caf::expected<void>{caf::unit} : open();
   options_.busy_timeout = busy_timeout_;
   if (!opened)
     return opened;
-  auto hurries = patience < busy_timeout_;
+  auto hurries = lock_timeout < busy_timeout_;
   if (hurries && was_open)
-    session_->db.set_busy_timeout(patience);
+    session_->db.set_busy_timeout(lock_timeout);
   auto code = session_->begin.step_code();
   session_->begin.reset();
   if (hurries)
