@@ -238,8 +238,8 @@ public:
   /// refused as `unavailable`. Close it and open another one.
   std::optional<failure> why_failed() const;
 
-  /// From now on `callback` is called once, by a thread of the broker, when that happens; at once if it has happened.
-  /// It may destroy the broker, and must not wait for it, as in `on_warning`.
+  /// From now on `callback` is called once, by a thread of the broker, when the broker ends without a shutdown; at once
+  /// if it has ended so already. It may destroy the broker, and must not wait for it, as in `on_warning`.
   void on_failure(std::function<void(const failure&)> callback) const;
 
   /// The status of the broker, without the running requests.

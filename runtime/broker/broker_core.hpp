@@ -112,7 +112,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// `on_failure`): such a function must not wait for the broker.
   bool is_own_thread() const noexcept { return pool && pool->is_own_thread(); }
 
-  /// For such a thread: closes the front door at once, and calls `end` in another thread.
+  /// For a thread of the broker: closes the front door at once, and calls `end` in another thread.
   void end_later();
 
   /// Ends this before the host's `system` ends, whichever of the broker and the system the host destroys first.
@@ -146,7 +146,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// Thread-safe.
   std::optional<failure> why_failed() const;
 
-  /// Called once, from any thread, when that happens.
+  /// Sets the function that is called once, from any thread, when the broker ends without a shutdown.
   void on_failure(std::function<void(const failure&)> callback);
 
   /// `store_root::resolve` with a cache of names that are canonical already; other names may be links that lead

@@ -78,7 +78,7 @@ constexpr std::array known_settings{
   setting{"cursor_lifetime_ms", &config::cursor_lifetime, 10, day_ms,
           "Age at which a cursor ends; as long as it is open, the write-ahead log of its database can only grow."},
   setting{"synchronous", &config::synchronous, 0, 0,
-          "What a commit survives: with full the loss of power, with normal the death of the process."},
+          "The failure that a commit survives: with full a power cut, with normal the death of the process."},
   setting{"busy_timeout_ms", &config::busy_timeout, 0, 500,
           "How long SQLite itself waits for a lock of an external process."},
   setting{"page_cache_bytes", &config::page_cache_bytes, 64 * bytes_of_kib, 64 * gib,

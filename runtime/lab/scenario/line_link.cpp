@@ -91,10 +91,10 @@ std::optional<json> line_link::receive(milliseconds limit, int stop) {
 
 caf::expected<json> line_link::ask(const json& command, milliseconds limit) {
   if (!in_ || !send(command))
-    return make_error(errc::unavailable, "the process that was to do it has gone");
+    return make_error(errc::unavailable, "the helper process has ended");
   auto answer = receive(limit);
   if (!answer)
-    return make_error(errc::unavailable, "the process that was to do it has gone, or does not answer");
+    return make_error(errc::unavailable, "the helper process has ended, or does not answer");
   if (auto error = answer->find("error"); error != answer->end()) {
     return make_error(errc_of(error->value("code", "")).value_or(errc::internal), error->value("message", ""));
   }

@@ -28,7 +28,7 @@ public:
       if (store_ && store_->sync())
         registry_->keep_audit_end(store_->end());
     } catch (...) {
-      // The earlier end is still a true statement.
+      // The recorded end is then an earlier one, which is still correct.
     }
   }
   mended_store(const mended_store&) = delete;

@@ -83,7 +83,7 @@ public:
       for (const auto& sql : events_of(object.table))
         refused = refused || is_refused(sql, object);
     }
-    // Trials one at a time, so that it is known which of them SQLite's error is about.
+    // One trigger at a time, so that an error of SQLite is about this one.
     if (object.type == "trigger")
       sqlite3_exec(db_.get(), ("DROP TRIGGER IF EXISTS " + as_name(object.name)).c_str(), nullptr, nullptr, nullptr);
     return refused;

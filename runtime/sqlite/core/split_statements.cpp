@@ -10,9 +10,9 @@ namespace sluice::sqlite {
 
 namespace {
 
-// The length of the first statement, its semicolon included. SQLite says whether a semicolon ends a trigger's body.
-// Because it reads all from the start each time, it is not asked of those in quotes and comments, nor, behind the first
-// one, of those that cannot end a trigger: only `; END ;` does.
+// The length of the first statement, its semicolon included. `sqlite3_complete` decides whether a semicolon ends a
+// trigger's body. It reads the text from the start at each call, so it is called only for semicolons outside of quotes
+// and comments and, after the first one, only for those after `; END`.
 size_t first_statement(std::string_view sql) {
   auto rest = sql;
   sql_token last;

@@ -70,7 +70,7 @@ bool has_lone_surrogate(sqlite3_stmt* stmt, int column) noexcept {
 caf::error inexact_text(std::string_view name) {
   return make_error(errc::invalid_request,
                     "the column '" + std::string{name}
-                      + "' holds UTF-16 text with half a surrogate pair, which UTF-8 cannot say; "
+                      + "' holds UTF-16 text with half a surrogate pair, which UTF-8 cannot express; "
                         "read it as CAST(... AS BLOB)");
 }
 

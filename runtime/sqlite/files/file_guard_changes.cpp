@@ -184,7 +184,7 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
     content = read_log(db);
   if (!content)
     return make_error(errc::io_error,
-                      "the write-ahead log of '" + set_.name + "' was removed, and what it held cannot be read");
+                      "the write-ahead log of '" + set_.name + "' was removed, and its content cannot be read");
   auto result = file_change::log_restored;
   std::string text = "its write-ahead log, or the index of that, was removed by another program; ";
   if (content->empty()) {
@@ -193,7 +193,7 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
     auto place = kept_log_path(log_path());
     if (!write_file(place, *content, true))
       return make_error(errc::io_error,
-                        "the write-ahead log of '" + set_.name + "' was removed, and what it held cannot be saved");
+                        "the write-ahead log of '" + set_.name + "' was removed, and its content cannot be saved");
     result = file_change::log_lost;
     text += "another program has begun a new one. Commits since the last checkpoint may be missing from the database; "
             "the old log is kept as "
@@ -204,7 +204,7 @@ caf::expected<file_change> file_guard::rescue_log(sqlite3* db) {
       // the same write error, and leave half of it there.
       remove_file(log_path());
       return make_error(errc::io_error, "the write-ahead log of '" + set_.name
-                                          + "' was removed, and what it held cannot be written again");
+                                          + "' was removed, and its content cannot be written again");
     }
     note_restored_log();
     text += "its content was written again (" + std::to_string(content->size()) + " bytes)";

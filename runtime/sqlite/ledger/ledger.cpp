@@ -10,7 +10,8 @@ namespace {
 // Each commit removes this many old keys, and twice as many as it adds.
 constexpr uint64_t spare_keys = 64;
 
-// Requests wait for it, and their deadlines are not known here.
+// The wait for a lock when the ledger is opened. Short, because requests wait meanwhile whose deadlines are not known
+// here.
 constexpr std::chrono::milliseconds opening_wait{50};
 
 } // namespace

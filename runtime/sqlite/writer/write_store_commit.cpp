@@ -52,8 +52,8 @@ caf::expected<void> sqlite_write_store::check_files() {
   case file_guard::verdict::intact: return caf::unit;
   case file_guard::verdict::unsaved:
     // The outcome of the commit depends on whether the log can be saved; `committed` tries again.
-    return make_error(errc::io_error, "the write-ahead log of this database was removed, and what it held cannot be "
-                                      "saved");
+    return make_error(errc::io_error,
+                      "the write-ahead log of this database was removed, and its content cannot be saved");
   case file_guard::verdict::gone: gone_ = true; break;
   case file_guard::verdict::log_restored: break;
   }
