@@ -1,5 +1,5 @@
-// Checks of documents against the tree: the functions on the paths of docs/internals/architecture.md, links, and paths
-// of files.
+// Checks documents against the repository: the functions that docs/internals/architecture.md names, links, and paths of
+// files.
 
 #include <catch2/catch.hpp>
 

@@ -31,7 +31,7 @@ struct nodes {
   }
 
   /// Serializes `x` and reads it back, as another node does.
-  template <class T> T travel(T x) {
+  template <class T> T round_trip(T x) {
     auto bytes = bytes_of(x);
     T copy;
     caf::binary_deserializer source{sys, bytes};
@@ -43,7 +43,7 @@ struct nodes {
 
   /// Does the same inside a message, whose types must be registered.
   template <class T> T travel_in_message(T x) {
-    auto copy = travel(caf::make_message(std::move(x)));
+    auto copy = round_trip(caf::make_message(std::move(x)));
     REQUIRE(copy.template match_elements<T>());
     return copy.template get_as<T>(0);
   }
@@ -94,8 +94,8 @@ TEST_CASE("every value is serialized with its type, to the last bit") {
     CHECK(copy == x);
     CHECK(copy.footprint() == x.footprint());
   }
-  CHECK(std::signbit(*n.travel(value{-0.0}).real()));
-  CHECK(std::isnan(*n.travel(value{std::nan("")}).real()));
+  CHECK(std::signbit(*n.round_trip(value{-0.0}).real()));
+  CHECK(std::isnan(*n.round_trip(value{std::nan("")}).real()));
 }
 
 TEST_CASE("a statement is serialized with its parameters, by position or by name, and its hash is unchanged") {
@@ -106,7 +106,7 @@ TEST_CASE("a statement is serialized with its parameters, by position or by name
   CHECK(copy.sql.hash() == x.sql.hash());
   CHECK(copy.params == x.params);
   x.params = std::vector<named_value>{{"name", 5}, {"other", nullptr}};
-  CHECK(n.travel(x).params == x.params);
+  CHECK(n.round_trip(x).params == x.params);
 }
 
 TEST_CASE("a write request is serialized, except for its time of receipt, which is local to a process") {
@@ -196,7 +196,7 @@ TEST_CASE("the answer of a read is serialized, for callers and from readers") {
   CHECK(from_reader.reads->deterministic);
   CHECK(from_reader.external_commit);
   CHECK(from_reader.files_replaced);
-  CHECK(n.travel(read_result{}).rows->empty());
+  CHECK(n.round_trip(read_result{}).rows->empty());
 }
 
 TEST_CASE("an invalidation is serialized") {
@@ -274,7 +274,7 @@ TEST_CASE("the status of a database is serialized") {
   x.unmoved_wal_bytes = 12;
   x.retry.error_rate_5m = 0.5;
   x.retry.last_lock_error_us = -1;
-  auto copy = n.travel(x);
+  auto copy = n.round_trip(x);
   CHECK(copy.name == "app.db");
   CHECK(copy.quarantined);
   CHECK(copy.unmoved_wal_bytes == 12);
@@ -283,14 +283,14 @@ TEST_CASE("the status of a database is serialized") {
   cache_status cache;
   cache.enabled = false;
   cache.evicted = 3;
-  CHECK(!n.travel(cache).enabled);
-  CHECK(n.travel(cache).evicted == 3);
+  CHECK(!n.round_trip(cache).enabled);
+  CHECK(n.round_trip(cache).evicted == 3);
 }
 
 TEST_CASE("an error is serialized with all its fields") {
   nodes n;
   failure x{errc::busy, outcome::unknown, "text", 1, 2, 3, "id"};
-  auto copy = describe(n.travel(make_error(x)));
+  auto copy = describe(n.round_trip(make_error(x)));
   CHECK(copy.code == errc::busy);
   CHECK(copy.outcome == outcome::unknown);
   CHECK(copy.message == "text");

@@ -33,9 +33,9 @@ public:
   /// The newest commits in the databases that may have lost some: in all, or in those whose WAL was removed.
   /// @throws beyond_repair when the WAL of an interrupted checkpoint was lost
   std::vector<std::optional<uint64_t>> newest_commits(bool of_all) const;
-  /// The content of a removed log was lost with the process.
+  /// The process has ended: the content of a WAL that was removed from the folder is lost.
   void process_died(uint64_t step);
-  /// The same, where the disk did not let the broker save it.
+  /// The broker was closed: the content of such a WAL is lost if a failure of the disk kept the broker from saving it.
   void broker_closed(uint64_t step);
 
   bool wants_repair(uint64_t step) const noexcept { return repair_at_ != 0 && step >= repair_at_; }

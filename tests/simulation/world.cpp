@@ -210,7 +210,7 @@ void world::die(bool power) {
   died_ = false;
 }
 
-// Runs actors that were told to end, without advancing the time and without an observer.
+// Runs actors that were asked to end, without advancing the time and without an observer.
 void world::drain() {
   for (auto steps = 0; steps < 100'000; ++steps) {
     sched().clock().cancel_all();

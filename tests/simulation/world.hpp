@@ -73,7 +73,7 @@ public:
   /// Runs one message of an actor; false when there is none.
   bool step();
   void advance(std::chrono::milliseconds by);
-  /// The same, but not beyond the time at which an actor is ready.
+  /// Like `advance`, but not beyond the time at which an actor is ready.
   void pass(std::chrono::milliseconds by);
   /// Whether an actor must run before time advances, with `settings::timed`.
   bool is_late() const { return set_.timed && ready_to_run_.is_late(time_->now()); }

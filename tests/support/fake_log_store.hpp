@@ -78,7 +78,7 @@ private:
     if (file_.throws)
       throw std::runtime_error("the store threw");
     if (file_.fault)
-      return make_error(*file_.fault, "the file is of no use");
+      return make_error(*file_.fault, "the log file is damaged");
     return std::nullopt;
   }
 

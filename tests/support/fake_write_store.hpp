@@ -17,7 +17,7 @@
 
 namespace sluice::test {
 
-/// The fate of a COMMIT: its result, its real outcome, and whether that can be read back.
+/// The outcome of a COMMIT in the fake store: its result, its real outcome, and whether that can be read back.
 enum class failed_commit : uint8_t {
   works,
   fails,

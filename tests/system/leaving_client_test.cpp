@@ -25,25 +25,25 @@ struct stepped_service {
 
   std::unique_ptr<rpc::handler> open_mcp() { return rpc::make_mcp(open_handler(), {.version = "1"}); }
 
-  // Makes the call, and destroys the port after so many events. Returns whether it was answered before that.
-  bool leave(std::unique_ptr<rpc::handler> port, size_t events, const std::string& method, const json& params) {
+  // Makes the call, and destroys the handler after at most `events` events. Returns whether it was answered before.
+  bool leave(std::unique_ptr<rpc::handler> handler, size_t events, const std::string& method, const json& params) {
     auto answered = std::make_shared<bool>(false);
     auto gone = std::make_shared<bool>(false);
-    port->call(method, params, [answered, gone](const rpc::answer&) {
+    handler->call(method, params, [answered, gone](const rpc::answer&) {
       CHECK_FALSE(*gone);
       *answered = true;
     });
     for (size_t i = 0; i < events && !*answered; ++i)
       loop.run_one();
     *gone = true;
-    port.reset();
+    handler.reset();
     return *answered;
   }
 
   json ask(const std::string& method, const json& params) {
-    auto port = open_handler();
+    auto handler = open_handler();
     std::optional<rpc::answer> result;
-    port->call(method, params, [&](rpc::answer x) { result = std::move(x); });
+    handler->call(method, params, [&](rpc::answer x) { result = std::move(x); });
     while (!result)
       loop.run_one();
     if (result->error)
@@ -196,13 +196,13 @@ TEST_CASE("a client that leaves with calls under way loses only their answers", 
   stepped_service f;
   for (auto i = 0; i < 20; ++i) {
     auto name = std::to_string(i);
-    auto port = f.open_handler();
+    auto handler = f.open_handler();
     auto gone = std::make_shared<bool>(false);
     for (auto j = 0; j < 5; ++j)
-      port->call("write", write_params(name + ".db", name + "-" + std::to_string(j)),
-                 [gone](const rpc::answer&) { CHECK_FALSE(*gone); });
-    port->call("read", {{"db", name + ".db"}, {"sql", "SELECT 1"}}, [](const rpc::answer&) {});
-    port->call("subscribe", {{"db", name + ".db"}}, [](const rpc::answer&) {});
+      handler->call("write", write_params(name + ".db", name + "-" + std::to_string(j)),
+                    [gone](const rpc::answer&) { CHECK_FALSE(*gone); });
+    handler->call("read", {{"db", name + ".db"}, {"sql", "SELECT 1"}}, [](const rpc::answer&) {});
+    handler->call("subscribe", {{"db", name + ".db"}}, [](const rpc::answer&) {});
     for (auto events = 0; events < i / 7; ++events)
       f.loop.run_one();
     *gone = true;

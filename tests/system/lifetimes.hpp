@@ -77,7 +77,7 @@ struct resources {
   size_t threads = entries_of("/proc/self/task");
   size_t descriptors = entries_of("/proc/self/fd");
 
-  /// Waits, because threads end a moment after they were told to.
+  /// Waits, because a thread ends some time after it was asked to.
   void require_back() const {
     auto give_up = std::chrono::steady_clock::now() + time_to_end;
     for (;;) {

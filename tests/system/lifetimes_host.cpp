@@ -196,7 +196,7 @@ struct static_end {
   std::optional<watchdog> limit;
   order parts;
 
-  void begin(home where) {
+  void begin(system_kind where) {
     all = std::make_unique<situation>(where, folder);
     parts = nth_order(number, all->has_system());
     say(name_of(parts));
@@ -233,9 +233,9 @@ const std::map<std::string, std::function<void()>> cases{
   {"exit_in_thread", exit_in_thread},
   {"exit_in_thread_under_way", exit_in_thread_under_way},
   {"exit_quickly", exit_quickly},
-  {"exit_own_system", [] { static_situation.begin(home::broker_system); }},
-  {"exit_one_thread", [] { static_situation.begin(home::one_thread); }},
-  {"exit_eight_threads", [] { static_situation.begin(home::eight_threads); }},
+  {"exit_own_system", [] { static_situation.begin(system_kind::broker_system); }},
+  {"exit_one_thread", [] { static_situation.begin(system_kind::one_thread); }},
+  {"exit_eight_threads", [] { static_situation.begin(system_kind::eight_threads); }},
 };
 
 } // namespace

@@ -48,9 +48,9 @@ void end_by(destroyer who, situation& situation, const order& parts) {
   }
 }
 
-void run_case(home where, destroyer who, uint64_t seed) {
+void run_case(system_kind where, destroyer who, uint64_t seed) {
   // A system cannot be destroyed by one of its actors.
-  auto parts = nth_order(seed, where != home::broker_system && who != destroyer::agent);
+  auto parts = nth_order(seed, where != system_kind::broker_system && who != destroyer::agent);
   auto name = "SLUICE_LIFETIMES_SEED=" + std::to_string(seed) + ", " + name_of(where) + ", by " + name_of(who) + ": "
               + name_of(parts);
   INFO(name);
@@ -70,7 +70,7 @@ void run_case(home where, destroyer who, uint64_t seed) {
 }
 
 // SLUICE_LIFETIMES_ORDERS: the number of orders for each destroyer. SLUICE_LIFETIMES_SEED: the first order.
-void run_matrix(home where) {
+void run_matrix(system_kind where) {
   auto first = number_of("SLUICE_LIFETIMES_SEED", std::random_device{}());
   auto count = number_of("SLUICE_LIFETIMES_ORDERS", 6);
   for (uint64_t i = 0; i < count; ++i)
@@ -79,7 +79,7 @@ void run_matrix(home where) {
 }
 
 // The allocated bytes after each round.
-std::vector<size_t> memory_after(home where, uint64_t first, int rounds) {
+std::vector<size_t> memory_after(system_kind where, uint64_t first, int rounds) {
   std::vector<size_t> result;
   for (auto i = 0; i < rounds; ++i) {
     for (auto who : {destroyer::main, destroyer::thread, destroyer::agent, destroyer::elsewhere})
@@ -92,24 +92,24 @@ std::vector<size_t> memory_after(home where, uint64_t first, int rounds) {
 } // namespace
 
 TEST_CASE("a host of plain threads destroys everything in any order and from any thread", "[system][lifetimes]") {
-  run_matrix(home::broker_system);
+  run_matrix(system_kind::broker_system);
 }
 
 TEST_CASE("a host with a system of one thread destroys everything in any order and from any thread",
           "[system][lifetimes]") {
-  run_matrix(home::one_thread);
+  run_matrix(system_kind::one_thread);
 }
 
 TEST_CASE("a host with a system of eight threads destroys everything in any order and from any thread",
           "[system][lifetimes]") {
-  run_matrix(home::eight_threads);
+  run_matrix(system_kind::eight_threads);
 }
 
 TEST_CASE("memory does not grow over many rounds of the same orders", "[system][lifetimes]") {
   // The sanitizer replaces the allocator, and reports leaks itself.
   if (is_sanitized)
     return;
-  auto where = GENERATE(home::broker_system, home::one_thread, home::eight_threads);
+  auto where = GENERATE(system_kind::broker_system, system_kind::one_thread, system_kind::eight_threads);
   auto first = number_of("SLUICE_LIFETIMES_SEED", std::random_device{}());
   INFO("SLUICE_LIFETIMES_SEED=" << first << ", " << name_of(where));
   auto rounds = static_cast<int>(number_of("SLUICE_LIFETIMES_ROUNDS", 4));

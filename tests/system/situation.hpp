@@ -18,17 +18,18 @@
 /// A host with everything that sluice gives it, and requests under way; it is destroyed piece by piece, in any order.
 namespace sluice::test::lifetimes {
 
-enum class home : uint8_t { broker_system, one_thread, eight_threads };
+enum class system_kind : uint8_t { broker_system, one_thread, eight_threads };
 
-inline std::string name_of(home home) {
-  return std::array{"own system", "host's system of 1 thread", "host's system of 8 threads"}[static_cast<size_t>(home)];
+inline std::string name_of(system_kind kind) {
+  return std::array{"own system", "host's system of 1 thread", "host's system of 8 threads"}[static_cast<size_t>(kind)];
 }
 
-/// `client` leads a store of its own in this process, `guest` is one of the front door's, `system` is the host's.
-enum class part : uint8_t { broker, database, client, guest, buffer, door, listener, future, cursor, system };
+/// `client` leads a store of its own in this process, `door_client` is a client of the front door, `system` is the
+/// host's.
+enum class part : uint8_t { broker, database, client, door_client, buffer, door, listener, future, cursor, system };
 
-inline constexpr std::array part_names{"broker", "database", "client", "guest",  "buffer",
-                                       "door",   "listener", "future", "cursor", "system"};
+inline constexpr std::array part_names{"broker", "database", "client", "door client", "buffer",
+                                       "door",   "listener", "future", "cursor",      "system"};
 
 using order = std::vector<part>;
 
@@ -72,11 +73,12 @@ inline invalidation_listener::behavior_type listening() {
 
 class situation {
 public:
-  situation(home where, const std::filesystem::path& folder) : root_(folder / "store"), own_root_(folder / "client") {
+  situation(system_kind where, const std::filesystem::path& folder)
+    : root_(folder / "store"), own_root_(folder / "client") {
     std::filesystem::create_directories(root_);
     std::filesystem::create_directories(own_root_);
-    if (where != home::broker_system)
-      system_ = std::make_unique<host_system>(where == home::one_thread ? 1 : 8);
+    if (where != system_kind::broker_system)
+      system_ = std::make_unique<host_system>(where == system_kind::one_thread ? 1 : 8);
     elsewhere_ = std::make_unique<host_system>(1);
     open();
     // CAF ties the thread that spawns actors to their system.
@@ -104,7 +106,7 @@ public:
     case part::broker: broker_.reset(); break;
     case part::database: database_.reset(); break;
     case part::client: client_.reset(); break;
-    case part::guest: guest_.reset(); break;
+    case part::door_client: door_client_.reset(); break;
     case part::buffer: buffer_.reset(); break;
     case part::door: door_.reset(); break;
     case part::listener: end_listener(); break;
@@ -174,7 +176,7 @@ private:
     client_ = need(open_client(own_root_, options));
     need(client_->write(make_tables()));
     options.require_broker = true;
-    guest_ = need(open_client(root_, options));
+    door_client_ = need(open_client(root_, options));
     cursor_ = need(database_->open_cursor(many_rows()));
     need(cursor_->next());
   }
@@ -256,13 +258,13 @@ private:
       auto id = tally_->next();
       futures_.emplace_back(database_->write_async(insert(id)), id);
       id = tally_->next();
-      futures_.emplace_back(guest_->write_async(insert(id)), id);
+      futures_.emplace_back(door_client_->write_async(insert(id)), id);
       id = client_tally_->next();
       client_futures_.emplace_back(client_->write_async(insert(id)), id);
       // The futures are dropped.
       static_cast<void>(database_->read_async(count_rows()));
       static_cast<void>(buffer_->put_async(keep(i)));
-      static_cast<void>(guest_->read_async(count_rows()));
+      static_cast<void>(door_client_->read_async(count_rows()));
     }
   }
 
@@ -304,7 +306,7 @@ private:
   std::unique_ptr<broker> broker_;
   std::optional<database> database_;
   std::unique_ptr<client> client_;
-  std::unique_ptr<client> guest_;
+  std::unique_ptr<client> door_client_;
   std::optional<write_buffer> buffer_;
   std::unique_ptr<front_door> door_;
   invalidation_listener listener_;

@@ -75,7 +75,7 @@ void thread_agent(const database& db, ledger_of_agent& agent, int operations, un
         }
       }
       if (random() % 3 == 0) {
-        // Said twice, applied once; an actor may have just been killed, so ask until there is an answer.
+        // A repeated write is applied once. An actor may have just been killed, so retry until there is an answer.
         auto again = db.write(insert_request(agent, n, true));
         while (!again && retryable(describe(again.error())))
           again = db.write(insert_request(agent, n, true));
@@ -92,7 +92,7 @@ void thread_agent(const database& db, ledger_of_agent& agent, int operations, un
   }
 }
 
-// The same as an actor: one keyed write after the other, with a read of its own rows in between.
+// An agent that is an actor: sends keyed writes one after the other, and reads its own rows in between.
 struct actor_agent {
   database db;
   ledger_of_agent* agent;

@@ -12,7 +12,7 @@ TEST_CASE("a name has no control characters of terminals or of writing direction
     CHECK(name_error(text) == "holds a control character");
     CHECK(agent_name_error(text));
   }
-  // The neighbours of these characters, and ordinary names, are allowed.
+  // The adjacent code points, and ordinary names, are allowed.
   for (const auto* text : {"", "a b", "\xc2\xa0", "\xd8\x9b", "\xe2\x80\x8d", "\xe2\x80\x90", "\xe2\x80\xaf",
                            "\xe2\x81\xa5", "J\xc3\xbcrgen", "\xd7\x90\xd7\x91"}) {
     CHECK_FALSE(agent_name_error(text));

@@ -167,9 +167,9 @@ TEST_CASE("writing to a failing log file is retried with growing pauses, and rep
   f.say(0, 3);
   f.pass(2s);
   CHECK(f.status().failing);
-  CHECK(f.status().last_error == "the file is of no use");
+  CHECK(f.status().last_error == "the log file is damaged");
   CHECK(f.status().queued == 3);
-  CHECK(f.warnings == texts{"the log file cannot be written: the file is of no use"});
+  CHECK(f.warnings == texts{"the log file cannot be written: the log file is damaged"});
   f.say(3, 100);
   f.file.fault.reset();
   f.pass(999ms);

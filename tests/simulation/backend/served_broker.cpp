@@ -10,7 +10,7 @@ served_broker::served_broker(broker& leader) : actor_(leader.system(), loop_) {
   service_ = std::make_unique<service>(leader, self_, loop_, *actor_.get(), [](std::string_view) {});
 }
 
-// Ends the ports before the service, whose remaining posts are dropped with the loop.
+// Destroys the handlers before the service, whose remaining posts are dropped with the loop.
 served_broker::~served_broker() {
   ports_.clear();
   subscribers_.clear();

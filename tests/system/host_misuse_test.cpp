@@ -10,7 +10,7 @@
 #include <malloc.h>
 #include <nlohmann/json.hpp>
 
-namespace sluice::test::guest_test {
+namespace sluice::test::host_misuse_test {
 
 using namespace std::chrono_literals;
 using Catch::Contains;
@@ -287,4 +287,4 @@ TEST_CASE("a request for another database than that of its handle is refused", "
   await([&] { return must(database.host.audit(query)).records.size() == 5; });
 }
 
-} // namespace sluice::test::guest_test
+} // namespace sluice::test::host_misuse_test
