@@ -4,6 +4,7 @@
 #include "messages/invalidation.hpp"
 #include "messages/write.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -17,7 +18,8 @@ namespace sluice {
 /// for those in the damaged file of that name; a `buffered` one for `count` operations that an agent had put into the
 /// write-behind buffer, and that went into one commit. A `ledger_epoch` is a new epoch of a ledger: `key` is the epoch,
 /// `commit_seq` its first number; a `repair` is one by `sluice doctor --repair`. A `file_event` is a change to the
-/// files of a database by another program, a `journal_recovery` the rollback of a killed program's transaction. Those
+/// files of a database by another program, a `journal_recovery` the rollback of a killed program's transaction. A
+/// `migrate` is a write that is a migration. Those
 /// from `buffer_put` on are methods of the protocol: they are recorded when they are refused, and those that change
 /// something also when they are done. `other` is a request that this version does not know.
 enum class request_type : uint8_t {
@@ -57,12 +59,13 @@ enum class request_type : uint8_t {
   cursor_close,
   call,
   operations,
+  migrate,
   other
 };
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 37> request_names{"write",
+inline constexpr std::array<std::string_view, 38> request_names{"write",
                                                                 "read",
                                                                 "cache_hit",
                                                                 "foreign_commit",
@@ -98,6 +101,7 @@ inline constexpr std::array<std::string_view, 37> request_names{"write",
                                                                 "cursor.close",
                                                                 "call",
                                                                 "operations",
+                                                                "migrate",
                                                                 "other"};
 static_assert(request_names.size() == static_cast<size_t>(request_type::other) + 1);
 
@@ -112,6 +116,26 @@ constexpr request_type request_type_of(std::string_view name) {
     if (detail::request_names[i] == name)
       return static_cast<request_type>(i);
   return request_type::other;
+}
+
+/// The type of the record of a write.
+inline request_type recorded_type(const write_request& request) noexcept {
+  return request.migration ? request_type::migrate : request_type::write;
+}
+
+/// Whether records of this type, if they are committed, stand for requests that the ledger of the database records,
+/// too.
+constexpr bool is_in_ledger(request_type type) noexcept {
+  return type == request_type::write || type == request_type::migrate;
+}
+constexpr bool is_in_ledger(std::string_view type) noexcept {
+  return type == to_string(request_type::write) || type == to_string(request_type::migrate);
+}
+
+/// The type of a request that changed these tables: a commit record has no type, but only migrations change theirs.
+inline request_type recovered_type(const std::vector<std::string>& tables) {
+  auto is_migration = std::find(tables.begin(), tables.end(), migrations_table) != tables.end();
+  return is_migration ? request_type::migrate : request_type::write;
 }
 
 /// One line of the audit: the agent, the database, the request and its outcome.

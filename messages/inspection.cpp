@@ -7,6 +7,7 @@
 #include "messages/invalidation.hpp"
 #include "messages/ledger.hpp"
 #include "messages/log.hpp"
+#include "messages/migration.hpp"
 #include "messages/peer_identity.hpp"
 #include "messages/read.hpp"
 #include "messages/rowset.hpp"
@@ -50,6 +51,7 @@ SLUICE_INSTANTIATE(attach_report)
 SLUICE_INSTANTIATE(log_entry)
 SLUICE_INSTANTIATE(log_query)
 SLUICE_INSTANTIATE(log_page)
+SLUICE_INSTANTIATE(migration)
 SLUICE_INSTANTIATE(peer_identity)
 SLUICE_INSTANTIATE(read_limits)
 SLUICE_INSTANTIATE(read_request)

@@ -3,6 +3,7 @@
 #include "messages/cancel_token.hpp"
 #include "messages/error.hpp"
 #include "messages/inspection.hpp"
+#include "messages/migration.hpp"
 #include "messages/peer_identity.hpp"
 #include "messages/rowset.hpp"
 #include "messages/statement.hpp"
@@ -33,6 +34,10 @@ struct write_request {
   /// actions. Before it is committed, the broker refuses it (`errc::constraint`) if it adds rows that refer to no
   /// parent row.
   bool enforce_foreign_keys = true;
+  /// Set if the request is a migration: it is then applied once, and its row in `migrations_table` is part of it. A
+  /// migration that was applied before is answered as `replayed`, without results. `errc::conflict`, and nothing is
+  /// applied, if its number was applied with another hash, or if a migration with a higher number was applied.
+  std::shared_ptr<const sluice::migration> migration{};
   peer_identity peer;
   /// How an answer in JSON writes large integers; the values themselves are the same in every form. Local to the
   /// process.
@@ -50,12 +55,15 @@ struct write_request {
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_request& x) {
   auto deadline = static_cast<int64_t>(x.deadline.count());
+  auto step = x.migration ? *x.migration : migration{};
   auto load = [&]() -> caf::error {
     x.deadline = std::chrono::milliseconds{deadline};
+    if (step.number > 0)
+      x.migration = std::make_shared<const migration>(std::move(step));
     return caf::none;
   };
   return f(caf::meta::type_name("write_request"), x.db, x.statements, x.agent, x.request_id, x.idempotency_key,
-           x.correlation_id, deadline, x.enforce_foreign_keys, x.peer, caf::meta::load_callback(load));
+           x.correlation_id, deadline, x.enforce_foreign_keys, step, x.peer, caf::meta::load_callback(load));
 }
 SLUICE_DECLARE_INSPECT(write_request)
 

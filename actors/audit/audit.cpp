@@ -163,7 +163,7 @@ void audit_state::drop_recovered(audit_batch& batch) {
   if (recovered.empty())
     return;
   std::erase_if(batch.records, [this](const audit_record& record) {
-    return record.type == request_type::write && record.status == "committed"
+    return is_in_ledger(record.type) && record.status == "committed"
            && recovered.erase({record.db, record.commit_seq, record.request_id}) > 0;
   });
 }

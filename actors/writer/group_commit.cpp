@@ -234,7 +234,8 @@ void group_commit::run(entry& write) {
     write.error = describe(why);
   };
   assert(store_.in_transaction());
-  auto keyed = !write.request.idempotency_key.empty();
+  // The number of a migration is a key, too.
+  auto keyed = !write.request.idempotency_key.empty() || write.request.migration;
   if (keyed) {
     auto first = store_.recall(write.request);
     if (!first)
@@ -265,7 +266,7 @@ void group_commit::run(entry& write) {
     return;
   if (auto kept = store_.remember(write.request, *write.result); !kept) {
     fail(kept.error());
-    // The statements took effect but the key was not stored: only a rollback undoes them.
+    // The statements took effect but the key or the row was not stored: only a rollback undoes them.
     store_.rollback();
   }
 }

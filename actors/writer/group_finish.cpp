@@ -181,7 +181,7 @@ audit_record group_commit::record_of(entry& write, int64_t ts_us) const {
   r.request_id = std::move(write.request.request_id);
   r.agent = write.request.agent;
   r.db = context_.name();
-  r.type = request_type::write;
+  r.type = recorded_type(write.request);
   r.key = std::move(write.request.idempotency_key);
   auto latency = std::chrono::duration_cast<std::chrono::microseconds>(now_ - write.request.received);
   r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));

@@ -83,10 +83,11 @@ public:
   virtual bool in_transaction() const = 0;
 
   /// Looks up the request's idempotency key: nothing when it is new, the first outcome (`replayed` set) when the
-  /// payload is the same, `errc::payload_mismatch` when it is not. @pre a transaction is open
+  /// payload is the same, `errc::payload_mismatch` when it is not. The same for the number of a migration:
+  /// `errc::conflict` when it was applied with another hash, or a later one was applied. @pre a transaction is open
   virtual caf::expected<std::optional<write_result>> recall(const write_request& request) = 0;
 
-  /// Stores the outcome of a keyed request in the open transaction.
+  /// Stores the outcome of a request with a key, and the row of a migration, in the open transaction.
   virtual caf::expected<void> remember(const write_request& request, const write_result& result) = 0;
 
   /// Executes the request's statements, all or none; interrupts them at `deadline`. @pre a transaction is open

@@ -62,19 +62,19 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
   system_access::use in{*core_->access};
   request.received = core_->time.now();
   if (auto error = resolve_name(request.db))
-    return refuse(request, request_type::write, std::move(*error));
+    return refuse(request, recorded_type(request), std::move(*error));
   if (auto error = check(request))
-    return refuse(request, request_type::write, std::move(*error));
+    return refuse(request, recorded_type(request), std::move(*error));
   if (!in || core_->in_child())
-    return refuse(request, request_type::write, core_->closed_error());
+    return refuse(request, recorded_type(request), core_->closed_error());
   auto route = context_->route();
   if (!route)
-    return refuse(request, request_type::write, describe(route.error()));
+    return refuse(request, recorded_type(request), describe(route.error()));
   request.is_short = lent_thread::serves() && context_->short_writes().contains(request);
   auto timeout = request.deadline.count() > 0 ? request.deadline : core_->config.of(context_->name()).write_deadline;
   auto admitted = route->queue->admit(request, request.received + timeout);
   if (admitted.refused)
-    return refuse(request, request_type::write, std::move(*admitted.refused));
+    return refuse(request, recorded_type(request), std::move(*admitted.refused));
   if (admitted.expire_at)
     watch_deadline(*core_->actors, core_->time, context_->name(), *admitted.expire_at);
   return std::move(route->writer);
@@ -128,7 +128,7 @@ caf::expected<write_result> database::write(write_request request) const {
   broker_core::waiter waiter{*core_};
   // Checked before the request takes a place in the queue. `admit` finds the waiter's other reasons, too.
   if (core_->is_own_thread())
-    return refuse(request, request_type::write, *waiter.refused());
+    return refuse(request, recorded_type(request), *waiter.refused());
   auto route = admit(request);
   if (!route)
     return route.error();

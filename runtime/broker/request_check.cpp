@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <limits>
 #include <set>
 #include <string>
 #include <string_view>
@@ -97,6 +98,17 @@ std::optional<failure> check_row(const row_key& row, std::set<std::string>& name
   return check_columns("key", row.columns, names);
 }
 
+std::optional<failure> check_migration(const migration& step) {
+  // SQLite's integers have a sign.
+  if (step.number == 0 || step.number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+    return invalid_field("migration", "has the number " + std::to_string(step.number) + "; they begin with 1");
+  if (step.name.empty() || step.hash.empty())
+    return invalid_field("migration", "has no name or no hash; prepare_migration sets both");
+  if (auto error = check_name("migration", step.name))
+    return error;
+  return check_name("migration", step.hash);
+}
+
 size_t operation_footprint(const buffer_put& operation) {
   return operation.row.table.size() + footprint(operation.row.columns) + footprint(operation.values);
 }
@@ -114,7 +126,7 @@ std::optional<failure> check(write_request& request) {
     return invalid_field("statements", "is empty; a write needs at least one");
   if (request.statements.size() > max_statements)
     return invalid_field("statements", "has more than 10000 entries");
-  return std::nullopt;
+  return request.migration ? check_migration(*request.migration) : std::nullopt;
 }
 
 std::optional<failure> check(read_request& request) {

@@ -16,6 +16,7 @@ using action = std::function<int()>;
 void declare_exec(CLI::App& command, action& chosen);
 void declare_query(CLI::App& command, action& chosen);
 void declare_call(CLI::App& command, action& chosen);
+void declare_migrate(CLI::App& command, action& chosen);
 void declare_ops(CLI::App& command, action& chosen);
 void declare_status(CLI::App& command, action& chosen);
 void declare_audit(CLI::App& command, action& chosen);

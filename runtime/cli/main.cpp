@@ -31,6 +31,7 @@ constexpr command_entry commands[]{
   {"exec", "Write: apply SQL statements, all or none", declare_exec},
   {"query", "Read: run one SELECT", declare_query},
   {"call", "Call an operation of the catalogue", declare_call},
+  {"migrate", "Apply the numbered .sql files of a folder to a database, once each", declare_migrate},
   {"ops", "List and check the operations of a store, or print typed functions for them", declare_ops},
   {"status", "Show the state of a store and its broker", declare_status},
   {"audit", "Show, check or export the audit", declare_audit},

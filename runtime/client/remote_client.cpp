@@ -106,6 +106,9 @@ private:
 
 // Values that would not reach the leader unchanged.
 std::optional<failure> check_parameters(const write_request& request) {
+  if (request.migration)
+    return invalid_field("migration",
+                         "is no part of the method write; send it with migrate (runtime/client/migrate.hpp)");
   for (size_t i = 0; i < request.statements.size(); ++i)
     if (!request.statements[i].params.named.empty())
       if (auto error = check_as_json(request.statements[i].params, fmt::format("statements[{}].params", i)))
@@ -220,8 +223,9 @@ public:
     static constexpr rpc::method unknown{{}, request_type::other, rpc::method_effect::changes};
     const auto* found = rpc::find_method(method);
     const auto& known = found ? *found : unknown;
-    auto repeatable = known.effect == rpc::method_effect::none || has_key(params);
-    auto changes = known.effect == rpc::method_effect::changes;
+    using effect = rpc::method_effect;
+    auto repeatable = known.effect == effect::none || known.effect == effect::changes_once || has_key(params);
+    auto changes = known.effect == effect::changes || known.effect == effect::changes_once;
     auto time = time_of_call(known, params);
     retrying_call op{std::string{method}, params, time, changes, repeatable};
     auto end = run(op);

@@ -22,6 +22,7 @@ constexpr broker_handler::handler broker_handler::handlers[] = {
   {"write", &broker_handler::write},
   {"read", &broker_handler::read},
   {"call", &broker_handler::call_operation},
+  {"migrate", &broker_handler::migrate},
   {"operations", &broker_handler::list_operations},
   {"cursor.open", &broker_handler::open_cursor},
   {"cursor.next", &broker_handler::next_page},

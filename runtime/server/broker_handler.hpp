@@ -60,6 +60,7 @@ private:
   static void start(read_request request, const call_ptr& call);
   static void read(const nlohmann::json& params, const call_ptr& call);
   static void call_operation(const nlohmann::json& params, const call_ptr& call);
+  static void migrate(const nlohmann::json& params, const call_ptr& call);
   static void list_operations(const nlohmann::json& params, const call_ptr& call);
   static void cancel(const nlohmann::json& params, const call_ptr& call);
   static void open_cursor(const nlohmann::json& params, const call_ptr& call);

@@ -1,5 +1,6 @@
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/catalogue/operation_schema.hpp"
+#include "runtime/migrations/migration_file.hpp"
 #include "runtime/server/broker_handler_call.hpp"
 #include "runtime/server/rpc/codec.hpp"
 
@@ -48,6 +49,15 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
     return call->fail(request.error());
   call->operation = found->kind;
   std::visit([&](auto& content) { start(std::move(content), call); }, *request);
+}
+
+void broker_handler::migrate(const json& params, const call_ptr& call) {
+  auto decoded = rpc::migrate_params_from_json(params);
+  if (!decoded)
+    return call->fail(decoded.error());
+  if (auto error = prepare_migration(decoded->name, decoded->sql, decoded->request))
+    return call->fail(error);
+  start(std::move(decoded->request), call);
 }
 
 void broker_handler::list_operations(const json&, const call_ptr& call) {

@@ -110,7 +110,7 @@ uint64_t write(write_store& aut, const write_request& request) {
   auto done = must(aut.execute(request, no_deadline));
   auto tables = done.tables;
   auto result = result_of(request, begun.next_seq, std::move(done));
-  if (!request.idempotency_key.empty())
+  if (!request.idempotency_key.empty() || request.migration)
     must(aut.remember(request, result));
   ledger_entry entry{&request, &result, tables};
   must(aut.commit(begun.next_seq, 1'000, std::span{&entry, 1}));
@@ -118,6 +118,13 @@ uint64_t write(write_store& aut, const write_request& request) {
 }
 
 uint64_t write(write_store& aut, statement sql) { return write(aut, request_of({std::move(sql)})); }
+
+write_request migration_of(uint64_t number, std::string hash, statement sql) {
+  auto result = request_of({std::move(sql)});
+  result.migration =
+    std::make_shared<const migration>(migration{number, std::to_string(number) + "_a.sql", std::move(hash), {1}});
+  return result;
+}
 
 key_result recall(write_store& aut, const write_request& request) {
   must(aut.begin());
@@ -349,6 +356,42 @@ TEMPLATE_TEST_CASE("explain() gives the plan of a write as text and executes not
   const std::vector<statement> statements{subject.put("a", "2")};
   CHECK(aut->explain(statements));
   CHECK(subject.content("a") == "1");
+}
+
+TEMPLATE_TEST_CASE("a migration is recalled by its number, and no other may take it or come before it", "[contract]",
+                   fake_writes, sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  auto first = migration_of(2, "h2", subject.put("a", "1"));
+  CHECK_FALSE(must(recall(*aut, first)));
+  auto seq = write(*aut, first);
+  auto found = must(recall(*aut, first));
+  REQUIRE(found);
+  CHECK((found->replayed && found->commit_seq == seq && found->results.empty()));
+  CHECK(failure_of(recall(*aut, migration_of(2, "other", subject.put("a", "2")))).code == errc::conflict);
+  CHECK(failure_of(recall(*aut, migration_of(1, "h1", subject.put("a", "2")))).code == errc::conflict);
+  CHECK_FALSE(must(recall(*aut, migration_of(7, "h7", subject.put("a", "2")))));
+  aut.reset();
+  aut = subject.open();
+  CHECK(must(recall(*aut, first)));
+}
+
+TEMPLATE_TEST_CASE("the row of a migration is rolled back with its transaction", "[contract]", fake_writes,
+                   sqlite_writes) {
+  TestType subject;
+  auto aut = subject.open();
+  auto request = migration_of(1, "h1", subject.put("a", "1"));
+  for (auto round = 0; round < 2; ++round) {
+    auto begun = must(aut->begin());
+    CHECK_FALSE(must(aut->recall(request)));
+    auto result = result_of(request, begun.next_seq, must(aut->execute(request, no_deadline)));
+    must(aut->remember(request, result));
+    // In the open transaction it is there.
+    CHECK(must(aut->recall(request)));
+    aut->rollback();
+  }
+  write(*aut, request);
+  CHECK(must(recall(*aut, request)));
 }
 
 } // namespace sluice::test::write_store_contract_test

@@ -1,5 +1,6 @@
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/json/json.hpp"
+#include "runtime/migrations/migration_file.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/dispatch.hpp"
 #include "runtime/server/rpc/failures.hpp"
@@ -56,6 +57,11 @@ public:
     }
     if (method == "call") {
       static_cast<void>(r::operation_call_from_json(p));
+      return done({nullptr, std::nullopt, {}});
+    }
+    if (method == "migrate") {
+      if (auto migration = r::migrate_params_from_json(p))
+        static_cast<void>(prepare_migration(migration->name, migration->sql, migration->request));
       return done({nullptr, std::nullopt, {}});
     }
     if (method == "buffer.put")

@@ -120,6 +120,7 @@ TEST_CASE("a write request is serialized, except for its time of receipt, which 
   x.correlation_id = "trace";
   x.deadline = 1'234ms;
   x.enforce_foreign_keys = false;
+  x.migration = std::make_shared<const migration>(migration{3, "3_a.sql", "hash", {1, 7}});
   x.peer = {1'000, 42};
   x.received = std::chrono::steady_clock::time_point{} + 1h;
   auto copy = n.travel_in_message(x);
@@ -132,6 +133,11 @@ TEST_CASE("a write request is serialized, except for its time of receipt, which 
   CHECK(copy.correlation_id == x.correlation_id);
   CHECK(copy.deadline == x.deadline);
   CHECK(!copy.enforce_foreign_keys);
+  REQUIRE(copy.migration);
+  CHECK((copy.migration->number == 3 && copy.migration->name == "3_a.sql" && copy.migration->hash == "hash"));
+  CHECK(copy.migration->lines == std::vector<uint32_t>{1, 7});
+  x.migration.reset();
+  CHECK_FALSE(n.travel_in_message(x).migration);
   CHECK(copy.peer.uid == 1'000);
   CHECK(copy.peer.pid == 42);
   CHECK(copy.received == std::chrono::steady_clock::time_point{});

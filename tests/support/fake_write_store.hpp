@@ -46,6 +46,8 @@ struct fake_content {
   /// The agents of the requests applied, in order: shows what was applied twice, out of order or not at all.
   std::vector<std::string> applied;
   std::map<std::string, std::pair<std::string, write_result>> keys;
+  /// By number: hash and commit.
+  std::map<uint64_t, std::pair<std::string, uint64_t>> migrations;
 };
 
 /// The disk under a `fake_write_store`, with its planned faults. Outlives the store.
@@ -148,7 +150,7 @@ public:
     ++disk_.recalls;
     auto found = pending_->keys.find(request.idempotency_key);
     if (found == pending_->keys.end())
-      return std::optional<write_result>{};
+      return request.migration ? recall_migration(request) : std::optional<write_result>{};
     if (found->second.first != payload(request))
       return make_error(errc::payload_mismatch, "another payload");
     auto first = std::make_optional(found->second.second);
@@ -160,6 +162,11 @@ public:
     must(pending_.has_value(), "remember outside a transaction");
     if (payload(request).find("forgetful") != std::string::npos)
       return make_error(errc::io_error, "cannot keep the key");
+    if (const auto* done = request.migration.get())
+      must(pending_->migrations.try_emplace(done->number, done->hash, result.commit_seq).second,
+           "a migration is recorded once");
+    if (request.migration && request.idempotency_key.empty())
+      return caf::unit;
     must(pending_->keys.count(request.idempotency_key) == 0, "a key is kept once");
     pending_->keys[request.idempotency_key] = {payload(request), result};
     return caf::unit;
@@ -291,6 +298,19 @@ private:
   static void must(bool holds, const char* message) {
     if (!holds)
       throw std::logic_error(std::string{"the port was misused: "} + message);
+  }
+
+  caf::expected<std::optional<write_result>> recall_migration(const write_request& request) const {
+    const auto& rows = pending_->migrations;
+    auto found = rows.find(request.migration->number);
+    if (found == rows.end() && (rows.empty() || rows.rbegin()->first < request.migration->number))
+      return std::optional<write_result>{};
+    if (found == rows.end() || found->second.first != request.migration->hash)
+      return make_error(errc::conflict, "another migration");
+    write_result first;
+    first.replayed = true;
+    first.commit_seq = found->second.second;
+    return std::optional{std::move(first)};
   }
 
   static std::string payload(const write_request& request) {

@@ -143,6 +143,8 @@ TEST_CASE("a client may leave at every event of every method, without an effect 
     {"ping", json::object()},
     {"operations", json::object()},
     {"call", {{"operation", "none"}}},
+    {"migrate", {{"db", "migrated%.db"}, {"name", "1_a.sql"}, {"sql", "CREATE TABLE m(a)"}}},
+    {"migrate", {{"db", "app.db"}, {"name", "1_a.sql"}, {"sql", "NONSENSE"}}},
     {"status", json::object()},
     {"write", write_params("app.db", "")},
     {"write", write_params("../app.db", "")},

@@ -33,6 +33,10 @@ std::map<std::string, attempt> attempts() {
   values["values"] = 1;
   return {
     {"capsule", {"write", {{"db", "app.db"}, {"statements", one_row}, {"capsule", "x"}}, "capsule_invalid", "app.db"}},
+    {"migration", {"migrate", {{"db", "app.db"}, {"name", "1_a.sql"}, {"sql", "VACUUM"}}, "invalid_request", "app.db"}},
+    {"migration-sql", {"migrate", {{"db", "app.db"}, {"name", "1_a.sql"}, {"sql", "SELECT x"}}, "sql_error", "app.db"}},
+    {"migration-outside",
+     {"migrate", {{"db", "../a"}, {"name", "1_a.sql"}, {"sql", "SELECT 1"}}, "invalid_request", ""}},
     {"operation", {"call", {{"operation", "x"}}, "unknown_operation", ""}},
     {"unknown", {"write", {{"db", "app.db"}, {"statements", one_row}, {"x", 1}}, "invalid_request", "app.db"}},
     {"no-statements", {"write", {{"db", "app.db"}}, "invalid_request", "app.db"}},

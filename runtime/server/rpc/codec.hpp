@@ -46,6 +46,15 @@ nlohmann::json params_of(const read_request& request);
 /// `params` of `call`. Its arguments are checked when the operation is known.
 caf::expected<operation_call> operation_call_from_json(const nlohmann::json& params);
 
+/// `params` of `migrate`: {"db", "name", "sql"} and those that it has in common with `write`. `request` has no
+/// statements yet: `prepare_migration` reads the text.
+struct migrate_params {
+  write_request request;
+  std::string name;
+  std::string sql;
+};
+caf::expected<migrate_params> migrate_params_from_json(const nlohmann::json& params);
+
 /// `params` of `audit.prune`.
 caf::expected<audit_prune> audit_prune_from_json(const nlohmann::json& params);
 

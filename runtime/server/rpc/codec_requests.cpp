@@ -247,6 +247,23 @@ caf::expected<operation_call> operation_call_from_json(const json& params) {
   return result_or(std::move(error), result);
 }
 
+caf::expected<migrate_params> migrate_params_from_json(const json& params) {
+  migrate_params result;
+  auto error =
+    read_object(params, whole_request, {"db", "name", "sql"}, [&](const std::string& name, const json& content) {
+      if (caf::error common; take_common(name, content, result.request, common))
+        return common;
+      if (name == "name")
+        return rpc::take(content, name, result.name);
+      if (name == "sql")
+        return rpc::take(content, name, result.sql);
+      if (name == "deadline_ms")
+        return read_part(content, name, result.request.deadline);
+      return name == "capsule" ? no_capsules() : unknown_member(name);
+    });
+  return result_or(std::move(error), result);
+}
+
 caf::expected<read_request> open_cursor_from_json(const json& params) {
   read_request result;
   auto error = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {

@@ -17,6 +17,8 @@ enum class method_effect : uint8_t {
   consumes,
   /// It changes something: the call may be sent again only if it has an idempotency key.
   changes,
+  /// It changes something, and does so once: the call may be sent again.
+  changes_once,
 };
 
 /// Which default limits the wait of a client if the call sets none.
@@ -69,6 +71,9 @@ inline constexpr std::array all_methods{
   method{"call", request_type::call, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "deadline_ms", false, "",
          "operation params agent idempotency_key deadline_ms request_id correlation_id integers",
          "Executes an operation of the catalogue"},
+  method{"migrate", request_type::migrate, method_effect::changes_once, method_audit::until_handed_on, method_wait::write_deadline,
+         "deadline_ms", false, "", "db name sql agent deadline_ms request_id correlation_id",
+         "Applies a numbered migration, once"},
   method{"operations", request_type::operations, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
          "", "Lists the operations of the catalogue"},
   method{"cursor.open", request_type::cursor_open, method_effect::none, method_audit::until_handed_on, method_wait::read_timeout, "timeout_ms",

@@ -26,7 +26,6 @@ struct found_commits {
 };
 
 constexpr std::string_view committed = "committed";
-const std::string_view write_type = to_string(request_type::write);
 
 class reconciler {
 public:
@@ -75,7 +74,7 @@ caf::expected<void> reconciler::keep(const agreement& agreed) {
 // Reads only the records since the last time: a database without a ledger is compared as often as others.
 caf::expected<void> reconciler::find_issued(agreement& from, uint64_t audit_seq) {
   auto look = [&](const audit_row& record) {
-    if (record.db == db_ && record.request_type == write_type && record.status == committed)
+    if (record.db == db_ && is_in_ledger(record.request_type) && record.status == committed)
       from.issued = std::max(from.issued, static_cast<uint64_t>(record.commit_seq));
     return true;
   };
@@ -128,7 +127,7 @@ caf::expected<audited_requests> reconciler::audited_after(uint64_t audit_seq) {
   // A damaged commit record is in the audit as `corrupt`; failed requests also have that status, but no commit.
   audited_requests result;
   auto look = [&](const audit_row& record) {
-    if (record.commit_seq > 0 && record.db == db_ && record.request_type == write_type
+    if (record.commit_seq > 0 && record.db == db_ && is_in_ledger(record.request_type)
         && (record.status == committed || record.status == to_string(errc::corrupt))) {
       auto seq = static_cast<uint64_t>(record.commit_seq);
       if (seq > until_ && first_later_ == 0)
@@ -144,11 +143,11 @@ caf::expected<audited_requests> reconciler::audited_after(uint64_t audit_seq) {
 
 audit_record reconciler::recovered(const ledger_commit& commit, ledger_request request) const {
   audit_record record;
+  record.type = recovered_type(request.tables);
   record.ts_us = commit.ts_us;
   record.request_id = std::move(request.request_id);
   record.agent = std::move(request.agent);
   record.db = db_;
-  record.type = request_type::write;
   record.key = std::move(request.idempotency_key);
   record.status = commit.intact ? "committed" : to_string(errc::corrupt);
   record.commit_seq = commit.seq;

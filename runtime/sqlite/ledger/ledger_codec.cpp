@@ -293,6 +293,8 @@ digest payload_digest(chain_hash& hash, const write_request& request) {
   // Encoded only if it is not the default, so that stored keys stay valid.
   if (!request.enforce_foreign_keys)
     to.text("foreign_keys off");
+  if (request.migration)
+    to.text("migration " + std::to_string(request.migration->number) + " " + request.migration->hash);
   return hash.add(canonical).finish();
 }
 

@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::string_view stem = "_sluice";
 
+bool has_definition(const unknown_object& object, const table_definition& definition) noexcept {
+  return object.type == "table" && object.name == definition.name && object.sql == definition.sql;
+}
+
 // An index that SQLite created for a UNIQUE of the table's own definition; users cannot choose such a name.
 bool is_automatic(const unknown_object& object) noexcept {
   return object.type == "index" && object.sql.empty() && object.name.starts_with("sqlite_autoindex_");
@@ -18,8 +22,8 @@ bool is_automatic(const unknown_object& object) noexcept {
 
 const table_definition* definition_of(const unknown_object& object) noexcept {
   auto found = std::find_if(ledger_tables.begin(), ledger_tables.end(),
-                            [&](const auto& table) { return table.name == object.name && table.sql == object.sql; });
-  return object.type == "table" && found != ledger_tables.end() ? &*found : nullptr;
+                            [&](const auto& table) { return has_definition(object, table); });
+  return found != ledger_tables.end() ? &*found : nullptr;
 }
 
 caf::expected<void> check_format(const connection& db) {
@@ -83,6 +87,8 @@ caf::expected<ledger_objects> find_ledger_objects(const connection& db) {
                           std::string{stmt->text(3)}};
     if (const auto* definition = definition_of(object))
       result.present[static_cast<size_t>(definition - ledger_tables.data())] = true;
+    else if (has_definition(object, migrations_definition))
+      result.has_migrations = true;
     else if ((is_ledger_name(object.name) || is_ledger_name(object.table)) && !is_automatic(object))
       result.unknown.push_back(std::move(object));
   }

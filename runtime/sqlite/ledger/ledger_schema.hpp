@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/error.hpp"
+#include "messages/migration.hpp"
 #include "runtime/sqlite/core/connection.hpp"
 
 #include <caf/expected.hpp>
@@ -34,6 +35,12 @@ inline constexpr std::array ledger_tables{
   table_definition{"_sluice_meta", "CREATE TABLE _sluice_meta(name TEXT PRIMARY KEY, value)"},
 };
 
+/// Made with the first migration of a database; most have no such table.
+inline constexpr table_definition migrations_definition{
+  migrations_table, "CREATE TABLE _sluice_migrations(number INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+                    "hash TEXT NOT NULL, applied_us INTEGER NOT NULL, agent TEXT NOT NULL, "
+                    "commit_seq INTEGER NOT NULL)"};
+
 /// Whether `name` belongs to the ledger, in any letter case: `_sluice` (because of its possible shadow tables) and
 /// `_sluice_*`.
 bool is_ledger_name(std::string_view name) noexcept;
@@ -55,6 +62,8 @@ struct unknown_object {
 struct ledger_objects {
   /// Which of `ledger_tables` exist with their definition.
   std::array<bool, ledger_tables.size()> present{};
+  /// Whether there is a table of migrations, with its definition.
+  bool has_migrations = false;
   std::vector<unknown_object> unknown;
 
   bool none() const noexcept;

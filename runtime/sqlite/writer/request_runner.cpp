@@ -58,6 +58,14 @@ private:
   int64_t before_ = 0;
 };
 
+// The statement `number`, from 1, as error messages name it: `0003_add_rating.sql:7`.
+std::string place_of(size_t number, const write_request& request) {
+  const auto* file = request.migration.get();
+  if (file && number <= file->lines.size())
+    return file->name + ":" + std::to_string(file->lines[number - 1]);
+  return "statement " + std::to_string(number);
+}
+
 } // namespace
 
 // One execution of one request.
@@ -160,10 +168,10 @@ caf::error request_runner::run_all(const write_request& request, attempt& now) {
     auto reason = run_one(statement, now);
     if (!reason)
       continue;
-    if (!now.several)
+    if (!now.several && !request.migration)
       return reason;
     auto error = describe(reason);
-    error.message = "statement " + std::to_string(number) + ": " + error.message;
+    error.message = place_of(number, request) + ": " + error.message;
     return make_error(std::move(error));
   }
   now.complete = true;

@@ -2,6 +2,7 @@
 #include "runtime/sqlite/core/busy_error.hpp"
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/files/wal_cleanup.hpp"
+#include "runtime/sqlite/ledger/migration_table.hpp"
 #include "runtime/sqlite/reader/query_plan.hpp"
 #include "runtime/sqlite/writer/sqlite_write_store.hpp"
 
@@ -18,6 +19,14 @@ constexpr uint64_t pruned_at_once = 1'000;
 int note_frames(void* state, sqlite3*, const char*, int frames) noexcept {
   static_cast<wal_state*>(state)->grown_to(static_cast<uint64_t>(frames));
   return SQLITE_OK;
+}
+
+// `record_applied` follows, and may make the table.
+void add_migrations_table(executed_write& to) {
+  auto tables = to.tables ? *to.tables : std::vector<std::string>{};
+  tables.emplace_back(migrations_table);
+  to.tables = std::make_shared<const std::vector<std::string>>(std::move(tables));
+  to.schema_changed = true;
 }
 
 } // namespace
@@ -169,7 +178,9 @@ bool sqlite_write_store::take_external_commit() {
 caf::expected<std::optional<write_result>> sqlite_write_store::recall(const write_request& request) {
   if (!in_transaction())
     return no_transaction();
-  auto found = session_->book.recall(request);
+  auto found = request.idempotency_key.empty() ? std::optional<write_result>{} : session_->book.recall(request);
+  if (found && !*found && request.migration)
+    found = find_applied(session_->db, request);
   if (!found)
     return failed(std::move(found.error()));
   return found;
@@ -178,7 +189,10 @@ caf::expected<std::optional<write_result>> sqlite_write_store::recall(const writ
 caf::expected<void> sqlite_write_store::remember(const write_request& request, const write_result& result) {
   if (!in_transaction())
     return no_transaction();
-  auto kept = session_->book.remember(request, result);
+  auto kept =
+    request.idempotency_key.empty() ? caf::expected<void>{caf::unit} : session_->book.remember(request, result);
+  if (kept && request.migration)
+    kept = record_applied(session_->db, request, result, wall_us(time_));
   if (!kept)
     return failed(std::move(kept.error()));
   return kept;
@@ -192,6 +206,8 @@ caf::expected<executed_write> sqlite_write_store::execute(const write_request& r
   heap_policy::statement_ended(time_.now() - begin);
   if (result) {
     result->schema_changed |= std::exchange(ledger_is_new_, false);
+    if (request.migration)
+      add_migrations_table(*result);
     return result;
   }
   was_rolled_back_ = true;

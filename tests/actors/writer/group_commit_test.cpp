@@ -365,4 +365,27 @@ TEST_CASE("after a gap between epochs readers get the existing commit, and write
   CHECK(b.seq_of("b") == 11);
 }
 
+TEST_CASE("a migration that several requests ask for is executed once, and recorded as one") {
+  group_fixture b;
+  auto migration_by = [](const char* agent, uint64_t number, const char* hash) {
+    auto result = a_write(agent, {"put t 1 x"});
+    result.migration = std::make_shared<const migration>(migration{number, "1_a.sql", hash, {}});
+    return result;
+  };
+  b.send(migration_by("a", 1, "h"));
+  b.send(migration_by("b", 1, "h"));
+  // The others of the group run again.
+  b.send("culprit", "lose");
+  b.send(migration_by("c", 1, "other"));
+  b.end_group();
+  b.send(migration_by("d", 1, "h"));
+  b.end_group();
+  CHECK(b.applied() == agents{"a"});
+  CHECK((b.answers.at("b")->replayed && b.answers.at("d")->replayed));
+  CHECK((b.seq_of("d") == b.seq_of("a") && b.disk.commits.size() == 1));
+  CHECK(b.failure_of("c").code == errc::conflict);
+  for (const auto& record : b.records)
+    CHECK(record.type == (record.agent == "culprit" ? request_type::write : request_type::migrate));
+}
+
 } // namespace sluice::test::group_commit_test

@@ -186,6 +186,22 @@ TEST_CASE("foreign keys are on or off, and nothing else") {
   CHECK(rpc::write_from_json(parsed(write("\"on\"")))->enforce_foreign_keys);
 }
 
+TEST_CASE("a migration is read with its name, and refused with the field named") {
+  auto read = rpc::migrate_params_from_json(parsed(
+    R"({"db":"a.db","name":"1_a.sql","sql":"SELECT 1","agent":"x","deadline_ms":7,"request_id":"r","correlation_id":"c"})"));
+  REQUIRE(read);
+  CHECK((read->name == "1_a.sql" && read->sql == "SELECT 1"));
+  CHECK((read->request.db == "a.db" && read->request.agent == "x" && read->request.deadline == milliseconds{7}));
+  CHECK((read->request.request_id == "r" && read->request.correlation_id == "c"));
+  auto with = [](const std::string& more) { return R"({"db":"a","name":"1_a.sql","sql":"x",)" + more + "}"; };
+  refuses(rpc::migrate_params_from_json, R"({"db":"a","name":"1_a.sql"})", "sql");
+  refuses(rpc::migrate_params_from_json, R"({"db":"a","sql":"x"})", "name");
+  refuses(rpc::migrate_params_from_json, R"({"name":"1_a.sql","sql":"x"})", "db");
+  for (const auto* field : {"params", "statements", "idempotency_key", "foreign_keys", "expect", "number"})
+    refuses(rpc::migrate_params_from_json, with("\"" + std::string{field} + "\":1"), field);
+  refuses(rpc::migrate_params_from_json, with(R"("deadline_ms":0)"), "deadline_ms");
+}
+
 TEST_CASE("times and bounds outside their ranges are refused") {
   auto write = [](const std::string& deadline) {
     return R"({"db":"a","statements":[{"sql":"x"}],"deadline_ms":)" + deadline + "}";

@@ -32,6 +32,19 @@ TEST_CASE("the commits that the ledger has and the audit lacks are found, and no
   CHECK(result.recovered);
 }
 
+TEST_CASE("a migration that the audit lacks is recovered as one, and one that it has is not missing") {
+  audit_fixture r;
+  auto known = record("alice", 1, "a");
+  known.type = request_type::migrate;
+  r.append({known});
+  auto second = commit(2, {"b"});
+  second.requests[0].tables = {"t", "_sluice_migrations"};
+  r.ledgers["a.db"] = {commit(1, {"a"}), second};
+  auto found = r.missing();
+  REQUIRE(found.size() == 1);
+  CHECK((found[0].request_id == "b" && found[0].type == request_type::migrate));
+}
+
 TEST_CASE("reconciling twice never creates a record twice, whether or not the first result was applied") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};

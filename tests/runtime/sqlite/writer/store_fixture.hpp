@@ -88,7 +88,7 @@ struct store_fixture {
     result.request_id = request.request_id;
     result.commit_seq = begun.next_seq;
     result.results = std::move(done.results);
-    if (!request.idempotency_key.empty())
+    if (!request.idempotency_key.empty() || request.migration)
       must(store->remember(request, result));
     ledger_entry entry{&request, &result, done.tables};
     must(store->commit(begun.next_seq, commit_us, std::span{&entry, 1}));
