@@ -10,6 +10,11 @@ request is sent again under the same idempotency key, so it is applied exactly o
 seconds at the latest (later only if its own deadline_ms or timeout_ms is later), whatever the broker does. Threads may
 share a store; their calls are made one after the other.
 
+Operations of the catalogue are called by their names, or by the functions that `sluice ops --emit python` prints:
+
+        store.call_operation("add_note", {"text": "hello"})["rows"]
+        notes.add_note(store.operations(agent="alice"), text="hello")
+
 Values are Python's: None, int, float, str and bytes. SQLite keeps any bytes as text; bytes that are not UTF-8 are
 surrogate escapes in a str (PEP 383), and are sent back as the bytes that they were.
 """
@@ -53,6 +58,13 @@ class NoAnswer(SluiceError):
 
     def __init__(self, message, outcome="unknown"):
         super().__init__({"message": message, "data": {"code": "deadline_exceeded", "outcome": outcome}})
+
+
+class Truncated(SluiceError):
+    """A bound of the broker cut the rows of an answer; ask for fewer (docs/reference/protocol.md, bounds)."""
+
+    def __init__(self, operation):
+        super().__init__({"message": f"the answer of {operation} was cut by a bound", "data": {"code": "too_large"}})
 
 
 def to_json(x):
@@ -125,6 +137,24 @@ class Store:
 
     def read(self, db, sql, params=(), **more):
         return rows_from_json(self.call("read", db=db, sql=sql, params=params_to_json(params), **more))
+
+    def call_operation(self, operation, params=None, key=None, agent=None):
+        """An operation of the catalogue, with a dict of arguments; of a `:batch` operation a list of dicts.
+
+        The answer is a dict: `rows` (dicts), and for an operation that writes `changes`, else `truncated`, too.
+        """
+        sets = {} if params is None else params
+        arguments = params_to_json(sets) if isinstance(sets, dict) else [params_to_json(x) for x in sets]
+        # Without a key, a call that is sent again after its broker was lost could be applied twice.
+        answer = self.call("call", operation=operation, params=arguments, idempotency_key=key or str(uuid.uuid4()),
+                           **({"agent": agent} if agent else {}))
+        answer["columns"] = [from_json(x) for x in answer["columns"]]
+        answer["rows"] = [{name: from_json(x) for name, x in row.items()} for row in answer["rows"]]
+        return answer
+
+    def operations(self, agent=None):
+        """The client that functions of `sluice ops --emit python` take; it shares the connection of this store."""
+        return OperationsClient(self, agent)
 
     def call(self, method, **params):
         """Any method of docs/reference/protocol.md, with values as it has them. Sent again, as it is, when the broker is lost before it answered."""
@@ -299,6 +329,21 @@ class Store:
         if info.get("root", self.identity if published == own else None) != self.identity:
             raise ConnectionError("there is no broker of this store")
         return published if os.path.exists(published) else own
+
+
+class OperationsClient:
+    """Calls operations as the functions of `sluice ops --emit python` do: `Store.call` is for methods of the protocol."""
+
+    def __init__(self, store, agent=None):
+        self.store = store
+        self.agent = agent
+
+    def call(self, operation, params, key=None):
+        """Raises Truncated instead of giving a part of the rows, because those functions return rows alone."""
+        answer = self.store.call_operation(operation, params, key, self.agent)
+        if answer.get("truncated"):
+            raise Truncated(operation)
+        return answer
 
 
 def main():

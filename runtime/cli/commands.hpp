@@ -27,6 +27,7 @@ void declare_buffer(CLI::App& command, action& chosen);
 void declare_serve(CLI::App& command, action& chosen);
 void declare_stop(CLI::App& command, action& chosen);
 void declare_doctor(CLI::App& command, action& chosen);
+void declare_validate(CLI::App& command, action& chosen);
 void declare_top(CLI::App& command, action& chosen);
 void declare_bench(CLI::App& command, action& chosen);
 void declare_bench_worker(CLI::App& command, action& chosen);

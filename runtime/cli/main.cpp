@@ -43,6 +43,7 @@ constexpr command_entry commands[]{
   {"stop", "Stop the running broker when its requests are answered", declare_stop},
   {"top", "Watch a running broker", declare_top},
   {"doctor", "Examine a store: findings with their remedies", declare_doctor},
+  {"validate", "Find sources and processes that open SQLite without the broker", declare_validate},
   {"scenario", "Run scenarios of agents, faults and expectations", declare_scenario},
   {"bench", "Benchmark this machine: the broker compared with direct use of SQLite", declare_bench},
   {"help", "Show the help of a command", declare_help},

@@ -1,12 +1,16 @@
 #include "runtime/doctor/databases.hpp"
 
 #include "actors/base/counted.hpp"
+#include "runtime/broker/store_status.hpp"
 #include "runtime/os/machine_clock.hpp"
 #include "runtime/sqlite/audit/audit_check.hpp"
 #include "runtime/sqlite/audit/audit_end.hpp"
+#include "runtime/sqlite/audit/audit_store.hpp"
+#include "runtime/sqlite/core/inspection.hpp"
 #include "runtime/sqlite/files/damaged_files.hpp"
 #include "runtime/store/file_registry.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace sluice::doctor {
@@ -94,6 +98,28 @@ findings judge_schema(const std::string& db, const sqlite::inspection& found) {
 }
 
 } // namespace
+
+std::vector<std::string> known_databases(const std::filesystem::path& root) {
+  std::vector<std::string> result;
+  for (const auto& file : find_database_files(root))
+    result.push_back(file.name);
+  // The audit knows of databases in subfolders or with other endings, and of files that are no longer databases.
+  auto audit = root / ".sluice/audit.db";
+  sqlite::look_without_traces(audit, [&](bool immutable) {
+    if (auto audited = sqlite::audited_databases(audit, immutable))
+      for (const auto& name : *audited)
+        add_database(result, name);
+  });
+  return result;
+}
+
+void add_database(std::vector<std::string>& databases, const std::string& name) {
+  // Any program may have changed the audit file.
+  auto path = std::filesystem::path{name}.lexically_normal();
+  auto is_inside = !path.empty() && path.is_relative() && *path.begin() != "..";
+  if (is_inside && std::find(databases.begin(), databases.end(), name) == databases.end())
+    databases.push_back(name);
+}
 
 finding judge_journal(const std::string& db, sqlite::journal_kind kind, bool others) {
   switch (kind) {

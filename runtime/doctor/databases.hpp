@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace sluice::doctor {
 
@@ -25,6 +26,13 @@ findings judge_ledgers(const std::filesystem::path& root, const std::set<std::st
 
 /// The damaged files that were renamed when a new audit file `audit` replaced them.
 findings judge_damaged_files(const std::filesystem::path& audit);
+
+/// The databases of the store `root`: the files in it, and those that its audit knows. The names lead nowhere outside.
+/// Leaves no traces. @pre this process has no connection to the audit
+std::vector<std::string> known_databases(const std::filesystem::path& root);
+
+/// Adds the name of a database once; leaves out one that leads out of the root.
+void add_database(std::vector<std::string>& databases, const std::string& name);
 
 /// Whether this SQLite has a bug that affects sluice.
 finding judge_sqlite();

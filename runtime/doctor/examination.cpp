@@ -47,9 +47,7 @@ public:
 
   findings run() {
     // The list is made before any database is opened, so that opening one cannot change it.
-    for (const auto& file : find_database_files(root_))
-      databases_.push_back(file.name);
-    find_audited_databases();
+    databases_ = known_databases(root_);
     add(check_settings());
     auto modes = check_permissions(root_, databases_, user_of(root_));
     auto modes_are_good = is_healthy(modes);
@@ -77,24 +75,6 @@ private:
   void add(finding found) { out_.push_back(std::move(found)); }
   void add(findings found) { std::move(found.begin(), found.end(), std::back_inserter(out_)); }
 
-  void know(const std::string& name) {
-    // Any program may have changed the audit file.
-    auto path = fs::path{name}.lexically_normal();
-    auto is_inside = !path.empty() && path.is_relative() && *path.begin() != "..";
-    if (is_inside && std::find(databases_.begin(), databases_.end(), name) == databases_.end())
-      databases_.push_back(name);
-  }
-
-  // Finds databases in subfolders or with other endings, and files that are no longer databases.
-  void find_audited_databases() {
-    auto audit = root_ / ".sluice/audit.db";
-    sqlite::look_without_traces(audit, [&](bool immutable) {
-      if (auto known = sqlite::audited_databases(audit, immutable))
-        for (const auto& name : *known)
-          know(name);
-    });
-  }
-
   finding check_settings() const {
     if (auto config = load_config(root_); !config) {
       constexpr std::string_view file = "sluice.toml, ";
@@ -115,7 +95,7 @@ private:
                          "sluice stop, if it stays so"});
     add(judge_status(*status));
     for (const auto& database : status->value("databases", nlohmann::json::array()))
-      know(database.value("name", std::string{}));
+      add_database(databases_, database.value("name", std::string{}));
   }
 
   uint64_t largest_log() const {
