@@ -3,14 +3,9 @@
 #include "runtime/json/json.hpp"
 #include "runtime/json/json_text.hpp"
 #include "runtime/json/json_writer.hpp"
-#include "runtime/os/descriptor.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <fcntl.h>
-#include <fstream>
-#include <sstream>
-#include <unistd.h>
 #include <utility>
 
 namespace sluice {
@@ -26,8 +21,10 @@ void append_identity(json_writer& to, const char* name, const file_identity& ide
   to.key(name).begin_object().key("device").number(identity.device).key("inode").number(identity.inode).end_object();
 }
 
-// Without a tree of JSON: a broker of a thousand databases writes all of their records whenever one changes.
-void append_record(std::string& text, const file_record& record) {
+// Without a tree of JSON: a broker of a thousand databases may write all of their records at once.
+void append_record(std::string& text, const std::string& db, const file_record& record) {
+  text += dump(json(db));
+  text += ':';
   json_writer to{text};
   to.begin_object();
   append_identity(to, "database", record.database);
@@ -91,17 +88,24 @@ bool has_log_of_another_file(const file_record& record, const std::filesystem::p
 }
 
 file_registry::file_registry(std::filesystem::path file) : file_(std::move(file)) {
-  std::ifstream in{file_};
-  std::stringstream text;
-  text << in.rdbuf();
-  auto all = json::parse(text.str(), nullptr, false);
+  for (const auto& line : file_.read())
+    if (!read(line)) {
+      // A process was killed while it wrote this line, or the power was cut before the disk had it.
+      file_.reject();
+      return;
+    }
+}
+
+bool file_registry::read(const std::string& line) {
+  auto all = json::parse(line, nullptr, false);
   if (!all.is_object())
-    return;
+    return false;
   for (auto i = all.begin(); i != all.end(); ++i)
     if (i.key() == audit_name)
       read_audit_end(*i);
     else if (auto record = from_json(*i))
       records_[i.key()] = *record;
+  return true;
 }
 
 void file_registry::read_audit_end(const json& document) {
@@ -123,6 +127,9 @@ void file_registry::put(const std::string& db, const file_record& record) {
   if (!added && i->second == record)
     return;
   i->second = record;
+  unsaved_ += '{';
+  append_record(unsaved_, db, record);
+  unsaved_ += "}\n";
   save(held);
 }
 
@@ -153,7 +160,7 @@ void file_registry::note_audit_end(const audit_end& end, std::string_view boot) 
   noted_end_ = end;
   noted_boot_ = boot;
   if (!is_known)
-    save(held);
+    save_audit_end(held);
 }
 
 void file_registry::keep_audit_end(const audit_end& end) {
@@ -161,7 +168,14 @@ void file_registry::keep_audit_end(const audit_end& end) {
   expected_end_ = end;
   auto had_note = std::exchange(noted_end_, std::nullopt).has_value();
   if (std::exchange(kept_end_, end) != end || had_note)
-    save(held);
+    save_audit_end(held);
+}
+
+void file_registry::save_audit_end(std::unique_lock<std::mutex>& held) {
+  unsaved_ += '{';
+  append_audit_end(unsaved_);
+  unsaved_ += "}\n";
+  save(held);
 }
 
 // Returns when the file contains all changes made before the call.
@@ -174,42 +188,46 @@ void file_registry::save(std::unique_lock<std::mutex>& held) {
     }
     saving_ = true;
     auto saves = changes_;
-    auto text = as_text();
+    auto lines = std::exchange(unsaved_, {});
     held.unlock();
-    write_file(text);
+    auto is_appended = file_.append(lines);
     held.lock();
+    if (!is_appended) {
+      saves = changes_;
+      unsaved_.clear();
+      auto text = as_text();
+      held.unlock();
+      file_.replace(text);
+      held.lock();
+    }
     saving_ = false;
     saved_changes_ = saves;
     saved_.notify_all();
   }
 }
 
-std::string file_registry::as_text() const {
-  auto all = json::object();
+void file_registry::append_audit_end(std::string& to) const {
+  auto end = json::object();
   if (kept_end_)
-    all[audit_name]["kept"] = to_json(*kept_end_);
+    end["kept"] = to_json(*kept_end_);
   if (noted_end_) {
-    all[audit_name]["noted"] = to_json(*noted_end_);
-    all[audit_name]["boot"] = noted_boot_;
+    end["noted"] = to_json(*noted_end_);
+    end["boot"] = noted_boot_;
   }
-  auto text = dump(all);
-  text.pop_back();
-  for (const auto& [db, record] : records_) {
-    text += text.back() == '{' ? "" : ",";
-    text += dump(json(db));
-    text += ':';
-    append_record(text, record);
-  }
-  return text + "}\n";
+  to += dump(json(audit_name));
+  to += ':';
+  to += dump(end);
 }
 
-void file_registry::write_file(const std::string& text) const {
-  auto unfinished = file_;
-  unfinished += ".new";
-  descriptor file{open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
-  auto written = file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (!written || rename(unfinished.c_str(), file_.c_str()) != 0)
-    unlink(unfinished.c_str());
+std::string file_registry::as_text() const {
+  std::string text = "{";
+  if (kept_end_ || noted_end_)
+    append_audit_end(text);
+  for (const auto& [db, record] : records_) {
+    text += text.back() == '{' ? "" : ",";
+    append_record(text, db, record);
+  }
+  return text + "}\n";
 }
 
 } // namespace sluice

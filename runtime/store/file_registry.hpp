@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/os/file_identity.hpp"
+#include "runtime/store/change_file.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -55,6 +56,9 @@ bool has_log_of_another_file(const file_record& record, const std::filesystem::p
 /// The file `.sluice/files.json`. With it the next broker can tell a write-ahead log of the database from one of a
 /// replaced file, can detect changes while no broker ran, and can detect that the audit was cut short. A missing or
 /// damaged file counts as empty; if it cannot be written, the broker works without it. Thread-safe.
+///
+/// Each line of the file is a JSON object with a member per database, and one for the audit. The first line has all of
+/// them; each further line has one that has changed since. A change costs the same however many databases there are.
 class file_registry {
 public:
   explicit file_registry(std::filesystem::path file);
@@ -81,16 +85,20 @@ public:
   void keep_audit_end(const audit_end& end);
 
 private:
+  bool read(const std::string& line);
   void read_audit_end(const nlohmann::json& document);
+  void append_audit_end(std::string& to) const;
   std::string as_text() const;
-  void write_file(const std::string& text) const;
+  void save_audit_end(std::unique_lock<std::mutex>& held);
   void save(std::unique_lock<std::mutex>& held);
 
-  const std::filesystem::path file_;
   mutable std::mutex mutex_;
-  // Threads that change records while the file is being written share the next write. Without that, a broker that
-  // closes hundreds of databases would write all records for each of them.
+  // Used by the thread that has set `saving_`.
+  change_file file_;
+  // Threads that change records while the file is being written share the next write.
   std::condition_variable saved_;
+  // Lines that are not in the file yet.
+  std::string unsaved_;
   uint64_t changes_ = 0;
   uint64_t saved_changes_ = 0;
   bool saving_ = false;
