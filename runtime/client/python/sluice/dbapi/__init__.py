@@ -28,6 +28,10 @@ threadsafety = 1
 # Named parameters (`:name`, with a dict) work as well.
 paramstyle = "qmark"
 
+# The oldest that brokers are built with.
+sqlite_version_info = (3, 40, 0)
+sqlite_version = "3.40.0"
+
 Date = datetime.date
 Time = datetime.time
 Timestamp = datetime.datetime

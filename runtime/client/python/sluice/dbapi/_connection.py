@@ -44,9 +44,13 @@ class Connection:
 
     def __init__(self, client: Client, db: str, autocommit: bool) -> None:
         self._client: Optional[Client] = client
-        self._db = db
+        # The name of the database in its store.
+        self.database = db
+        # Whether a statement was committed by itself since the last commit() or rollback().
+        self.has_written = False
         self._autocommit = autocommit
         self._waiting: List[Statement] = []
+        # Of a commit that has failed.
         self._key: Optional[str] = None
 
     @property
@@ -86,8 +90,8 @@ class Connection:
         if self._waiting:
             self._key = self._key or client.keys.next()
             with translated():
-                client.write(self._db, *self._waiting, key=self._key)
-            self._forget()
+                client.write(self.database, *self._waiting, key=self._key)
+        self._forget()
 
     def rollback(self) -> None:
         """Drops the statements that wait for `commit`. What was sent is committed, and stays."""
@@ -111,7 +115,7 @@ class Connection:
             self.rollback()
 
     def _forget(self) -> None:
-        self._waiting, self._key = [], None
+        self._waiting, self._key, self.has_written = [], None, False
 
 
 class Cursor:
@@ -204,13 +208,13 @@ class Cursor:
         if connection.in_transaction:
             raise NotSupportedError(f"a query cannot see the {len(connection._waiting)} statements that wait for commit(): "
                                     "commit or roll back first, or use autocommit")
-        result = connection.client.read(connection._db, sql, params)
+        result = connection.client.read(connection.database, sql, params)
         self.description = _description(result.columns)
         if not result.truncated:
             self._rows = iter(result.rows)
             return
         # Nothing was given out yet, so the rows of a later snapshot are as good.
-        stream = connection.client.stream(connection._db, sql, params, idle=SLOWEST_FETCH)
+        stream = connection.client.stream(connection.database, sql, params, idle=SLOWEST_FETCH)
         self._rows, self._close_rows = stream, stream.close
 
     def _write(self, sql: str, sets: List[Any]) -> None:
@@ -226,7 +230,8 @@ class Cursor:
                 encode_params(params)
             connection._waiting += statements
             return
-        result = connection.client.write(connection._db, *statements)
+        result = connection.client.write(connection.database, *statements)
+        connection.has_written = True
         self.rowcount = result.changes
         self.lastrowid = result.last_insert_rowid if len(sets) == 1 else None
         self.description = _description(result.results[-1].columns)
