@@ -32,6 +32,13 @@ build_packages=(
 # The packages that the tests need beyond that.
 test_packages=(
   valgrind
+  # Of the Python package: an installation, its types, and SQLAlchemy above it.
+  python3-venv
+  python3-pip
+  python3-setuptools
+  python3-wheel
+  python3-mypy
+  python3-sqlalchemy
 )
 
 is_installed() {
