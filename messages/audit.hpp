@@ -161,6 +161,8 @@ struct audit_record {
   uint32_t count = 1;
   /// True when the record was rebuilt from a database's ledger after a crash.
   bool recovered = false;
+  /// Of a request that the policy refused: why, with the rule. Empty otherwise.
+  std::string reason{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_record& x) {
@@ -170,7 +172,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
     return caf::none;
   };
   return f(caf::meta::type_name("audit_record"), x.seq, x.ts_us, x.request_id, x.agent, x.db, x.type, x.key, x.status,
-           x.latency_us, x.commit_seq, tables, x.correlation_id, x.peer, x.count, x.recovered,
+           x.latency_us, x.commit_seq, tables, x.correlation_id, x.peer, x.count, x.recovered, x.reason,
            caf::meta::load_callback(load));
 }
 SLUICE_DECLARE_INSPECT(audit_record)
@@ -187,6 +189,8 @@ struct unrecorded_request {
   std::string correlation_id;
   peer_identity peer;
   uint32_t count = 1;
+  /// As in `audit_record`.
+  std::string reason{};
 };
 
 /// Which records to list; empty fields select everything.

@@ -20,6 +20,7 @@
 #include "runtime/sqlite/core/answer_budget.hpp"
 #include "runtime/store/config.hpp"
 #include "runtime/store/file_registry.hpp"
+#include "runtime/store/live_policy.hpp"
 #include "runtime/store/store_lock.hpp"
 
 #include <caf/all.hpp>
@@ -62,6 +63,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// Open until the lock is released, so that no other folder gets the inode of the root: a store is known by it.
   descriptor held_folder;
   std::optional<store_lock> lock;
+  live_policy policy{root.path(), config.policy, time};
 
   /// Set only in a broker for hosts of plain threads. `end` destroys it.
   std::unique_ptr<own_system> owned;

@@ -26,6 +26,8 @@ struct operation_call {
   /// Zero for the configured time of a write or a read.
   std::chrono::milliseconds time{0};
   integer_form integers = integer_form::number;
+  /// Whether the caller refuses operations that write.
+  bool read_only = false;
 };
 
 using operation_request = std::variant<write_request, read_request>;

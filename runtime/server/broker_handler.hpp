@@ -16,6 +16,9 @@
 
 namespace sluice {
 
+/// Whose requests a client's are for the policy, in this name.
+requester requester_of(const client_link& link, std::string_view agent);
+
 /// The methods of the protocol for one client. Its destructor cancels the client's reads and its writes that have not
 /// begun, and ends its subscriptions. A write that was sent as a notification is executed all the same, because no
 /// client waits for it.
@@ -84,6 +87,9 @@ private:
   static void requeue(const nlohmann::json& params, const call_ptr& call);
   static void discard(const nlohmann::json& params, const call_ptr& call);
   static void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
+
+  // broker_handler_access.cpp
+  static failure read_only_failure(std::string_view what);
 
   caf::error check_subscriptions(size_t names);
   static void run_write(const database& db, write_request request, const call_ptr& call);

@@ -140,6 +140,8 @@ caf::error read_part(const json& source, audit_record& to) {
       return rpc::take(content, name, to.count);
     if (name == "recovered")
       return rpc::take(content, name, to.recovered);
+    if (name == "reason")
+      return rpc::take(content, name, to.reason);
     return pass_over();
   };
   return read_object(source, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);

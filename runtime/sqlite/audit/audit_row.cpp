@@ -51,6 +51,7 @@ audit_row to_row(const audit_record& record, int64_t store, std::string_view tab
   r.peer_pid = record.peer.pid;
   r.count = record.count;
   r.recovered = record.recovered ? 1 : 0;
+  r.reason = record.reason;
   return r;
 }
 
@@ -72,6 +73,7 @@ audit_record to_record(const audit_row& row) {
   r.peer.pid = static_cast<uint32_t>(row.peer_pid);
   r.count = static_cast<uint32_t>(row.count);
   r.recovered = row.recovered != 0;
+  r.reason = row.reason;
   return r;
 }
 

@@ -31,6 +31,8 @@ struct audit_row {
   int64_t peer_pid = 0;
   int64_t count = 1;
   int64_t recovered = 0;
+  /// Only in segments, which leave it out when it is empty; not one of `for_each_field`.
+  std::string_view reason;
 };
 
 /// Calls `f(column, field)` for every field in order: the columns of the table `audit` of format 1, except its last

@@ -103,13 +103,16 @@ void segment_encoder::add(const audit_row& row) {
   static const auto fields = count_own_fields();
   newest_us_ = count_++ == 0 ? row.ts_us : std::max(newest_us_, row.ts_us);
   cbor_writer to{plain_};
-  to.array(fields);
+  to.array(row.reason.empty() ? fields : fields + 1);
   for_each_own_field(row, [&](const auto& field) {
     if constexpr (is_integer<decltype(field)>)
       to.integer(field);
     else
       to.text(field);
   });
+  // Few records have a reason, and earlier versions wrote none.
+  if (!row.reason.empty())
+    to.text(row.reason);
 }
 
 std::string_view segment_encoder::encoded() {
@@ -149,7 +152,8 @@ std::span<const audit_row> segment_decoder::decode(const audit_segment& segment)
     auto& row = rows_.emplace_back();
     row.seq = static_cast<int64_t>(first + rows_.size() - 1);
     row.store = segment.store;
-    if (from.array() != fields)
+    auto found = from.array();
+    if (found != fields && found != fields + 1)
       return {};
     for_each_own_field(row, [&](auto& field) {
       if constexpr (is_integer<decltype(field)>)
@@ -157,6 +161,8 @@ std::span<const audit_row> segment_decoder::decode(const audit_segment& segment)
       else
         field = from.text();
     });
+    if (found > fields)
+      row.reason = from.text();
   }
   if (from.has_failed() || static_cast<uint64_t>(segment.last_seq) - first + 1 != rows_.size())
     return {};
