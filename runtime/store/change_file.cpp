@@ -50,8 +50,7 @@ bool change_file::append(std::string_view lines) {
   struct stat info {};
   // Another program may have replaced it, or made a copy of the folder with hard links.
   auto is_as_left = file && fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1
-                    && identity_of(file.get()) == known_
-                    && static_cast<uint64_t>(info.st_size) == size_;
+                    && identity_of(file.get()) == known_ && static_cast<uint64_t>(info.st_size) == size_;
   if (!is_as_left || !write_whole(file.get(), lines)) {
     known_.reset();
     return false;

@@ -11,9 +11,9 @@
 
 namespace sluice {
 
-/// A text file whose first line is a snapshot of some state; each further line is a change to it. A change costs as much
-/// as itself, however large the state is: the whole state is written only when the changes have become as long as the
-/// snapshot.
+/// A text file whose first line is a snapshot of some state; each further line is a change to it. A change costs as
+/// much as itself, however large the state is: the whole state is written only when the changes have become as long as
+/// the snapshot.
 ///
 /// A process that is killed leaves a file with all lines of the earlier calls, and possibly a part of the next line,
 /// which readers ignore. Another process may read the file at any time. Not thread-safe.
@@ -29,8 +29,8 @@ public:
   void reject() noexcept { known_.reset(); }
 
   /// Appends `lines`, each with its line feed, with one `write`. False when the file has to be written again, with the
-  /// whole state: when it is new, removed, replaced, not as this object left it, has a second name, or has more bytes of
-  /// changes than its snapshot has; and when the write failed.
+  /// whole state: when it is new, removed, replaced, not as this object left it, has a second name, or has more bytes
+  /// of changes than its snapshot has; and when the write failed.
   bool append(std::string_view lines);
 
   /// Replaces the file by one with this line alone, which ends with a line feed. If that fails, the former file stays.
