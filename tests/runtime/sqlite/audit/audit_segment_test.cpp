@@ -40,6 +40,9 @@ audit_row any_row(numbers& random, std::vector<std::string>& kept) {
     else
       field = kept.emplace_back(any_text(random));
   });
+  // Most records have none.
+  if (random() % 4 == 0)
+    row.reason = kept.emplace_back(any_text(random));
   return row;
 }
 
@@ -53,7 +56,7 @@ bool same(const audit_row& a, const audit_row& b) {
       else
         (*to += field) += '|';
     });
-    ++to;
+    *to++ += row->reason;
   }
   return texts[0] == texts[1];
 }
