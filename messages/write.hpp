@@ -4,6 +4,7 @@
 #include "messages/error.hpp"
 #include "messages/inspection.hpp"
 #include "messages/peer_identity.hpp"
+#include "messages/request_grant.hpp"
 #include "messages/rowset.hpp"
 #include "messages/statement.hpp"
 #include "messages/ticket.hpp"
@@ -44,6 +45,8 @@ struct write_request {
   std::shared_ptr<sluice::ticket> ticket{};
   /// Lets the client cancel the request until it is executed. Local to the process.
   cancel_token cancel{};
+  /// The capsule and the policy of the request, for its commit record; null for none. Local to the process.
+  std::shared_ptr<const request_grant> grant{};
   /// The sending thread runs the writer itself, because the request is known to be short. Local to the process.
   bool is_short = false;
 };
