@@ -37,7 +37,7 @@ const std::array layers{
 constexpr std::array common_folders{"base", "shared"};
 
 // The folders of runtime/, each of which may include those before it. Hosts link all before the lab.
-constexpr std::array runtime_folders{"os",     "json",   "store",  "sqlite", "catalogue", "broker",
+constexpr std::array runtime_folders{"os",     "json",   "store",  "sqlite", "catalogue", "capsule", "broker",
                                      "server", "client", "doctor", "lab",    "cli",       "launcher"};
 
 bool is_in(std::string_view path, std::string_view folder) {
