@@ -23,6 +23,12 @@ constexpr broker_handler::handler broker_handler::handlers[] = {
   {"read", &broker_handler::read},
   {"call", &broker_handler::call_operation},
   {"operations", &broker_handler::list_operations},
+  {"capsule.issue", &broker_handler::issue_capsule},
+  {"capsule.verify", &broker_handler::verify_capsule},
+  {"capsule.revoke", &broker_handler::revoke_capsule},
+  {"proof", &broker_handler::prove},
+  {"promote", &broker_handler::promote},
+  {"promotions", &broker_handler::list_promotions},
   {"cursor.open", &broker_handler::open_cursor},
   {"cursor.next", &broker_handler::next_page},
   {"cursor.close", &broker_handler::close_cursor},
@@ -162,6 +168,8 @@ void broker_handler::write(const json& params, const call_ptr& call) {
   auto request = rpc::write_from_json(params);
   if (!request)
     return call->fail(request.error());
+  if (request->grant && !use_capsule(*request, call))
+    return;
   start(std::move(*request), call);
 }
 

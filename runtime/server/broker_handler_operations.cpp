@@ -43,6 +43,8 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
   if (!found)
     return call->fail(unknown_operation(decoded->operation, known));
   call->names.db = found->database;
+  if (decoded->grant && !use_capsule(*found, *decoded, call))
+    return;
   auto request = request_of(*found, std::move(*decoded));
   if (!request)
     return call->fail(request.error());

@@ -31,6 +31,10 @@ struct audit_row {
   int64_t peer_pid = 0;
   int64_t count = 1;
   int64_t recovered = 0;
+  /// The hashes of the capsule and of the policy, 32 bytes each; both empty for none. Only records in segments have
+  /// them.
+  std::string_view capsule{};
+  std::string_view policy{};
 };
 
 /// Calls `f(column, field)` for every field in order: the columns of the table `audit` of format 1, except its last

@@ -41,6 +41,9 @@ size_t count_own_fields() {
   return count;
 }
 
+// A record with a capsule also has its hash and that of the policy.
+constexpr size_t grant_fields = 2;
+
 bool is_frame(std::string_view records) noexcept {
   constexpr std::string_view magic{"\x28\xb5\x2f\xfd"};
   return records.starts_with(magic);
@@ -103,13 +106,17 @@ void segment_encoder::add(const audit_row& row) {
   static const auto fields = count_own_fields();
   newest_us_ = count_++ == 0 ? row.ts_us : std::max(newest_us_, row.ts_us);
   cbor_writer to{plain_};
-  to.array(fields);
+  to.array(fields + (row.capsule.empty() ? 0 : grant_fields));
   for_each_own_field(row, [&](const auto& field) {
     if constexpr (is_integer<decltype(field)>)
       to.integer(field);
     else
       to.text(field);
   });
+  if (row.capsule.empty())
+    return;
+  to.bytes(row.capsule);
+  to.bytes(row.policy);
 }
 
 std::string_view segment_encoder::encoded() {
@@ -149,7 +156,8 @@ std::span<const audit_row> segment_decoder::decode(const audit_segment& segment)
     auto& row = rows_.emplace_back();
     row.seq = static_cast<int64_t>(first + rows_.size() - 1);
     row.store = segment.store;
-    if (from.array() != fields)
+    auto count = from.array();
+    if (count != fields && count != fields + grant_fields)
       return {};
     for_each_own_field(row, [&](auto& field) {
       if constexpr (is_integer<decltype(field)>)
@@ -157,6 +165,10 @@ std::span<const audit_row> segment_decoder::decode(const audit_segment& segment)
       else
         field = from.text();
     });
+    if (count == fields)
+      continue;
+    row.capsule = from.bytes();
+    row.policy = from.bytes();
   }
   if (from.has_failed() || static_cast<uint64_t>(segment.last_seq) - first + 1 != rows_.size())
     return {};
