@@ -2,8 +2,9 @@
 
 #include "actors/base/name_rules.hpp"
 #include "messages/error.hpp"
-#include "runtime/capsule/name_pattern.hpp"
 #include "runtime/json/base64.hpp"
+#include "runtime/policy/name_pattern.hpp"
+#include "runtime/policy/policy_rules.hpp"
 #include "runtime/sqlite/ledger/cbor_reader.hpp"
 #include "runtime/sqlite/ledger/cbor_writer.hpp"
 #include "runtime/sqlite/ledger/chain_hash.hpp"
@@ -123,17 +124,10 @@ caf::error capsule_refusal(std::string_view check, std::string_view reason) {
 }
 
 caf::error scope_error(std::string_view scope) {
-  auto refuse = [&](std::string_view reason) {
-    return make_error(errc::invalid_request, fmt::format("scopes {}; write DB:OPERATION", reason));
-  };
-  if (scope.size() > max_scope_bytes)
-    return refuse(fmt::format("has an entry of more than {} bytes", max_scope_bytes));
-  auto colon = scope.rfind(':');
-  if (colon == std::string_view::npos || colon == 0 || colon + 1 == scope.size())
-    return refuse(fmt::format("has '{}', which lacks a part", usable_agent(std::string{scope})));
-  if (name_error(scope.substr(0, colon)) || name_error(scope.substr(colon + 1)))
-    return refuse("has an entry that is no name");
-  return {};
+  if (scope.size() <= max_scope_bytes && read_scope(scope))
+    return {};
+  return make_error(errc::invalid_request, fmt::format("scopes has '{}', which is no scope; write DB:OPERATION",
+                                                       usable_agent(std::string{scope})));
 }
 
 std::string seal(const capsule& content, const signing_key& key) {

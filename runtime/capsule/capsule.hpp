@@ -52,8 +52,7 @@ struct signed_capsule {
   std::string signature;
 };
 
-/// `errc::invalid_request` naming what is wrong with a scope: it needs a colon, and no part may be empty or hold
-/// control characters. The last colon separates the parts.
+/// `errc::invalid_request` for a text that `read_scope` of the policy does not take, or that is too long.
 caf::error scope_error(std::string_view scope);
 
 /// Whether the pattern of a scope covers an operation, or a pattern of operations. Raw SQL (`sluice_write`) is covered

@@ -2,6 +2,7 @@
 
 #include "messages/statement.hpp"
 #include "messages/value.hpp"
+#include "runtime/policy/tier.hpp"
 
 #include <array>
 #include <chrono>
@@ -30,13 +31,6 @@ enum class parameter_type : uint8_t { integer, real, text, blob, json, any };
 inline constexpr std::array<std::string_view, 6> parameter_type_names{"integer", "real", "text", "blob", "json", "any"};
 
 constexpr std::string_view to_string(parameter_type type) { return parameter_type_names[static_cast<size_t>(type)]; }
-
-/// The trust that a caller needs, ascending: callers of a tier may call what is for it or for a lower one.
-enum class tier : uint8_t { untrusted, basic, verified, core };
-
-inline constexpr std::array<std::string_view, 4> tier_names{"untrusted", "basic", "verified", "core"};
-
-constexpr std::string_view to_string(tier tier) { return tier_names[static_cast<size_t>(tier)]; }
 
 /// The most bytes that the name of an operation or of a parameter may have.
 inline constexpr size_t max_operation_name_bytes = 64;
@@ -104,6 +98,7 @@ struct operation {
   std::vector<operation_parameter> parameters;
   /// Declared by `column` lines; empty if nothing is known.
   std::vector<operation_column> columns;
+  /// The trust that a caller needs, where there is a policy.
   sluice::tier tier = sluice::tier::basic;
   /// How long an answer may be kept; only of operations that read.
   std::optional<std::chrono::milliseconds> cache;

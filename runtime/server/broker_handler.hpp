@@ -16,6 +16,7 @@
 
 namespace sluice {
 
+class access_policy;
 struct operation;
 struct operation_call;
 
@@ -98,6 +99,7 @@ private:
 
   // broker_handler_capsules.cpp
   struct capsule_demand;
+  static std::shared_ptr<const access_policy> policy_of(const call_ptr& call);
   static std::shared_ptr<const request_grant> check_capsule(const capsule_demand& demand, const call_ptr& call);
   static bool use_capsule(write_request& request, const call_ptr& call);
   static bool use_capsule(const operation& called, operation_call& request, const call_ptr& call);

@@ -1,7 +1,9 @@
 #include "runtime/capsule/capsule_authority.hpp"
 #include "runtime/capsule/proof_ledger.hpp"
 #include "runtime/catalogue/operation_request.hpp"
+#include "runtime/json/hex.hpp"
 #include "runtime/os/machine_clock.hpp"
+#include "runtime/policy/access_policy.hpp"
 #include "runtime/server/broker_handler_call.hpp"
 #include "runtime/server/capsule_json.hpp"
 #include "runtime/server/rpc/capsule_params.hpp"
@@ -17,9 +19,23 @@ namespace {
 // Raw SQL as scopes name it; names of operations cannot begin so.
 constexpr std::string_view raw_write = "sluice_write";
 
-std::string policy_in_force(const service&) { return std::string(32, '\0'); }
+std::string hash_of(const access_policy& policy) { return from_hex(policy.hash()).value_or(""); }
+
+// Checkpoint 1: nothing is minted that the policy does not allow.
+caf::error check_grant(const access_policy& policy, const capsule_wish& wish) {
+  std::vector<operation_scope> scopes;
+  for (const auto& each : wish.scopes)
+    if (auto scope = read_scope(each))
+      scopes.push_back(std::move(*scope));
+  auto reason = policy.permits_grant(wish.agent, wish.tier, scopes);
+  return reason ? make_error(errc::not_authorized, *reason) : caf::error{};
+}
 
 } // namespace
+
+std::shared_ptr<const access_policy> broker_handler::policy_of(const call_ptr& call) {
+  return call->owner.leader_.config().policy;
+}
 
 // What a request with a capsule wants.
 struct broker_handler::capsule_demand {
@@ -38,7 +54,7 @@ std::shared_ptr<const request_grant> broker_handler::check_capsule(const capsule
     call->fail(reason);
     return nullptr;
   };
-  auto policy = policy_in_force(owner);
+  auto policy = hash_of(*policy_of(call));
   auto found = capsules.verify(demand.grant.capsule, policy);
   if (capsules.should_keep_time())
     owner.in_background(
@@ -84,9 +100,11 @@ void broker_handler::issue_capsule(const json& params, const call_ptr& call) {
   if (!call->sign(call->names.agent))
     return;
   auto& capsules = call->owner.leader_.capsules();
-  auto policy = policy_in_force(call->owner);
+  auto policy = policy_of(call);
+  if (auto refused = check_grant(*policy, *wish))
+    return call->fail(refused);
   work_on_files(
-    call, [&capsules, policy, wish = std::move(*wish)] { return capsules.issue(wish, policy); },
+    call, [&capsules, policy = hash_of(*policy), wish = std::move(*wish)] { return capsules.issue(wish, policy); },
     [call](const issued_capsule& issued) {
       auto answer = as_json(parse_capsule(issued.text)->content);
       answer["capsule"] = issued.text;
@@ -100,7 +118,7 @@ void broker_handler::verify_capsule(const json& params, const call_ptr& call) {
     return call->fail(text.error());
   if (!call->sign(call->names.agent))
     return;
-  auto found = call->owner.leader_.capsules().verify(*text, policy_in_force(call->owner));
+  auto found = call->owner.leader_.capsules().verify(*text, hash_of(*policy_of(call)));
   if (!found)
     return call->fail(found.error());
   call->succeed(as_json((*found)->content));
@@ -136,7 +154,7 @@ void broker_handler::prove(const json& params, const call_ptr& call) {
   auto& capsules = owner.leader_.capsules();
   work_on_files(
     call,
-    [&capsules, range = std::move(range), policy = policy_in_force(owner)] {
+    [&capsules, range = std::move(range), policy = hash_of(*policy_of(call))] {
       return make_proof(capsules, range, policy);
     },
     [call](std::string text) {
@@ -152,7 +170,7 @@ void broker_handler::promote(const json& params, const call_ptr& call) {
     return;
   auto& leader = call->owner.leader_;
   auto work = [&leader, text = std::move(*text), agent = call->agent,
-               policy = policy_in_force(call->owner)]() -> caf::expected<std::pair<promotion, bool>> {
+               policy = hash_of(*policy_of(call))]() -> caf::expected<std::pair<promotion, bool>> {
     auto find = [&](const std::string& db) -> caf::expected<std::filesystem::path> {
       auto canonical = leader.resolve(db);
       if (!canonical)

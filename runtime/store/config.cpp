@@ -1,6 +1,7 @@
 #include "runtime/store/config.hpp"
 
 #include "runtime/store/buffer_tables.hpp"
+#include "runtime/store/policy_tables.hpp"
 #include "runtime/store/settings.hpp"
 
 #include <fmt/format.h>
@@ -27,6 +28,7 @@ struct database_entry {
 struct file_entries {
   std::vector<buffer_table_entry> buffer_tables;
   std::vector<database_entry> databases;
+  policy_entries policy;
 };
 
 caf::error unusable_file(std::string message) { return make_error(errc::invalid_request, std::move(message)); }
@@ -35,7 +37,7 @@ std::string unknown_key(std::string_view key) {
   std::string known;
   for (const auto& s : all_settings())
     known += std::string{s.key} + ", ";
-  return fmt::format("there is no setting '{}'; there are {}buffer_table, database", key, known);
+  return fmt::format("there is no setting '{}'; there are {}buffer_table, database, policy, agent", key, known);
 }
 
 std::string no_setting_of_a_database(std::string_view key) {
@@ -117,9 +119,21 @@ std::optional<config_mistake> apply_text(broker_config& to, file_entries& entrie
   for (auto&& [key, node] : parsed.table())
     if (auto mistake = key.str() == "buffer_table" ? read_buffer_tables(node, entries.buffer_tables)
                        : key.str() == "database"   ? read_databases(node, entries.databases)
+                       : key.str() == "policy"     ? read_policy(node, entries.policy)
+                       : key.str() == "agent"      ? read_agents(node, entries.policy)
                                                    : apply_entry(to, key.str(), node))
       return mistake;
-  return std::nullopt;
+  return check_whole(entries.policy);
+}
+
+// The rules have been checked one by one, with their lines.
+caf::expected<std::shared_ptr<const access_policy>> policy_of(policy_entries entries) {
+  if (!entries.has_policy)
+    return std::make_shared<const access_policy>();
+  auto made = access_policy::make(std::move(entries.rules));
+  if (!made)
+    return std::move(made.error());
+  return std::make_shared<const access_policy>(std::move(*made));
 }
 
 std::optional<caf::error> apply_file(broker_config& to, file_entries& entries, const std::filesystem::path& path) {
@@ -182,7 +196,19 @@ caf::expected<broker_config> load_config(const std::filesystem::path& root) {
       copy_setting(settings, *s, entry.values);
     result.databases.emplace(entry.db, settings);
   }
+  auto policy = policy_of(std::move(entries.policy));
+  if (!policy)
+    return std::move(policy.error());
+  result.policy = std::move(*policy);
   return result;
+}
+
+caf::expected<std::shared_ptr<const access_policy>> load_policy(const std::filesystem::path& root) {
+  broker_config unused;
+  file_entries entries;
+  if (auto reason = apply_file(unused, entries, root / "sluice.toml"))
+    return std::move(*reason);
+  return policy_of(std::move(entries.policy));
 }
 
 std::optional<config_mistake> check_config(std::string_view text) {

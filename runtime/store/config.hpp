@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/error.hpp"
+#include "runtime/policy/access_policy.hpp"
 
 #include <caf/expected.hpp>
 
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -153,6 +155,9 @@ struct broker_config : database_config {
   /// The complete settings of the databases that override some of them, by name.
   std::map<std::string, database_config, std::less<>> databases;
 
+  /// Who may do what; never null. In `sluice.toml` `[policy]` and `[[agent]]`.
+  std::shared_ptr<const access_policy> policy = std::make_shared<const access_policy>();
+
   /// The settings of the database; valid as long as this is not changed.
   const database_config& of(std::string_view db) const noexcept {
     if (databases.empty())
@@ -168,6 +173,10 @@ struct broker_config : database_config {
 /// Reads the defaults, then `ROOT/sluice.toml` if it exists, then the environment. `errc::invalid_request` names the
 /// key, the value and the range of an invalid setting, or an unknown key.
 caf::expected<broker_config> load_config(const std::filesystem::path& root);
+
+/// Reads the policy of `ROOT/sluice.toml`, and checks the whole file as `load_config` does: a misspelled `[policy]`
+/// must not be taken for none. Never null; without the file, or a policy in it, one that allows everything.
+caf::expected<std::shared_ptr<const access_policy>> load_policy(const std::filesystem::path& root);
 
 /// Checks a configuration that a host has made, as `load_config` does: `errc::invalid_request` names the setting, the
 /// value and the range, or another error (an empty root, a database or a table without a name, a duplicate table).

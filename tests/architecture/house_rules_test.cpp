@@ -37,8 +37,8 @@ const std::array layers{
 constexpr std::array common_folders{"base", "shared"};
 
 // The folders of runtime/, each of which may include those before it. Hosts link all before the lab.
-constexpr std::array runtime_folders{"os",     "json",   "store",  "sqlite", "catalogue", "capsule", "broker",
-                                     "server", "client", "doctor", "lab",    "cli",       "launcher"};
+constexpr std::array runtime_folders{"os",     "json",   "policy", "store",  "sqlite", "catalogue", "capsule",
+                                     "broker", "server", "client", "doctor", "lab",    "cli",       "launcher"};
 
 bool is_in(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';

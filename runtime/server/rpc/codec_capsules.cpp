@@ -1,8 +1,6 @@
 #include "runtime/server/rpc/capsule_params.hpp"
 #include "runtime/server/rpc/json_fields.hpp"
 
-#include <algorithm>
-
 namespace sluice::rpc {
 
 namespace {
@@ -10,10 +8,10 @@ namespace {
 using nlohmann::json;
 
 caf::error take_tier(const json& content, std::string_view field, tier& to) {
-  auto found = std::find(tier_names.begin(), tier_names.end(), content.is_string() ? content.get<std::string>() : "");
-  if (found == tier_names.end())
+  auto found = content.is_string() ? tier_of(content.get_ref<const std::string&>()) : std::nullopt;
+  if (!found)
     return invalid(field, R"(must be "untrusted", "basic", "verified" or "core")");
-  to = static_cast<tier>(found - tier_names.begin());
+  to = *found;
   return caf::none;
 }
 
