@@ -152,6 +152,8 @@ struct audit_record {
   bool recovered = false;
   /// The capsule and the policy of a write with a capsule; null for none. Only its hashes are kept.
   std::shared_ptr<const request_grant> grant{};
+  /// Of a request that the policy refused: why, with the rule. Empty otherwise.
+  std::string reason{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_record& x) {
@@ -166,7 +168,7 @@ template <class Inspector> typename Inspector::result_type inspect(Inspector& f,
   };
   return f(caf::meta::type_name("audit_record"), x.seq, x.ts_us, x.request_id, x.agent, x.db, x.type, x.key, x.status,
            x.latency_us, x.commit_seq, tables, x.correlation_id, x.peer, x.count, x.recovered, capsule, policy,
-           caf::meta::load_callback(load));
+           x.reason, caf::meta::load_callback(load));
 }
 SLUICE_DECLARE_INSPECT(audit_record)
 
@@ -182,6 +184,8 @@ struct unrecorded_request {
   std::string correlation_id;
   peer_identity peer;
   uint32_t count = 1;
+  /// As in `audit_record`.
+  std::string reason{};
 };
 
 /// Which records to list; empty fields select everything.

@@ -49,6 +49,9 @@ struct write_request {
   std::shared_ptr<const request_grant> grant{};
   /// The sending thread runs the writer itself, because the request is known to be short. Local to the process.
   bool is_short = false;
+  /// The idempotency key is the agent's own (messages/agent_key.hpp), because the policy names the agent. Local to the
+  /// process.
+  bool key_is_own = false;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_request& x) {

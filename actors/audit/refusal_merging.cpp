@@ -16,6 +16,7 @@ void refusal_merging::add(audit_record record, std::vector<audit_record>& pendin
   // In a merged record, the fields of a single request would be those of the first request only.
   record.request_id.clear();
   record.correlation_id.clear();
+  record.reason.clear();
   auto found = merged_.find(kind_of(record));
   if (found == merged_.end() && merged_.size() >= kinds_) {
     record.agent.clear();

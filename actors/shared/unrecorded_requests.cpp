@@ -43,6 +43,7 @@ audit_record record_of(const unrecorded_request& request, std::string_view statu
   result.correlation_id = name_or_nothing(request.correlation_id);
   result.peer = request.peer;
   result.count = request.count;
+  result.reason = request.reason;
   return result;
 }
 

@@ -26,6 +26,11 @@ broker_core::broker_core(broker_config cfg, store_root where, store_lock held, e
   for (auto& table : config.buffer_tables)
     if (auto canonical = root.resolve(table.db))
       table.db = std::move(*canonical);
+  policy.on_change([this](std::string_view text, bool is_mistake) {
+    log->push(is_mistake ? log_level::warning : log_level::info, "policy", text, {});
+    if (is_mistake)
+      warn(text);
+  });
 }
 
 caf::error broker_core::start(caf::actor_system* in) {

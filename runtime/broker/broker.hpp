@@ -24,6 +24,7 @@
 namespace sluice {
 
 class answer_budget;
+class live_policy;
 class broker;
 class capsule_authority;
 class store_lock;
@@ -270,6 +271,9 @@ public:
   /// For a thread that serves other clients: calls `work`, and then runs the actors to which `work` has sent requests
   /// that are known to be short, so that no other thread is woken for them.
   void serve(const std::function<void()>& work) const;
+
+  /// Who may do what. Every way in from outside asks it; a host may do everything, because it is the owner.
+  live_policy& policy() const noexcept;
 
   /// The memory for rows of answers.
   const answer_budget& answers() const noexcept;

@@ -21,6 +21,7 @@
 #include "runtime/sqlite/core/answer_budget.hpp"
 #include "runtime/store/config.hpp"
 #include "runtime/store/file_registry.hpp"
+#include "runtime/store/live_policy.hpp"
 #include "runtime/store/store_lock.hpp"
 
 #include <caf/all.hpp>
@@ -65,6 +66,7 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   std::optional<store_lock> lock;
   /// Accesses files only when capsules are used.
   capsule_authority capsules{root, time};
+  live_policy policy{root.path(), config.policy, time};
 
   /// Set only in a broker for hosts of plain threads. `end` destroys it.
   std::unique_ptr<own_system> owned;

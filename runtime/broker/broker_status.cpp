@@ -40,6 +40,8 @@ caf::expected<std::vector<running_request>> broker::running_reads() const {
   return core_->ask<std::vector<running_request>>(core_->actors->cache(), running_atom{});
 }
 
+live_policy& broker::policy() const noexcept { return core_->policy; }
+
 const answer_budget& broker::answers() const noexcept { return *core_->answers; }
 
 void broker::drain() const {

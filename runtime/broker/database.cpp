@@ -2,6 +2,7 @@
 
 #include "actors/shared/deadline_watch.hpp"
 #include "actors/shared/unrecorded_requests.hpp"
+#include "messages/agent_key.hpp"
 #include "runtime/broker/broker_core.hpp"
 #include "runtime/broker/request_check.hpp"
 
@@ -65,6 +66,8 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
     return refuse(request, request_type::write, std::move(*error));
   if (auto error = check(request))
     return refuse(request, request_type::write, std::move(*error));
+  if (request.key_is_own)
+    request.idempotency_key = own_key(request.agent, request.idempotency_key);
   if (!in || core_->in_child())
     return refuse(request, request_type::write, core_->closed_error());
   auto route = context_->route();

@@ -97,6 +97,17 @@ template <class T, class Name> T find_or_empty(const std::vector<T>& in, Name na
   return found == in.end() ? T{} : *found;
 }
 
+json policy_json(const policy_status& policy) {
+  json result{{"in_force", policy.in_force},
+              {"rules", policy.rules},
+              {"hash", policy.hash},
+              {"raw_sql", policy.raw_sql},
+              {"summary", policy_text(policy)}};
+  if (!policy.mistake.empty())
+    result["mistake"] = policy.mistake;
+  return result;
+}
+
 } // namespace
 
 json as_json(const store_status& status) {
@@ -113,6 +124,7 @@ json as_json(const store_status& status) {
                  {"answers", fields_json(status.answers)},
                  {"cursors", fields_json(status.cursors)},
                  {"totals", totals_json(broker.databases)},
+                 {"policy", policy_json(status.policy)},
                  {"retry", fields_json(total_of(broker.databases))},
                  {"running", running_json(broker.running)},
                  {"databases", std::move(databases)}});

@@ -1,8 +1,13 @@
 #include "runtime/broker/store_status.hpp"
 
+#include "actors/base/counted.hpp"
 #include "runtime/sqlite/core/answer_budget.hpp"
 #include "runtime/sqlite/files/file_header.hpp"
 #include "runtime/sqlite/ledger/ledger.hpp"
+#include "runtime/store/live_policy.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
@@ -70,6 +75,27 @@ std::vector<database_file> find_database_files(const fs::path& root) {
   return result;
 }
 
+policy_status policy_status_of(const access_policy& policy) {
+  policy_status result{policy.exists(), policy.rules().agents.size(), policy.hash(), {}, {}};
+  if (policy.exists())
+    result.raw_sql = policy.rules().raw_sql;
+  return result;
+}
+
+policy_status gather_policy(const broker& leader) {
+  auto result = policy_status_of(*leader.policy().current());
+  if (auto mistake = leader.policy().mistake())
+    result.mistake = mistake->message;
+  return result;
+}
+
+std::string policy_text(const policy_status& policy) {
+  if (!policy.in_force)
+    return "none: the owner of the folder may do everything";
+  return fmt::format("{}; SQL for {}", counted(policy.rules, "rule"),
+                     policy.raw_sql.empty() ? "nobody" : fmt::format("{}", fmt::join(policy.raw_sql, ", ")));
+}
+
 store_status gather_status(const broker& leader, std::vector<running_request> reads) {
   store_status status;
   status.broker = leader.status();
@@ -83,6 +109,7 @@ store_status gather_status(const broker& leader, std::vector<running_request> re
                     leader.config().max_cursors};
   status.files = find_database_files(status.broker.root);
   status.leader_pid = getpid();
+  status.policy = gather_policy(leader);
   status.timings = gather_timings(leader);
   for (const auto& file : status.files)
     if (!has(status.broker.databases, file.name))

@@ -66,6 +66,17 @@ inline constexpr auto fields_of<cursor_status> = list_fields(
   "cursor_status", named_field{"open", &cursor_status::open, as_gauge("sluice_open_cursors", "Cursors that are open.")},
   named_field{"max", &cursor_status::max, as_gauge("sluice_max_open_cursors", "Cursors that may be open.")});
 
+/// The policy in force.
+struct policy_status {
+  /// False without a policy: the owner may do everything.
+  bool in_force = false;
+  uint64_t rules = 0;
+  std::string hash{};
+  std::vector<std::string> raw_sql{};
+  /// Why a change of the file is not in force; empty if there is none.
+  std::string mistake{};
+};
+
 /// The status of a store: its broker, and the files in its folder.
 struct store_status {
   broker_status broker;
@@ -74,6 +85,7 @@ struct store_status {
   /// Of the databases that have been opened.
   std::vector<database_timings> timings;
   std::vector<database_file> files;
+  policy_status policy;
   /// The process that leads the store.
   pid_t leader_pid = 0;
   /// The leader is the querying process itself, and leads only while it runs.
@@ -89,6 +101,15 @@ database_file measure_database_file(const std::filesystem::path& root, const std
 
 /// The times of the parts of the writes, for each database. Cheap.
 std::vector<database_timings> gather_timings(const broker& leader);
+
+/// The sentence about a policy for people: that there is none and what this means, or what it has.
+std::string policy_text(const policy_status& policy);
+
+/// What there is to say about a policy itself.
+policy_status policy_status_of(const access_policy& policy);
+
+/// That of `leader`.
+policy_status gather_policy(const broker& leader);
 
 /// The status of the store that `leader` leads. Reads the file system, so it may block.
 store_status gather_status(const broker& leader, std::vector<running_request> reads);

@@ -29,6 +29,8 @@ struct operation_call {
   integer_form integers = integer_form::number;
   /// The capsule; null for none.
   std::shared_ptr<const request_grant> grant{};
+  /// Whether the caller refuses operations that write.
+  bool read_only = false;
 };
 
 using operation_request = std::variant<write_request, read_request>;

@@ -35,6 +35,8 @@ struct serve_options {
   std::string root = ".";
   std::string http;
   bool stdio = false;
+  bool read_only = false;
+  std::string agent;
   double idle_s = 0;
   // The options with which a client starts a transient broker: the descriptors that it inherits.
   bool transient = false;
@@ -151,6 +153,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   front_door_options shape;
   shape.transient = options.transient || options.idle_s > 0;
   shape.http = options.http;
+  shape.read_only = options.read_only;
   shape.stop_wanted = [&stop](std::string_view reason) { stop.set(reason); };
   auto door = open_door(*leader, shape);
   if (!door)
@@ -163,7 +166,7 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
   std::thread talk;
   if (options.stdio)
     talk = std::thread{[&] {
-      serve_stdio(options.root, note);
+      serve_stdio(options.root, note, {options.read_only, options.agent});
       stop.set("end of stdin");
     }};
   leader->on_failure([&stop](const failure& error) { stop.set(error.message); });
@@ -206,7 +209,7 @@ int run(serve_options options, const serve_hooks& hooks) {
   heap_policy::give_memory_back();
   // With --stdio alone, the process is a client like others: many may run side by side.
   if (options.stdio && options.http.empty() && options.idle_s == 0) {
-    auto served = serve_stdio(options.root, note);
+    auto served = serve_stdio(options.root, note, {options.read_only, options.agent});
     return served ? done : fail(served.error(), false);
   }
   auto stopped = serve(options, hooks);
@@ -229,6 +232,9 @@ void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
                 "Serve HTTP on this address, too: /rpc, /mcp, /metrics (with the token of .sluice/token) and /healthz")
     ->type_name("127.0.0.1:PORT");
   command.add_flag("--stdio", options->stdio, "Speak JSON-RPC and MCP on stdin and stdout, until stdin ends");
+  command.add_flag("--read-only", options->read_only, "Refuse every method that changes something");
+  command.add_option("--agent", options->agent, "With --stdio: the agent of every request; other names are refused")
+    ->needs("--stdio");
   command.add_option("--idle", options->idle_s, "Stop when the broker has been idle for so long")
     ->type_name("SECONDS")
     ->check(CLI::Range(0.01, 86'400.0));

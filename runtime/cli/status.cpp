@@ -129,6 +129,14 @@ std::string retry_text(const json& status) {
                        100 * status.at("error_rate_5m").get<double>());
 }
 
+// A broker of an earlier version has none.
+std::string policy_summary(const json& status) {
+  auto policy = status.value("policy", json::object());
+  auto text = policy.value("summary", std::string{"none: the owner of the folder may do everything"});
+  auto mistake = policy.value("mistake", std::string{});
+  return mistake.empty() ? text : text + "; NOT IN FORCE: " + mistake;
+}
+
 std::string databases_text(const json& databases) {
   constexpr auto right = alignment::right;
   table result{{{"DATABASE"},
@@ -192,6 +200,7 @@ std::string status_text(const json& status) {
   add("log", log_text(status.at("log")));
   add("audit", audit_text(status.at("audit")));
   add("locks", retry_text(status.at("retry")));
+  add("policy", policy_summary(status));
   if (status.at("host_retry").at("lock_errors").get<uint64_t>() > 0)
     add("hosts", retry_text(status.at("host_retry")));
   add("slow", counted(status.at("slow_warnings").get<uint64_t>(), "request") + " over the limits");

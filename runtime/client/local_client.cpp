@@ -2,14 +2,18 @@
 
 #include "actors/base/utf8_text.hpp"
 #include "actors/shared/unrecorded_requests.hpp"
+#include "runtime/broker/admission_limits.hpp"
 #include "runtime/broker/store_status.hpp"
 #include "runtime/json/json_text.hpp"
 #include "runtime/os/forks.hpp"
+#include "runtime/os/user_name.hpp"
 #include "runtime/server/in_process.hpp"
 #include "runtime/server/opened_databases.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/request_names.hpp"
+#include "runtime/store/live_policy.hpp"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <future>
@@ -17,6 +21,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <system_error>
+#include <unistd.h>
 
 namespace sluice {
 
@@ -142,6 +147,32 @@ private:
 
   // Refuses requests that reach neither a database nor the buffer, and records them in the audit.
   template <class Request> caf::expected<database> open(request_type type, Request& request) {
+    auto admitted = admit(type, request);
+    auto db =
+      admitted.refused ? caf::expected<database>{refuse(type, request, *admitted.refused)} : find(type, request);
+    if (db)
+      apply(admitted, broker_.config().of(db->name()), request);
+    return db;
+  }
+
+  // A request in the name of this process is the owner's; one in the name of an agent is subject to the policy.
+  template <class Request> admission admit(request_type type, const Request& request) {
+    requester who{request.agent.empty() ? std::string_view{anonymous} : std::string_view{request.agent}};
+    who.uid = geteuid();
+    who.is_owner = who.agent == anonymous || who.agent == own_name_;
+    return broker_.policy().admit(who, {method_access::raw_sql, to_string(type)});
+  }
+
+  template <class Request> caf::error refuse(request_type type, const Request& request, const failure& error) const {
+    auto refused = unrecorded(type, request.db, request);
+    refused.link_agent = anonymous;
+    if (error.code == errc::not_authorized)
+      refused.reason = error.message;
+    broker_.record(refused, to_string(error.code));
+    return make_error(error);
+  }
+
+  template <class Request> caf::expected<database> find(request_type type, Request& request) {
     {
       std::shared_lock held{mutex_};
       if (const auto* known = databases_.find(request.db))
@@ -157,16 +188,13 @@ private:
       databases_.keep(*db);
       return db;
     }
-    auto refused = unrecorded(type, request.db, request);
-    refused.link_agent = "anonymous";
-    broker_.record(refused, to_string(code_of(db.error())));
-    return db;
+    return refuse(type, request, describe(db.error()));
   }
 
   void record(std::string_view method, const nlohmann::json& params, const caf::error& error) const {
     unrecorded_request request;
     request.type = request_type_of(method);
-    request.link_agent = "anonymous";
+    request.link_agent = anonymous;
     rpc::read_names(params, request);
     broker_.record(request, to_string(code_of(error)));
   }
@@ -177,7 +205,10 @@ private:
     return answer.get_future();
   }
 
+  static constexpr const char* anonymous = "anonymous";
+
   broker broker_;
+  const std::string own_name_ = fmt::format("{}@{}", user_name(), getpid());
   const cancel_token closed_ = cancel_token::make();
   std::shared_mutex mutex_;
   opened_databases databases_;

@@ -7,6 +7,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 
 #include <utility>
 
@@ -46,6 +47,34 @@ template <class Result> auto result_of(std::future<caf::expected<Result>> answer
 
 } // namespace
 
+caf::error proxy_handler::limit(const rpc::method& method, json& params) const {
+  if (rights_.read_only && method.access != method_access::operation && method.data == rpc::method_data::changes)
+    return make_error(errc::read_only,
+                      fmt::format("{} changes something, and this server serves reads only", method.name));
+  if (params.is_null())
+    params = json::object();
+  // The method refuses other parameters.
+  if (!params.is_object())
+    return {};
+  // The leader knows which operations write.
+  if (rights_.read_only && method.access == method_access::operation)
+    params["read_only"] = true;
+  if (rights_.agent.empty())
+    return {};
+  // The leader would take it for the owner's.
+  if (!rpc::has_sender(method))
+    return method.access == method_access::anyone
+             ? caf::error{}
+             : make_error(errc::not_authorized,
+                          fmt::format("{} is not for the agent '{}', for whom this server was started", method.name,
+                                      rights_.agent));
+  if (auto given = params.find("agent"); given != params.end() && *given != rights_.agent)
+    return make_error(errc::not_authorized,
+                      fmt::format("this server was started for the agent '{}' alone; leave agent out", rights_.agent));
+  params["agent"] = rights_.agent;
+  return {};
+}
+
 template <class Wait>
 void proxy_handler::answer_later(boost::asio::thread_pool& where, Wait wait, rpc::answer_to done) {
   namespace asio = boost::asio;
@@ -64,6 +93,8 @@ void proxy_handler::call(const std::string& method, json params, rpc::answer_to 
   if (known->needs_connection)
     return refuse(method, params,
                   make_error(errc::invalid_request, method + " is for connections to the socket itself"), done);
+  if (auto error = limit(*known, params))
+    return refuse(method, params, error, done);
   // The client library would replace an invalid deadline by its own.
   if (method == "write") {
     auto request = rpc::write_from_json(params);

@@ -1,5 +1,6 @@
 #include "runtime/client/stdio.hpp"
 
+#include "actors/base/name_rules.hpp"
 #include "runtime/client/client.hpp"
 #include "runtime/client/proxy_handler.hpp"
 #include "runtime/os/descriptor.hpp"
@@ -98,7 +99,10 @@ private:
 
 } // namespace
 
-caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function<void(std::string_view)> warn) {
+caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function<void(std::string_view)> warn,
+                                bridge_rights rights) {
+  if (auto reason = agent_name_error(rights.agent))
+    return make_error(errc::invalid_request, "agent " + *reason);
   client_options options;
   options.warn = std::move(warn);
   auto store = open_client(root, std::move(options));
@@ -111,7 +115,13 @@ caf::expected<void> serve_stdio(const std::filesystem::path& root, std::function
   rpc::mcp_settings settings;
   settings.version = SLUICE_VERSION;
   settings.pass_through = true;
-  auto methods = rpc::make_mcp(std::make_unique<proxy_handler>(**store, loop, waiting, control), settings);
+  settings.read_only = rights.read_only;
+  if (!rights.agent.empty()) {
+    settings.agent = rights.agent;
+    settings.is_bound = true;
+  }
+  auto methods =
+    rpc::make_mcp(std::make_unique<proxy_handler>(**store, loop, waiting, control, std::move(rights)), settings);
   request_room room;
   // Otherwise each read of a line waits until the answers before it have been written.
   std::cin.tie(nullptr);

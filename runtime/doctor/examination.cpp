@@ -95,16 +95,18 @@ private:
     });
   }
 
-  finding check_settings() const {
-    if (auto config = load_config(root_); !config) {
+  findings check_settings() const {
+    auto config = load_config(root_);
+    if (!config) {
       constexpr std::string_view file = "sluice.toml, ";
       auto error = describe(config.error()).message + "; no broker starts with that";
       auto in_file = error.starts_with(file);
-      return {severity::problem, "settings", in_file ? "sluice.toml" : "environment",
-              in_file ? error.substr(file.size()) : error,
-              "correct it; docs/reference/configuration.md has every key with its range"};
+      return {{severity::problem, "settings", in_file ? "sluice.toml" : "environment",
+               in_file ? error.substr(file.size()) : error,
+               "correct it; docs/reference/configuration.md has every key with its range"}};
     }
-    return {severity::ok, "settings", "sluice.toml", "the settings are valid"};
+    return {{severity::ok, "settings", "sluice.toml", "the settings are valid"},
+            {severity::ok, "policy", "sluice.toml", policy_text(policy_status_of(*config->policy))}};
   }
 
   void ask_leader() {

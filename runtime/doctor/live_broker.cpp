@@ -85,6 +85,9 @@ findings judge_status(const json& status) {
     out.push_back({severity::note, "slow_requests", "store",
                    counted(slow, "request") + " waited or ran for too long since the broker started",
                    "sluice status shows the slowest, with their plans"});
+  if (auto mistake = text(status, "/policy/mistake"); !mistake.empty())
+    out.push_back({severity::warning, "policy", "sluice.toml", "the broker has an earlier policy in force: " + mistake,
+                   "correct the file"});
   if (out.empty())
     out.push_back({severity::ok, "broker", "store", "the broker reports no problem"});
   return out;

@@ -1,5 +1,6 @@
 #include "runtime/json/json.hpp"
 
+#include "messages/agent_key.hpp"
 #include "runtime/json/hex.hpp"
 #include "runtime/json/json_writer.hpp"
 
@@ -188,7 +189,7 @@ json as_json(const audit_record& record, std::string_view store_root) {
               {"store_root", store_root},
               {"db", record.db},
               {"request_type", to_string(record.type)},
-              {is_read ? "read_key" : "idempotency_key", record.key},
+              {is_read ? "read_key" : "idempotency_key", given_key(record.key)},
               {"status", record.status},
               {"latency_ms", static_cast<double>(record.latency_us) / 1000},
               {"commit_seq", record.commit_seq},
@@ -204,6 +205,8 @@ json as_json(const audit_record& record, std::string_view store_root) {
     result["capsule"] = to_hex(record.grant->capsule_hash);
     result["policy"] = to_hex(record.grant->policy_hash);
   }
+  if (!record.reason.empty())
+    result["reason"] = record.reason;
   return result;
 }
 

@@ -96,6 +96,8 @@ void broker_handler::call(const std::string& name, json params, rpc::answer_to d
   }
   if (found->audited == rpc::method_audit::all)
     rpc::read_names(params, call->names);
+  if (!call->pass(params))
+    return;
   handler_of(*found).run(params, call);
   // The answer may come after this function has returned.
   call->params = nullptr;
@@ -105,6 +107,8 @@ rpc::typed_reader* broker_handler::reader() { return &service_.reader_; }
 
 // Requests that may be refused at once are refused as documents, because the audit takes names from documents.
 bool broker_handler::takes(const rpc::typed_request& request) const {
+  if (service_.is_read_only && std::holds_alternative<write_request>(request.content))
+    return false;
   auto is_named_well = [](const auto& content) { return content.agent.empty() || !agent_name_error(content.agent); };
   return !refused_ && std::visit(is_named_well, request.content);
 }
@@ -115,7 +119,13 @@ void broker_handler::call_typed(rpc::typed_request&& request, rpc::answer_to don
   const auto& method = std::holds_alternative<write_request>(request.content) ? write : read;
   auto call = std::make_shared<pending>(pending{service_, here_, link_, method, std::move(done)});
   call->quotes_text = quotes_texts_;
-  std::visit([&](auto& content) { start(std::move(content), call); }, request.content);
+  auto run = [&](auto& content) {
+    if (call->admit(content.agent, {method.access, method.name}))
+      return start(std::move(content), call);
+    call->names.reason = call->admitted.refused->message;
+    call->refuse(content, make_error(*call->admitted.refused));
+  };
+  std::visit(run, request.content);
 }
 
 void broker_handler::note_refusal(std::string_view name, const json& params, const rpc::error& reason) {
@@ -195,6 +205,9 @@ void broker_handler::start(write_request request, const call_ptr& call) {
 }
 
 void broker_handler::run_write(const database& db, write_request request, const call_ptr& call) {
+  apply(call->admitted, call->owner.leader_.config().of(db.name()), request);
+  if (!request.grant)
+    request.grant = policy_grant(call);
   call->recorded = true;
   db.write(&call->owner.actor_, std::move(request))
     .then([call](const write_result& result) { pending::succeed(call, result); },
@@ -237,6 +250,8 @@ void broker_handler::cancel(const json& params, const call_ptr& call) {
     return call->fail(request.error());
   if (!call->sign(call->names.agent))
     return;
+  if (request->as_operator && !call->admit(call->agent, {method_access::administration, "cancel as operator"}))
+    return call->deny();
   auto& owner = call->owner;
   auto found =
     owner.under_way_.cancel(request->request_id, {call->agent, call->link->peer, call->handler}, request->as_operator);

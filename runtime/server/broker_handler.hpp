@@ -16,9 +16,10 @@
 
 namespace sluice {
 
-class access_policy;
 struct operation;
 struct operation_call;
+/// Whose requests a client's are for the policy, in this name.
+requester requester_of(const client_link& link, std::string_view agent);
 
 /// The methods of the protocol for one client. Its destructor cancels the client's reads and its writes that have not
 /// begun, and ends its subscriptions. A write that was sent as a notification is executed all the same, because no
@@ -94,12 +95,16 @@ private:
   static void discard(const nlohmann::json& params, const call_ptr& call);
   static void decide_on_rejected(const nlohmann::json& params, const call_ptr& call, bool discard, const char* done);
 
+  // broker_handler_access.cpp
+  static failure read_only_failure(std::string_view what);
+
   caf::error check_subscriptions(size_t names);
   static void run_write(const database& db, write_request request, const call_ptr& call);
 
   // broker_handler_capsules.cpp
   struct capsule_demand;
   static std::shared_ptr<const access_policy> policy_of(const call_ptr& call);
+  static std::shared_ptr<const request_grant> policy_grant(const call_ptr& call);
   static std::shared_ptr<const request_grant> check_capsule(const capsule_demand& demand, const call_ptr& call);
   static bool use_capsule(write_request& request, const call_ptr& call);
   static bool use_capsule(const operation& called, operation_call& request, const call_ptr& call);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/base/name_rules.hpp"
+#include "runtime/broker/admission_limits.hpp"
 #include "runtime/catalogue/operation_answer.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/server/broker_handler.hpp"
@@ -76,6 +77,8 @@ struct broker_handler::pending {
   /// Whether the text of the result is also needed as a JSON string.
   bool quotes_text = false;
   std::string agent{};
+  /// What the policy has decided about it.
+  admission admitted{};
   steady::time_point start = steady::now();
   /// Of a call of an operation: its kind, which decides the form of the answer.
   std::optional<operation_kind> operation{};
@@ -227,6 +230,15 @@ struct broker_handler::pending {
     agent = name;
     return true;
   }
+
+  /// Asks the policy, for a sender with this name; empty for the connection's.
+  bool admit(std::string_view name, const access_demand& demand);
+  /// Answers a call that the policy has refused.
+  void deny();
+  /// Whether the policy, and a read-only broker, admit the call with these parameters. If not, it has been answered.
+  /// Of calls of operations, `may_call` decides.
+  bool pass(const nlohmann::json& given);
+  bool may_call(const sluice::operation& wanted, std::string_view sender);
 
 private:
   void enter(std::string_view status) {

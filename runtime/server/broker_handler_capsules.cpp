@@ -34,7 +34,18 @@ caf::error check_grant(const access_policy& policy, const capsule_wish& wish) {
 } // namespace
 
 std::shared_ptr<const access_policy> broker_handler::policy_of(const call_ptr& call) {
-  return call->owner.leader_.config().policy;
+  return call->owner.leader_.policy().current();
+}
+
+// Null without a policy: the records of such requests have always been without one.
+std::shared_ptr<const request_grant> broker_handler::policy_grant(const call_ptr& call) {
+  auto& owner = call->owner;
+  if (auto policy = policy_of(call); owner.granting_policy_ != policy) {
+    owner.policy_grant_ =
+      policy->exists() ? std::make_shared<const request_grant>(request_grant{{}, {}, hash_of(*policy), 0}) : nullptr;
+    owner.granting_policy_ = std::move(policy);
+  }
+  return owner.policy_grant_;
 }
 
 // What a request with a capsule wants.
@@ -99,6 +110,11 @@ void broker_handler::issue_capsule(const json& params, const call_ptr& call) {
     return call->fail(wish.error());
   if (!call->sign(call->names.agent))
     return;
+  // Agents may derive capsules from their own.
+  auto parent = parse_capsule(wish->parent);
+  if (!(parent && may_use(parent->content, call->agent))
+      && !call->admit(call->agent, {method_access::administration, "capsule.issue"}))
+    return call->deny();
   auto& capsules = call->owner.leader_.capsules();
   auto policy = policy_of(call);
   if (auto refused = check_grant(*policy, *wish))

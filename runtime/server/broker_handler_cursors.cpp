@@ -18,6 +18,10 @@ void broker_handler::open_cursor(const json& params, const call_ptr& call) {
   if (!call->link->push)
     return call->refuse(
       *request, make_error(errc::invalid_request, "a cursor needs a connection that stays: use the socket, or read"));
+  if (call->admitted.limits.max_rows > 0)
+    return call->refuse(*request, make_error(errc::not_authorized,
+                                             "a cursor gives any number of rows, and the rule of this agent has "
+                                             "max_rows; read with LIMIT"));
   pending::put_under_way(call, *request);
   if (pending::refuse_cancelled(call, *request))
     return;
@@ -43,6 +47,7 @@ void broker_handler::run_open(const database& db, read_request request, const ca
   if (handler)
     handler->uses_cursors_ = true;
   call->recorded = true;
+  apply(call->admitted, call->owner.leader_.config().of(db.name()), request);
   auto ended = request.cancel.derive();
   requests_under_way::request known{request.request_id, {request.agent, request.peer, call->handler}, request.cancel};
   db.open_cursor(&call->owner.actor_, std::move(request), ended)

@@ -43,6 +43,12 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
   if (!found)
     return call->fail(unknown_operation(decoded->operation, known));
   call->names.db = found->database;
+  if (auto reason = agent_name_error(decoded->agent))
+    return call->fail(make_error(errc::invalid_request, "agent " + *reason));
+  if (decoded->read_only && found->writes())
+    return call->fail(read_only_failure(found->name));
+  if (!call->may_call(*found, decoded->agent))
+    return;
   if (decoded->grant && !use_capsule(*found, *decoded, call))
     return;
   auto request = request_of(*found, std::move(*decoded));
@@ -52,12 +58,26 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
   std::visit([&](auto& content) { start(std::move(content), call); }, *request);
 }
 
-void broker_handler::list_operations(const json&, const call_ptr& call) {
-  const auto& known = call->owner.operations();
+// Only what the sender may use: of the operations, and of the tools that call other methods.
+void broker_handler::list_operations(const json& params, const call_ptr& call) {
+  rpc::read_names(params, call->names);
+  if (!call->sign(call->names.agent))
+    return;
+  auto& owner = call->owner;
+  const auto& known = owner.operations();
+  auto policy = owner.leader_.policy().current();
+  auto sender = requester_of(*call->link, call->agent);
+  auto may = [&](const access_demand& what) { return policy->decide(sender, what).is_allowed(); };
   auto list = json::array();
   for (const auto& each : known.operations()->operations())
-    list.push_back(described(each));
-  json result{{"operations", std::move(list)}};
+    if ((!owner.is_read_only || !each.writes()) && may({method_access::operation, each.name, each.database, each.tier}))
+      list.push_back(described(each));
+  auto tools = json::array();
+  for (const auto& each : rpc::all_methods)
+    if (!each.mcp_tool.empty() && (!owner.is_read_only || each.data == rpc::method_data::keeps)
+        && may({each.access, each.name}))
+      tools.push_back(each.mcp_tool);
+  json result{{"operations", std::move(list)}, {"tools", std::move(tools)}};
   if (known.mistake())
     result["mistake"] = known.mistake()->message;
   call->succeed(std::move(result));

@@ -8,6 +8,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 void broker_handler::run_read(const database& db, read_request request, const call_ptr& call) {
+  apply(call->admitted, call->owner.leader_.config().of(db.name()), request);
   // A cache hit is answered at once and cannot be cancelled, so it is not registered.
   if (auto hit = db.cached(request))
     return pending::succeed(call, *hit);

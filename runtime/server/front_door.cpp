@@ -3,6 +3,7 @@
 #include "runtime/os/forks.hpp"
 #include "runtime/os/secret_file.hpp"
 #include "runtime/os/user_name.hpp"
+#include "runtime/server/agent_token_files.hpp"
 #include "runtime/server/endpoint.hpp"
 #include "runtime/server/folder_watch.hpp"
 #include "runtime/server/http/server.hpp"
@@ -43,10 +44,13 @@ class http_backend final : public http::backend {
 public:
   http_backend(service& methods, std::string agent) : service_(methods), agent_(std::move(agent)) {}
 
-  std::unique_ptr<rpc::handler> open_handler() override { return service_.open_handler({{}, agent_, {}}); }
+  std::unique_ptr<rpc::handler> open_handler(const std::string& token) override {
+    client_link link{.agent = token.empty() ? agent_ : token, .token = token, .is_remote = true};
+    return service_.open_handler(std::move(link));
+  }
 
   void note_refusal(errc code) override {
-    open_handler()->note_refusal({}, nullptr, rpc::error_of(describe(make_error(code, "the request is too large"))));
+    open_handler({})->note_refusal({}, nullptr, rpc::error_of(describe(make_error(code, "the request is too large"))));
   }
 
   void check_health(std::function<void(http::health)> done) override {
@@ -99,6 +103,7 @@ struct front_door::parts {
 
   caf::expected<void> listen();
   caf::expected<void> listen_http();
+  const std::map<std::string, std::string>& agent_tokens();
   void want_stop(std::string_view reason);
   void linger();
   size_t connections() const;
@@ -122,6 +127,7 @@ struct front_door::parts {
   std::unique_ptr<socket_server> socket;
   std::unique_ptr<http::server> web;
   std::optional<folder_watch> watch;
+  agent_token_files tokens{leader.root().folder()};
   std::chrono::steady_clock::time_point opened_at{};
   bool had_clients = false;
   bool stop_was_wanted = false;
@@ -129,6 +135,7 @@ struct front_door::parts {
 };
 
 caf::expected<void> front_door::parts::listen() {
+  methods.is_read_only = options.read_only;
   auto path = socket_path_of(leader.root(), true);
   if (!path)
     return std::move(path.error());
@@ -159,6 +166,9 @@ caf::expected<void> front_door::parts::listen_http() {
   http::settings settings;
   settings.address = options.http;
   settings.token = *token;
+  if (auto good = tokens.load(*leader.policy().current()); !good)
+    return good;
+  settings.agent_tokens = [this]() -> const auto& { return agent_tokens(); };
   settings.max_connections = config.max_connections;
   settings.max_body_bytes = config.max_request_bytes;
   settings.max_inflight_bytes = config.max_inflight_bytes;
@@ -170,6 +180,13 @@ caf::expected<void> front_door::parts::listen_http() {
   web = std::move(*listening);
   info.http = options.http.substr(0, options.http.rfind(':') + 1) + std::to_string(web->port());
   return {};
+}
+
+// A token that cannot be read lets nobody in.
+const std::map<std::string, std::string>& front_door::parts::agent_tokens() {
+  if (auto good = tokens.load(*leader.policy().current()); !good)
+    leader.log(log_level::warning, "sluice", describe(good.error()).message);
+  return tokens.by_name();
 }
 
 void front_door::parts::want_stop(std::string_view reason) {

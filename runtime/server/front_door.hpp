@@ -18,7 +18,9 @@ struct front_door_options {
   /// Whether the broker is transient: it ends when it has been idle for `linger`, and gives way to a newer version.
   bool transient = false;
   /// `ADDRESS:PORT` on loopback for HTTP; no HTTP if empty. Port 0 selects a free one.
-  std::string http;
+  std::string http{};
+  /// Whether every method that changes something is refused.
+  bool read_only = false;
   /// Called once, in a thread of its own, when the broker should be stopped, with the reason in words. It may stop and
   /// destroy the front door and the broker; if another thread destroys the front door, the destructor waits for it.
   std::function<void(std::string_view reason)> stop_wanted = [](std::string_view) {};

@@ -1,10 +1,12 @@
 #include "runtime/server/in_process.hpp"
 
+#include "runtime/os/user_name.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/failures.hpp"
 #include "runtime/server/rpc/methods.hpp"
 
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 
 #include <future>
 #include <memory>
@@ -40,7 +42,8 @@ caf::expected<json> result_of(rpc::answer response) {
 in_process_methods::in_process_methods(broker& leader)
   : info_(info_of(leader)), actor_(leader.system(), loop_),
     service_(leader, info_, loop_, *actor_.get(), [](std::string_view) {}),
-    handler_(service_.open_handler({{}, "anonymous", {}})), thread_([this] { loop_.run(); }) {}
+    handler_(service_.open_handler({.agent = "anonymous", .own_name = fmt::format("{}@{}", user_name(), getpid())})),
+    thread_([this] { loop_.run(); }) {}
 
 in_process_methods::~in_process_methods() {
   loop_.stop();

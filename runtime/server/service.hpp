@@ -14,6 +14,7 @@
 #include "runtime/server/subscriptions.hpp"
 #include "runtime/server/traffic.hpp"
 #include "runtime/server/turns.hpp"
+#include "runtime/store/live_policy.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -34,11 +35,18 @@ namespace sluice {
 
 /// One client, as its transport knows it.
 struct client_link {
-  peer_identity peer;
+  peer_identity peer{};
   /// The agent of requests without an agent.
-  std::string agent;
+  std::string agent{};
   /// Sends a notification. Empty if the transport has none.
-  subscriptions::pusher push;
+  subscriptions::pusher push{};
+  /// The name of the bearer token with which it came; empty for the store's own, which makes it the owner, and where
+  /// there are none.
+  std::string token{};
+  /// Whether it has no process that could be known, as over HTTP.
+  bool is_remote = false;
+  /// Another name of the owner's own requests, as `agent` is one.
+  std::string own_name{};
 };
 
 /// The methods of the protocol (docs/reference/protocol.md), on a broker in this process. Used by the loop's thread,
@@ -73,6 +81,9 @@ public:
 
   /// Whether one of its threads runs a task that will post to the loop.
   bool at_work() const noexcept { return at_work_ > 0; }
+
+  /// Whether every method that changes something is refused; set by the front door before it serves.
+  bool is_read_only = false;
 
   /// The current number of connections, for the status; set by the front door.
   std::function<size_t()> count_connections;
@@ -129,6 +140,9 @@ private:
   std::map<opening, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
   live_catalogue operations_;
+  // The grant of writes without a capsule under the policy that is in force, and that policy.
+  std::shared_ptr<const access_policy> granting_policy_;
+  std::shared_ptr<const request_grant> policy_grant_;
   std::chrono::steady_clock::time_point operations_checked_at_{};
   // Requests for the status that wait for the next collection; those of the running one are not among them.
   std::vector<std::function<void(const nlohmann::json&)>> awaiting_status_;

@@ -81,6 +81,8 @@ caf::error check_settings(const broker_config& config, bool locked) {
     if (auto reason = check_setting(s, config, {}))
       return reason;
   }
+  if (!config.policy)
+    return unusable("policy is null; it must be a policy, possibly one that allows everything");
   if (auto reason = check_databases(config))
     return reason;
   return check_buffer_tables(config);

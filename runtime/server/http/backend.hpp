@@ -21,8 +21,9 @@ class backend {
 public:
   virtual ~backend() = default;
 
-  /// Makes the handler for the sender of one request.
-  virtual std::unique_ptr<rpc::handler> open_handler() = 0;
+  /// Makes the handler for the sender of one request. @param token the name of the agent's token with which it came;
+  /// empty for the store's
+  virtual std::unique_ptr<rpc::handler> open_handler(const std::string& token) = 0;
 
   /// Called when a request with a valid token was refused for its size.
   virtual void note_refusal([[maybe_unused]] errc code) {}

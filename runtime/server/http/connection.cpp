@@ -203,15 +203,23 @@ template <class Answer> auto connection::answer_with(void (connection::*give)(co
   };
 }
 
+// Whoever has the token of an agent is that agent, whatever its program calls itself.
+std::unique_ptr<rpc::handler> connection::open_mcp(const std::string& token) {
+  rpc::mcp_settings settings{.version = shared_.settings.version};
+  if (!token.empty())
+    settings.agent = token;
+  return rpc::make_mcp(shared_.behind.open_handler(token), settings);
+}
+
 void connection::handle(std::string body) {
   calling_ = true;
   switch (route_) {
   case route::rpc:
-    port_ = shared_.behind.open_handler();
+    port_ = shared_.behind.open_handler(shared_.filter.token_of(parser_->get()));
     rpc::dispatch(body, *port_, answer_with(&connection::answer_rpc));
     break;
   case route::mcp:
-    port_ = rpc::make_mcp(shared_.behind.open_handler(), {.version = shared_.settings.version});
+    port_ = open_mcp(shared_.filter.token_of(parser_->get()));
     rpc::dispatch(body, *port_, answer_with(&connection::answer_mcp));
     break;
   case route::healthz: shared_.behind.check_health(answer_with(&connection::answer_health)); break;

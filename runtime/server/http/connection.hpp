@@ -74,6 +74,7 @@ private:
   void on_request(error_code failed, size_t);
   void on_malformed(error_code failed);
   void handle(std::string body);
+  std::unique_ptr<rpc::handler> open_mcp(const std::string& token);
   void answer_rpc(const std::string& text);
   void answer_mcp(const std::string& text);
   void answer_health(const health& health);

@@ -164,15 +164,27 @@ std::optional<refusal> request_filter::check_sender(const header& head) const {
   return std::nullopt;
 }
 
-bool request_filter::has_token(const header& head) const {
+std::string request_filter::token_of(const header& head) const { return find_token(head).value_or(std::string{}); }
+
+// The name of the token; nothing without a valid one.
+std::optional<std::string> request_filter::find_token(const header& head) const {
   constexpr std::string_view scheme = "Bearer ";
   if (head.count(field::authorization) != 1)
-    return false;
+    return std::nullopt;
   auto text = view(head[field::authorization]);
   if (text.size() < scheme.size() || !beast::iequals({text.data(), scheme.size()}, {scheme.data(), scheme.size()}))
-    return false;
+    return std::nullopt;
   text.remove_prefix(scheme.size());
-  return text.size() == token_.size() && sodium_memcmp(text.data(), token_.data(), token_.size()) == 0;
+  auto is_given = [&](const std::string& token) {
+    return text.size() == token.size() && sodium_memcmp(text.data(), token.data(), token.size()) == 0;
+  };
+  if (is_given(token_))
+    return std::string{};
+  if (agents_)
+    for (const auto& [name, token] : agents_())
+      if (is_given(token))
+        return name;
+  return std::nullopt;
 }
 
 std::variant<route, refusal> request_filter::admit(const header& head) const {
@@ -187,7 +199,9 @@ std::variant<route, refusal> request_filter::admit(const header& head) const {
     return refusal{status::not_found, errc::invalid_request, "there are /rpc, /mcp, /healthz and /metrics", {}};
   if (auto error = check_method(head, *to))
     return std::move(*error);
-  if (to->needs_token && !has_token(head))
+  // An agent sees nothing of others, as the metrics would show.
+  auto token = to->needs_token ? find_token(head) : std::string{};
+  if (!token || (!token->empty() && !to->is_posted))
     return refusal{status::unauthorized,
                    errc::not_authorized,
                    "the token is missing or wrong",

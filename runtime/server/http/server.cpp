@@ -64,7 +64,7 @@ bool is_passing(const error_code& failed) {
 server::server(asio::io_context& loop, settings options, backend& behind, tcp::acceptor acceptor, uint16_t port)
   : loop_(loop), port_(port), shared_{.settings = options,
                                       .behind = behind,
-                                      .filter = {options.token, port},
+                                      .filter = {options.token, port, options.agent_tokens},
                                       .ended = [this](connection& x) { ended(x); }},
     acceptor_(std::move(acceptor)), timer_(loop) {
   shared_.last_active = std::chrono::steady_clock::now();

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <string>
 
 namespace sluice::http {
@@ -12,6 +14,8 @@ struct settings {
   std::string address = "127.0.0.1:0";
   /// Clients send it as `Authorization: Bearer TOKEN`; not empty.
   std::string token{};
+  /// The tokens of agents, by their names; asked for each request.
+  std::function<const std::map<std::string, std::string>&()> agent_tokens{};
   /// Sent to MCP clients in the answer to `initialize`.
   std::string version{};
   /// Connections beyond this number are answered with 503.

@@ -239,6 +239,8 @@ caf::expected<operation_call> operation_call_from_json(const json& params) {
         return read_part(content, name, result.time);
       if (name == "integers")
         return rpc::take(content, name, result.integers);
+      if (name == "read_only")
+        return rpc::take(content, name, result.read_only);
       return name == "capsule" ? take_capsule(content, name, result.grant) : unknown_member(name);
     });
   return result_or(std::move(error), result);

@@ -155,6 +155,8 @@ caf::error read_part(const json& source, audit_record& to) {
       return take_hash(content, name, grant.capsule_hash);
     if (name == "policy")
       return take_hash(content, name, grant.policy_hash);
+    if (name == "reason")
+      return rpc::take(content, name, to.reason);
     return pass_over();
   };
   auto error = read_object(source, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);

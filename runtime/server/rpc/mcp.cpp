@@ -120,7 +120,8 @@ private:
     if (!wanted.is_string())
       return refused(invalid_params, "protocolVersion must be a text");
     auto name = member(member(params, "clientInfo"), "name");
-    if (auto agent = usable_agent(name.is_string() ? name.get<std::string>() : std::string{}); !agent.empty())
+    auto agent = usable_agent(name.is_string() ? name.get<std::string>() : std::string{});
+    if (!settings_.is_bound && !agent.empty())
       settings_.agent = std::move(agent);
     const auto& version = wanted.get_ref<const std::string&>();
     return {json{{"protocolVersion", speaks_mcp(version) ? version : std::string{versions.front()}},
@@ -135,12 +136,18 @@ private:
     if (!member(params, "cursor").is_null())
       return give("tools/list", params, refused(invalid_params, "cursor is none that was given out; there is one page"),
                   done);
-    methods_->call("operations", json::object(), [done = std::move(done)](const answer& response) {
+    json asked{{"agent", settings_.agent}};
+    methods_->call("operations", std::move(asked), [this, done = std::move(done)](const answer& response) {
       auto tools = json::array();
-      for (const auto& tool : mcp_tools())
-        tools.push_back(tool.definition);
       auto listed = response.text.empty() ? response.result : json::parse(response.text);
+      auto usable = member(listed, "tools");
+      for (const auto& tool : mcp_tools())
+        if (usable.is_null() || std::find(usable.begin(), usable.end(), json(tool.name)) != usable.end())
+          if (is_shown(tool.definition))
+            tools.push_back(tool.definition);
       for (const auto& operation : member(listed, "operations")) {
+        if (!is_shown(operation))
+          continue;
         auto& tool = tools.emplace_back(json::object());
         for (const auto* part : {"name", "description", "inputSchema", "outputSchema", "annotations"})
           if (operation.contains(part))
@@ -148,6 +155,10 @@ private:
       }
       done({json{{"tools", std::move(tools)}}, {}});
     });
+  }
+
+  bool is_shown(const json& tool) const {
+    return !settings_.read_only || member(member(tool, "annotations"), "readOnlyHint") == true;
   }
 
   void call_tool(json params, answer_to done) {
@@ -197,8 +208,10 @@ private:
 
   void run(const mcp_tool& tool, json arguments, answer_to done) {
     auto answered = [done = std::move(done)](answer response) { done(tool_answer(std::move(response))); };
-    if (!tool.is_request())
+    if (!tool.is_request()) {
+      arguments["agent"] = settings_.agent;
       return methods_->call(tool.method, std::move(arguments), std::move(answered));
+    }
     run(tool.method, std::move(arguments), std::move(answered));
   }
 
@@ -206,7 +219,10 @@ private:
   void run(const std::string& method, json arguments, answer_to done) {
     auto request_id = request_ids_.next();
     arguments["request_id"] = request_id;
-    arguments.emplace("agent", settings_.agent);
+    if (settings_.is_bound)
+      arguments["agent"] = settings_.agent;
+    else
+      arguments.emplace("agent", settings_.agent);
     auto id = id_;
     if (!id.empty())
       running_[id] = request_id;

@@ -14,6 +14,10 @@ struct mcp_settings {
   std::string agent = "mcp";
   /// Whether methods that are not MCP's are passed to the inner handler; otherwise they are refused as unknown.
   bool pass_through = false;
+  /// Whether only tools that change nothing are listed, and calls of others are refused.
+  bool read_only = false;
+  /// Whether every call is in the name `agent`: an `agent` argument and the client's own name have no effect.
+  bool is_bound = false;
 };
 
 /// Whether this revision of the protocol, such as `2025-06-18`, is supported.

@@ -27,6 +27,12 @@ const method* find_method(std::string_view name) noexcept {
   return found == all_methods.end() ? nullptr : found;
 }
 
+bool has_sender(const method& method) noexcept {
+  return method.type != request_type::audit_list && method.type != request_type::logs_recent
+         && method.type != request_type::audit_refused
+         && any_name(method.parameters, [](std::string_view each) { return each == "agent"; });
+}
+
 bool is_parameter(std::string_view name) noexcept {
   return std::any_of(all_methods.begin(), all_methods.end(), [&](const method& each_method) {
     return any_name(each_method.parameters, [&](std::string_view each) { return each == name; });

@@ -55,6 +55,7 @@ audit_row to_row(const audit_record& record, int64_t store, std::string_view tab
     r.capsule = record.grant->capsule_hash;
     r.policy = record.grant->policy_hash;
   }
+  r.reason = record.reason;
   return r;
 }
 
@@ -79,6 +80,7 @@ audit_record to_record(const audit_row& row) {
   if (!row.capsule.empty())
     r.grant =
       std::make_shared<const request_grant>(request_grant{{}, std::string{row.capsule}, std::string{row.policy}, 0});
+  r.reason = row.reason;
   return r;
 }
 

@@ -31,6 +31,8 @@ struct audit_row {
   int64_t peer_pid = 0;
   int64_t count = 1;
   int64_t recovered = 0;
+  /// Only in segments, which leave it out when it is empty; not one of `for_each_field`.
+  std::string_view reason;
   /// The hashes of the capsule and of the policy, 32 bytes each; both empty for none. Only records in segments have
   /// them.
   std::string_view capsule{};

@@ -41,8 +41,8 @@ size_t count_own_fields() {
   return count;
 }
 
-// A record with a capsule also has its hash and that of the policy.
-constexpr size_t grant_fields = 2;
+// A record with a capsule also has the reason, the hash of the capsule and that of the policy.
+constexpr size_t reason_and_capsule = 3;
 
 bool is_frame(std::string_view records) noexcept {
   constexpr std::string_view magic{"\x28\xb5\x2f\xfd"};
@@ -106,14 +106,18 @@ void segment_encoder::add(const audit_row& row) {
   static const auto fields = count_own_fields();
   newest_us_ = count_++ == 0 ? row.ts_us : std::max(newest_us_, row.ts_us);
   cbor_writer to{plain_};
-  to.array(fields + (row.capsule.empty() ? 0 : grant_fields));
+  auto has_capsule = !row.capsule.empty();
+  to.array(fields + (has_capsule ? reason_and_capsule : row.reason.empty() ? 0 : 1));
   for_each_own_field(row, [&](const auto& field) {
     if constexpr (is_integer<decltype(field)>)
       to.integer(field);
     else
       to.text(field);
   });
-  if (row.capsule.empty())
+  // Few records have a reason or a capsule, and earlier versions wrote none.
+  if (has_capsule || !row.reason.empty())
+    to.text(row.reason);
+  if (!has_capsule)
     return;
   to.bytes(row.capsule);
   to.bytes(row.policy);
@@ -156,8 +160,8 @@ std::span<const audit_row> segment_decoder::decode(const audit_segment& segment)
     auto& row = rows_.emplace_back();
     row.seq = static_cast<int64_t>(first + rows_.size() - 1);
     row.store = segment.store;
-    auto count = from.array();
-    if (count != fields && count != fields + grant_fields)
+    auto found = from.array();
+    if (found != fields && found != fields + 1 && found != fields + reason_and_capsule)
       return {};
     for_each_own_field(row, [&](auto& field) {
       if constexpr (is_integer<decltype(field)>)
@@ -165,7 +169,9 @@ std::span<const audit_row> segment_decoder::decode(const audit_segment& segment)
       else
         field = from.text();
     });
-    if (count == fields)
+    if (found > fields)
+      row.reason = from.text();
+    if (found != fields + reason_and_capsule)
       continue;
     row.capsule = from.bytes();
     row.policy = from.bytes();

@@ -26,7 +26,7 @@ inline const std::string token(64, 'a');
 /// A broker with the methods `echo` (returns its params) and `hold` (`release` answers it) only.
 class fake_backend final : public http::backend {
 public:
-  std::unique_ptr<rpc::handler> open_handler() override { return std::make_unique<port>(*this); }
+  std::unique_ptr<rpc::handler> open_handler(const std::string&) override { return std::make_unique<port>(*this); }
   void check_health(std::function<void(http::health)> done) override { done(state); }
   void metrics(std::function<void(std::string)> done) override { done("sluice_up 1\n"); }
 

@@ -3,19 +3,52 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <set>
 #include <sstream>
 
 namespace sluice::test::methods_test {
 
+namespace {
+
+std::string page(const char* name) {
+  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/" + name};
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// What each method needs, as docs/guides/policy.md says it.
+std::string access_as_markdown() {
+  constexpr std::array needs{"anyone", "operation", "raw_sql", "observation", "administration"};
+  std::string result;
+  for (const auto& each : rpc::all_methods)
+    result += "| `" + std::string{each.name} + "` | " + needs[static_cast<size_t>(each.access)] + " | "
+              + (each.data == rpc::method_data::changes ? "yes" : "no") + " |\n";
+  return result;
+}
+
+} // namespace
+
 TEST_CASE("docs/reference/protocol.md has the table of methods as the broker has it", "[rpc]") {
-  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/reference/protocol.md"};
-  std::ostringstream page;
-  page << in.rdbuf();
   auto table = rpc::methods_as_markdown();
   INFO(table);
-  CHECK(page.str().find(table) != std::string::npos);
+  CHECK(page("reference/protocol.md").find(table) != std::string::npos);
+}
+
+TEST_CASE("docs/guides/policy.md says of each method what it needs, as the broker has it", "[rpc]") {
+  auto table = access_as_markdown();
+  INFO(table);
+  CHECK(page("guides/policy.md").find(table) != std::string::npos);
+}
+
+TEST_CASE("the agent of a method is its sender, unless it selects records or is reported", "[rpc]") {
+  auto has_sender = [](const char* name) { return rpc::has_sender(*rpc::find_method(name)); };
+  for (const auto* name : {"write", "read", "call", "operations", "status", "shutdown", "log", "cursor.next"})
+    CHECK(has_sender(name));
+  for (const auto* name : {"audit.list", "logs.recent", "audit.refused", "subscribe", "hello", "ping"})
+    CHECK_FALSE(has_sender(name));
 }
 
 TEST_CASE("each method is there once, and the audit has a name for it", "[rpc]") {

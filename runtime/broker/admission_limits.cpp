@@ -1,0 +1,33 @@
+#include "runtime/broker/admission_limits.hpp"
+
+#include "messages/automatic_key.hpp"
+
+#include <algorithm>
+
+namespace sluice {
+
+namespace {
+
+// Zero stands for the default in a request, and for no limit in a rule.
+template <class Number> Number reduced(Number wanted, Number usual, Number most) {
+  if (most == Number{})
+    return wanted;
+  return std::min(wanted == Number{} ? usual : wanted, most);
+}
+
+} // namespace
+
+// Keys that a client library generates are unique, and the ledger has no row for them.
+void apply(const admission& admitted, const database_config& defaults, write_request& request) {
+  request.deadline = reduced(request.deadline, defaults.write_deadline, admitted.limits.max_time);
+  request.key_is_own =
+    admitted.is_named && !request.idempotency_key.empty() && !parse_automatic_key(request.idempotency_key);
+}
+
+void apply(const admission& admitted, const database_config& defaults, read_request& request) {
+  auto& limits = request.limits;
+  limits.timeout = reduced(limits.timeout, defaults.read_timeout, admitted.limits.max_time);
+  limits.max_rows = reduced(limits.max_rows, defaults.read_max_rows, admitted.limits.max_rows);
+}
+
+} // namespace sluice

@@ -1,0 +1,71 @@
+#include "runtime/server/broker_handler_call.hpp"
+
+#include <unistd.h>
+
+namespace sluice {
+
+using nlohmann::json;
+
+requester requester_of(const client_link& link, std::string_view agent) {
+  requester result{agent};
+  // The process of a peer without an id is this one, or in another namespace; the socket is for this user alone.
+  if (!link.is_remote)
+    result.uid = link.peer.pid == 0 ? geteuid() : link.peer.uid;
+  result.token = link.token;
+  result.is_owner = link.token.empty() && (agent == link.agent || agent == link.own_name);
+  return result;
+}
+
+bool broker_handler::pending::admit(std::string_view name, const access_demand& demand) {
+  admitted =
+    owner.leader_.policy().admit(requester_of(*link, name.empty() ? std::string_view{link->agent} : name), demand);
+  return !admitted.refused;
+}
+
+void broker_handler::pending::deny() {
+  if (admitted.refused->code == errc::not_authorized)
+    names.reason = admitted.refused->message;
+  fail(*admitted.refused);
+}
+
+bool broker_handler::pending::pass(const json& given) {
+  if (method.access == method_access::operation)
+    return true;
+  if (owner.is_read_only && method.data == rpc::method_data::changes) {
+    fail(read_only_failure(method.name));
+    return false;
+  }
+  std::string_view sender;
+  if (auto at = given.is_object() && rpc::has_sender(method) ? given.find("agent") : given.end(); at != given.end())
+    if (const auto* text = at->get_ptr<const std::string*>())
+      sender = *text;
+  // Nothing is asked of such a method, and no name is used.
+  if (method.access == method_access::anyone && sender.empty())
+    return true;
+  // The method refuses it, if it uses it; it must not become somebody else.
+  if (auto reason = agent_name_error(sender); reason && owner.leader_.policy().current()->exists()) {
+    fail(make_error(errc::invalid_request, "agent " + *reason));
+    return false;
+  }
+  if (admit(sender, {method.access, method.name}))
+    return true;
+  deny();
+  return false;
+}
+
+bool broker_handler::pending::may_call(const sluice::operation& wanted, std::string_view sender) {
+  if (owner.is_read_only && wanted.writes()) {
+    fail(read_only_failure(wanted.name));
+    return false;
+  }
+  if (admit(sender, {method_access::operation, wanted.name, wanted.database, wanted.tier}))
+    return true;
+  deny();
+  return false;
+}
+
+failure broker_handler::read_only_failure(std::string_view what) {
+  return make_failure(errc::read_only, std::string{what} + " changes something, and this broker serves reads only");
+}
+
+} // namespace sluice
