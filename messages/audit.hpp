@@ -2,6 +2,7 @@
 
 #include "messages/inspection.hpp"
 #include "messages/invalidation.hpp"
+#include "messages/request_grant.hpp"
 #include "messages/write.hpp"
 
 #include <algorithm>
@@ -60,12 +61,18 @@ enum class request_type : uint8_t {
   call,
   operations,
   migrate,
+  capsule_issue,
+  capsule_verify,
+  capsule_revoke,
+  proof,
+  promote,
+  promotions,
   other
 };
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 38> request_names{"write",
+inline constexpr std::array<std::string_view, 44> request_names{"write",
                                                                 "read",
                                                                 "cache_hit",
                                                                 "foreign_commit",
@@ -102,6 +109,12 @@ inline constexpr std::array<std::string_view, 38> request_names{"write",
                                                                 "call",
                                                                 "operations",
                                                                 "migrate",
+                                                                "capsule.issue",
+                                                                "capsule.verify",
+                                                                "capsule.revoke",
+                                                                "proof",
+                                                                "promote",
+                                                                "promotions",
                                                                 "other"};
 static_assert(request_names.size() == static_cast<size_t>(request_type::other) + 1);
 
@@ -161,19 +174,25 @@ struct audit_record {
   uint32_t count = 1;
   /// True when the record was rebuilt from a database's ledger after a crash.
   bool recovered = false;
+  /// The capsule and the policy of a write with a capsule; null for none. Only its hashes are kept.
+  std::shared_ptr<const request_grant> grant{};
   /// Of a request that the policy refused: why, with the rule. Empty otherwise.
   std::string reason{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, audit_record& x) {
   auto tables = x.tables ? *x.tables : std::vector<std::string>{};
+  auto capsule = x.grant ? x.grant->capsule_hash : std::string{};
+  auto policy = x.grant ? x.grant->policy_hash : std::string{};
   auto load = [&]() -> caf::error {
     x.tables = std::make_shared<const std::vector<std::string>>(std::move(tables));
+    if (!capsule.empty())
+      x.grant = std::make_shared<const request_grant>(request_grant{{}, std::move(capsule), std::move(policy), 0});
     return caf::none;
   };
   return f(caf::meta::type_name("audit_record"), x.seq, x.ts_us, x.request_id, x.agent, x.db, x.type, x.key, x.status,
-           x.latency_us, x.commit_seq, tables, x.correlation_id, x.peer, x.count, x.recovered, x.reason,
-           caf::meta::load_callback(load));
+           x.latency_us, x.commit_seq, tables, x.correlation_id, x.peer, x.count, x.recovered, capsule, policy,
+           x.reason, caf::meta::load_callback(load));
 }
 SLUICE_DECLARE_INSPECT(audit_record)
 

@@ -5,6 +5,7 @@
 #include "messages/inspection.hpp"
 #include "messages/migration.hpp"
 #include "messages/peer_identity.hpp"
+#include "messages/request_grant.hpp"
 #include "messages/rowset.hpp"
 #include "messages/statement.hpp"
 #include "messages/ticket.hpp"
@@ -49,6 +50,8 @@ struct write_request {
   std::shared_ptr<sluice::ticket> ticket{};
   /// Lets the client cancel the request until it is executed. Local to the process.
   cancel_token cancel{};
+  /// The capsule and the policy of the request, for its commit record; null for none. Local to the process.
+  std::shared_ptr<const request_grant> grant{};
   /// The sending thread runs the writer itself, because the request is known to be short. Local to the process.
   bool is_short = false;
   /// The idempotency key is the agent's own (messages/agent_key.hpp), because the policy names the agent. Local to the

@@ -187,6 +187,7 @@ audit_record group_commit::record_of(entry& write, int64_t ts_us) const {
   r.latency_us = static_cast<uint64_t>(std::max<int64_t>(latency.count(), 0));
   r.correlation_id = std::move(write.request.correlation_id);
   r.peer = write.request.peer;
+  r.grant = std::move(write.request.grant);
   auto& counters = context_.counters();
   if (write.failed()) {
     r.status = to_string(write.error->code);

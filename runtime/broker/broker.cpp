@@ -347,6 +347,8 @@ void broker::on_warning(std::function<void(std::string_view)> callback) const {
   core_->on_warning(std::move(callback));
 }
 
+capsule_authority& broker::capsules() const noexcept { return core_->capsules; }
+
 std::optional<failure> broker::why_failed() const { return core_->why_failed(); }
 
 void broker::on_failure(std::function<void(const failure&)> callback) const {

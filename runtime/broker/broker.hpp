@@ -26,6 +26,7 @@ namespace sluice {
 class answer_budget;
 class live_policy;
 class broker;
+class capsule_authority;
 class store_lock;
 class store_root;
 struct broker_core;
@@ -287,6 +288,9 @@ public:
   const answer_budget& answers() const noexcept;
 
   const store_root& root() const noexcept;
+
+  /// For front doors: issues and verifies the capsules of the store. Thread-safe; valid as long as the broker.
+  capsule_authority& capsules() const noexcept;
 
   /// Whether the lock file is still the broker's: false once it has been removed. The broker still serves requests, but
   /// other processes will not find it any more. @pre not shut down

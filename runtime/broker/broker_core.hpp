@@ -12,6 +12,7 @@
 #include "runtime/broker/lent_thread.hpp"
 #include "runtime/broker/own_system.hpp"
 #include "runtime/broker/system_access.hpp"
+#include "runtime/capsule/capsule_authority.hpp"
 #include "runtime/os/descriptor.hpp"
 #include "runtime/os/forks.hpp"
 #include "runtime/os/machine_clock.hpp"
@@ -63,6 +64,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   /// Open until the lock is released, so that no other folder gets the inode of the root: a store is known by it.
   descriptor held_folder;
   std::optional<store_lock> lock;
+  /// Accesses files only when capsules are used.
+  capsule_authority capsules{root, time};
   live_policy policy{root.path(), config.policy, time};
 
   /// Set only in a broker for hosts of plain threads. `end` destroys it.

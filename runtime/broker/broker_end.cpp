@@ -67,6 +67,7 @@ void broker_core::leave() {
   // The log's actor may have failed just before, and not closed it.
   log->close();
   log->abandon();
+  capsules.keep_time();
   remove_wal_files();
   forget_actors();
   stop_pool();

@@ -126,6 +126,9 @@ std::optional<failure> check(write_request& request) {
     return invalid_field("statements", "is empty; a write needs at least one");
   if (request.statements.size() > max_statements)
     return invalid_field("statements", "has more than 10000 entries");
+  if (request.grant && !request.grant->capsule.empty())
+    return make_failure(errc::capsule_invalid, "capsule refused (form): capsules are checked by the methods of the "
+                                               "protocol; send this write through a client");
   return request.migration ? check_migration(*request.migration) : std::nullopt;
 }
 

@@ -56,6 +56,7 @@ caf::expected<operation_request> request_of(const operation& of, operation_call 
     result.idempotency_key = std::move(call.idempotency_key);
     result.deadline = call.time;
     result.enforce_foreign_keys = of.foreign_keys;
+    result.grant = std::move(call.grant);
     return operation_request{std::move(result)};
   }
   auto result = request_for<read_request>(of, call);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <variant>
 
@@ -26,6 +27,8 @@ struct operation_call {
   /// Zero for the configured time of a write or a read.
   std::chrono::milliseconds time{0};
   integer_form integers = integer_form::number;
+  /// The capsule; null for none.
+  std::shared_ptr<const request_grant> grant{};
   /// Whether the caller refuses operations that write.
   bool read_only = false;
 };

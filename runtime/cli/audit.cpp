@@ -3,6 +3,7 @@
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/table.hpp"
+#include "runtime/json/hex.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/json/time_argument.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
@@ -19,6 +20,9 @@ namespace {
 
 // Records per request while exporting.
 constexpr uint64_t page_size = 1'000;
+
+// Of the hash of a capsule.
+constexpr size_t shown_digits = 16;
 
 struct audit_options {
   std::string root = ".";
@@ -77,13 +81,15 @@ std::string as_text(const audit_page& page) {
                 {"MS", right},
                 {"COUNT", right},
                 {"TABLES"},
-                {"KEY"}}};
+                {"KEY"},
+                {"CAPSULE"}}};
   for (const auto& record : page.records)
     result.add({std::to_string(record.seq), iso_time(record.ts_us), record.agent, record.db,
                 std::string{to_string(record.type)}, record.recovered ? record.status + " (recovered)" : record.status,
                 record.commit_seq ? std::to_string(record.commit_seq) : "",
                 fmt::format("{:.1f}", static_cast<double>(record.latency_us) / 1000), std::to_string(record.count),
-                tables_text(record), record.key});
+                tables_text(record), record.key,
+                record.grant ? to_hex(record.grant->capsule_hash).substr(0, shown_digits) : ""});
   return result.empty() ? "no records\n" : result.text();
 }
 

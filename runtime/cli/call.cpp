@@ -86,6 +86,8 @@ caf::expected<json> params_of(const call_options& options) {
     result["idempotency_key"] = *options.key;
   if (options.deadline_ms > 0)
     result["deadline_ms"] = options.deadline_ms;
+  if (auto capsule = capsule_of(options); !capsule.empty())
+    result["capsule"] = std::move(capsule);
   if (!options.integers.empty())
     result["integers"] = options.integers;
   return result;
@@ -145,6 +147,7 @@ void declare_call(CLI::App& command, action& chosen) {
     ->type_name("MS")
     ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}));
   declare_way(command, *options);
+  declare_capsule_of(command, *options);
   command.add_option("--integers", options->integers, "Integers beyond 2^53 as number, text or tagged [number]")
     ->type_name("FORM")
     ->check(CLI::IsMember({"number", "text", "tagged"}))

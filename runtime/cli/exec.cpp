@@ -80,6 +80,8 @@ caf::expected<write_request> as_request(const exec_options& options, const std::
   request.agent = agent_name(options.agent);
   request.idempotency_key = options.key.value_or(options.sent_key);
   request.deadline = time_left(options, options.deadline_ms);
+  if (auto capsule = capsule_of(options); !capsule.empty())
+    request.grant = std::make_shared<const request_grant>(request_grant{std::move(capsule), {}, {}, 0});
   request.enforce_foreign_keys = options.foreign_keys == "on";
   for (auto each : statements)
     request.statements.push_back({each, *params});
@@ -122,6 +124,7 @@ int run(const exec_options& options) {
 void declare_exec(CLI::App& command, action& chosen) {
   auto options = std::make_shared<exec_options>();
   declare(command, *options);
+  declare_capsule_of(command, *options);
   command.add_option("--key", options->key, "Idempotency key: the same request under the same key is applied once");
   command.add_option("--sent-key", options->sent_key)->group("");
   command.add_option("--deadline", options->deadline_ms, "Milliseconds within which the write must be done [30000]")

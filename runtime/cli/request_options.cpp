@@ -110,6 +110,16 @@ void declare_way(CLI::App& command, request_options& to) {
   command.add_flag("--json", to.json, "Print one JSON document, on failure too");
 }
 
+void declare_capsule_of(CLI::App& command, request_options& to) {
+  command.add_option("--capsule", to.capsule, "The capsule that grants this request [SLUICE_CAPSULE]")
+    ->type_name("CAPSULE");
+}
+
+std::string capsule_of(const request_options& options) {
+  const auto* from_environment = std::getenv("SLUICE_CAPSULE");
+  return options.capsule.empty() && from_environment ? from_environment : options.capsule;
+}
+
 caf::expected<std::unique_ptr<client>> open_store(const request_options& options, const std::filesystem::path& root) {
   client_options way;
   way.endpoint = options.endpoint;

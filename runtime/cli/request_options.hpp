@@ -27,6 +27,7 @@ struct request_options {
   bool require_broker = false;
   bool json = false;
   std::string integers;
+  std::string capsule;
   // The time for which the launcher has waited for an answer to this request, which it has sent; only the launcher
   // passes it.
   int64_t sent_ms = 0;
@@ -49,6 +50,12 @@ void declare(CLI::App& command, request_options& to);
 
 /// Adds only the options for the agent, the endpoint and the form of the answer.
 void declare_way(CLI::App& command, request_options& to);
+
+/// Adds the option for the capsule of a write or a call.
+void declare_capsule_of(CLI::App& command, request_options& to);
+
+/// The capsule of the options, else of SLUICE_CAPSULE; empty for none.
+std::string capsule_of(const request_options& options);
 
 /// Adds an option that may be given several times; each value is taken unchanged.
 CLI::Option* declare_values(CLI::App& command, const char* names, std::vector<std::string>& to,

@@ -9,12 +9,14 @@
 #include "runtime/os/user_name.hpp"
 #include "runtime/server/in_process.hpp"
 #include "runtime/server/opened_databases.hpp"
+#include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/request_names.hpp"
 #include "runtime/store/live_policy.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <future>
 #include <iterator>
 #include <mutex>
 #include <shared_mutex>
@@ -36,6 +38,9 @@ public:
   }
 
   caf::expected<write_result> write(write_request request) override {
+    // The methods of the protocol check capsules.
+    if (request.grant)
+      return write_with_capsule(request);
     auto db = open(request_type::write, request);
     end_when_closed(request);
     return db ? db->write(std::move(request)) : std::move(db.error());
@@ -48,6 +53,8 @@ public:
   }
 
   std::future<caf::expected<write_result>> write_async(write_request request) override {
+    if (request.grant)
+      return write_later(std::move(request));
     auto db = open(request_type::write, request);
     end_when_closed(request);
     return db ? db->write_async(std::move(request)) : failed<write_result>(std::move(db.error()));
@@ -98,6 +105,21 @@ public:
   }
 
 private:
+  caf::expected<write_result> write_with_capsule(const write_request& request) {
+    auto answer = call("write", rpc::params_of(request));
+    return answer ? rpc::write_result_from_json(*answer) : std::move(answer.error());
+  }
+
+  std::future<caf::expected<write_result>> write_later(write_request request) {
+    try {
+      return std::async(std::launch::async,
+                        [this, request = std::move(request)] { return write_with_capsule(request); });
+    } catch (const std::system_error& lacking) {
+      return failed<write_result>(
+        make_error(errc::unavailable, std::string{"the write needs a thread: "} + lacking.what()));
+    }
+  }
+
   template <class Request> void end_when_closed(Request& request) const {
     request.cancel = request.cancel.possible() ? closed_.derive(request.cancel) : closed_;
   }

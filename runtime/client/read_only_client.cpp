@@ -6,6 +6,7 @@
 #include "runtime/json/json.hpp"
 #include "runtime/json/json_text.hpp"
 #include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/rpc/methods.hpp"
 #include "runtime/sqlite/reader/cursor_store.hpp"
 #include "runtime/sqlite/reader/read_store.hpp"
 
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <exception>
 #include <limits>
 #include <list>
@@ -21,6 +23,7 @@
 #include <optional>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 
 namespace sluice {
 
@@ -32,6 +35,17 @@ using std::chrono::steady_clock;
 caf::error read_only_error() {
   return make_error(errc::read_only, "this process has no permission to write in the folder of the store, so it can "
                                      "only read: use another folder, or run as a user who may write in this one");
+}
+
+// Where nobody may write, no broker can help.
+bool is_on_read_only_disk(const store_root& root) { return access(root.path().c_str(), W_OK) != 0 && errno == EROFS; }
+
+// A change that does not come through a broker.
+caf::error refuse_change(const store_root& root) {
+  if (is_on_read_only_disk(root))
+    return read_only_error();
+  return make_error(errc::route_required, "this process may only read the folder of the store, and no broker leads it; "
+                                          "changes go through a broker of a user who may write there: sluice serve");
 }
 
 // The maximum number of reads with a future, each of which has a thread.
@@ -96,7 +110,7 @@ public:
   read_only_client(const read_only_client&) = delete;
   read_only_client& operator=(const read_only_client&) = delete;
 
-  caf::expected<write_result> write(write_request) override { return read_only_error(); }
+  caf::expected<write_result> write(write_request) override { return refuse_change(root_); }
 
   caf::expected<read_result> read(read_request request) override {
     auto name = admit(request);
@@ -136,8 +150,10 @@ public:
       return make_error(errc::invalid_request, "method is not valid UTF-8");
     if (auto reason = utf8_error(params))
       return reason;
-    if (method != "read")
-      return read_only_error();
+    if (method != "read") {
+      const auto* found = rpc::find_method(method);
+      return found && found->effect == rpc::method_effect::changes ? refuse_change(root_) : read_only_error();
+    }
     auto request = rpc::read_from_json(params);
     if (!request)
       return std::move(request.error());

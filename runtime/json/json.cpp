@@ -1,6 +1,7 @@
 #include "runtime/json/json.hpp"
 
 #include "messages/agent_key.hpp"
+#include "runtime/json/hex.hpp"
 #include "runtime/json/json_writer.hpp"
 
 #include <fmt/format.h>
@@ -199,6 +200,10 @@ json as_json(const audit_record& record, std::string_view store_root) {
   if (record.peer.pid != 0) {
     result["peer_uid"] = record.peer.uid;
     result["peer_pid"] = record.peer.pid;
+  }
+  if (record.grant && !record.grant->capsule_hash.empty()) {
+    result["capsule"] = to_hex(record.grant->capsule_hash);
+    result["policy"] = to_hex(record.grant->policy_hash);
   }
   if (!record.reason.empty())
     result["reason"] = record.reason;

@@ -144,6 +144,8 @@ std::optional<quick_command> read_quick_command(std::span<char* const> words) {
   std::string_view name = words[0];
   if (name != "exec" && name != "query")
     return std::nullopt;
+  if (name == "exec" && std::getenv("SLUICE_CAPSULE"))
+    return std::nullopt;
   reader command{name == "exec"};
   return command.take(words.subspan(1)) ? command.finish() : std::nullopt;
 }

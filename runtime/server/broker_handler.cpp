@@ -24,6 +24,12 @@ constexpr broker_handler::handler broker_handler::handlers[] = {
   {"call", &broker_handler::call_operation},
   {"migrate", &broker_handler::migrate},
   {"operations", &broker_handler::list_operations},
+  {"capsule.issue", &broker_handler::issue_capsule},
+  {"capsule.verify", &broker_handler::verify_capsule},
+  {"capsule.revoke", &broker_handler::revoke_capsule},
+  {"proof", &broker_handler::prove},
+  {"promote", &broker_handler::promote},
+  {"promotions", &broker_handler::list_promotions},
   {"cursor.open", &broker_handler::open_cursor},
   {"cursor.next", &broker_handler::next_page},
   {"cursor.close", &broker_handler::close_cursor},
@@ -173,6 +179,8 @@ void broker_handler::write(const json& params, const call_ptr& call) {
   auto request = rpc::write_from_json(params);
   if (!request)
     return call->fail(request.error());
+  if (request->grant && !use_capsule(*request, call))
+    return;
   start(std::move(*request), call);
 }
 
@@ -199,6 +207,8 @@ void broker_handler::start(write_request request, const call_ptr& call) {
 
 void broker_handler::run_write(const database& db, write_request request, const call_ptr& call) {
   apply(call->admitted, call->owner.leader_.config().of(db.name()), request);
+  if (!request.grant)
+    request.grant = policy_grant(call);
   call->recorded = true;
   db.write(&call->owner.actor_, std::move(request))
     .then([call](const write_result& result) { pending::succeed(call, result); },

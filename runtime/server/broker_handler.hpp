@@ -16,6 +16,8 @@
 
 namespace sluice {
 
+struct operation;
+struct operation_call;
 /// Whose requests a client's are for the policy, in this name.
 requester requester_of(const client_link& link, std::string_view agent);
 
@@ -65,6 +67,12 @@ private:
   static void call_operation(const nlohmann::json& params, const call_ptr& call);
   static void migrate(const nlohmann::json& params, const call_ptr& call);
   static void list_operations(const nlohmann::json& params, const call_ptr& call);
+  static void issue_capsule(const nlohmann::json& params, const call_ptr& call);
+  static void verify_capsule(const nlohmann::json& params, const call_ptr& call);
+  static void revoke_capsule(const nlohmann::json& params, const call_ptr& call);
+  static void prove(const nlohmann::json& params, const call_ptr& call);
+  static void promote(const nlohmann::json& params, const call_ptr& call);
+  static void list_promotions(const nlohmann::json& params, const call_ptr& call);
   static void cancel(const nlohmann::json& params, const call_ptr& call);
   static void open_cursor(const nlohmann::json& params, const call_ptr& call);
   static void next_page(const nlohmann::json& params, const call_ptr& call);
@@ -93,6 +101,15 @@ private:
 
   caf::error check_subscriptions(size_t names);
   static void run_write(const database& db, write_request request, const call_ptr& call);
+
+  // broker_handler_capsules.cpp
+  struct capsule_demand;
+  static std::shared_ptr<const access_policy> policy_of(const call_ptr& call);
+  static std::shared_ptr<const request_grant> policy_grant(const call_ptr& call);
+  static std::shared_ptr<const request_grant> check_capsule(const capsule_demand& demand, const call_ptr& call);
+  static bool use_capsule(write_request& request, const call_ptr& call);
+  static bool use_capsule(const operation& called, operation_call& request, const call_ptr& call);
+  template <class Work, class Done> static void work_on_files(const call_ptr& call, Work work, Done done);
 
   // broker_handler_reads.cpp
   struct waiting_read;

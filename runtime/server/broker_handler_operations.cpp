@@ -50,6 +50,8 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
     return call->fail(read_only_failure(found->name));
   if (!call->may_call(*found, decoded->agent))
     return;
+  if (decoded->grant && !use_capsule(*found, *decoded, call))
+    return;
   auto request = request_of(*found, std::move(*decoded));
   if (!request)
     return call->fail(request.error());

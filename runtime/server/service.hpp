@@ -140,6 +140,9 @@ private:
   std::map<opening, std::vector<with_opened>> opening_;
   std::set<std::string> listening_;
   live_catalogue operations_;
+  // The grant of writes without a capsule under the policy that is in force, and that policy.
+  std::shared_ptr<const access_policy> granting_policy_;
+  std::shared_ptr<const request_grant> policy_grant_;
   std::chrono::steady_clock::time_point operations_checked_at_{};
   // Requests for the status that wait for the next collection; those of the running one are not among them.
   std::vector<std::function<void(const nlohmann::json&)>> awaiting_status_;

@@ -37,9 +37,9 @@ const std::array layers{
 constexpr std::array common_folders{"base", "shared"};
 
 // The folders of runtime/, each of which may include those before it. Hosts link all before the lab.
-constexpr std::array runtime_folders{"os",        "json",       "policy", "store",  "sqlite",
-                                     "catalogue", "migrations", "broker", "server", "client",
-                                     "doctor",    "validate",   "lab",    "cli",    "launcher"};
+constexpr std::array runtime_folders{"os",         "json",    "policy", "store",   "sqlite", "catalogue",
+                                     "migrations", "capsule", "broker", "server",  "client", "doctor",
+                                     "validate",   "lab",     "cli",    "launcher"};
 
 bool is_in(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';

@@ -232,6 +232,7 @@ TEST_CASE("audit records are serialized in batches and pages, field by field") {
   x.peer = {1'000, 42};
   x.count = 5;
   x.recovered = true;
+  x.grant = std::make_shared<const request_grant>(request_grant{{}, "capsule", "policy", 0});
   auto page = n.travel_in_message(audit_page{"root", {x}});
   CHECK(page.store_root == "root");
   for (const auto& copy : page.records) {
@@ -250,6 +251,9 @@ TEST_CASE("audit records are serialized in batches and pages, field by field") {
     CHECK(copy.peer.uid == 1'000);
     CHECK(copy.count == 5);
     CHECK(copy.recovered);
+    REQUIRE(copy.grant);
+    CHECK(copy.grant->capsule_hash == "capsule");
+    CHECK(copy.grant->policy_hash == "policy");
   }
 }
 

@@ -184,20 +184,23 @@ SHIFTED_CLOCK = r"""
 #include <time.h>
 #include <unistd.h>
 
-static long shift(void) {
+// The seconds by which the time of day is shifted, and those by which the time since boot is.
+static long shift(int which) {
   static const volatile long* where;
   if (!where) {
     int fd = open(getenv("CLOCK_SHIFT"), O_RDONLY | O_CLOEXEC);
-    where = mmap(0, sizeof *where, PROT_READ, MAP_SHARED, fd, 0);
+    where = mmap(0, 2 * sizeof *where, PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
   }
-  return *where;
+  return where[which];
 }
 
 int clock_gettime(clockid_t id, struct timespec* t) {
   int failed = syscall(SYS_clock_gettime, id, t);
   if (!failed && id == CLOCK_REALTIME)
-    t->tv_sec += shift();
+    t->tv_sec += shift(0);
+  if (!failed && id == CLOCK_BOOTTIME)
+    t->tv_sec += shift(1);
   return failed;
 }
 
@@ -222,7 +225,7 @@ time_t time(time_t* t) {
 
 
 class Clock:
-    """Sets the time of day for programs that the fixture starts."""
+    """Sets the time of day, and the time since boot, for programs that the fixture starts."""
 
     def __init__(self, fixture):
         if is_sanitized(fixture):
@@ -232,11 +235,18 @@ class Clock:
                                text=True, capture_output=True)
         is_equal(build.returncode, 0, build.stderr)
         self.file = open(os.path.join(fixture.scratch, "shift"), "w+b", buffering=0)
+        self.passed = 0
         self.step(0)
+        self.pass_time(0)
         fixture.env.update(LD_PRELOAD=library, CLOCK_SHIFT=self.file.name)
 
     def step(self, seconds):
         os.pwrite(self.file.fileno(), struct.pack("l", seconds), 0)
+
+    def pass_time(self, seconds):
+        """Lets the time since boot go on by so many seconds."""
+        self.passed += seconds
+        os.pwrite(self.file.fileno(), struct.pack("l", self.passed), struct.calcsize("l"))
 
 
 def test_steps_of_the_wall_clock_affect_no_deadline_key_or_cached_answer(fixture):

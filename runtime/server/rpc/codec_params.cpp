@@ -55,6 +55,8 @@ json params_of(const write_request& request) {
   say(result, "idempotency_key", request.idempotency_key);
   say(result, "correlation_id", request.correlation_id);
   say(result, "deadline_ms", request.deadline.count());
+  if (request.grant)
+    say(result, "capsule", request.grant->capsule);
   if (!request.enforce_foreign_keys)
     result["foreign_keys"] = "off";
   return result;

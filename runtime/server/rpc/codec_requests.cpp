@@ -2,6 +2,7 @@
 
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/json/json.hpp"
+#include "runtime/server/rpc/capsule_params.hpp"
 #include "runtime/server/rpc/json_fields.hpp"
 
 #include <fmt/format.h>
@@ -138,10 +139,6 @@ caf::error take_key(const json& content, std::string_view name, std::string& to)
   return to.empty() ? invalid(name, "is empty; an idempotency key must not be empty; leave it out") : caf::error{};
 }
 
-caf::error no_capsules() {
-  return make_error(errc::capsule_invalid, "capsule: no capsules are supported yet; leave it out");
-}
-
 // A write or a read has a list of statements, or one statement beside `db`.
 caf::error check_form(const json& params) {
   auto has = [&](const char* name) { return params.contains(name); };
@@ -199,7 +196,7 @@ caf::expected<write_request> write_from_json(const json& params) {
     if (name == "foreign_keys")
       return take_switch(content, name, result.enforce_foreign_keys);
     if (name == "capsule")
-      return no_capsules();
+      return take_capsule(content, name, result.grant);
     return unknown_member(name);
   });
   return result_or(std::move(error), result);
@@ -244,7 +241,7 @@ caf::expected<operation_call> operation_call_from_json(const json& params) {
         return rpc::take(content, name, result.integers);
       if (name == "read_only")
         return rpc::take(content, name, result.read_only);
-      return name == "capsule" ? no_capsules() : unknown_member(name);
+      return name == "capsule" ? take_capsule(content, name, result.grant) : unknown_member(name);
     });
   return result_or(std::move(error), result);
 }

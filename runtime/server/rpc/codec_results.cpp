@@ -1,5 +1,6 @@
 #include "runtime/server/rpc/codec.hpp"
 
+#include "runtime/json/hex.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/json_fields.hpp"
 
@@ -106,7 +107,17 @@ caf::error take_tables(const json& content, std::string_view field, table_set& t
   return caf::none;
 }
 
+caf::error take_hash(const json& content, std::string_view field, std::string& to) {
+  std::string text;
+  if (auto error = rpc::take(content, field, text))
+    return error;
+  auto bytes = from_hex(text);
+  to = bytes.value_or("");
+  return bytes ? caf::error{} : invalid(field, "must be a hash in hexadecimal");
+}
+
 caf::error read_part(const json& source, audit_record& to) {
+  request_grant grant;
   auto take_member = [&](const std::string& name, const json& content) {
     if (name == "seq")
       return rpc::take(content, name, to.seq);
@@ -140,11 +151,18 @@ caf::error read_part(const json& source, audit_record& to) {
       return rpc::take(content, name, to.count);
     if (name == "recovered")
       return rpc::take(content, name, to.recovered);
+    if (name == "capsule")
+      return take_hash(content, name, grant.capsule_hash);
+    if (name == "policy")
+      return take_hash(content, name, grant.policy_hash);
     if (name == "reason")
       return rpc::take(content, name, to.reason);
     return pass_over();
   };
-  return read_object(source, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);
+  auto error = read_object(source, "records", {"seq", "ts_us", "agent", "db", "request_type", "status"}, take_member);
+  if (!grant.capsule_hash.empty())
+    to.grant = std::make_shared<const request_grant>(std::move(grant));
+  return error;
 }
 
 caf::error read_part(const json& content, std::string_view field, std::vector<audit_record>& to) {

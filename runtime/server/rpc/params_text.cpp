@@ -74,6 +74,7 @@ private:
 std::optional<std::string> text_of_params(const write_request& request) {
   return params_writer{}
     .say("agent", request.agent)
+    .say("capsule", request.grant ? request.grant->capsule : std::string{})
     .say("correlation_id", request.correlation_id)
     .always_say("db", request.db)
     .say("deadline_ms", request.deadline.count())

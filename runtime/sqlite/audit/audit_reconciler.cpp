@@ -156,6 +156,9 @@ audit_record reconciler::recovered(const ledger_commit& commit, ledger_request r
   record.correlation_id = std::move(request.correlation_id);
   record.peer = request.peer;
   record.recovered = true;
+  if (!request.capsule_hash.empty())
+    record.grant = std::make_shared<const request_grant>(
+      request_grant{{}, std::move(request.capsule_hash), std::move(request.policy_hash), request.verified_us});
   return record;
 }
 

@@ -51,6 +51,10 @@ audit_row to_row(const audit_record& record, int64_t store, std::string_view tab
   r.peer_pid = record.peer.pid;
   r.count = record.count;
   r.recovered = record.recovered ? 1 : 0;
+  if (record.grant && !record.grant->capsule_hash.empty()) {
+    r.capsule = record.grant->capsule_hash;
+    r.policy = record.grant->policy_hash;
+  }
   r.reason = record.reason;
   return r;
 }
@@ -73,6 +77,9 @@ audit_record to_record(const audit_row& row) {
   r.peer.pid = static_cast<uint32_t>(row.peer_pid);
   r.count = static_cast<uint32_t>(row.count);
   r.recovered = row.recovered != 0;
+  if (!row.capsule.empty())
+    r.grant =
+      std::make_shared<const request_grant>(request_grant{{}, std::string{row.capsule}, std::string{row.policy}, 0});
   r.reason = row.reason;
   return r;
 }

@@ -33,6 +33,10 @@ struct audit_row {
   int64_t recovered = 0;
   /// Only in segments, which leave it out when it is empty; not one of `for_each_field`.
   std::string_view reason;
+  /// The hashes of the capsule and of the policy, 32 bytes each; both empty for none. Only records in segments have
+  /// them.
+  std::string_view capsule{};
+  std::string_view policy{};
 };
 
 /// Calls `f(column, field)` for every field in order: the columns of the table `audit` of format 1, except its last

@@ -41,6 +41,9 @@ size_t count_own_fields() {
   return count;
 }
 
+// A record with a capsule also has the reason, the hash of the capsule and that of the policy.
+constexpr size_t reason_and_capsule = 3;
+
 bool is_frame(std::string_view records) noexcept {
   constexpr std::string_view magic{"\x28\xb5\x2f\xfd"};
   return records.starts_with(magic);
@@ -103,16 +106,21 @@ void segment_encoder::add(const audit_row& row) {
   static const auto fields = count_own_fields();
   newest_us_ = count_++ == 0 ? row.ts_us : std::max(newest_us_, row.ts_us);
   cbor_writer to{plain_};
-  to.array(row.reason.empty() ? fields : fields + 1);
+  auto has_capsule = !row.capsule.empty();
+  to.array(fields + (has_capsule ? reason_and_capsule : row.reason.empty() ? 0 : 1));
   for_each_own_field(row, [&](const auto& field) {
     if constexpr (is_integer<decltype(field)>)
       to.integer(field);
     else
       to.text(field);
   });
-  // Few records have a reason, and earlier versions wrote none.
-  if (!row.reason.empty())
+  // Few records have a reason or a capsule, and earlier versions wrote none.
+  if (has_capsule || !row.reason.empty())
     to.text(row.reason);
+  if (!has_capsule)
+    return;
+  to.bytes(row.capsule);
+  to.bytes(row.policy);
 }
 
 std::string_view segment_encoder::encoded() {
@@ -153,7 +161,7 @@ std::span<const audit_row> segment_decoder::decode(const audit_segment& segment)
     row.seq = static_cast<int64_t>(first + rows_.size() - 1);
     row.store = segment.store;
     auto found = from.array();
-    if (found != fields && found != fields + 1)
+    if (found != fields && found != fields + 1 && found != fields + reason_and_capsule)
       return {};
     for_each_own_field(row, [&](auto& field) {
       if constexpr (is_integer<decltype(field)>)
@@ -163,6 +171,10 @@ std::span<const audit_row> segment_decoder::decode(const audit_segment& segment)
     });
     if (found > fields)
       row.reason = from.text();
+    if (found != fields + reason_and_capsule)
+      continue;
+    row.capsule = from.bytes();
+    row.policy = from.bytes();
   }
   if (from.has_failed() || static_cast<uint64_t>(segment.last_seq) - first + 1 != rows_.size())
     return {};

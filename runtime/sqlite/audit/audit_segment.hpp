@@ -30,7 +30,8 @@ struct audit_segment {
   std::string_view prev_hash;
   std::string_view hash;
   /// A CBOR sequence (RFC 8742) of an array per record: its fields as `for_each_field` has them, without `seq` and
-  /// `store`. As a zstd frame (RFC 8878) where that is shorter; a sequence begins with another byte than a frame.
+  /// `store`; with a capsule also its hash and that of the policy. As a zstd frame (RFC 8878) where that is shorter; a
+  /// sequence begins with another byte than a frame.
   std::string_view records;
   /// Whether every column holds a value of its type.
   bool is_well_typed = true;

@@ -5,7 +5,7 @@
 
 namespace sluice::sqlite {
 
-/// Reads the integers, texts and arrays that `cbor_writer` writes, without copying. Anything else makes it fail
+/// Reads the integers, bytes, texts and arrays that `cbor_writer` writes, without copying. Anything else makes it fail
 /// permanently: from then on every item is 0 or empty.
 class cbor_reader {
 public:
@@ -23,16 +23,8 @@ public:
     return major == 0 ? static_cast<int64_t>(number) : ~static_cast<int64_t>(number);
   }
 
-  std::string_view text() noexcept {
-    auto [major, size] = head();
-    if (major != 3 || size > left_.size()) {
-      fail();
-      return {};
-    }
-    auto result = left_.substr(0, size);
-    left_.remove_prefix(size);
-    return result;
-  }
+  std::string_view bytes() noexcept { return run(2); }
+  std::string_view text() noexcept { return run(3); }
 
   /// The number of items that follow.
   uint64_t array() noexcept {
@@ -67,6 +59,17 @@ private:
       result = result << 8U | static_cast<unsigned char>(left_[i]);
     left_.remove_prefix(size);
     return {major, result};
+  }
+
+  std::string_view run(unsigned wanted) noexcept {
+    auto [major, size] = head();
+    if (major != wanted || size > left_.size()) {
+      fail();
+      return {};
+    }
+    auto result = left_.substr(0, size);
+    left_.remove_prefix(size);
+    return result;
   }
 
   int64_t fail() noexcept {

@@ -48,15 +48,4 @@ chain_hash::digest chain_hash::finish() {
   return result;
 }
 
-std::string to_hex(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string result;
-  result.reserve(bytes.size() * 2);
-  for (auto c : bytes) {
-    result += digits[static_cast<unsigned char>(c) >> 4];
-    result += digits[static_cast<unsigned char>(c) & 15];
-  }
-  return result;
-}
-
 } // namespace sluice::sqlite

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runtime/json/hex.hpp"
+
 #include <array>
 #include <cstdint>
 #include <string>
@@ -34,7 +36,6 @@ inline std::string_view bytes_of(const chain_hash::digest& digest) noexcept {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-/// `bytes` in lower-case hexadecimal.
-std::string to_hex(std::string_view bytes);
+using sluice::to_hex;
 
 } // namespace sluice::sqlite

@@ -14,6 +14,7 @@ namespace {
 
 using nlohmann::json;
 
+// A grant adds one to either.
 constexpr size_t items_without_outcome = 7;
 constexpr size_t items_with_outcome = 9;
 
@@ -71,6 +72,40 @@ void encode_tables(cbor_writer& to, const table_set& tables) {
       to.text(table);
 }
 
+void encode_hash(cbor_writer& to, const std::string& hash, const std::string* before) {
+  if (before != nullptr && *before == hash)
+    to.null();
+  else
+    to.bytes(hash);
+}
+
+void encode_grant(cbor_writer& to, const request_grant& grant, const request_grant* before) {
+  auto has_capsule = !grant.capsule_hash.empty();
+  to.array(has_capsule ? 3 : 1);
+  encode_hash(to, grant.policy_hash, before ? &before->policy_hash : nullptr);
+  if (!has_capsule)
+    return;
+  encode_hash(to, grant.capsule_hash, before ? &before->capsule_hash : nullptr);
+  to.integer(grant.verified_us);
+}
+
+std::string decode_hash(const json& item, const std::string& before) {
+  if (item.is_null())
+    return before;
+  const auto& bytes = item.get_binary();
+  return {bytes.begin(), bytes.end()};
+}
+
+void decode_grant(const json& item, const ledger_request& before, ledger_request& to) {
+  to.policy_hash = decode_hash(item.at(0), before.policy_hash);
+  if (item.size() == 1)
+    return;
+  to.capsule_hash = decode_hash(item.at(1), before.capsule_hash);
+  to.verified_us = decode_integer(item.at(2));
+}
+
+bool item_has_outcome(const json& item) { return item.size() >= items_with_outcome; }
+
 bool are_equal(const table_set& a, const table_set& b) { return a == b || (a && b && *a == *b); }
 
 // `before` is the previous request in the record.
@@ -84,7 +119,10 @@ ledger_request decode_ledger_request(const json& item, const record_time& time, 
   result.tables = item.at(4).is_null() ? before.tables : item.at(4).get<std::vector<std::string>>();
   result.peer.uid = static_cast<uint32_t>(decode_integer(item.at(5)));
   result.peer.pid = static_cast<uint32_t>(decode_integer(item.at(6)));
-  result.has_outcome = item.size() == items_with_outcome;
+  result.has_outcome = item_has_outcome(item);
+  auto items = result.has_outcome ? items_with_outcome : items_without_outcome;
+  if (item.size() > items)
+    decode_grant(item.at(items), before, result);
   return result;
 }
 
@@ -162,7 +200,8 @@ void encode_requests(std::span<const ledger_entry> entries, std::span<const reco
     const auto& [request, result, tables] = entries[i];
     const auto* key = keys[i];
     auto has_outcome = key != nullptr && !key->results.empty();
-    to.array(has_outcome ? items_with_outcome : items_without_outcome);
+    const auto* grant = request->grant.get();
+    to.array((has_outcome ? items_with_outcome : items_without_outcome) + (grant ? 1 : 0));
     to.text(request->request_id);
     if (before != nullptr && before->request->agent == request->agent)
       to.null();
@@ -183,6 +222,8 @@ void encode_requests(std::span<const ledger_entry> entries, std::span<const reco
       to.bytes({reinterpret_cast<const char*>(key->payload.data()), key->payload.size()});
       out += key->results;
     }
+    if (grant)
+      encode_grant(to, *grant, before != nullptr ? before->request->grant.get() : nullptr);
     before = &entries[i];
   }
 }
@@ -219,7 +260,7 @@ caf::expected<std::optional<found_key>> find_key(std::string_view requests, cons
         continue;
       found_key found;
       item.at(0).get_to(found.request_id);
-      if (item.size() != items_with_outcome)
+      if (!item_has_outcome(item))
         return std::optional{std::move(found)};
       const auto& payload = item.at(7).get_binary();
       if (payload.size() != found.payload.size())

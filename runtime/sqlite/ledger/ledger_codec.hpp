@@ -28,6 +28,11 @@ struct ledger_request {
   peer_identity peer;
   /// Whether the record also contains the outcome for retries under its key, so that the key has no row.
   bool has_outcome = false;
+  /// The hashes of its capsule and policy, 32 bytes each, and when the capsule was verified, by the clock of capsules;
+  /// empty and 0 for none.
+  std::string capsule_hash{};
+  std::string policy_hash{};
+  int64_t verified_us = 0;
 };
 
 /// The first bytes of `payload_digest`, enough to detect that a key was used for another request.
@@ -44,8 +49,9 @@ struct recorded_key {
 /// The column `requests` of a commit record in format 2: a CBOR array of the milliseconds since the boot of the
 /// machine, the tag of that boot (`boot_tag_of`) and an array of requests. Each of these is an array of request id,
 /// agent, idempotency key, correlation id, [tables], uid and pid; with an automatic key that has no row, also of the
-/// payload's digest and the results. Null for agent or tables means those of the request before. In format 1 it is only
-/// the array of requests.
+/// payload's digest and the results; with a grant, last of all, of an array of the hash of the policy and, with a
+/// capsule, the hash of the capsule and the time when it was verified. Null for agent, tables or hash means that of the
+/// request before. In format 1 it is only the array of requests.
 /// @param keys for each entry its automatic key, of this boot and not later than the record, or null
 void encode_requests(std::span<const ledger_entry> entries, std::span<const recorded_key* const> keys,
                      uint64_t since_boot_ms, uint32_t boot, std::string& out);

@@ -4,22 +4,9 @@
 #include "runtime/sqlite/ledger/chain_hash.hpp"
 #include "runtime/sqlite/ledger/ledger_schema.hpp"
 
-#include <sodium.h>
-
 #include <sstream>
 
 namespace sluice::sqlite {
-
-namespace {
-
-std::optional<std::string> from_hex(const std::string& digits) {
-  std::string bytes(digits.size() / 2, '\0');
-  auto failed = sodium_hex2bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), digits.data(),
-                               digits.size(), nullptr, nullptr, nullptr);
-  return failed == 0 && 2 * bytes.size() == digits.size() ? std::optional{std::move(bytes)} : std::nullopt;
-}
-
-} // namespace
 
 caf::expected<std::optional<std::string>> read_meta(const connection& db, std::string_view name) {
   auto stmt = prepared_statement::prepare(db, "SELECT value FROM _sluice_meta WHERE name = ?1");

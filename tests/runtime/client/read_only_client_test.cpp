@@ -5,6 +5,7 @@
 #include "tests/support/temp_dir.hpp"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <future>
@@ -53,6 +54,19 @@ struct fixture {
 };
 
 } // namespace
+
+TEST_CASE("a change that does not come through a broker is route_required", "[read_only_client]") {
+  fixture f;
+  write_request request;
+  request.db = "app.db";
+  request.statements = {{"INSERT INTO t VALUES (2)"}};
+  CHECK(failure_of(f.aut->write(request)).code == errc::route_required);
+  CHECK(failure_of(f.aut->write_async(request).get()).code == errc::route_required);
+  for (const auto* method : {"write", "call", "buffer.put"})
+    CHECK(failure_of(f.aut->call(method, {{"db", "app.db"}, {"sql", "INSERT INTO t VALUES (2)"}})).code
+          == errc::route_required);
+  CHECK(must(f.aut->read(request_for("SELECT count(*) FROM t", 5s))).rows->row(0)[0] == value{int64_t{1}});
+}
 
 TEST_CASE("a read waits for another read of its database no longer than its own time-out", "[read_only_client]") {
   fixture f;
