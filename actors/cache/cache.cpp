@@ -16,6 +16,7 @@ struct cache_state {
   void apply(read_scheduler::effects out);
   void tick();
   void sweep();
+  void take_hits(size_t most);
   void schedule_tick();
   void report();
   void close();
@@ -25,8 +26,10 @@ struct cache_state {
   read_scheduler scheduler;
   audit_batch records;
   bool tick_scheduled = false;
-  bool sweep_due = false;
-  clock::steady swept_at{};
+  // Since the last sweep.
+  bool was_invalidated = false;
+  clock::steady hits_reported_at{};
+  bool has_more_hits = false;
   static inline const char* name = "cache";
 };
 
@@ -34,7 +37,9 @@ namespace {
 
 // Short enough that stale entries do not stay long, long enough to cost nothing; nothing is scheduled while idle.
 constexpr std::chrono::milliseconds tick_interval{100};
-constexpr std::chrono::milliseconds sweep_interval{1'000};
+constexpr std::chrono::milliseconds hits_interval{1'000};
+// Less than a millisecond for one turn, and the 80,000 answers that may fill the cache are looked at within 2 s.
+constexpr size_t entries_per_sweep = 4'096;
 constexpr size_t records_per_batch = 256;
 
 } // namespace
@@ -128,21 +133,30 @@ void cache_state::invalidate(const invalidation& change) {
     scheduler.refuse_if_closed(parts.actors->context(change.db), out);
     apply(std::move(out));
   }
+  was_invalidated = true;
   if (!tick_scheduled)
     sweep();
-  else
-    sweep_due = true;
 }
 
 void cache_state::sweep() {
-  sweep_due = false;
-  swept_at = parts.time->now();
-  parts.hits->sweep(swept_at);
-  auto hits = parts.hits->take_hit_records(wall_us(*parts.time));
-  std::move(hits.begin(), hits.end(), std::back_inserter(records.records));
+  auto now = parts.time->now();
+  auto reports_hits = was_invalidated || has_more_hits || now - hits_reported_at >= hits_interval;
+  if (std::exchange(was_invalidated, false))
+    parts.hits->suspect_all();
+  parts.hits->sweep(now, entries_per_sweep);
+  if (reports_hits) {
+    hits_reported_at = now;
+    take_hits(entries_per_sweep);
+  }
   // Existing entries expire, and may be hit.
-  if (!parts.hits->empty() || !records.records.empty())
+  if (!parts.hits->empty() || !records.records.empty() || has_more_hits)
     schedule_tick();
+}
+
+void cache_state::take_hits(size_t most) {
+  auto hits = parts.hits->take_hit_records(wall_us(*parts.time), most);
+  has_more_hits = hits.size() >= most;
+  std::move(hits.begin(), hits.end(), std::back_inserter(records.records));
 }
 
 void cache_state::add_reader(const std::string& db, reader_actor reader) {
@@ -181,10 +195,7 @@ void cache_state::apply(read_scheduler::effects out) {
 
 void cache_state::tick() {
   tick_scheduled = false;
-  if (sweep_due || parts.time->now() - swept_at >= sweep_interval)
-    sweep();
-  else if (!parts.hits->empty())
-    schedule_tick();
+  sweep();
   report();
 }
 
@@ -199,7 +210,7 @@ void cache_state::close() {
   read_scheduler::effects out;
   scheduler.abandon(out);
   apply(std::move(out));
-  sweep();
+  take_hits(SIZE_MAX);
   report();
   self->quit();
 }

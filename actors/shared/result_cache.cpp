@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace sluice {
 
@@ -41,6 +42,9 @@ size_t footprint_of(const statement& query, const read_result& result, const dep
   return overhead + footprint(query) + (result.rows ? result.rows->footprint() : 0) + tables.size() * sizeof(void*);
 }
 
+// How many entries a sweep looks at under the lock of a shard.
+constexpr size_t longest_step = 128;
+
 } // namespace
 
 bool still_valid(const dependencies& tables, const table_versions& versions, uint64_t version) {
@@ -65,12 +69,7 @@ std::optional<read_result> result_cache::find(const database_context& context, c
   if (is_too_old || now >= e.expires || !still_valid(e.tables, context.versions(), e.version))
     return std::nullopt;
   in.uses.splice(in.uses.begin(), in.uses, e.use);
-  ++in.hits;
-  auto hit_count = std::find_if(e.hits.begin(), e.hits.end(), [&](const auto& x) { return x.first == request.agent; });
-  if (hit_count != e.hits.end())
-    ++hit_count->second;
-  else
-    e.hits.emplace_back(request.agent, 1);
+  count_hit(in, *i, request.agent);
   auto result = e.result;
   result.source = read_source::cache;
   result.as_of_seq = std::max(result.as_of_seq, newest);
@@ -106,24 +105,68 @@ void result_cache::insert(const database_context& context, const read_request& r
   in.bytes += bytes;
   in.uses.push_front(&i->first);
   e.use = in.uses.begin();
+  in.ages.push_back(&*i);
+  e.age = std::prev(in.ages.end());
+  // It lies between suspects, which are counted from the next one on.
+  if (in.suspects > 0)
+    ++in.suspects;
 }
 
-size_t result_cache::sweep(clock::steady now) {
-  size_t removed = 0;
+void result_cache::suspect_all() {
   for (auto& in : shards_) {
     std::lock_guard guard{in.mutex};
-    for (auto i = in.entries.begin(); i != in.entries.end();) {
-      const auto& e = i->second;
-      if (now < e.expires && still_valid(e.tables, i->first.context->versions(), e.version)) {
-        ++i;
-        continue;
-      }
-      i = erase(in, i);
-      ++in.invalidated;
-      ++removed;
+    in.suspects = in.entries.size();
+  }
+}
+
+size_t result_cache::sweep(clock::steady now, size_t most) {
+  size_t removed = 0;
+  auto first = next_shard_.fetch_add(1, std::memory_order_relaxed);
+  for (size_t i = 0; i < shards_.size() && most > 0; ++i) {
+    auto& in = shards_[(first + i) % shards_.size()];
+    auto is_done = false;
+    while (!is_done && most > 0) {
+      // Callers look answers up between the steps.
+      auto left = std::min<size_t>(most, longest_step);
+      most -= left;
+      std::lock_guard guard{in.mutex};
+      removed += sweep(in, now, left);
+      most += left;
+      is_done = left > 0;
     }
   }
   return removed;
+}
+
+// Looks at as many entries as are left.
+size_t result_cache::sweep(shard& in, clock::steady now, size_t& left) {
+  auto before = in.entries.size();
+  auto remove = [&in](const kept_entry& which) { erase(in, in.entries.find(view(which.first))); };
+  for (; left > 0 && !in.ages.empty(); --left) {
+    const auto& oldest = *in.ages.front();
+    if (now < oldest.second.expires)
+      break;
+    remove(oldest);
+  }
+  in.suspects = std::min(in.suspects, in.entries.size());
+  for (; left > 0 && in.suspects > 0; --left) {
+    if (in.next_suspect == in.ages.end())
+      in.next_suspect = in.ages.begin();
+    const auto& suspect = **in.next_suspect++;
+    --in.suspects;
+    if (!still_valid(suspect.second.tables, suspect.first.context->versions(), suspect.second.version))
+      remove(suspect);
+  }
+  auto removed = before - in.entries.size();
+  in.invalidated += removed;
+  return removed;
+}
+
+bool result_cache::has_suspects() const {
+  return std::any_of(shards_.begin(), shards_.end(), [](const shard& in) {
+    std::lock_guard guard{in.mutex};
+    return in.suspects > 0;
+  });
 }
 
 void result_cache::clear() {
@@ -134,14 +177,20 @@ void result_cache::clear() {
   }
 }
 
-std::vector<audit_record> result_cache::take_hit_records(int64_t ts_us) {
+std::vector<audit_record> result_cache::take_hit_records(int64_t ts_us, size_t most) {
   std::vector<audit_record> result;
   for (auto& in : shards_) {
     std::lock_guard guard{in.mutex};
-    std::move(in.evicted_hits.begin(), in.evicted_hits.end(), std::back_inserter(result));
-    in.evicted_hits.clear();
-    for (auto& [k, e] : in.entries)
+    auto& gone = in.evicted_hits;
+    for (; most > 0 && !gone.empty(); --most) {
+      result.push_back(std::move(gone.back()));
+      gone.pop_back();
+    }
+    for (; most > 0 && !in.hit_entries.empty(); --most) {
+      auto& [k, e] = *in.hit_entries.back();
+      in.hit_entries.pop_back();
       report_hits(k, e, result);
+    }
   }
   for (auto& record : result)
     record.ts_us = ts_us;
@@ -181,12 +230,35 @@ result_cache::key_view result_cache::view(const database_context& context, const
   return {&context, &request.query, &limits, mix(hash_of(request.query), context.hash())};
 }
 
-result_cache::entry_map::iterator result_cache::erase(shard& in, entry_map::iterator which) {
+void result_cache::erase(shard& in, entry_map::iterator which) {
   auto& e = which->second;
-  report_hits(which->first, e, in.evicted_hits);
+  if (!e.hits.empty()) {
+    in.hit_entries.back()->second.hit_index = e.hit_index;
+    in.hit_entries[e.hit_index] = in.hit_entries.back();
+    in.hit_entries.pop_back();
+    report_hits(which->first, e, in.evicted_hits);
+  }
   in.bytes -= e.bytes;
   in.uses.erase(e.use);
-  return in.entries.erase(which);
+  if (in.next_suspect == e.age)
+    ++in.next_suspect;
+  in.ages.erase(e.age);
+  in.entries.erase(which);
+}
+
+void result_cache::count_hit(shard& in, kept_entry& hit, const std::string& agent) {
+  ++in.hits;
+  auto& hits = hit.second.hits;
+  auto known = std::find_if(hits.begin(), hits.end(), [&](const auto& x) { return x.first == agent; });
+  if (known != hits.end()) {
+    ++known->second;
+    return;
+  }
+  if (hits.empty()) {
+    hit.second.hit_index = in.hit_entries.size();
+    in.hit_entries.push_back(&hit);
+  }
+  hits.emplace_back(agent, 1);
 }
 
 void result_cache::report_hits(const key& k, entry& e, std::vector<audit_record>& to) {

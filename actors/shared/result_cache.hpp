@@ -7,7 +7,9 @@
 #include "messages/status.hpp"
 
 #include <array>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -50,14 +52,22 @@ public:
   void insert(const database_context& context, const read_request& request, const read_limits& limits,
               const read_result& result, dependencies tables, uint64_t version, clock::steady now);
 
-  /// Removes every entry that is no longer valid or too old; returns how many.
-  size_t sweep(clock::steady now);
+  /// Some entries may be stale: `sweep` compares each of those that are here now with the versions of its tables.
+  void suspect_all();
+
+  /// Removes entries that are too old, the oldest first, and of those that are suspected each that is not valid any
+  /// more. Looks at `most` entries, and goes on where the last call ended. Returns how many were removed.
+  size_t sweep(clock::steady now, size_t most);
+
+  /// Whether entries are suspected that no sweep has looked at yet.
+  bool has_suspects() const;
 
   /// Removes everything.
   void clear();
 
-  /// Returns one record per agent and statement for the hits since the last call.
-  std::vector<audit_record> take_hit_records(int64_t ts_us);
+  /// Returns one record per agent and statement for the hits that no earlier call has returned; those of so many
+  /// entries at most.
+  std::vector<audit_record> take_hit_records(int64_t ts_us, size_t most = SIZE_MAX);
 
   bool enabled() const noexcept { return settings_.enabled; }
 
@@ -95,6 +105,9 @@ private:
     bool operator()(const key_view& a, const key& b) const noexcept { return equal(b, a); }
   };
 
+  struct entry;
+  using kept_entry = std::pair<const key, entry>;
+
   struct entry {
     read_result result;
     dependencies tables;
@@ -102,7 +115,10 @@ private:
     clock::steady expires;
     size_t bytes = 0;
     std::list<const key*>::iterator use;
+    std::list<kept_entry*>::iterator age;
     std::vector<std::pair<std::string, uint32_t>> hits;
+    // While `hits` has content: where `hit_entries` of the shard has this entry.
+    size_t hit_index = 0;
   };
 
   using entry_map = std::unordered_map<key, entry, key_hash, key_equal>;
@@ -113,6 +129,13 @@ private:
     entry_map entries;
     // Most recently used first.
     std::list<const key*> uses;
+    // The order of insertion, which is that of expiry.
+    std::list<kept_entry*> ages;
+    // The entry in `ages` that a sweep looks at next; from there on, and from the begin again, as many are suspected.
+    std::list<kept_entry*>::iterator next_suspect = ages.end();
+    size_t suspects = 0;
+    // Entries with hits that no record has yet.
+    std::vector<kept_entry*> hit_entries;
     size_t bytes = 0;
     uint64_t hits = 0;
     uint64_t invalidated = 0;
@@ -125,11 +148,15 @@ private:
   static bool equal(const key& a, const key_view& b) noexcept;
   static key_view view(const database_context& context, const read_request& request, const read_limits& limits);
   shard& shard_of(const key_view& key) { return shards_[(key.hash >> 56) % shards_.size()]; }
-  static entry_map::iterator erase(shard& in, entry_map::iterator which);
+  static void erase(shard& in, entry_map::iterator which);
+  static size_t sweep(shard& in, clock::steady now, size_t& left);
+  static void count_hit(shard& in, kept_entry& hit, const std::string& agent);
   static void report_hits(const key& k, entry& e, std::vector<audit_record>& to);
 
   const result_cache_settings settings_;
   std::array<shard, 8> shards_;
+  // The shard that the next sweep begins with, so that none is always the last.
+  std::atomic<size_t> next_shard_ = 0;
 };
 
 /// The audit's key for a read: a digest of its statements and parameters.

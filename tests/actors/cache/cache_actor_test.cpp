@@ -142,6 +142,35 @@ TEST_CASE("an invalidation removes stale entries, many of them cause few sweeps,
   CHECK(f.quiet());
 }
 
+TEST_CASE("the cache looks at some entries in each tick until it has looked at all") {
+  fixture f;
+  constexpr uint64_t entries = 9'000;
+  dependencies table{&f.context.versions().changed_at("t")};
+  read_result result;
+  result.rows = one_cell(1);
+  for (uint64_t i = 0; i < entries; ++i) {
+    auto request = a_read("a", "q" + std::to_string(i));
+    f.hits->insert(f.context, request, request.limits, result, table, f.context.versions().now(), f.time.now());
+  }
+  commit_to(f.context.versions(), {"t"});
+  caf::anon_send(f.aut, invalidation{"app.db", 1, {"t"}, false});
+  f.run();
+  auto left = [&f] {
+    cache_status status;
+    f.hits->describe(status);
+    return status.entries;
+  };
+  auto before = entries;
+  for (auto sweeps = 0; before > 0; ++sweeps) {
+    REQUIRE(sweeps < 4);
+    CHECK(before - left() <= 4'096);
+    before = left();
+    f.advance(100ms);
+  }
+  f.advance(100ms);
+  CHECK(f.quiet());
+}
+
 TEST_CASE("a killed cache leaves no read without an answer, and its successor starts empty") {
   fixture f;
   auto queued = f.read("queued", "t");

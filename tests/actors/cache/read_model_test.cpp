@@ -71,7 +71,8 @@ private:
     case 7: return look_up();
     default:
       if (pick(4) == 0)
-        fixture_.hits.sweep(fixture_.time.now());
+        fixture_.hits.suspect_all();
+      fixture_.hits.sweep(fixture_.time.now(), pick(3));
       if (pick(6) == 0)
         fixture_.scheduler.forget_statements();
     }

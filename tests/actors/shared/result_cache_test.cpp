@@ -3,7 +3,9 @@
 #include <catch2/catch.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <map>
 #include <numeric>
 
 namespace sluice::test::result_cache_test {
@@ -30,6 +32,12 @@ struct fixture {
 
   std::optional<read_result> get(const read_request& request) {
     return hits.find(context, request, request.limits, time.now());
+  }
+
+  // Looks at every entry.
+  size_t sweep() {
+    hits.suspect_all();
+    return hits.sweep(time.now(), SIZE_MAX);
   }
 
   cache_status status() const {
@@ -220,10 +228,77 @@ TEST_CASE("sweeping removes stale and expired entries, and only those") {
   f.put(a_read("a", "good"));
   commit_to(f.context.versions(), {"changed"});
   f.time.advance(3s);
-  CHECK(f.hits.sweep(f.time.now()) == 2);
+  CHECK(f.sweep() == 2);
   CHECK(f.status().entries == 1);
   CHECK(f.status().invalidated == 2);
   CHECK(f.get(a_read("a", "good")));
+}
+
+TEST_CASE("sweeps of a few entries each find every expired and every stale one, and then look at none") {
+  fixture f;
+  auto put_some = [&](const std::string& sql, const std::string& table) {
+    for (auto i = 0; i < 50; ++i)
+      f.put(a_read("a", sql + std::to_string(i)), i, table);
+  };
+  put_some("old", "t");
+  f.time.advance(3s);
+  put_some("stale", "changed");
+  put_some("good", "t");
+  commit_to(f.context.versions(), {"changed"});
+  f.time.advance(3s);
+  f.hits.suspect_all();
+  size_t removed = 0;
+  for (auto i = 0; i < 50; ++i) {
+    auto found = f.hits.sweep(f.time.now(), 3);
+    CHECK(found <= 3);
+    removed += found;
+    // What is inserted meanwhile is not stale, and must not hide what is.
+    f.put(a_read("a", "new" + std::to_string(i)));
+    f.put(a_read("a", "good" + std::to_string(i)));
+  }
+  while (f.hits.has_suspects())
+    removed += f.hits.sweep(f.time.now(), 3);
+  CHECK(removed == 100);
+  CHECK(f.status().invalidated == 100);
+  CHECK(f.status().entries == 100);
+  commit_to(f.context.versions(), {"t"});
+  CHECK(f.hits.sweep(f.time.now(), SIZE_MAX) == 0);
+  CHECK(f.sweep() == 100);
+}
+
+TEST_CASE("suspicion that comes again during a sweep includes the entries that it has looked at") {
+  fixture f;
+  for (auto i = 0; i < 40; ++i)
+    f.put(a_read("a", "q" + std::to_string(i)), i, i % 2 == 0 ? "even" : "odd");
+  commit_to(f.context.versions(), {"even"});
+  f.hits.suspect_all();
+  auto removed = f.hits.sweep(f.time.now(), 20);
+  commit_to(f.context.versions(), {"odd"});
+  f.hits.suspect_all();
+  while (f.hits.has_suspects())
+    removed += f.hits.sweep(f.time.now(), 7);
+  CHECK(removed == 40);
+  CHECK(f.hits.empty());
+}
+
+TEST_CASE("the hits of some entries at a time are reported, each once, also when their entry was removed") {
+  fixture f;
+  for (auto i = 0; i < 30; ++i) {
+    f.put(a_read("x", "q" + std::to_string(i)), i, i % 3 == 0 ? "changed" : "t");
+    CHECK(f.get(a_read("a", "q" + std::to_string(i))));
+  }
+  commit_to(f.context.versions(), {"changed"});
+  CHECK(f.sweep() == 10);
+  std::map<std::string, uint32_t> counts;
+  for (auto expected : {12, 12, 6, 0}) {
+    auto records = f.hits.take_hit_records(1, 12);
+    CHECK(records.size() == static_cast<size_t>(expected));
+    for (const auto& record : records)
+      counts[record.key] += record.count;
+  }
+  CHECK(counts.size() == 30);
+  for (const auto& [key, count] : counts)
+    CHECK(count == 1);
 }
 
 TEST_CASE("hits are counted per agent and statement, also after their entry was removed, and reported once") {
@@ -237,7 +312,7 @@ TEST_CASE("hits are counted per agent and statement, also after their entry was 
     f.get(a_read("b", sql));
   f.put(a_read("x", "replaced"));
   commit_to(f.context.versions(), {"changed"});
-  f.hits.sweep(f.time.now());
+  f.sweep();
   auto records = f.hits.take_hit_records(77);
   std::map<std::pair<std::string, std::string>, uint32_t> counts;
   for (const auto& r : records) {
