@@ -20,6 +20,8 @@ from ._wire import Call, Feed, Wire
 TICK = 0.5
 # Seconds after which an unused connection is checked for its end before a request is sent on it.
 UNUSED = 1.0
+# That are received at once. More would be mapped and unmapped by the C library each time.
+MOST_BYTES = 1 << 16
 
 
 class Channel:
@@ -51,6 +53,13 @@ class Channel:
             call.finish(None, lost=True)
             return
         call.sent = self._send(line, limit)
+        if limit - now > TICK and self._reading.acquire(False):
+            try:
+                self._read_once(call, now)
+            finally:
+                self._reading.release()
+                if self._followers:
+                    self._pass_on()
         if not call.finished:
             self.wait(call, limit)
 
@@ -120,6 +129,30 @@ class Channel:
         self.wire.lose()
         self._socket.close()
 
+    def _read_once(self, call: Call, now: float) -> None:
+        """As `_read`, for at most a tick: mostly the answer is the next that comes."""
+        try:
+            if not call.finished:
+                data = self._socket.recv(MOST_BYTES)
+                if not data or not self.wire.receive_only(call, data, now):
+                    self._received(data)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._lose()
+        except BaseException:
+            # An interrupt may have come between the receipt of bytes and their reading.
+            self._lose()
+            raise
+
+    def _received(self, data: bytes) -> None:
+        if data:
+            self.wire.receive(data, time.monotonic())
+        if not data or self.wire.lost:
+            self._lose()
+        elif self.wire.has_to_send:
+            self._send_if_free()
+
     def _read(self, call: Call, limit: float) -> None:
         wire = self.wire
         receive = self._socket.recv
@@ -133,20 +166,14 @@ class Channel:
                     self._set_timeout(socket.SO_RCVTIMEO, limit - now)
                     shortened = True
                 try:
-                    data = receive(1 << 16)
+                    data = receive(MOST_BYTES)
                 except BlockingIOError:
                     if self._tick():
                         return
                     continue
-                if not data:
-                    self._lose()
-                    return
-                wire.receive(data, time.monotonic())
+                self._received(data)
                 if wire.lost:
-                    self._lose()
                     return
-                if wire.has_to_send:
-                    self._send_if_free()
         except OSError:
             self._lose()
         except BaseException:
@@ -227,11 +254,7 @@ class Channel:
             if self.wire.lost:
                 return
             if select.select([self._socket], [], [], 0)[0]:
-                data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
-                if not data:
-                    self._lose()
-                else:
-                    self.wire.receive(data, time.monotonic())
+                self._received(self._socket.recv(MOST_BYTES, socket.MSG_DONTWAIT))
         except BlockingIOError:
             pass
         except (OSError, ValueError):

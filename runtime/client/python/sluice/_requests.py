@@ -5,6 +5,7 @@ The first parameter of each is the client, of which they use the agent, the keys
 
 from __future__ import annotations
 
+import functools
 import logging
 import operator
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
@@ -121,13 +122,20 @@ def write(client: Context, db: str, *statements: Union[str, Params, Statement], 
                    time_field="deadline_ms", seconds=_checked_seconds("timeout", timeout), changes=True, id=request_id)
 
 
-def _read_fields(client: Context, fields: str, fresh: bool, min_seq: Optional[int], max_rows: Optional[int],
-                 max_bytes: Optional[int], agent: Optional[str], request_id: Optional[str]) -> str:
-    if fresh:
-        fields += ',"freshness":"fresh"'
-    if min_seq is not None or max_rows is not None or max_bytes is not None:
-        fields += "," + _fields(min_seq=min_seq, max_rows=max_rows, max_bytes=max_bytes)
-    return _signed(client, fields, agent, request_id)
+@functools.lru_cache(maxsize=1024)
+def _query(db: str, sql: str) -> str:
+    # Programs ask the same questions again and again.
+    return f'"db":{encode_text(db)},"sql":{encode_text(sql)}'
+
+
+def _bounded(fields: str, fresh: bool, min_seq: Optional[int], max_rows: Optional[int],
+             max_bytes: Optional[int]) -> str:
+    more = _fields(freshness="fresh" if fresh else None, min_seq=min_seq, max_rows=max_rows, max_bytes=max_bytes)
+    return f"{fields},{more}" if more else fields
+
+
+class _ReadRequest(Request[ReadResult]):
+    time_field = "timeout_ms"
 
 
 def read(client: Context, db: str, sql: str, params: Params = (), *, fresh: bool = False, min_seq: Optional[int] = None,
@@ -140,14 +148,19 @@ def read(client: Context, db: str, sql: str, params: Params = (), *, fresh: bool
     than `max_rows` rows (10,000) or `max_bytes` bytes (8 MiB) the rest is cut, and the result says `truncated`: `stream`
     has no such bound. `timeout` is in seconds; the broker's own is 5 s.
     """
-    fields = f'"db":{encode_text(db)},"sql":{encode_text(sql)}'
+    fields = _query(db, sql)
     if params:
         fields += f',"params":{encode_params(params)}'
-    request_id = request_id or (client.keys.next() if client.names_requests else None)
-    fields = _read_fields(client, fields, fresh, min_seq, max_rows, max_bytes, agent, request_id)
+    if fresh or min_seq is not None or max_rows is not None or max_bytes is not None:
+        fields = _bounded(fields, fresh, min_seq, max_rows, max_bytes)
     factory = row_factory or client.row_factory
-    return Request("read", fields, lambda answer: ReadResult(answer, factory), time_field="timeout_ms",
-                   seconds=_checked_seconds("timeout", timeout), id=request_id)
+    request = _ReadRequest("read", "", lambda answer: ReadResult(answer, factory))
+    if timeout is not None:
+        request.seconds = _checked_seconds("timeout", timeout)
+    if client.names_requests or request_id is not None:
+        request.id = request_id = request_id or client.keys.next()
+    request.fields = _signed(client, fields, agent, request_id)
+    return request
 
 
 def read_snapshot(client: Context, db: str, *statements: Union[str, Params, Statement], min_seq: Optional[int] = None,
@@ -157,8 +170,8 @@ def read_snapshot(client: Context, db: str, *statements: Union[str, Params, Stat
     """Runs several queries on one snapshot of the database; statements as in `write`, bounds for all together."""
     batch = ",".join([_statement_text(x) for x in statements_of(statements)])
     request_id = request_id or (client.keys.next() if client.names_requests else None)
-    fields = _read_fields(client, f'"db":{encode_text(db)},"statements":[{batch}]', False, min_seq, max_rows, max_bytes,
-                          agent, request_id)
+    fields = _bounded(f'"db":{encode_text(db)},"statements":[{batch}]', False, min_seq, max_rows, max_bytes)
+    fields = _signed(client, fields, agent, request_id)
     factory = row_factory or client.row_factory
 
     def decode(answer: Dict[str, Any]) -> List[ReadResult]:
@@ -332,14 +345,14 @@ def unsubscription(client: Context, number: int) -> Request[bool]:
 def open_cursor(client: Context, db: str, sql: str, params: Params, page_rows: Optional[int], fresh: bool,
                 min_seq: Optional[int], timeout: Optional[float], idle: Optional[float], agent: Optional[str],
                 request_id: Optional[str]) -> Request[Dict[str, Any]]:
-    fields = f'"db":{encode_text(db)},"sql":{encode_text(sql)}'
+    fields = _query(db, sql)
     if params:
         fields += f',"params":{encode_params(params)}'
     if idle is not None:
         fields += f',"idle_ms":{round(1000 * idle)}'
     request_id = request_id or (client.keys.next() if client.names_requests else None)
-    fields = _read_fields(client, fields, fresh, min_seq, page_rows, None, agent, request_id)
-    return Request("cursor.open", fields, _whole, time_field="timeout_ms",
+    fields = _bounded(fields, fresh, min_seq, page_rows, None)
+    return Request("cursor.open", _signed(client, fields, agent, request_id), _whole, time_field="timeout_ms",
                    seconds=_checked_seconds("timeout", timeout), id=request_id)
 
 

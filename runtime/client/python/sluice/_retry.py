@@ -31,37 +31,41 @@ class Request(Generic[R]):
     answer was lost. `pinned` is the only connection that may serve it. `id` is that to cancel it with.
     """
 
-    __slots__ = ("method", "fields", "decode", "time_field", "seconds", "extra_seconds", "changes", "repeatable", "feed",
-                 "pinned", "id", "served_by")
+    # Members of the class, and set in few objects: requests are made all the time.
+    time_field: Optional[str] = None
+    seconds: Optional[float] = None
+    extra_seconds = 0.0
+    changes = False
+    repeatable = True
+    feed: Optional[Feed] = None
+    pinned: Any = None
+    id: Optional[str] = None
+    served_by: Any = None
 
-    def __init__(self, method: str, fields: str, decode: Callable[[Any], R], *, time_field: Optional[str] = None,
-                 seconds: Optional[float] = None, extra_seconds: float = 0.0, changes: bool = False,
-                 repeatable: bool = True, feed: Optional[Feed] = None, pinned: Any = None,
-                 id: Optional[str] = None) -> None:
-        self.method, self.fields, self.decode = method, fields, decode
-        self.time_field, self.seconds, self.extra_seconds = time_field, seconds, extra_seconds
-        self.changes, self.repeatable = changes, repeatable
-        self.feed, self.pinned, self.id = feed, pinned, id
-        self.served_by: Any = None
+    def __init__(self, method: str, fields: str, decode: Callable[[Any], R], **more: Any) -> None:
+        self.method = method
+        self.fields = fields
+        self.decode = decode
+        if more:
+            self.__dict__.update(more)
 
 
 class Attempts(Generic[R]):
     """The tries of one request. Used by one thread or task at a time."""
 
-    __slots__ = ("request", "start", "length", "limit", "pause", "_tries", "_bytes", "_maybe_done", "_reason")
+    # Seconds to wait before the next try.
+    pause = 0.0
+    _tries = 0
+    _bytes = 0
+    _maybe_done = False
+    _reason = ""
 
     def __init__(self, request: Request[R], default_seconds: float) -> None:
         self.request = request
         self.start = time.monotonic()
-        self.length = (default_seconds if request.seconds is None else request.seconds) + request.extra_seconds
+        self.length = (request.seconds or default_seconds) + request.extra_seconds
         # When to give up, of time.monotonic().
         self.limit = self.start + self.length + GRACE
-        # Seconds to wait before the next try.
-        self.pause = 0.0
-        self._tries = 0
-        self._bytes = 0
-        self._maybe_done = False
-        self._reason = ""
 
     def params(self) -> str:
         """The parameters to send now, with the rest of the time."""

@@ -14,6 +14,18 @@ from .errors import BrokerSilentWarning, InvalidRequestError, SluiceError, make_
 from .rows import RowFactory
 
 
+# How often this process was forked from another one: to compare it costs less than a system call.
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
+
 def place_of(root: str, endpoint: Optional[str], program: Optional[str], start: Optional[bool]) -> Place:
     """Where the broker is, by the arguments and the environment (SLUICE_ENDPOINT, SLUICE_START)."""
     endpoint = endpoint or os.environ.get("SLUICE_ENDPOINT") or None
@@ -45,7 +57,7 @@ class Settings(Context):
         self.keys = KeyMaker()
         self.fail_on_silence = fail_on_silence
         self.place = place_of(os.fspath(root), endpoint, program, start)
-        self.pid = os.getpid()
+        self._forks = _forks
         self.is_closed = False
 
     def judge_blocked(self, attempts: Attempts[Any], error: SluiceError) -> None:
@@ -66,8 +78,12 @@ class Settings(Context):
 
     def check_process(self) -> None:
         """A forked process and its parent would take each other's answers."""
-        if os.getpid() != self.pid:
+        if self._forks != _forks:
             raise make_error("invalid_request", "a client cannot be used by a forked process; open one there")
+
+    @property
+    def is_forked(self) -> bool:
+        return self._forks != _forks
 
     @property
     def root(self) -> str:

@@ -28,17 +28,16 @@ MAX_UNREAD_CHANGES = 10_000
 class Call:
     """A request on one connection: `answer` is its line, `sent` whether the broker may have executed it."""
 
-    __slots__ = ("id", "answer", "sent", "finished", "lost", "feed", "wake")
-
-    def __init__(self, feed: Optional[Feed] = None) -> None:
-        self.id = 0
-        self.answer: Optional[bytes] = None
-        self.sent = False
-        self.finished = False
-        self.lost = False
-        self.feed = feed
-        # Called when it has finished, by the thread that reads.
-        self.wake: Optional[Callable[[], None]] = None
+    # Members of the class, so that a call that is answered at once sets few of them.
+    id = 0
+    answer: Optional[bytes] = None
+    sent = False
+    finished = False
+    lost = False
+    # What a call that subscribes gets its changes in.
+    feed: Optional[Feed] = None
+    # Called when it has finished, by the thread that reads.
+    wake: Optional[Callable[[], None]] = None
 
     def finish(self, answer: Optional[bytes], lost: bool = False) -> None:
         self.answer, self.lost = answer, lost
@@ -117,6 +116,21 @@ class Wire:
         """Drops the answer to come."""
         self.pending.pop(call.id, None)
         self.waiting.discard(call)
+
+    def receive_only(self, call: Call, data: bytes, now: float) -> bool:
+        """The most frequent case: `data` is the answer to this call, and nothing else. False if not.
+
+        `now` is a time shortly before.
+        """
+        if self._parts or not data.startswith(b'{"id":%d,' % call.id) or data.find(b"\n") != len(data) - 1:
+            return False
+        if call.feed is not None or self.pending.pop(call.id, None) is None:
+            return False
+        self.last_received = now
+        self._ping_sent = self.is_silent = False
+        call.answer = data
+        call.finished = True
+        return True
 
     def receive(self, data: bytes, now: float) -> None:
         self.last_received = now

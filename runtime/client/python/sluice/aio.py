@@ -92,7 +92,7 @@ class AsyncClient(Settings):
     async def close(self) -> None:
         """Ends the connection; calls of other tasks end as RequestCancelledError."""
         self.is_closed = True
-        if self._channel and self.pid == os.getpid():
+        if self._channel and not self.is_forked:
             self._channel.close()
         if self._search:
             await asyncio.wait([self._search])
@@ -113,7 +113,8 @@ class AsyncClient(Settings):
                 self.judge_blocked(attempts, blocked)
             else:
                 self.check_pinned(request, channel)
-                call = Call(request.feed)
+                call = Call()
+                call.feed = request.feed
                 await channel.ask(call, request.method, attempts.params(), attempts.limit, request.id)
                 if call.lost and self.is_closed:
                     raise attempts.closed()

@@ -96,10 +96,10 @@ class Client(Settings):
         """Ends the connection; calls of other threads end as RequestCancelledError."""
         self.is_closed = True
         channel = self._channel
-        if channel and self.pid == os.getpid():
-            channel.close()
-        elif channel:
+        if channel and self.is_forked:
             channel.forget()
+        elif channel:
+            channel.close()
 
     def __enter__(self) -> Client:
         return self
@@ -117,7 +117,8 @@ class Client(Settings):
                 self.judge_blocked(attempts, blocked)
             else:
                 self.check_pinned(request, channel)
-                call = Call(request.feed)
+                call = Call()
+                call.feed = request.feed
                 channel.ask(call, request.method, attempts.params(), attempts.limit)
                 if call.lost and self.is_closed:
                     raise attempts.closed()

@@ -63,8 +63,8 @@ class ReadResult:
         self.columns: Tuple[str, ...] = tuple(answer["columns"])
         self.rows: List[Any] = list(map(factory(self.columns), answer["rows"]))
         self.truncated: bool = answer["truncated"]
-        self.source: str = answer.get("source", "database")
-        self.as_of_seq: int = answer.get("as_of_seq", 0)
+        self.source: str = answer["source"]
+        self.as_of_seq: int = answer["as_of_seq"]
 
     def one(self) -> Any:
         """The only row; InvalidRequestError if there are none or more."""

@@ -21,7 +21,7 @@ import decimal
 import json
 import json.encoder
 import math
-from typing import Any, Callable, Dict, Mapping, Sequence, Union
+from typing import Any, Callable, Dict, Mapping, Sequence, Tuple, Union
 
 Value = Union[None, int, float, str, bytes]
 Params = Union[Sequence[Any], Mapping[str, Any]]
@@ -65,22 +65,6 @@ def _encode_bytes(x: Any) -> str:
     return _BLOB % base64.b64encode(x).decode()
 
 
-_ENCODERS: Dict[type, Callable[[Any], str]] = {
-    str: _encode_str,
-    int: _encode_int,
-    float: _encode_float,
-    bytes: _encode_bytes,
-    type(None): lambda _: "null",
-    bool: lambda x: "1" if x else "0",
-}
-
-
-def encode_value(x: Any) -> str:
-    """A value as JSON text."""
-    encode = _ENCODERS.get(type(x))
-    return encode(x) if encode else _encode_other(x)
-
-
 def _encode_other(x: Any) -> str:
     if isinstance(x, (bytearray, memoryview)):
         return _encode_bytes(x)
@@ -96,6 +80,21 @@ def _encode_other(x: Any) -> str:
     raise TypeError(f"{type(x).__name__} is no value of SQLite; it takes None, int, float, str, bytes, date and datetime")
 
 
+_ENCODERS: Dict[type, Callable[[Any], str]] = {
+    str: _encode_str,
+    int: _encode_int,
+    float: _encode_float,
+    bytes: _encode_bytes,
+    type(None): lambda _: "null",
+    bool: lambda x: "1" if x else "0",
+}
+
+
+def encode_value(x: Any) -> str:
+    """A value as JSON text."""
+    return _ENCODERS.get(type(x), _encode_other)(x)
+
+
 def encode_params(params: Params) -> str:
     """The parameters of a statement: by position, or by name without the prefix."""
     # Most are of these types, and the check for any mapping is slow.
@@ -104,7 +103,7 @@ def encode_params(params: Params) -> str:
             return encode_object(params)
         if isinstance(params, (str, bytes)):
             raise TypeError("the parameters of a statement are a list, a tuple or a dict")
-    return "[" + ",".join([encode_value(x) for x in params]) + "]"
+    return "[" + ",".join(map(encode_value, params)) + "]"
 
 
 def encode_object(values: Mapping[str, Any]) -> str:
@@ -143,11 +142,14 @@ def _special(found: Dict[str, Any]) -> Any:
     return found
 
 
-_plain = json.JSONDecoder().raw_decode
-_full = json.JSONDecoder(object_hook=_special).raw_decode
+_plain: Callable[[str, int], Tuple[Any, int]] = getattr(json.JSONDecoder(), "scan_once")
+_full: Callable[[str, int], Tuple[Any, int]] = getattr(json.JSONDecoder(object_hook=_special), "scan_once")
 
 
 def parse(line: bytes) -> Any:
     """A document of the broker, its values as Python has them."""
-    # A value that JSON has not is an object with one member, which is rare.
-    return (_full if b'{"$' in line else _plain)(line.decode())[0]
+    try:
+        # A value that JSON has not is an object with one member, which is rare.
+        return (_full if b'{"$' in line else _plain)(line.decode(), 0)[0]
+    except StopIteration:
+        raise ValueError("this is no document of JSON") from None
