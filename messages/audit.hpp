@@ -57,12 +57,13 @@ enum class request_type : uint8_t {
   cursor_close,
   call,
   operations,
+  schema,
   other
 };
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 37> request_names{"write",
+inline constexpr std::array<std::string_view, 38> request_names{"write",
                                                                 "read",
                                                                 "cache_hit",
                                                                 "foreign_commit",
@@ -98,6 +99,7 @@ inline constexpr std::array<std::string_view, 37> request_names{"write",
                                                                 "cursor.close",
                                                                 "call",
                                                                 "operations",
+                                                                "schema",
                                                                 "other"};
 static_assert(request_names.size() == static_cast<size_t>(request_type::other) + 1);
 

@@ -23,6 +23,7 @@ constexpr broker_handler::handler broker_handler::handlers[] = {
   {"read", &broker_handler::read},
   {"call", &broker_handler::call_operation},
   {"operations", &broker_handler::list_operations},
+  {"schema", &broker_handler::describe_schema},
   {"cursor.open", &broker_handler::open_cursor},
   {"cursor.next", &broker_handler::next_page},
   {"cursor.close", &broker_handler::close_cursor},

@@ -61,6 +61,7 @@ private:
   static void read(const nlohmann::json& params, const call_ptr& call);
   static void call_operation(const nlohmann::json& params, const call_ptr& call);
   static void list_operations(const nlohmann::json& params, const call_ptr& call);
+  static void describe_schema(const nlohmann::json& params, const call_ptr& call);
   static void cancel(const nlohmann::json& params, const call_ptr& call);
   static void open_cursor(const nlohmann::json& params, const call_ptr& call);
   static void next_page(const nlohmann::json& params, const call_ptr& call);

@@ -1,7 +1,9 @@
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/catalogue/operation_schema.hpp"
+#include "runtime/catalogue/schema_check.hpp"
 #include "runtime/server/broker_handler_call.hpp"
 #include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/store_schema.hpp"
 
 #include <fmt/format.h>
 
@@ -21,11 +23,11 @@ failure unknown_operation(const std::string& name, const live_catalogue& known) 
   return make_failure(errc::unknown_operation, std::move(message));
 }
 
-json described(const operation& of) {
-  auto result = tool_of(of, !of.writes());
-  result["db"] = of.database;
-  result["kind"] = to_string(of.kind);
-  result["tier"] = to_string(of.tier);
+json described(const operation& of, const schema_verdict& verdict) {
+  auto result = listing_of(of);
+  result["schema"] = to_string(verdict.state);
+  if (!verdict.reason.empty())
+    result["schema_reason"] = verdict.reason;
   return result;
 }
 
@@ -46,19 +48,48 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
   auto request = request_of(*found, std::move(*decoded));
   if (!request)
     return call->fail(request.error());
-  call->operation = found->kind;
+  call->operations = known.operations();
+  call->operation = found;
   std::visit([&](auto& content) { start(std::move(content), call); }, *request);
 }
 
+// In another thread, because the check reads the databases.
 void broker_handler::list_operations(const json&, const call_ptr& call) {
   const auto& known = call->owner.operations();
-  auto list = json::array();
-  for (const auto& each : known.operations()->operations())
-    list.push_back(described(each));
-  json result{{"operations", std::move(list)}};
-  if (known.mistake())
-    result["mistake"] = known.mistake()->message;
-  call->succeed(std::move(result));
+  auto& owner = call->owner;
+  owner.in_background(
+    owner.files_,
+    [operations = known.operations(), mistake = known.mistake(), &root = owner.leader_.root()] {
+      auto verdicts = check_against_schema(*operations, root);
+      auto list = json::array();
+      for (size_t i = 0; i < verdicts.size(); ++i)
+        list.push_back(described(operations->operations()[i], verdicts[i]));
+      json result{{"operations", std::move(list)}};
+      if (mistake)
+        result["mistake"] = mistake->message;
+      return result;
+    },
+    [call](json result) { call->succeed(std::move(result)); });
+}
+
+void broker_handler::describe_schema(const json& params, const call_ptr& call) {
+  auto request = rpc::schema_request_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  rpc::read_names(params, call->names);
+  if (!call->sign(request->agent))
+    return;
+  auto& owner = call->owner;
+  const auto& mistake = owner.operations().mistake();
+  owner.in_background(
+    owner.files_, [db = request->db, &root = owner.leader_.root()] { return describe_store(root, db); },
+    [call, mistake](caf::expected<json> result) {
+      if (!result)
+        return call->fail(result.error());
+      if (mistake)
+        (*result)["operations_mistake"] = mistake->message;
+      call->succeed(std::move(*result));
+    });
 }
 
 } // namespace sluice

@@ -58,6 +58,10 @@ public:
       static_cast<void>(r::operation_call_from_json(p));
       return done({nullptr, std::nullopt, {}});
     }
+    if (method == "schema") {
+      static_cast<void>(r::schema_request_from_json(p));
+      return done({nullptr, std::nullopt, {}});
+    }
     if (method == "buffer.put")
       return understood(r::buffer_put_from_json, p, done);
     if (method == "buffer.get")

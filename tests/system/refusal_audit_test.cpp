@@ -34,6 +34,7 @@ std::map<std::string, attempt> attempts() {
   return {
     {"capsule", {"write", {{"db", "app.db"}, {"statements", one_row}, {"capsule", "x"}}, "capsule_invalid", "app.db"}},
     {"operation", {"call", {{"operation", "x"}}, "unknown_operation", ""}},
+    {"schema", {"schema", {{"db", "../app.db"}}, "invalid_request", ""}},
     {"unknown", {"write", {{"db", "app.db"}, {"statements", one_row}, {"x", 1}}, "invalid_request", "app.db"}},
     {"no-statements", {"write", {{"db", "app.db"}}, "invalid_request", "app.db"}},
     {"deadline",

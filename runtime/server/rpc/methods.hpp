@@ -71,6 +71,8 @@ inline constexpr std::array all_methods{
          "Executes an operation of the catalogue"},
   method{"operations", request_type::operations, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
          "", "Lists the operations of the catalogue"},
+  method{"schema", request_type::schema, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "sluice_schema",
+         "db agent", "Lists databases with their tables and columns"},
   method{"cursor.open", request_type::cursor_open, method_effect::none, method_audit::until_handed_on, method_wait::read_timeout, "timeout_ms",
          false, "",
          "db sql params agent freshness min_seq max_rows max_bytes timeout_ms request_id correlation_id integers idle_ms",
