@@ -67,12 +67,13 @@ enum class request_type : uint8_t {
   proof,
   promote,
   promotions,
+  schema,
   other
 };
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 44> request_names{"write",
+inline constexpr std::array<std::string_view, 45> request_names{"write",
                                                                 "read",
                                                                 "cache_hit",
                                                                 "foreign_commit",
@@ -115,6 +116,7 @@ inline constexpr std::array<std::string_view, 44> request_names{"write",
                                                                 "proof",
                                                                 "promote",
                                                                 "promotions",
+                                                                "schema",
                                                                 "other"};
 static_assert(request_names.size() == static_cast<size_t>(request_type::other) + 1);
 

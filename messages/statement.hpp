@@ -89,6 +89,37 @@ inline size_t footprint(const std::vector<named_value>& columns) noexcept {
   return total;
 }
 
+/// A parameter of a write's statement that has no value in the request: an earlier statement of the request returns it.
+struct returned_value {
+  /// Without its prefix.
+  std::string parameter;
+  /// How many statements before this one; at least 1.
+  uint32_t statements_back = 1;
+  /// The name of the column, as SQLite gives it.
+  std::string column;
+
+  friend bool operator==(const returned_value&, const returned_value&) = default;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, returned_value& x) {
+  return f(caf::meta::type_name("returned_value"), x.parameter, x.statements_back, x.column);
+}
+SLUICE_DECLARE_INSPECT(returned_value)
+
+/// What few statements need; of a write only.
+struct statement_terms {
+  /// The statements that return the values have to give one row each, otherwise the request is refused as a whole
+  /// (`errc::conflict`).
+  std::vector<returned_value> returned;
+  /// If not empty: the request is refused (`errc::sql_error`) when the columns of the statement have other names.
+  std::vector<std::string> columns;
+};
+
+template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement_terms& x) {
+  return f(caf::meta::type_name("statement_terms"), x.returned, x.columns);
+}
+SLUICE_DECLARE_INSPECT(statement_terms)
+
 /// One SQL statement and its parameters.
 struct statement {
   sql_text sql;
@@ -97,16 +128,21 @@ struct statement {
   /// In a write: the request is refused as a whole (`errc::conflict`) when the statement changes another number of
   /// rows.
   std::optional<uint64_t> expected_changes{};
+  /// Null for none. Shared, because the statements of an operation have the same ones in each call.
+  std::shared_ptr<const statement_terms> terms{};
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, statement& x) {
   auto expects = x.expected_changes.has_value();
   auto changes = x.expected_changes.value_or(0);
+  auto terms = x.terms ? *x.terms : statement_terms{};
   auto load = [&]() -> caf::error {
     x.expected_changes = expects ? std::optional{changes} : std::nullopt;
+    auto has_terms = !terms.returned.empty() || !terms.columns.empty();
+    x.terms = has_terms ? std::make_shared<const statement_terms>(std::move(terms)) : nullptr;
     return caf::none;
   };
-  return f(caf::meta::type_name("statement"), x.sql, x.params, expects, changes, caf::meta::load_callback(load));
+  return f(caf::meta::type_name("statement"), x.sql, x.params, expects, changes, terms, caf::meta::load_callback(load));
 }
 SLUICE_DECLARE_INSPECT(statement)
 

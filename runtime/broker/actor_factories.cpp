@@ -101,6 +101,8 @@ writer_actor spawn_writer(broker_core& core, database_context& context, std::sha
   return spawn_child(core, blocking_work::write, writer, std::move(parts));
 }
 
+} // namespace
+
 void note_recovery(broker_core& core, const std::string& db) {
   core.warn("a program was killed while it wrote " + db + "; its unfinished transaction was rolled back");
   audit_batch batch;
@@ -111,6 +113,8 @@ void note_recovery(broker_core& core, const std::string& db) {
   record.status = "ok";
   core.actors->audit_records().push(std::move(batch));
 }
+
+namespace {
 
 // Called before the ledger is read: a log of another file that lies here must not be used, and a read-only connection
 // cannot read while there is a rollback journal. Does not wait for locks: readers try again.
@@ -123,12 +127,14 @@ void prepare(broker_core& core, const std::string& db) {
     note_recovery(core, db);
 }
 
-// A read-only connection leaves files, which the writer removes if it has the database closed. When the files must be
-// closed early, the writer closes its own connection, too.
+} // namespace
+
 void notify_writer_of_close(database_context& context, bool is_early) {
   if (auto route = context.last_route(); route && route->writer)
     caf::anon_send(route->writer, close_idle_atom{}, is_early ? any_group : uint64_t{0});
 }
+
+namespace {
 
 reader_actor spawn_reader(broker_core& core, database_context& context) {
   auto config = core.config.for_database(context.name());

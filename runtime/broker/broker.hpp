@@ -8,6 +8,7 @@
 #include "runtime/broker/cursor.hpp"
 #include "runtime/broker/front_door_guard.hpp"
 #include "runtime/broker/logger.hpp"
+#include "runtime/broker/snapshot.hpp"
 #include "runtime/broker/write_buffer.hpp"
 #include "runtime/store/config.hpp"
 
@@ -106,6 +107,13 @@ public:
 
   /// Ends a cursor, from any thread; returns at once.
   void close_cursor(uint64_t cursor) const;
+
+  /// Calls `work` in this thread, for plain threads, with a snapshot that exists until `work` returns or throws.
+  ///
+  /// Returns the error when there is no snapshot, and `work` is not called then: `invalid_request` for bad options,
+  /// `overloaded` when `max_cursors` snapshots are open or no descriptor is left, `unavailable` after a shutdown, else
+  /// as `read`. Recorded in the audit as one `read`, which lists no statements.
+  caf::error with_snapshot(const snapshot_options& options, const std::function<void(snapshot&)>& work) const;
 
   /// From now on `listener` is sent an `invalidation` for every commit to this database, in order and each before the
   /// writes in it are acknowledged, and for changes by others (see there). A listener never delays commits: when 10,000

@@ -85,6 +85,8 @@ struct broker_core : std::enable_shared_from_this<broker_core> {
   std::shared_ptr<answer_budget> answers = make_answer_budget(config);
   /// The descriptors of all databases.
   std::shared_ptr<open_files> descriptors = std::make_shared<open_files>(config.max_open_files);
+  /// The snapshots of the host's threads that are open.
+  std::atomic<uint64_t> snapshots{0};
   std::shared_ptr<std::atomic<uint64_t>> misses = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<std::atomic<uint64_t>> joined = std::make_shared<std::atomic<uint64_t>>(0);
   std::shared_ptr<actor_stats> stats =

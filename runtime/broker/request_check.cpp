@@ -109,6 +109,16 @@ std::optional<failure> check_migration(const migration& step) {
   return check_name("migration", step.hash);
 }
 
+// @param place of the statement in its request
+std::optional<failure> check_terms(const statement_terms& terms, size_t place) {
+  for (const auto& each : terms.returned)
+    if (each.statements_back == 0 || each.statements_back > place)
+      return invalid_field("statements[" + std::to_string(place) + "].terms",
+                           "take the parameter '" + escape_invalid_utf8(each.parameter)
+                             + "' from a statement that does not come before it");
+  return std::nullopt;
+}
+
 size_t operation_footprint(const buffer_put& operation) {
   return operation.row.table.size() + footprint(operation.row.columns) + footprint(operation.values);
 }
@@ -126,6 +136,10 @@ std::optional<failure> check(write_request& request) {
     return invalid_field("statements", "is empty; a write needs at least one");
   if (request.statements.size() > max_statements)
     return invalid_field("statements", "has more than 10000 entries");
+  for (size_t i = 0; i < request.statements.size(); ++i)
+    if (const auto& terms = request.statements[i].terms)
+      if (auto error = check_terms(*terms, i))
+        return error;
   if (request.grant && !request.grant->capsule.empty())
     return make_failure(errc::capsule_invalid, "capsule refused (form): capsules are checked by the methods of the "
                                                "protocol; send this write through a client");
@@ -142,6 +156,9 @@ std::optional<failure> check(read_request& request) {
   auto expects = [](const statement& query) { return query.expected_changes.has_value(); };
   if (expects(request.query) || std::any_of(request.more.begin(), request.more.end(), expects))
     return invalid_field("expect", "belongs to a write; a read changes nothing");
+  auto has_terms = [](const statement& query) { return query.terms != nullptr; };
+  if (has_terms(request.query) || std::any_of(request.more.begin(), request.more.end(), has_terms))
+    return invalid_field("terms", "belong to the statements of a write");
   return check_duration("timeout_ms", request.limits.timeout);
 }
 

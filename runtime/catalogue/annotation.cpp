@@ -29,6 +29,7 @@ constexpr std::array annotation_keywords{
   annotation_keyword{"expect", annotation_kind::expect},
   annotation_keyword{"column", annotation_kind::column},
   annotation_keyword{"foreign_keys", annotation_kind::foreign_keys},
+  annotation_keyword{"returning", annotation_kind::returning},
 };
 
 std::string usage_of(const annotation_keyword& keyword) {
@@ -55,7 +56,9 @@ annotation read_word_with_colon(std::string_view word, std::string_view rest, bo
     if (same_name(word, each.word))
       return mistaken(fmt::format("'{}:' is no annotation; write {}", word, usage_of(each)));
   }
-  if (!is_lower_word(word) || !has_gap)
+  // Times of day, and drives.
+  auto is_word = is_lower_word(word) && (has_gap || (word.size() > 1 && !(word.front() >= '0' && word.front() <= '9')));
+  if (!is_word)
     return {};
   std::vector<std::string_view> known;
   for (const auto& each : annotation_keywords)
@@ -155,12 +158,21 @@ std::string_view trimmed(std::string_view text) noexcept {
 }
 
 annotation read_annotation(std::string_view text) {
+  if (text.starts_with('-')) {
+    auto inside = read_annotation(trimmed(text.substr(std::min(text.find_first_not_of('-'), text.size()))));
+    if (inside.kind == annotation_kind::none && inside.mistake.empty())
+      return {};
+    return mistaken("this looks like an annotation with too many dashes; write it behind two, or begin a line that is "
+                    "only a comment with another word");
+  }
   auto end = std::min(text.find_first_of(" \t:"), text.size());
   auto word = text.substr(0, end);
   auto rest = trimmed(text.substr(std::min(end + 1, text.size())));
   if (end < text.size() && text[end] == ':') {
-    auto has_gap = end + 1 == text.size() || text[end + 1] == ' ' || text[end + 1] == '\t';
-    return read_word_with_colon(word, rest, has_gap);
+    auto behind = text.substr(end + 1);
+    if (behind.starts_with("//") || behind.starts_with(':'))
+      return {};
+    return read_word_with_colon(word, rest, behind.empty() || behind.front() == ' ' || behind.front() == '\t');
   }
   for (const auto& each : annotation_keywords) {
     if (word == each.word)
@@ -216,6 +228,21 @@ std::string read_name_and_kind(std::string_view text, operation& to) {
   if (!found)
     return unknown_word("kind", text.substr(1), operation_kind_names);
   to.kind = static_cast<operation_kind>(*found);
+  return {};
+}
+
+std::string read_returning_line(std::string_view text, returning_line& to) {
+  auto column = take_word(text, "");
+  text = trimmed(text);
+  auto into = take_word(text, "");
+  auto parameter = trimmed(text);
+  if (!is_column_name(column) || into != "into" || parameter.empty())
+    return "a returned value is written as -- returning id into note_id: a column, and the parameter of later "
+           "statements";
+  if (!is_operation_name(parameter))
+    return why_no_parameter_name(parameter);
+  to.column = column;
+  to.parameter = parameter;
   return {};
 }
 

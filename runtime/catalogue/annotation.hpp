@@ -12,7 +12,7 @@
 /// was read.
 namespace sluice {
 
-enum class annotation_kind : uint8_t { none, db, name, param, tier, cache, expect, column, foreign_keys };
+enum class annotation_kind : uint8_t { none, db, name, param, tier, cache, expect, column, foreign_keys, returning };
 
 struct annotation {
   /// `none` for a free comment.
@@ -24,9 +24,10 @@ struct annotation {
 };
 
 /// What the comment line `text` is (without its `--`, and without blanks around it). An annotation begins with one of
-/// the keywords in lower case, `name` and `db` with a colon behind them. A line is a mistake if its first word is a
-/// keyword with or without the colon where it belongs, is one edit from `param`, `tier`, `cache`, `expect`, `column` or
-/// `foreign_keys` (a capital is an edit), or is any word of lower-case letters, digits and `_` with a colon.
+/// the keywords in lower case, `name` and `db` with a colon behind them. A line is a mistake if it would be one of
+/// these without further dashes before it, or if its first word is a keyword with or without the colon where it
+/// belongs, is one edit from a keyword other than `db` and `name` (a capital is an edit), or is any word of lower-case
+/// letters, digits and `_` with a colon. `https://`, `std::` and a colon behind a single letter or a number are free.
 annotation read_annotation(std::string_view text);
 
 /// `text` without blanks around it.
@@ -37,6 +38,17 @@ std::string read_db_line(std::string_view text, std::string& to);
 
 /// `add_note :one`
 std::string read_name_and_kind(std::string_view text, operation& to);
+
+/// A `returning` line: the value of a column, which later statements use as a parameter.
+struct returning_line {
+  std::string column;
+  std::string parameter;
+  /// Where it stands in the file, from 1.
+  size_t line = 0;
+};
+
+/// `id into note_id`
+std::string read_returning_line(std::string_view text, returning_line& to);
 
 /// Any of the others, into the member of `to` that it is about. A parameter or a column that is there already is a
 /// mistake; whether another annotation is given twice is the caller's to know.

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -78,8 +79,11 @@ struct operation_column {
 struct operation_statement {
   /// As it is written, with the comments inside of it and its semicolon.
   sql_text sql;
-  /// The names of its parameters, each once, in the order of the text.
+  /// The names of its parameters that are the operation's, each once, in the order of the text.
   std::vector<std::string> parameters;
+  /// The other parameters, which earlier statements return; the columns that the operation declares, of the statement
+  /// that gives them. Null for neither, and in operations that read.
+  std::shared_ptr<const statement_terms> terms;
   /// By its text: whether it changes the database, and whether it is an INSERT, UPDATE, DELETE or REPLACE.
   bool writes = false;
   bool changes_rows = false;

@@ -52,20 +52,24 @@ void append_integer_form(json_writer& to, integer_form integers) {
 
 } // namespace
 
+operation_outcome collected_outcome(operation_kind kind, const write_result& result) {
+  operation_outcome all;
+  for (const auto& each : result.results) {
+    all.changes += each.changes;
+    if (each.rows.columns().empty())
+      continue;
+    if (kind == operation_kind::batch && all.rows.columns() == each.rows.columns())
+      append_all(all.rows, each.rows);
+    else
+      all.rows = each.rows;
+  }
+  return all;
+}
+
 std::string render_answer(operation_kind kind, const write_result& result, integer_form integers) {
   std::string text;
   json_writer to{text};
-  int64_t changes = 0;
-  rowset rows;
-  for (const auto& each : result.results) {
-    changes += each.changes;
-    if (each.rows.columns().empty())
-      continue;
-    if (kind == operation_kind::batch && rows.columns() == each.rows.columns())
-      append_all(rows, each.rows);
-    else
-      rows = each.rows;
-  }
+  auto [changes, rows] = collected_outcome(kind, result);
   to.begin_object().key("changes").number(changes).key("commit_seq").number(result.commit_seq);
   append_integer_form(to, integers);
   to.key("outcome").text(to_string(outcome::committed)).key("replayed").boolean(result.replayed);

@@ -233,6 +233,7 @@ std::vector<statement> bound_statements(const operation& of, const parameters& c
   std::vector<statement> result;
   for (const auto& each : of.statements) {
     statement bound{each.sql};
+    bound.terms = each.terms;
     for (const auto& name : each.parameters) {
       auto found = by_name.find(name);
       assert(found != by_name.end());

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <unordered_set>
 
@@ -51,6 +52,9 @@ public:
     }
     if (to_.statements.empty())
       add_mistake(to_.line, "operation {} has no SQL; write a statement behind its annotations", to_.name);
+    for (const auto& each : lines_.returning)
+      hand_over(each);
+    set_terms();
     check_parameters();
     check_kind();
     check_annotations();
@@ -77,6 +81,68 @@ private:
       if (auto why = why_no_parameter(name); !why.empty())
         mistakes_.push_back({line, std::move(why)});
     to_.statements.push_back(std::move(result));
+    last_lines_.push_back(line + static_cast<size_t>(std::count(text.begin(), text.end(), '\n')));
+    terms_.emplace_back();
+  }
+
+  // The statement behind the line; nothing if there is none, or if the line is inside of one.
+  std::optional<size_t> statement_behind(size_t line) const {
+    for (size_t i = 0; i < to_.statements.size(); ++i)
+      if (line < to_.statements[i].line)
+        return i;
+      else if (line < last_lines_[i])
+        return std::nullopt;
+    return std::nullopt;
+  }
+
+  // Makes a parameter of the later statements one that is returned.
+  void hand_over(const returning_line& from) {
+    const auto& name = from.parameter;
+    auto source = statement_behind(from.line);
+    if (!source)
+      return add_mistake(from.line,
+                         "there is no statement that begins behind this line; write it above the statement "
+                         "that returns {}",
+                         from.column);
+    if (!gives_rows(to_.statements[*source].sql.str()))
+      add_mistake(from.line, "the statement behind this line returns nothing; write RETURNING {} at its end",
+                  from.column);
+    if (to_.find_parameter(name))
+      return add_mistake(from.line, "parameter {} has a param line, and is not the caller's to give; remove that line",
+                         name);
+    if (!returned_.insert(name).second)
+      add_mistake(from.line, "parameter {} is returned twice; give one of them another name", name);
+    auto is_used = false;
+    for (size_t i = 0; i < to_.statements.size(); ++i) {
+      if (std::erase(to_.statements[i].parameters, name) == 0)
+        continue;
+      if (i <= *source)
+        return add_mistake(to_.statements[i].line, "parameter {} is used before the statement in line {} returns it",
+                           name, to_.statements[*source].line);
+      terms_[i].returned.push_back({name, static_cast<uint32_t>(i - *source), from.column});
+      is_used = true;
+    }
+    if (!is_used)
+      add_mistake(from.line, "parameter {} is not used in a later statement; write :{} there, or remove this line",
+                  name, name);
+  }
+
+  // SQLite names the columns only when the operation is called, so that they are compared then.
+  void set_terms() {
+    if (!to_.columns.empty() && !to_.statements.empty() && to_.writes())
+      for (const auto& each : to_.columns)
+        terms_[place_of_rows()].columns.push_back(each.name);
+    for (size_t i = 0; i < terms_.size(); ++i)
+      if (!terms_[i].returned.empty() || !terms_[i].columns.empty())
+        to_.statements[i].terms = std::make_shared<const statement_terms>(std::move(terms_[i]));
+  }
+
+  // The statement whose rows are the answer: the last one that gives any.
+  size_t place_of_rows() const {
+    for (auto i = to_.statements.size(); i > 0; --i)
+      if (gives_rows(to_.statements[i - 1].sql.str()))
+        return i - 1;
+    return to_.statements.size() - 1;
   }
 
   void check_parameters() {
@@ -142,6 +208,10 @@ private:
 
   operation& to_;
   const annotation_lines& lines_;
+  // For each statement: its last line, and its terms.
+  std::vector<size_t> last_lines_;
+  std::vector<statement_terms> terms_;
+  std::unordered_set<std::string> returned_;
   std::vector<file_mistake> mistakes_;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/catalogue/operation.hpp"
+#include "runtime/catalogue/annotation.hpp"
 
 #include <cstddef>
 #include <string>
@@ -23,6 +23,7 @@ struct annotation_lines {
   size_t column = 0;
   /// One for each of the operation's parameters.
   std::vector<size_t> parameters;
+  std::vector<returning_line> returning;
 };
 
 /// Cuts `sql`, which begins in `first_line`, into the statements of `to`, and completes its parameters. Then checks the

@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view utf8_mark = "\xef\xbb\xbf";
 
 // The operation whose lines are being read.
-struct open_operation {
+struct unfinished_operation {
   operation content;
   annotation_lines lines;
   size_t tier_line = 0;
@@ -143,8 +143,7 @@ private:
   void read_comment(std::string_view comment) {
     auto found = read_annotation(comment);
     if (is_line_begun_) {
-      // Behind SQL, comments are free; but an operation that begins there would be lost.
-      if (found.kind == annotation_kind::name || found.kind == annotation_kind::db)
+      if (is_lost_behind_sql(found))
         add_mistake(line_, "an annotation must be the first on its line; put it on a line of its own");
       return;
     }
@@ -156,12 +155,21 @@ private:
       begin_operation(found.rest);
     else if (found.kind == annotation_kind::db)
       set_database(found.rest);
+    else if (found.kind == annotation_kind::returning)
+      add_returning_line(found.rest);
     else if (found.kind == annotation_kind::none)
       describe_operation(comment);
     else
       set_property(found);
     if (open_ && open_->header_line != 0)
       open_->header_line = line_ + 1;
+  }
+
+  // Behind SQL, comments are free; but an operation that begins there would be lost.
+  static bool is_lost_behind_sql(const annotation& found) {
+    returning_line ignored;
+    return found.kind == annotation_kind::name || found.kind == annotation_kind::db
+           || (found.kind == annotation_kind::returning && read_returning_line(found.rest, ignored).empty());
   }
 
   void set_database(std::string_view name) {
@@ -172,6 +180,17 @@ private:
     else if (auto why = read_db_line(name, database_); !why.empty())
       add_mistake(line_, std::move(why));
     has_db_line_ = true;
+  }
+
+  void add_returning_line(std::string_view text) {
+    returning_line result;
+    result.line = line_;
+    if (!open_)
+      add_mistake(line_, "this annotation stands before the first operation; move it above a statement");
+    else if (auto why = read_returning_line(text, result); !why.empty())
+      add_mistake(line_, std::move(why));
+    else
+      open_->lines.returning.push_back(std::move(result));
   }
 
   void begin_operation(std::string_view name) {
@@ -262,7 +281,7 @@ private:
   std::string database_;
   bool has_db_line_ = false;
   bool has_sql_outside_ = false;
-  std::optional<open_operation> open_;
+  std::optional<unfinished_operation> open_;
   // The line in which the SQL of the open operation begins.
   size_t sql_line_ = 0;
   std::unordered_map<std::string, size_t> names_;

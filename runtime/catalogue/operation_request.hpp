@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace sluice {
 
@@ -39,5 +40,9 @@ using operation_request = std::variant<write_request, read_request>;
 /// the operation has a `cache` line. `errc::invalid_request` for an argument that `arguments_from_json` refuses. Pure;
 /// safe from any thread.
 caf::expected<operation_request> request_of(const operation& of, operation_call call);
+
+/// The same with arguments that are values, instead of `call.arguments`: one set, or several of a `:batch` operation.
+caf::expected<operation_request> request_of(const operation& of, operation_call call,
+                                            const std::vector<std::vector<named_value>>& sets);
 
 } // namespace sluice

@@ -115,13 +115,13 @@ json row_schema(const operation& of) {
   return result;
 }
 
-bool gives_rows(const operation& of) { return of.kind == operation_kind::one || of.kind == operation_kind::many; }
+bool answers_rows(const operation& of) { return of.kind == operation_kind::one || of.kind == operation_kind::many; }
 
 std::string description_of(const operation& of) {
   if (!of.description.empty())
     return of.description;
   return fmt::format("{} {} of the database {}.", of.writes() ? "Changes the" : "Reads the",
-                     gives_rows(of) ? "rows" : "content", of.database);
+                     answers_rows(of) ? "rows" : "content", of.database);
 }
 
 // What is undone neither by repeating the call nor by another one.
@@ -156,7 +156,7 @@ json output_schema(const operation& of) {
     add("outcome", {{"type", "string"}, {"const", "committed"}});
     add("commit_seq", {{"type", "integer"}, {"description", "The commit that holds the change."}});
   }
-  if (gives_rows(of)) {
+  if (answers_rows(of)) {
     json rows{{"type", "array"}, {"items", row_schema(of)}};
     if (of.kind == operation_kind::one)
       rows["maxItems"] = 1;
@@ -177,6 +177,20 @@ json tool_of(const operation& of, bool read_only) {
             {"destructiveHint", !read_only && may_destroy(of)},
             {"idempotentHint", read_only},
             {"openWorldHint", false}}}};
+}
+
+json listing_of(const operation& of) {
+  auto result = tool_of(of, !of.writes());
+  result["db"] = of.database;
+  result["kind"] = to_string(of.kind);
+  result["tier"] = to_string(of.tier);
+  result["parameters"] = json::array();
+  for (const auto& each : of.parameters)
+    result["parameters"].push_back({{"name", each.name}, {"type", to_string(each.type)}, {"nullable", each.nullable}});
+  result["columns"] = json::array();
+  for (const auto& each : of.columns)
+    result["columns"].push_back({{"name", each.name}, {"type", to_string(each.type)}, {"nullable", each.nullable}});
+  return result;
 }
 
 } // namespace sluice

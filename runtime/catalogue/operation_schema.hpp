@@ -20,4 +20,8 @@ nlohmann::json output_schema(const operation& of);
 /// @param read_only whether SQLite says that no statement writes; `operation::writes` is the guess without a schema
 nlohmann::json tool_of(const operation& of, bool read_only);
 
+/// The tool with what the operation declares, as the method `operations` lists it: `db`, `kind`, `tier`, `parameters`
+/// and `columns` (`{name, type, nullable}` each).
+nlohmann::json listing_of(const operation& of);
+
 } // namespace sluice

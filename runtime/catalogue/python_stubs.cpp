@@ -76,6 +76,12 @@ std::string python_argument(const operation_parameter& parameter, const std::str
                             : fmt::format("_json.dumps({})", given);
 }
 
+// A member that may be None may also be left out.
+std::string member_of_set(const operation_parameter& parameter) {
+  return parameter.nullable ? fmt::format("_set.get(\"{}\")", parameter.name)
+                            : fmt::format("_set[\"{}\"]", parameter.name);
+}
+
 // The functional form takes names that are keywords, too.
 template <class Members> std::string python_dict_type(const std::string& name, const Members& members) {
   std::string result = fmt::format("\n\n{} = _t.TypedDict(\"{}\", {{\n", name, name);
@@ -151,8 +157,7 @@ private:
     for (const auto& parameter : each.parameters) {
       members.emplace_back(parameter.name, python_type(parameter));
       if (parameter.type == parameter_type::json)
-        converted += fmt::format(", \"{}\": {}", parameter.name,
-                                 python_argument(parameter, fmt::format("_set[\"{}\"]", parameter.name)));
+        converted += fmt::format(", \"{}\": {}", parameter.name, python_argument(parameter, member_of_set(parameter)));
     }
     text_ += python_dict_type(set, members);
     arguments_ = "[{**_set" + converted + "} for _set in sets]";

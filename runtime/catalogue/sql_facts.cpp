@@ -60,7 +60,8 @@ sql_token verb_behind_with(std::string_view sql) noexcept {
 
 bool assigns(std::string_view pragma) noexcept {
   for (auto token = take_token(pragma); token.kind != sql_token_kind::end; token = take_token(pragma))
-    if (token.is('='))
+    // `PRAGMA user_version(6)` is another form of `PRAGMA user_version = 6`.
+    if (token.is('=') || token.is('('))
       return true;
   return false;
 }
@@ -126,6 +127,10 @@ bool only_adds(std::string_view sql) {
     return true;
   auto words = words_of(sql);
   return first.is("insert") && !has_keyword(words, "replace") && !has_keyword(words, "update");
+}
+
+bool gives_rows(std::string_view sql) {
+  return effect_of(sql) == sql_effect::reads || has_keyword(words_of(sql), "returning");
 }
 
 bool is_unfinished_trigger(std::string_view sql) {

@@ -14,7 +14,7 @@ namespace sluice {
 std::vector<std::string> parameters_in(std::string_view sql);
 
 enum class sql_effect : uint8_t {
-  /// SELECT, VALUES, EXPLAIN, and PRAGMA without `=`.
+  /// SELECT, VALUES, EXPLAIN, and PRAGMA without a new value.
   reads,
   /// INSERT, UPDATE, DELETE and REPLACE.
   changes_rows,
@@ -31,6 +31,9 @@ sql_effect effect_of(std::string_view sql);
 
 /// Whether `sql` is an INSERT that replaces and updates nothing, or a CREATE. False if it might be more.
 bool only_adds(std::string_view sql);
+
+/// Whether `sql` reads, or has a RETURNING clause.
+bool gives_rows(std::string_view sql);
 
 /// Whether `sql` is a CREATE TRIGGER whose body lacks its END.
 bool is_unfinished_trigger(std::string_view sql);

@@ -1,4 +1,6 @@
+#include "runtime/catalogue/catalogue.hpp"
 #include "runtime/cli/commands.hpp"
+#include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/remarks.hpp"
 #include "runtime/cli/request_options.hpp"
@@ -11,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 
 namespace sluice::cli {
@@ -107,10 +110,26 @@ std::string answer_text(const json& answer) {
                          answer.value("replayed", false)});
 }
 
+// Opening a store makes a folder one, which is of no use without the operation.
+caf::error check_new_store(const call_options& options) {
+  auto elsewhere = !options.endpoint.empty() || std::getenv("SLUICE_ENDPOINT") != nullptr;
+  if (elsewhere || !is_missing(std::filesystem::path{options.root} / ".sluice"))
+    return {};
+  auto known = load_catalogue(std::filesystem::path{options.root} / "operations");
+  if (!known)
+    return std::move(known.error());
+  if ((*known)->find(options.operation))
+    return {};
+  return make_error(errc::unknown_operation,
+                    "there is no operation '" + options.operation + "'; sluice ops lists the operations of a folder");
+}
+
 int run(const call_options& options) {
   auto params = params_of(options);
   if (!params)
     return usage_error(describe(params.error()).message, options.json);
+  if (auto reason = check_new_store(options))
+    return fail(reason, options.json);
   auto store = open_store(options, options.root);
   if (!store)
     return fail(store.error(), options.json);
@@ -126,7 +145,7 @@ int run(const call_options& options) {
   auto status = options.json ? finish_json(*answer) : finish(answer_text(*answer));
   if (!answer->value("truncated", false))
     return status;
-  return finish_cut(status, remark_on_cut_rows(answer->at("rows").size()));
+  return finish_cut(status, remark_on_cut_answer(answer->at("rows").size()));
 }
 
 } // namespace

@@ -1,13 +1,16 @@
 #include "runtime/catalogue/catalogue.hpp"
 #include "runtime/catalogue/operation_schema.hpp"
 #include "runtime/catalogue/operation_stubs.hpp"
+#include "runtime/catalogue/schema_check.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/table.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <filesystem>
+#include <vector>
 
 namespace sluice::cli {
 
@@ -31,28 +34,58 @@ std::string parameters_text(const operation& of) {
   return result;
 }
 
-std::string catalogue_text(const catalogue& known) {
-  table result{{{"operation"}, {"kind"}, {"database"}, {"tier"}, {"parameters"}, {"description"}}};
-  for (const auto& each : known.operations())
-    result.add({each.name, std::string{to_string(each.kind)}, each.database, std::string{to_string(each.tier)},
-                parameters_text(each), each.description.substr(0, each.description.find('\n'))});
+using verdicts = std::vector<schema_verdict>;
+
+std::string_view schema_text(enum schema_verdict::state state) {
+  switch (state) {
+  case schema_verdict::state::fits: return "fits";
+  case schema_verdict::state::does_not_fit: return "does not fit";
+  case schema_verdict::state::not_checked: return "not checked";
+  }
+  return "";
+}
+
+std::string catalogue_text(const catalogue& known, const verdicts& checked) {
+  table result{{{"operation"}, {"kind"}, {"database"}, {"schema"}, {"tier"}, {"parameters"}, {"description"}}};
+  for (size_t i = 0; i < checked.size(); ++i) {
+    const auto& each = known.operations()[i];
+    result.add({each.name, std::string{to_string(each.kind)}, each.database, std::string{schema_text(checked[i].state)},
+                std::string{to_string(each.tier)}, parameters_text(each),
+                each.description.substr(0, each.description.find('\n'))});
+  }
   return result.empty() ? "" : result.text();
 }
 
-nlohmann::json catalogue_json(const catalogue& known) {
+nlohmann::json catalogue_json(const catalogue& known, const verdicts& checked) {
   auto list = nlohmann::json::array();
-  for (const auto& each : known.operations()) {
-    auto& tool = list.emplace_back(tool_of(each, !each.writes()));
-    tool["db"] = each.database;
-    tool["kind"] = to_string(each.kind);
-    tool["tier"] = to_string(each.tier);
-    tool["file"] = each.file;
-    tool["line"] = each.line;
+  for (size_t i = 0; i < checked.size(); ++i) {
+    const auto& each = known.operations()[i];
+    auto& listed = list.emplace_back(listing_of(each));
+    listed["schema"] = to_string(checked[i].state);
+    if (!checked[i].reason.empty())
+      listed["schema_reason"] = checked[i].reason;
+    listed["file"] = each.file;
+    listed["line"] = each.line;
   }
   return {{"operations", std::move(list)}, {"hash", known.content_hash()}};
 }
 
+// Says which operations do not fit; true if all do.
+bool note_misfits(const catalogue& known, const verdicts& checked) {
+  auto all_fit = true;
+  for (size_t i = 0; i < checked.size(); ++i) {
+    if (checked[i].state != schema_verdict::state::does_not_fit)
+      continue;
+    note("operation " + known.operations()[i].name + " does not fit its database: " + checked[i].reason);
+    all_fit = false;
+  }
+  return all_fit;
+}
+
 int run(const ops_options& options) {
+  auto root = store_root::look_up(options.root);
+  if (!root)
+    return fail(root.error(), options.json);
   auto known = load_catalogue(std::filesystem::path{options.root} / "operations");
   if (!known)
     return fail(known.error(), options.json);
@@ -60,11 +93,11 @@ int run(const ops_options& options) {
     return finish(python_stubs(**known));
   if (options.emit == "typescript")
     return finish(typescript_stubs(**known));
-  if (options.json)
-    return finish_json(catalogue_json(**known));
-  if ((*known)->operations().empty())
+  auto checked = check_against_schema(**known, *root);
+  if ((*known)->operations().empty() && !options.json)
     note("there are no operations; docs/guides/operations.md says how to write them");
-  return finish(catalogue_text(**known));
+  auto status = options.json ? finish_json(catalogue_json(**known, checked)) : finish(catalogue_text(**known, checked));
+  return note_misfits(**known, checked) ? status : std::max(status, 1);
 }
 
 } // namespace
@@ -77,8 +110,9 @@ void declare_ops(CLI::App& command, action& chosen) {
                  ->type_name("python|typescript")
                  ->check(CLI::IsMember({"python", "typescript"}));
   command.add_flag("--json", options->json, "Print one JSON document, on failure too")->excludes(emit);
-  command.footer("Exit status: 0 the files are correct; 1 a file has a mistake, which is shown with its line; 2 wrong "
-                 "usage.");
+  command.footer(
+    "Exit status: 0 the files are correct; 1 a file has a mistake, or an operation does not fit the schema of "
+    "its database, which is shown with its line; 2 wrong usage.");
   command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

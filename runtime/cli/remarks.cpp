@@ -16,4 +16,10 @@ std::string remark_on_cut_rows(size_t rows) {
          + "; for the rest use --all, raise --max-rows or --max-bytes, or read in parts with LIMIT";
 }
 
+std::string remark_on_cut_answer(size_t rows) {
+  return "truncated: the answer ends after " + counted(rows, "row")
+         + ", the bound on reads; give the operation a parameter for LIMIT and call it for one part after another, or "
+           "raise read_max_rows and read_max_bytes in sluice.toml";
+}
+
 } // namespace sluice::cli

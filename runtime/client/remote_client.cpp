@@ -109,10 +109,14 @@ std::optional<failure> check_parameters(const write_request& request) {
   if (request.migration)
     return invalid_field("migration",
                          "is no part of the method write; send it with migrate (runtime/client/migrate.hpp)");
-  for (size_t i = 0; i < request.statements.size(); ++i)
+  for (size_t i = 0; i < request.statements.size(); ++i) {
+    if (request.statements[i].terms)
+      return invalid_field(fmt::format("statements[{}].terms", i),
+                           "cannot be sent to a broker in another process; call an operation instead");
     if (!request.statements[i].params.named.empty())
       if (auto error = check_as_json(request.statements[i].params, fmt::format("statements[{}].params", i)))
         return error;
+  }
   return std::nullopt;
 }
 

@@ -30,6 +30,7 @@ constexpr broker_handler::handler broker_handler::handlers[] = {
   {"proof", &broker_handler::prove},
   {"promote", &broker_handler::promote},
   {"promotions", &broker_handler::list_promotions},
+  {"schema", &broker_handler::describe_schema},
   {"cursor.open", &broker_handler::open_cursor},
   {"cursor.next", &broker_handler::next_page},
   {"cursor.close", &broker_handler::close_cursor},

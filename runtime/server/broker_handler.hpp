@@ -73,6 +73,7 @@ private:
   static void prove(const nlohmann::json& params, const call_ptr& call);
   static void promote(const nlohmann::json& params, const call_ptr& call);
   static void list_promotions(const nlohmann::json& params, const call_ptr& call);
+  static void describe_schema(const nlohmann::json& params, const call_ptr& call);
   static void cancel(const nlohmann::json& params, const call_ptr& call);
   static void open_cursor(const nlohmann::json& params, const call_ptr& call);
   static void next_page(const nlohmann::json& params, const call_ptr& call);

@@ -2,7 +2,9 @@
 
 #include "actors/base/name_rules.hpp"
 #include "runtime/broker/admission_limits.hpp"
+#include "runtime/catalogue/catalogue.hpp"
 #include "runtime/catalogue/operation_answer.hpp"
+#include "runtime/catalogue/operation_failure.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/server/broker_handler.hpp"
 #include "runtime/server/rpc/failures.hpp"
@@ -80,8 +82,9 @@ struct broker_handler::pending {
   /// What the policy has decided about it.
   admission admitted{};
   steady::time_point start = steady::now();
-  /// Of a call of an operation: its kind, which decides the form of the answer.
-  std::optional<operation_kind> operation{};
+  /// Of a call of an operation: the operation, and the catalogue that owns it; else null.
+  std::shared_ptr<const catalogue> operations{};
+  const sluice::operation* operation = nullptr;
   /// Whether a read has a list of statements, so that the answer has a list, too.
   bool has_list = false;
   // The form of integers in the answer.
@@ -137,25 +140,28 @@ struct broker_handler::pending {
   }
 
   template <class Result>
-  static std::string text_of(const Result& result, integer_form integers, std::optional<operation_kind> operation,
+  static std::string text_of(const Result& result, integer_form integers, const sluice::operation* operation,
                              bool has_list) {
     if constexpr (requires { render_list(result, integers); })
       if (has_list)
         return render_list(result, integers);
-    if constexpr (requires { render_answer(*operation, result, integers); })
+    if constexpr (requires { render_answer(operation->kind, result, integers); })
       if (operation)
-        return render_answer(*operation, result, integers);
+        return render_answer(operation->kind, result, integers);
     return answer_as_text(result, integers);
   }
 
   // Writing a large result as text takes milliseconds, in which the loop could serve other clients.
   template <class Result> static void succeed(const std::shared_ptr<pending>& self, const Result& result) {
+    if constexpr (requires { unfit_rows(*self->operation, result); })
+      if (auto unfit = self->operation ? unfit_rows(*self->operation, result) : std::nullopt)
+        return self->fail(*unfit);
     if (size_of(result) < large_result)
       return self->answer({nullptr, std::nullopt, text_of(result, self->integers, self->operation, self->has_list)});
     self->owner.in_background(
       self->owner.rendering_,
-      [result, integers = self->integers, operation = self->operation, has_list = self->has_list,
-       quotes = self->quotes_text]() -> caf::expected<rpc::answer> {
+      [result, integers = self->integers, operations = self->operations, operation = self->operation,
+       has_list = self->has_list, quotes = self->quotes_text]() -> caf::expected<rpc::answer> {
         try {
           rpc::answer response;
           response.text = text_of(result, integers, operation, has_list);
@@ -195,7 +201,7 @@ struct broker_handler::pending {
   }
 
   void fail(const failure& reason) {
-    auto error = rpc::error_of(reason);
+    auto error = rpc::error_of(operation ? failure_of_call(*operation, reason) : reason);
     if (reason.code == errc::unavailable && owner.draining_)
       error.data["draining"] = true;
     answer({nullptr, std::move(error), {}});

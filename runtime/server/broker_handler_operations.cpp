@@ -1,8 +1,10 @@
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/catalogue/operation_schema.hpp"
 #include "runtime/migrations/migration_file.hpp"
+#include "runtime/catalogue/schema_check.hpp"
 #include "runtime/server/broker_handler_call.hpp"
 #include "runtime/server/rpc/codec.hpp"
+#include "runtime/server/store_schema.hpp"
 
 #include <fmt/format.h>
 
@@ -22,11 +24,11 @@ failure unknown_operation(const std::string& name, const live_catalogue& known) 
   return make_failure(errc::unknown_operation, std::move(message));
 }
 
-json described(const operation& of) {
-  auto result = tool_of(of, !of.writes());
-  result["db"] = of.database;
-  result["kind"] = to_string(of.kind);
-  result["tier"] = to_string(of.tier);
+json described(const operation& of, const schema_verdict& verdict) {
+  auto result = listing_of(of);
+  result["schema"] = to_string(verdict.state);
+  if (!verdict.reason.empty())
+    result["schema_reason"] = verdict.reason;
   return result;
 }
 
@@ -55,7 +57,8 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
   auto request = request_of(*found, std::move(*decoded));
   if (!request)
     return call->fail(request.error());
-  call->operation = found->kind;
+  call->operations = known.operations();
+  call->operation = found;
   std::visit([&](auto& content) { start(std::move(content), call); }, *request);
 }
 
@@ -68,7 +71,8 @@ void broker_handler::migrate(const json& params, const call_ptr& call) {
   start(std::move(decoded->request), call);
 }
 
-// Only what the sender may use: of the operations, and of the tools that call other methods.
+// Only what the sender may use: of the operations, and of the tools that call other methods. In another thread, because
+// the check against the schema reads the databases.
 void broker_handler::list_operations(const json& params, const call_ptr& call) {
   rpc::read_names(params, call->names);
   if (!call->sign(call->names.agent))
@@ -78,19 +82,51 @@ void broker_handler::list_operations(const json& params, const call_ptr& call) {
   auto policy = owner.leader_.policy().current();
   auto sender = requester_of(*call->link, call->agent);
   auto may = [&](const access_demand& what) { return policy->decide(sender, what).is_allowed(); };
-  auto list = json::array();
+  std::vector<bool> listed;
   for (const auto& each : known.operations()->operations())
-    if ((!owner.is_read_only || !each.writes()) && may({method_access::operation, each.name, each.database, each.tier}))
-      list.push_back(described(each));
+    listed.push_back((!owner.is_read_only || !each.writes())
+                     && may({method_access::operation, each.name, each.database, each.tier}));
   auto tools = json::array();
   for (const auto& each : rpc::all_methods)
     if (!each.mcp_tool.empty() && (!owner.is_read_only || each.data == rpc::method_data::keeps)
         && may({each.access, each.name}))
       tools.push_back(each.mcp_tool);
-  json result{{"operations", std::move(list)}, {"tools", std::move(tools)}};
+  json result{{"tools", std::move(tools)}};
   if (known.mistake())
     result["mistake"] = known.mistake()->message;
-  call->succeed(std::move(result));
+  owner.in_background(
+    owner.files_,
+    [operations = known.operations(), listed = std::move(listed), result = std::move(result),
+     &root = owner.leader_.root()]() mutable {
+      auto verdicts = check_against_schema(*operations, root);
+      auto list = json::array();
+      for (size_t i = 0; i < verdicts.size(); ++i)
+        if (listed[i])
+          list.push_back(described(operations->operations()[i], verdicts[i]));
+      result["operations"] = std::move(list);
+      return std::move(result);
+    },
+    [call](json answer) { call->succeed(std::move(answer)); });
+}
+
+void broker_handler::describe_schema(const json& params, const call_ptr& call) {
+  auto request = rpc::schema_request_from_json(params);
+  if (!request)
+    return call->fail(request.error());
+  rpc::read_names(params, call->names);
+  if (!call->sign(request->agent))
+    return;
+  auto& owner = call->owner;
+  const auto& mistake = owner.operations().mistake();
+  owner.in_background(
+    owner.files_, [db = request->db, &root = owner.leader_.root()] { return describe_store(root, db); },
+    [call, mistake](caf::expected<json> result) {
+      if (!result)
+        return call->fail(result.error());
+      if (mistake)
+        (*result)["operations_mistake"] = mistake->message;
+      call->succeed(std::move(*result));
+    });
 }
 
 } // namespace sluice

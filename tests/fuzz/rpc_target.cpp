@@ -64,6 +64,10 @@ public:
         static_cast<void>(prepare_migration(migration->name, migration->sql, migration->request));
       return done({nullptr, std::nullopt, {}});
     }
+    if (method == "schema") {
+      static_cast<void>(r::schema_request_from_json(p));
+      return done({nullptr, std::nullopt, {}});
+    }
     if (method == "buffer.put")
       return understood(r::buffer_put_from_json, p, done);
     if (method == "buffer.get")

@@ -105,8 +105,14 @@ TEST_CASE("a statement is serialized with its parameters, by position or by name
   CHECK(copy.sql == x.sql);
   CHECK(copy.sql.hash() == x.sql.hash());
   CHECK(copy.params == x.params);
+  CHECK_FALSE(copy.terms);
   x.params = std::vector<named_value>{{"name", 5}, {"other", nullptr}};
-  CHECK(n.round_trip(x).params == x.params);
+  x.terms = std::make_shared<const statement_terms>(statement_terms{{{"note", 2, "id"}}, {"a", "b"}});
+  copy = n.round_trip(x);
+  CHECK(copy.params == x.params);
+  REQUIRE(copy.terms);
+  CHECK(copy.terms->returned == x.terms->returned);
+  CHECK(copy.terms->columns == x.terms->columns);
 }
 
 TEST_CASE("a write request is serialized, except for its time of receipt, which is local to a process") {

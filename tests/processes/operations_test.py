@@ -229,7 +229,130 @@ def test_operations_are_listed_and_checked_without_a_broker(fixture):
     end = fixture.run("ops", "--json")
     is_equal((end.status, end.json()["error"]["code"]), (1, "invalid_request"))
     is_true("notes.sql:4" in end.json()["error"]["message"], str(end))
-    is_equal(json.loads(fixture.run("ops", fixture.path(".sluice-none"), "--json").good().out)["operations"], [])
+    end = fixture.run("ops", fixture.path(".sluice-none"), "--json")
+    is_equal((end.status, end.json()["error"]["code"]), (1, "unknown_database"), str(end))
+
+
+def test_a_call_of_no_operation_leaves_a_folder_as_it_was(fixture):
+    end = call(fixture, "add_note", "-p", "text=x")
+    is_equal((end.status, end.json()["error"]["code"]), (1, "unknown_operation"), str(end))
+    is_equal(os.listdir(fixture.store), [])
+
+
+SHARED = """-- db: app.db
+
+-- name: make_tables :exec
+CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE tags (note INTEGER NOT NULL REFERENCES notes (id), tag TEXT NOT NULL);
+
+-- name: add_tagged :one
+-- param text text
+-- param tag text
+-- column id integer
+-- returning id into note_id
+INSERT INTO notes (text) VALUES (:text) RETURNING id;
+INSERT INTO tags (note, tag) VALUES (:note_id, :tag);
+
+-- name: add_all_tagged :batch
+-- param text text
+-- returning id into note_id
+INSERT INTO notes (text) VALUES (:text) ON CONFLICT DO NOTHING RETURNING id;
+INSERT INTO tags (note, tag) VALUES (:note_id, 'batch');
+
+-- name: all_tags :many
+-- column text text
+-- column tag text
+SELECT text, tag FROM tags JOIN notes ON id = note ORDER BY id;
+"""
+
+
+def test_a_returned_value_is_a_parameter_of_later_statements(fixture):
+    write_operations(fixture, SHARED)
+    call(fixture, "make_tables").good()
+    words = ("add_tagged", "-p", "text=a", "-p", "tag=x", "--key", "k")
+    is_equal([call(fixture, *words).good().json()["rows"] for _ in range(2)], [[{"id": 1}], [{"id": 1}]])
+    call(fixture, "add_all_tagged", "--params", '[{"text": "b"}, {"text": "c"}]').good()
+    tags = [("a", "x"), ("b", "batch"), ("c", "batch")]
+    is_equal([(x["text"], x["tag"]) for x in call(fixture, "all_tags").good().json()["rows"]], tags)
+    error = call(fixture, "add_all_tagged", "--params", '[{"text": "d"}, {"text": "a"}]').json()["error"]
+    is_equal(error["code"], "conflict")
+    is_true(error["message"].startswith("operation add_all_tagged, statement 2, params[1] (operations/notes.sql:"), str(error))
+    is_true("note_id" in error["message"] and "statements" not in error["message"], str(error))
+    is_equal(len(call(fixture, "all_tags").good().json()["rows"]), 3)
+    end = call(fixture, "add_tagged", "-p", "text=z", "-p", "tag=x", "-p", "note_id=1")
+    is_true("params.note_id is no parameter of add_tagged" in end.json()["error"]["message"], str(end))
+    error = call(fixture, "add_tagged", "-p", "text=a", "-p", "tag=x").json()["error"]
+    is_true(error["code"] == "constraint" and "operation add_tagged, statement 1" in error["message"], str(error))
+    for sets in ("[]", json.dumps([{"text": str(i)} for i in range(5001)])):
+        error = call(fixture, "add_all_tagged", "--params", sets).json()["error"]
+        is_true(error["code"] == "invalid_request" and error["message"].startswith("params "), str(error))
+    fixture.audit_is_whole()
+
+
+UNFIT = """-- db: app.db
+-- name: gone :one
+SELECT text FROM gone;
+-- name: other_columns :many
+-- column id integer
+SELECT id, text FROM notes;
+-- name: other_returned :one
+-- column nr integer
+INSERT INTO notes (text) VALUES ('x') RETURNING id;
+-- name: fits :one
+-- column n integer
+SELECT count(*) AS n FROM notes;
+"""
+
+
+def test_operations_that_do_not_fit_the_schema_are_shown_and_fail(fixture):
+    write_operations(fixture)
+    write_operations(fixture, UNFIT, "unfit.sql")
+    listed = {x["name"]: x for x in fixture.run("ops", "--json").good().json()["operations"]}
+    is_equal({x["schema"] for x in listed.values()}, {"not_checked"}, "there is no database")
+    _, client = serve(fixture)
+    client.call("call", operation="make_notes")
+
+    def unfit(operations):
+        return {x["name"]: x["schema_reason"] for x in operations if x["schema"] == "does_not_fit"}
+
+    found = unfit(client.call("operations")["operations"])
+    is_equal(sorted(found), ["gone", "other_columns", "other_returned"])
+    is_true(found["gone"].startswith("operations/unfit.sql:3: no such table: gone"), found["gone"])
+    end = fixture.run("ops", "--json")
+    is_equal((end.status, unfit(end.json()["operations"])), (1, found))
+    is_true("does not fit" in fixture.run("ops").out, "the table says so")
+    for name in found:
+        why = client.refusal("call", operation=name)
+        is_true(why.code == "sql_error" and f"operation {name} (operations/unfit.sql:" in str(why), str(why))
+    is_equal(client.call("call", operation="fits")["rows"], [{"n": 0}])
+    client.write("app.db", "CREATE TABLE gone (text TEXT)")
+    is_true("gone" not in unfit(client.call("operations")["operations"]), "a change of the schema is seen")
+    client.call("call", operation="gone")
+
+
+def test_the_schema_is_listed_without_the_tables_of_the_broker(fixture):
+    _, client = serve(fixture)
+    client.write("sub.db", "CREATE TABLE u (id INTEGER PRIMARY KEY, a TEXT NOT NULL DEFAULT 'x')")
+    all_of_them = client.call("schema")
+    is_equal([x["db"] for x in all_of_them["databases"]], ["app.db", "sub.db"])
+    is_equal(all_of_them["databases"][1]["tables"],
+             [{"name": "u", "kind": "table", "columns": [{"name": "id", "type": "INTEGER", "primary_key": 1},
+                                                         {"name": "a", "type": "TEXT", "not_null": True, "default": "'x'"}]}])
+    is_equal([x["name"] for x in client.call("schema", db="app.db")["databases"][0]["tables"]], ["t"])
+    is_equal(client.refusal("schema", db="none.db").code, "unknown_database")
+    write_operations(fixture, "-- db: app.db\n-- name: x :some\nSELECT 1;\n")
+    mistake = wait_until(lambda: client.call("schema").get("operations_mistake"), "the mistake is shown")
+    is_true("notes.sql:2" in mistake, mistake)
+
+
+def test_a_cut_answer_names_a_remedy_that_a_call_has(fixture):
+    write_operations(fixture)
+    with open(fixture.path("sluice.toml"), "w") as x:
+        x.write("read_max_rows = 1\n")
+    call(fixture, "make_notes").good()
+    call(fixture, "add_notes", "--params", '[{"text": "a"}, {"text": "b"}]').good()
+    end = fixture.run("call", "find_notes", "-p", "part=")
+    is_true("read_max_rows" in end.err and "--all" not in end.err, str(end))
 
 
 if __name__ == "__main__":

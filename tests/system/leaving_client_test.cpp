@@ -142,6 +142,8 @@ TEST_CASE("a client may leave at every event of every method, without an effect 
     {"hello", {{"protocol", 999}}},
     {"ping", json::object()},
     {"operations", json::object()},
+    {"schema", json::object()},
+    {"schema", {{"db", "../app.db"}}},
     {"call", {{"operation", "none"}}},
     {"migrate", {{"db", "migrated%.db"}, {"name", "1_a.sql"}, {"sql", "CREATE TABLE m(a)"}}},
     {"migrate", {{"db", "app.db"}, {"name", "1_a.sql"}, {"sql", "NONSENSE"}}},

@@ -38,6 +38,7 @@ std::map<std::string, attempt> attempts() {
     {"migration-outside",
      {"migrate", {{"db", "../a"}, {"name", "1_a.sql"}, {"sql", "SELECT 1"}}, "invalid_request", ""}},
     {"operation", {"call", {{"operation", "x"}}, "unknown_operation", ""}},
+    {"schema", {"schema", {{"db", "../app.db"}}, "invalid_request", ""}},
     {"unknown", {"write", {{"db", "app.db"}, {"statements", one_row}, {"x", 1}}, "invalid_request", "app.db"}},
     {"no-statements", {"write", {{"db", "app.db"}}, "invalid_request", "app.db"}},
     {"deadline",

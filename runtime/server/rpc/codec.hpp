@@ -67,6 +67,13 @@ nlohmann::json params_of(const audit_query& query);
 /// agent. Those of `cursor.open` are those of `read`.
 caf::expected<uint64_t> cursor_from_json(const nlohmann::json& params);
 
+/// `params` of `schema`: {"db" (optional; without it, all databases of the store), "agent" (optional)}.
+struct schema_request {
+  std::string db;
+  std::string agent;
+};
+caf::expected<schema_request> schema_request_from_json(const nlohmann::json& params);
+
 /// `params` of `cancel`: {"request_id", "agent" (optional), "as_operator" (optional)}.
 struct cancel_request {
   std::string request_id;

@@ -263,6 +263,18 @@ caf::expected<migrate_params> migrate_params_from_json(const json& params) {
   return result_or(std::move(error), result);
 }
 
+caf::expected<schema_request> schema_request_from_json(const json& params) {
+  schema_request result;
+  auto error = read_object(params, whole_request, {}, [&](const std::string& name, const json& content) -> caf::error {
+    if (name == "db")
+      return rpc::take(content, name, result.db);
+    if (name == "agent")
+      return rpc::take(content, name, result.agent);
+    return unknown_member(name);
+  });
+  return result_or(std::move(error), result);
+}
+
 caf::expected<read_request> open_cursor_from_json(const json& params) {
   read_request result;
   auto error = read_object(params, whole_request, {"db", "sql"}, [&](const std::string& name, const json& content) {

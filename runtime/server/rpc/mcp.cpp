@@ -53,22 +53,55 @@ void leave_out_nulls(json& object) {
     member = member->is_null() ? object.erase(member) : std::next(member);
 }
 
-// Accepts null for missing arguments, and 5.0 for 5: hosts and models send these.
-void forgive(const mcp_tool& tool, json& arguments) {
+// Accepts null for missing members, and 5.0 for 5, wherever `schema` has an object and an integer: hosts and models
+// send these. Values, which may be anything, are left alone.
+void forgive(const json& schema, json& content) {
   constexpr double largest = 9'007'199'254'740'992.0;
-  leave_out_nulls(arguments);
-  if (auto statements = arguments.find("statements"); statements != arguments.end() && statements->is_array())
-    for (auto& statement : *statements)
-      if (statement.is_object())
-        leave_out_nulls(statement);
-  for (auto& [name, content] : arguments.items())
-    if (const auto* real = content.get_ptr<const double*>();
-        real && tool.takes_integer(name) && std::abs(*real) <= largest && std::trunc(*real) == *real)
-      content = static_cast<int64_t>(*real);
+  if (const auto* real = content.get_ptr<const double*>();
+      real && schema.value("type", json{}) == "integer" && std::abs(*real) <= largest && std::trunc(*real) == *real)
+    content = static_cast<int64_t>(*real);
+  else if (content.is_array() && schema.contains("items"))
+    for (auto& item : content)
+      forgive(schema["items"], item);
+  if (!content.is_object() || !schema.contains("properties"))
+    return;
+  leave_out_nulls(content);
+  for (auto& [name, part] : content.items())
+    if (auto known = schema["properties"].find(name); known != schema["properties"].end())
+      forgive(*known, part);
 }
 
 // The member, or null.
 json member(const json& object, const char* name) { return object.is_object() ? object.value(name, json{}) : json{}; }
+
+void add_to_description(json& tool, const std::string& text) {
+  auto& description = tool["description"];
+  description = (description.is_string() ? description.get<std::string>() + "\n\n" : std::string{}) + text;
+}
+
+// Of an operation that does not fit its database, the tool says so: a model has nothing else to see it by.
+json operation_tool(const json& operation) {
+  auto tool = json::object();
+  for (const auto* part : {"name", "description", "inputSchema", "outputSchema", "annotations"})
+    if (operation.contains(part))
+      tool[part] = operation[part];
+  if (member(operation, "schema") == "does_not_fit")
+    add_to_description(tool, "Calls of this tool fail until it is corrected, because it does not fit its database: "
+                               + operation.value("schema_reason", ""));
+  return tool;
+}
+
+// The tools of operations are those of earlier files, and sluice_schema is there even without any.
+void add_mistake(json& tool, const std::string& mistake) {
+  auto is_own = tool["name"].get_ref<const std::string&>().starts_with(reserved_operations);
+  if (is_own && tool["name"] != "sluice_schema")
+    return;
+  add_to_description(
+    tool, is_own ? "The operation files have a mistake, so that new and changed operations are not "
+                   "in force: "
+                     + mistake
+                 : "The operation files have a mistake, so that this is the operation as it was before: " + mistake);
+}
 
 // Does not require `initialize` first: over HTTP each request may be the first of its handler.
 class mcp final : public handler {
@@ -145,14 +178,12 @@ private:
         if (usable.is_null() || std::find(usable.begin(), usable.end(), json(tool.name)) != usable.end())
           if (is_shown(tool.definition))
             tools.push_back(tool.definition);
-      for (const auto& operation : member(listed, "operations")) {
-        if (!is_shown(operation))
-          continue;
-        auto& tool = tools.emplace_back(json::object());
-        for (const auto* part : {"name", "description", "inputSchema", "outputSchema", "annotations"})
-          if (operation.contains(part))
-            tool[part] = operation[part];
-      }
+      for (const auto& operation : member(listed, "operations"))
+        if (is_shown(operation))
+          tools.push_back(operation_tool(operation));
+      if (auto mistake = member(listed, "mistake"); mistake.is_string())
+        for (auto& tool : tools)
+          add_mistake(tool, mistake.get_ref<const std::string&>());
       done({json{{"tools", std::move(tools)}}, {}});
     });
   }
@@ -178,7 +209,7 @@ private:
       return call_operation(text, std::move(arguments), std::move(done));
     if (!arguments.is_object())
       return give(tool->method, named, refused(invalid_params, "arguments must be an object"), done);
-    forgive(*tool, arguments);
+    forgive(tool->definition["inputSchema"], arguments);
     for (const auto& [argument, content] : arguments.items())
       if (!tool->takes(argument)) {
         auto reason = no_argument(*tool, argument);
@@ -209,20 +240,24 @@ private:
   void run(const mcp_tool& tool, json arguments, answer_to done) {
     auto answered = [done = std::move(done)](answer response) { done(tool_answer(std::move(response))); };
     if (!tool.is_request()) {
-      arguments["agent"] = settings_.agent;
+      sign(arguments);
       return methods_->call(tool.method, std::move(arguments), std::move(answered));
     }
     run(tool.method, std::move(arguments), std::move(answered));
+  }
+
+  void sign(json& arguments) const {
+    if (settings_.is_bound)
+      arguments["agent"] = settings_.agent;
+    else
+      arguments.emplace("agent", settings_.agent);
   }
 
   // A request that can be cancelled.
   void run(const std::string& method, json arguments, answer_to done) {
     auto request_id = request_ids_.next();
     arguments["request_id"] = request_id;
-    if (settings_.is_bound)
-      arguments["agent"] = settings_.agent;
-    else
-      arguments.emplace("agent", settings_.agent);
+    sign(arguments);
     auto id = id_;
     if (!id.empty())
       running_[id] = request_id;

@@ -114,7 +114,7 @@ constexpr std::string_view write_tool = R"json({
 constexpr std::string_view read_tool = R"json({
   "name": "sluice_read",
   "title": "Read a SQLite database",
-  "description": "Runs one read-only SQL statement on a SQLite database and returns its rows. To see what there is: SELECT name, sql FROM sqlite_schema. The answer includes every write that had succeeded before the call. Ask only for the rows that you need, with LIMIT and WHERE; truncated is true when a bound cut the rows short.",
+  "description": "Runs one read-only SQL statement on a SQLite database and returns its rows. sluice_schema lists the tables and columns. The answer includes every write that had succeeded before the call. Ask only for the rows that you need, with LIMIT and WHERE; truncated is true when a bound cut the rows short.",
   "inputSchema": {
     "type": "object",
     "properties": {
@@ -208,6 +208,80 @@ constexpr std::string_view status_tool = R"json({
   }
 })json";
 
+constexpr std::string_view schema_tool = R"json({
+  "name": "sluice_schema",
+  "title": "Tables and columns",
+  "description": "Lists the databases of the folder that is served, each with its tables, views and their columns. Call it before SQL of your own.",
+  "inputSchema": {
+    "type": "object",
+    "properties": {
+      "db": {
+        "type": "string",
+        "description": "Only this database, relative to the folder that is served, such as app.db. All if left out."
+      },
+      "agent": {
+        "type": "string",
+        "maxLength": 256,
+        "description": "Whose name goes into the audit. This client's if left out."
+      }
+    },
+    "additionalProperties": false
+  },
+  "outputSchema": {
+    "type": "object",
+    "properties": {
+      "databases": {
+        "type": "array",
+        "items": {
+          "type": "object",
+          "properties": {
+            "db": {"type": "string"},
+            "error": {"type": "string", "description": "Why its schema could not be read."},
+            "truncated": {"type": "boolean", "description": "True when it has more tables."},
+            "tables": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "properties": {
+                  "name": {"type": "string"},
+                  "kind": {"type": "string", "enum": ["table", "view", "virtual"]},
+                  "columns": {
+                    "type": "array",
+                    "items": {
+                      "type": "object",
+                      "properties": {
+                        "name": {"type": "string"},
+                        "type": {"type": "string", "description": "As declared; possibly empty."},
+                        "not_null": {"type": "boolean"},
+                        "primary_key": {"type": "integer", "description": "Its place in the primary key, from 1."},
+                        "default": {"type": "string", "description": "The expression behind DEFAULT."},
+                        "generated": {"type": "boolean"}
+                      },
+                      "required": ["name", "type"]
+                    }
+                  }
+                },
+                "required": ["name", "kind", "columns"]
+              }
+            }
+          },
+          "required": ["db"]
+        }
+      },
+      "truncated": {"type": "boolean", "description": "Whether databases or tables are left out, because there are too many."},
+      "operations_mistake": {"type": "string", "description": "The mistake in the operation files; the operations from before it are in force."}
+    },
+    "required": ["databases", "truncated"]
+  },
+  "annotations": {
+    "title": "Tables and columns",
+    "readOnlyHint": true,
+    "destructiveHint": false,
+    "idempotentHint": true,
+    "openWorldHint": false
+  }
+})json";
+
 // Makes the tool of the method that names it.
 mcp_tool made(std::string_view definition) {
   auto parsed = json::parse(definition);
@@ -258,7 +332,8 @@ std::string_view what_to_do(const failure& failed) {
 const std::string_view mcp_instructions =
   "sluice lets several agents share the SQLite databases of one folder without lock errors. db is a file in that "
   "folder, such as app.db.\n"
-  "- sluice_read runs one SELECT; start with SELECT name, sql FROM sqlite_schema to see the tables.\n"
+  "- sluice_schema lists the databases with their tables and columns.\n"
+  "- sluice_read runs one SELECT.\n"
   "- sluice_write changes data or schema; the statements of one call are applied together or not at all, so there is "
   "no BEGIN or COMMIT.\n"
   "- Put values into params, not into the SQL text.\n"
@@ -270,15 +345,10 @@ bool mcp_tool::takes(const std::string& argument) const {
   return definition["inputSchema"]["properties"].contains(argument);
 }
 
-bool mcp_tool::takes_integer(const std::string& argument) const {
-  const auto& all = definition["inputSchema"]["properties"];
-  auto at = all.find(argument);
-  return at != all.end() && at->value("type", json{}) == "integer";
-}
-
 const std::vector<mcp_tool>& mcp_tools() {
   // Never destroyed: front doors that are static objects use it until their end.
-  static const auto& all = *new std::vector<mcp_tool>{made(read_tool), made(write_tool), made(status_tool)};
+  static const auto& all =
+    *new std::vector<mcp_tool>{made(read_tool), made(write_tool), made(schema_tool), made(status_tool)};
   return all;
 }
 

@@ -18,13 +18,11 @@ struct mcp_tool {
   /// The definition for `tools/list`.
   nlohmann::json definition;
 
-  /// Whether calls have an agent and can be cancelled.
-  bool is_request() const { return method != "status"; }
+  /// Whether calls can be cancelled.
+  bool is_request() const { return method != "status" && method != "schema"; }
 
   /// Whether `inputSchema` has an argument of this name.
   bool takes(const std::string& argument) const;
-  /// Whether that argument is a whole number.
-  bool takes_integer(const std::string& argument) const;
 };
 
 /// All of them.

@@ -97,6 +97,8 @@ inline constexpr std::array all_methods{
          "proof agent", "Checks a proof against the store, and records that it was accepted"},
   method{"promotions", request_type::promotions, method_access::observation, method_data::keeps, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
          "limit agent", "Lists the accepted proofs"},
+  method{"schema", request_type::schema, method_access::raw_sql, method_data::keeps, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "sluice_schema",
+         "db agent", "Lists databases with their tables and columns"},
   method{"cursor.open", request_type::cursor_open, method_access::raw_sql, method_data::keeps, method_effect::none, method_audit::until_handed_on, method_wait::read_timeout, "timeout_ms",
          false, "",
          "db sql params agent freshness min_seq max_rows max_bytes timeout_ms request_id correlation_id integers idle_ms",

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <span>
 
 namespace sluice::sqlite {
 
@@ -19,7 +20,9 @@ void encode(cbor_writer& to, const value& content) {
 }
 
 void encode(cbor_writer& to, const statement& query) {
-  to.array(query.expected_changes ? 4 : 3);
+  // The names of the columns are left out: they change nothing that a repetition would do.
+  auto returned = query.terms ? std::span{query.terms->returned} : std::span<const returned_value>{};
+  to.array(!returned.empty() ? 5 : query.expected_changes ? 4 : 3);
   to.text(query.sql.str());
   to.array(query.params.positional.size());
   for (const auto& content : query.params.positional)
@@ -35,6 +38,16 @@ void encode(cbor_writer& to, const statement& query) {
   }
   if (query.expected_changes)
     to.integer(static_cast<int64_t>(*query.expected_changes));
+  else if (!returned.empty())
+    to.null();
+  if (returned.empty())
+    return;
+  to.array(3 * returned.size());
+  for (const auto& each : returned) {
+    to.text(each.parameter);
+    to.integer(each.statements_back);
+    to.text(each.column);
+  }
 }
 
 json parse_cbor(std::string_view bytes) { return json::from_cbor(bytes.begin(), bytes.end(), true, false); }
@@ -61,8 +74,17 @@ statement decode_statement(const json& item) {
   const auto& named = item.at(2);
   for (size_t i = 0; i < named.size(); i += 2)
     result.params.named.push_back({named.at(i).get<std::string>(), decode_value(named.at(i + 1))});
-  if (item.size() > 3)
+  if (item.size() > 3 && !item.at(3).is_null())
     result.expected_changes = static_cast<uint64_t>(decode_integer(item.at(3)));
+  if (item.size() > 4) {
+    statement_terms terms;
+    const auto& returned = item.at(4);
+    for (size_t i = 0; i < returned.size(); i += 3)
+      terms.returned.push_back({returned.at(i).get<std::string>(),
+                                static_cast<uint32_t>(decode_integer(returned.at(i + 1))),
+                                returned.at(i + 2).get<std::string>()});
+    result.terms = std::make_shared<const statement_terms>(std::move(terms));
+  }
   return result;
 }
 

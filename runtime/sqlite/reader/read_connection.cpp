@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace sluice::sqlite {
@@ -184,6 +185,38 @@ caf::expected<bool> append_row(cached_statement& prepared, uint64_t max_bytes, c
     return budget.used_up();
   }
   return true;
+}
+
+caf::expected<statement_rows> collect_rows(const read_connection& connection, cached_statement& prepared,
+                                           const read_limits& limits, uint64_t max_answer_bytes,
+                                           answer_budget& budget) {
+  statement_rows result;
+  auto answer = std::make_shared<budgeted_rows>(budget.open(), rowset{prepared.columns});
+  auto& rows = answer->rows;
+  auto max_bytes = std::min(limits.max_bytes, max_answer_bytes);
+  for (uint64_t count = 0;; ++count) {
+    auto code = prepared.stmt.step_code();
+    if (code == SQLITE_DONE)
+      break;
+    if (code != SQLITE_ROW)
+      return connection.failed(code);
+    if (count == limits.max_rows) {
+      result.truncated = true;
+      break;
+    }
+    auto is_taken = append_row(prepared, max_bytes, budget, *answer);
+    if (!is_taken)
+      return std::move(is_taken.error());
+    result.truncated = !*is_taken;
+    if (result.truncated)
+      break;
+  }
+  // A statement that was prepared again may have more or other columns.
+  if (prepared.stmt.column_count() != static_cast<int>(prepared.columns->size()))
+    rows = {};
+  answer->share.shrink_to(rows.footprint());
+  result.rows = std::shared_ptr<const rowset>{answer, &rows};
+  return result;
 }
 
 } // namespace sluice::sqlite

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/base/clock.hpp"
+#include "messages/read.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
 #include "runtime/sqlite/files/read_only_place.hpp"
 #include "runtime/sqlite/reader/read_session.hpp"
@@ -103,5 +104,10 @@ private:
 /// exceed `max_bytes`; the rows are unchanged then, and after an error.
 caf::expected<bool> append_row(cached_statement& prepared, uint64_t max_bytes, const answer_budget& budget,
                                budgeted_rows& to);
+
+/// The rows of `prepared`, which is bound, within the limits and `max_answer_bytes`; they take their bytes from
+/// `budget` as long as they exist. Errors as `read_connection::failed` and `append_row`.
+caf::expected<statement_rows> collect_rows(const read_connection& connection, cached_statement& prepared,
+                                           const read_limits& limits, uint64_t max_answer_bytes, answer_budget& budget);
 
 } // namespace sluice::sqlite

@@ -275,31 +275,11 @@ caf::expected<bool> sqlite_read_store::still_valid(cached_statement& prepared) {
 }
 
 caf::error sqlite_read_store::collect(cached_statement& prepared, const read_limits& limits, read_result& result) {
-  auto answer = std::make_shared<budgeted_rows>(answers_->open(), rowset{prepared.columns});
-  auto& rows = answer->rows;
-  auto max_bytes = std::min(limits.max_bytes, max_answer_bytes_);
-  for (uint64_t count = 0;; ++count) {
-    auto code = prepared.stmt.step_code();
-    if (code == SQLITE_DONE)
-      break;
-    if (code != SQLITE_ROW)
-      return connection_.failed(code);
-    if (count == limits.max_rows) {
-      result.truncated = true;
-      break;
-    }
-    auto is_taken = append_row(prepared, max_bytes, *answers_, *answer);
-    if (!is_taken)
-      return std::move(is_taken.error());
-    result.truncated = !*is_taken;
-    if (result.truncated)
-      break;
-  }
-  // A statement that was prepared again may have more or other columns.
-  if (prepared.stmt.column_count() != static_cast<int>(prepared.columns->size()))
-    rows = {};
-  answer->share.shrink_to(rows.footprint());
-  result.rows = std::shared_ptr<const rowset>{answer, &rows};
+  auto collected = collect_rows(connection_, prepared, limits, max_answer_bytes_, *answers_);
+  if (!collected)
+    return std::move(collected.error());
+  result.rows = std::move(collected->rows);
+  result.truncated = collected->truncated;
   return {};
 }
 

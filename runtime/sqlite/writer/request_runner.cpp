@@ -1,7 +1,6 @@
 #include "runtime/sqlite/writer/request_runner.hpp"
 
 #include "actors/base/counted.hpp"
-
 #include "runtime/sqlite/core/allocation_bound.hpp"
 #include "runtime/sqlite/core/binding.hpp"
 #include "runtime/sqlite/core/bounded_program.hpp"
@@ -10,6 +9,7 @@
 #include "runtime/sqlite/core/result_code.hpp"
 #include "runtime/sqlite/core/text_encoding.hpp"
 #include "runtime/sqlite/functions/bounded_functions.hpp"
+#include "runtime/sqlite/writer/terms_binding.hpp"
 
 #include <sqlite3.h>
 
@@ -217,7 +217,8 @@ caf::error request_runner::run_one(const statement& statement, attempt& now) {
   auto version = prepared.facts.changes_schema ? schema_version() : 0;
   auto total = prepared.facts.written_virtual.empty() ? 0 : total_changes(db_);
   auto& out = now.result.results.emplace_back();
-  auto reason = bind_parameters(prepared, statement.params);
+  auto reason = statement.terms ? bind_on_terms(statement, prepared, now.result.results)
+                                : bind_parameters(prepared, statement.params);
   if (!reason)
     reason = prepared.facts.dropped_table.empty() ? execute(prepared, now, out) : execute_drop(prepared, now, out);
   if (!reason)

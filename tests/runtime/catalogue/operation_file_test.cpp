@@ -165,6 +165,22 @@ TEST_CASE("a file may have a byte-order mark, CRLF and no line end at its end", 
   CHECK(found[1].line == 7);
 }
 
+TEST_CASE("a value that a statement returns is a parameter of later ones, and not the caller's", "[catalogue]") {
+  auto both = one("-- name: a :one\n-- param text text\n-- column tag integer\n-- returning id into note\n"
+                  "INSERT INTO notes (text) VALUES (:text) RETURNING id;\n"
+                  "-- returning n into count\nSELECT count(*) AS n FROM notes;\n"
+                  "INSERT INTO tags (note, text, n) VALUES (:note, :text, :count) RETURNING tag;");
+  REQUIRE(both.parameters.size() == 1);
+  CHECK(both.parameters[0].name == "text");
+  REQUIRE(both.statements.size() == 3);
+  CHECK_FALSE(both.statements[0].terms);
+  CHECK_FALSE(both.statements[1].terms);
+  CHECK(both.statements[2].parameters == std::vector<std::string>{"text"});
+  REQUIRE(both.statements[2].terms);
+  CHECK(both.statements[2].terms->returned == std::vector<returned_value>{{"note", 2, "id"}, {"count", 1, "n"}});
+  CHECK(both.statements[2].terms->columns == std::vector<std::string>{"tag"});
+}
+
 TEST_CASE("a file without operations has none", "[catalogue]") {
   for (const auto* text : {"", "\n\n", "\xef\xbb\xbf", "-- db: app.db", "-- only\n-- comments\n/* and more */"}) {
     CAPTURE(text);
@@ -173,9 +189,9 @@ TEST_CASE("a file without operations has none", "[catalogue]") {
 }
 
 TEST_CASE("comments are free unless their first word is near an annotation", "[catalogue]") {
-  for (const auto* comment :
-       {"Caches them.", "Note: this is old.", "https://example.org/a", "by name", "", "---- a ruler", "12 items",
-        "TODO tier", "the cache", "so that is it", "names of all", "do it", "a:b"}) {
+  for (const auto* comment : {"Caches them.", "Note: this is old.", "https://example.org/a", "by name", "",
+                              "---- a ruler", "12 items", "TODO tier", "the cache", "so that is it", "names of all",
+                              "do it", "a:b", "12:30 is a time", "std::move is free", "- a list", "returned rows"}) {
     CAPTURE(comment);
     CHECK(one("-- name: a :one\n-- " + std::string{comment} + "\nSELECT 1;\n-- " + comment).name == "a");
   }

@@ -156,6 +156,11 @@ TEST_CASE("a comment that looks like an annotation is a mistake", "[catalogue]")
     {"-- name: a :one\n-- teir core\nSELECT 1;", "3: there is no annotation 'teir', did you mean 'tier'?"},
     {"-- name: a :one\n-- Tier core\nSELECT 1;", "3: there is no annotation 'Tier', did you mean 'tier'?"},
     {"-- name: a :one\n-- tier: core\nSELECT 1;", "3: 'tier:' is no annotation; write -- tier ..."},
+    {"-- name: a :one\n-- cahe:1s\nSELECT 1;", "3: there is no annotation 'cahe:', did you mean 'cache'?"},
+    {"-- name: a :one\n-- timeout:5s\nSELECT 1;", "3: there is no annotation 'timeout:'"},
+    {"-- name: a :one\n--- param x text\nSELECT :x;", "3: this looks like an annotation with too many dashes"},
+    {"-- name: a :one\n-- - cahe 1s\nSELECT :x;", "3: this looks like an annotation with too many dashes"},
+    {"-- name: a :one\nSELECT 1;\n---- name: b :one\nSELECT 2;", "4: this looks like an annotation"},
     {"-- name: a :one\n-- timeout: 5s\nSELECT 1;", "3: there is no annotation 'timeout:'"},
     {"-- name: a :one\nSELECT 1;\n-- nme: b :one\nSELECT 2;", "4: there is no annotation 'nme:', did you mean 'name'?"},
     {"-- name: a :one\nSELECT 1;\n-- Name: b :one\nSELECT 2;", "4: 'Name:' is no annotation; write -- name: ..."},
@@ -170,6 +175,33 @@ TEST_CASE("annotations and SQL have their places", "[catalogue]") {
     {"-- tier core\n-- name: a :one\nSELECT 1;", "2: this annotation stands before the first operation"},
     {"-- name: a :one\nSELECT 1;\n-- tier core\n", "4: this annotation stands behind the SQL"},
     {"SELECT 1;\n-- name: a :one\nSELECT 1;", "2: there is SQL before the first operation"},
+  });
+}
+
+TEST_CASE("a returned value comes from an earlier statement that gives rows, and is used in a later one",
+          "[catalogue]") {
+  check_all({
+    {"-- name: a :exec\n-- returning id\nDELETE FROM t;", "3: a returned value is written as -- returning id into"},
+    {"-- name: a :exec\n-- returning id in x\nDELETE FROM t;", "3: a returned value is written as"},
+    {"-- name: a :exec\n-- returning id into X\nDELETE FROM t;", "3: 'X' cannot be the name of a parameter"},
+    {"-- name: a :exec\n-- returnin id into x\nDELETE FROM t;", "3: there is no annotation 'returnin'"},
+    {"-- returning id into x\n", "2: this annotation stands before the first operation"},
+    {"-- name: a :exec\n-- returning id into x\nDELETE FROM t;\nDELETE FROM u WHERE i = :x;",
+     "3: the statement behind this line returns nothing; write RETURNING id"},
+    {"-- name: a :exec\n-- returning id into x\nDELETE FROM t RETURNING id;\nDELETE FROM u;",
+     "3: parameter x is not used in a later statement"},
+    {"-- name: a :exec\nDELETE FROM t\n-- returning id into x\nRETURNING id;\nDELETE FROM u WHERE i = :x;",
+     "4: there is no statement that begins behind this line"},
+    {"-- name: a :exec\nDELETE FROM t RETURNING id;\n-- returning id into x\n", "4: there is no statement that begins"},
+    {"-- name: a :exec\nDELETE FROM t RETURNING id; -- returning id into x\nDELETE FROM u WHERE i = :x;",
+     "3: an annotation must be the first on its line"},
+    {"-- name: a :exec\n-- param x text\n-- returning id into x\nDELETE FROM t RETURNING id;\nDELETE FROM u WHERE i = "
+     ":x;",
+     "4: parameter x has a param line"},
+    {"-- name: a :exec\n-- returning id into x\nDELETE FROM t WHERE i = :x RETURNING id;\nDELETE FROM u WHERE i = :x;",
+     "4: parameter x is used before the statement in line 4 returns it"},
+    {"-- name: a :exec\n-- returning id into x\n-- returning b into x\nDELETE FROM t RETURNING id, b;\nSELECT :x;",
+     "4: parameter x is returned twice"},
   });
 }
 

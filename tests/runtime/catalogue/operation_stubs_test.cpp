@@ -157,6 +157,8 @@ assert c.sent == ("add_note", {"from": "a", "data": None, "doc": "[1]", "more": 
                                "key": None, "rows": None, "str": None}, "k"), c.sent
 assert stubs.add_notes(c, [{"class": "x", "doc": {}, "more": None, "sets": 1}]) == 3
 assert c.sent == ("add_notes", [{"class": "x", "doc": "{}", "more": None, "sets": 1}], None), c.sent
+assert stubs.add_notes(c, [{"class": "x", "doc": {}, "sets": 1}]) == 3
+assert c.sent == ("add_notes", [{"class": "x", "doc": "{}", "more": None, "sets": 1}], None), c.sent
 assert stubs.a__b(c) == [{"id": 7}] and c.sent == ("a__b", {}, None)
 assert stubs.clear(c) == 3
 assert stubs.add_note.__doc__.startswith('Adds a note: """ \\ */ ${x} \\u0041 "\n'), stubs.add_note.__doc__

@@ -31,6 +31,7 @@ TEST_CASE("a statement reads or writes as its first keyword says", "[catalogue]"
   CHECK(effect_of("VALUES (1)") == sql_effect::reads);
   CHECK(effect_of("EXPLAIN QUERY PLAN DELETE FROM t") == sql_effect::reads);
   CHECK(effect_of("PRAGMA user_version") == sql_effect::reads);
+  CHECK(effect_of("PRAGMA user_version(6)") == sql_effect::changes_database);
   CHECK(effect_of("PRAGMA user_version = 5") == sql_effect::changes_database);
   CHECK(effect_of("replace into t values (1)") == sql_effect::changes_rows);
   CHECK(effect_of("CREATE TABLE t(a)") == sql_effect::changes_database);

@@ -101,7 +101,7 @@ TEST_CASE("mcp: the tools are listed with their schemas, on one page") {
     CHECK(tool["inputSchema"]["additionalProperties"] == false);
     CHECK(tool["annotations"]["readOnlyHint"] == (tool["name"] != "sluice_write"));
   }
-  CHECK(names == std::vector<std::string>{"sluice_read", "sluice_write", "sluice_status"});
+  CHECK(names == std::vector<std::string>{"sluice_read", "sluice_write", "sluice_schema", "sluice_status"});
   CHECK(f.ask("tools/list", {{"cursor", "more"}})["error"]["code"] == rpc::invalid_params);
 }
 
@@ -124,6 +124,9 @@ TEST_CASE("mcp: a tool's call is a call of the method, with what the client left
   f.call_tool("sluice_status", json::object());
   CHECK(f.methods->calls[2].method == "status");
   CHECK(f.methods->calls[2].params == json{{"agent", "mcp"}});
+  f.call_tool("sluice_schema", {{"db", "app.db"}});
+  CHECK(f.methods->calls[3].method == "schema");
+  CHECK(f.methods->calls[3].params == json{{"db", "app.db"}, {"agent", "mcp"}});
 }
 
 TEST_CASE("mcp: null means left out, and a whole number may be written as a real") {
@@ -140,6 +143,10 @@ TEST_CASE("mcp: null means left out, and a whole number may be written as a real
         == json::parse(R"({"db":"a","sql":"s","max_rows":5,"agent":"mcp"})"));
   CHECK(called("sluice_write", R"({"db":"a","statements":[{"sql":"s","params":null}],"deadline_ms":1e3})")
         == json::parse(R"({"db":"a","statements":[{"sql":"s"}],"deadline_ms":1000,"agent":"mcp"})"));
+  CHECK(called("sluice_write",
+               R"({"db":"a","statements":[{"sql":"s","expect":{"changes":5.0}},{"sql":"s","expect":null}]})")
+        == json::parse(R"({"db":"a","statements":[{"sql":"s","expect":{"changes":5}},{"sql":"s"}],"agent":"mcp"})"));
+  CHECK(called("sluice_schema", R"({"db":null})") == json::parse(R"({"agent":"mcp"})"));
   // Values and numbers that are not whole are unchanged.
   auto kept = called("sluice_read", R"({"db":"a","sql":"s","params":[5.0,null],"max_rows":5.5})");
   CHECK(kept["params"].dump() == "[5.0,null]");
@@ -284,6 +291,29 @@ TEST_CASE("mcp: a server for one agent sends nothing in another name") {
   }
   f.ask("tools/list");
   CHECK(f.methods->calls.back().params == json{{"agent", "planner"}});
+}
+
+TEST_CASE("mcp: a mistake in the operation files, and an operation that does not fit, are in the descriptions") {
+  mcp_client f;
+  json add{{"name", "add_note"}, {"description", "Adds"}, {"schema", "fits"}};
+  json gone{{"name", "gone"},
+            {"description", "Reads"},
+            {"schema", "does_not_fit"},
+            {"schema_reason", "a.sql:3: no such table"}};
+  auto described = [&](const json& listed) {
+    f.methods->always = rpc::answer{listed, {}};
+    std::map<std::string, std::string> result;
+    for (const auto& tool : f.ask("tools/list")["result"]["tools"])
+      result[tool["name"]] = tool["description"];
+    return result;
+  };
+  auto good = described({{"operations", {add, gone}}});
+  CHECK(good["add_note"] == "Adds");
+  CHECK_THAT(good["gone"], Contains("Reads\n\nCalls of this tool fail") && Contains("a.sql:3: no such table"));
+  auto bad = described({{"operations", {add}}, {"mistake", "a.sql:7: there is no annotation"}});
+  CHECK_THAT(bad["add_note"], Contains("as it was before: a.sql:7: there is no annotation"));
+  CHECK_THAT(bad["sluice_schema"], Contains("not in force: a.sql:7"));
+  CHECK(bad["sluice_read"] == good["sluice_read"]);
 }
 
 TEST_CASE("mcp: arguments may be left out") {

@@ -91,8 +91,13 @@ TEST_CASE("a key with another payload is a mismatch, down to the type of a value
   CHECK(recall(fixture, with(1, "x")));
   auto swapped = keyed({{sql, std::vector<named_value>{{"b", "x"}, {"a", 1}}}});
   CHECK(recall(fixture, swapped));
+  auto returned = swapped;
+  returned.statements[0].terms = std::make_shared<const statement_terms>(statement_terms{{{"c", 1, "id"}}, {}});
+  auto declared = swapped;
+  declared.statements[0].terms = std::make_shared<const statement_terms>(statement_terms{{}, {"id"}});
+  CHECK(recall(fixture, declared));
   for (const auto& other :
-       {with(1.0, "x"), with("1", "x"), with(1, blob{"x"}), with(2, "x"), with(1, nullptr),
+       {returned, with(1.0, "x"), with("1", "x"), with(1, blob{"x"}), with(2, "x"), with(1, nullptr),
         keyed({{"INSERT INTO t VALUES (?, ?)", {1, "x"}}}), keyed({swapped.statements[0], {"SELECT 1", {}}})}) {
     must(fixture.store->begin());
     CHECK(failure_of(fixture.store->recall(other)).code == errc::payload_mismatch);
