@@ -96,7 +96,6 @@ public:
   }
 
   std::future<caf::expected<json>> future() { return answer_.get_future(); }
-
   void finish(caf::expected<json> answer) override { answer_.set_value(std::move(answer)); }
   void finish_with(client&) override { answer_.set_value(json{}); }
 
@@ -107,8 +106,7 @@ private:
 // Values that would not reach the leader unchanged.
 std::optional<failure> check_parameters(const write_request& request) {
   if (request.migration)
-    return invalid_field("migration",
-                         "is no part of the method write; send it with migrate (runtime/client/migrate.hpp)");
+    return invalid_field("migration", "is sent with migrate (runtime/client/migrate.hpp), not with write");
   for (size_t i = 0; i < request.statements.size(); ++i) {
     if (request.statements[i].terms)
       return invalid_field(fmt::format("statements[{}].terms", i),

@@ -1,7 +1,7 @@
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/catalogue/operation_schema.hpp"
-#include "runtime/migrations/migration_file.hpp"
 #include "runtime/catalogue/schema_check.hpp"
+#include "runtime/migrations/migration_file.hpp"
 #include "runtime/server/broker_handler_call.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/store_schema.hpp"

@@ -366,38 +366,4 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
   return result_or(std::move(error), result);
 }
 
-caf::expected<subscribe_request> subscribe_from_json(const json& params) {
-  subscribe_request result;
-  auto error = read_object(params, whole_request, {"db"}, [&](const std::string& name, const json& content) {
-    if (name == "db")
-      return rpc::take(content, name, result.db);
-    if (name == "tables")
-      return rpc::take(content, name, result.tables);
-    if (name == "from_seq")
-      return rpc::take(content, name, result.from_seq.emplace());
-    return unknown_member(name);
-  });
-  return result_or(std::move(error), result);
-}
-
-caf::expected<hello_request> hello_from_json(const json& params) {
-  hello_request result;
-  auto error = read_object(params, whole_request, {"protocol"}, [&](const std::string& name, const json& content) {
-    if (name == "protocol")
-      return rpc::take(content, name, result.protocol, 1);
-    if (name == "client")
-      return rpc::take(content, name, result.client);
-    if (name == "root") {
-      auto root = file_identity_from_json(content);
-      if (!root)
-        return make_error(errc::invalid_request, "root: " + describe(root.error()).message);
-      result.root = *root;
-      return caf::error{};
-    }
-    // A later version may send more members before it knows the broker's version.
-    return caf::error{};
-  });
-  return result_or(std::move(error), result);
-}
-
 } // namespace sluice::rpc

@@ -62,8 +62,7 @@ private:
   uint64_t until_ = std::numeric_limits<uint64_t>::max();
   // The first record of such a commit; 0 when there is none.
   uint64_t first_later_ = 0;
-  // The ledger contains the commit last agreed on, if there is one: only its later requests can then contradict the
-  // audit.
+  // The ledger has the commit last agreed on, if there is one: then only later requests can contradict the audit.
   bool holds_agreement_ = true;
 };
 
