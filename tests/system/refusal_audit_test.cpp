@@ -34,6 +34,12 @@ std::map<std::string, attempt> attempts() {
   return {
     {"capsule", {"write", {{"db", "app.db"}, {"statements", one_row}, {"capsule", "x"}}, "capsule_invalid", "app.db"}},
     {"operation", {"call", {{"operation", "x"}}, "unknown_operation", ""}},
+    {"issue", {"capsule.issue", {{"holder", "a"}, {"tier", "basic"}}, "invalid_request", ""}},
+    {"verify", {"capsule.verify", {{"capsule", "x"}}, "capsule_invalid", ""}},
+    {"revoke", {"capsule.revoke", {{"capsule", "x"}}, "capsule_invalid", ""}},
+    {"proof", {"proof", {{"db", "app.db"}, {"first", 0}}, "invalid_request", "app.db"}},
+    {"promote", {"promote", {{"proof", "x"}}, "invalid_request", ""}},
+    {"promotions", {"promotions", {{"limit", 0}}, "invalid_request", ""}},
     {"unknown", {"write", {{"db", "app.db"}, {"statements", one_row}, {"x", 1}}, "invalid_request", "app.db"}},
     {"no-statements", {"write", {{"db", "app.db"}}, "invalid_request", "app.db"}},
     {"deadline",
