@@ -30,4 +30,11 @@ void apply(const admission& admitted, const database_config& defaults, read_requ
   limits.max_rows = reduced(limits.max_rows, defaults.read_max_rows, admitted.limits.max_rows);
 }
 
+std::optional<failure> why_no_cursor(const admission& admitted) {
+  if (admitted.limits.max_rows == 0)
+    return std::nullopt;
+  return make_failure(errc::not_authorized,
+                      "a cursor gives any number of rows, and the rule of this agent has max_rows; read with LIMIT");
+}
+
 } // namespace sluice

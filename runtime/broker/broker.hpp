@@ -119,6 +119,11 @@ public:
   /// The counters since the broker started, and the current state.
   database_status status() const;
 
+  /// A handle with the rights of this agent: its requests are SQL by `agent`, which the policy of the store must allow
+  /// (`errc::not_authorized` if not), within the limits of its rule. One in another name is refused. Without a policy
+  /// it may do everything.
+  database for_agent(std::string agent) const;
+
 private:
   friend class broker;
   database(std::shared_ptr<broker_core> core, database_context& context) : core_(std::move(core)), context_(&context) {}
@@ -131,10 +136,14 @@ private:
   caf::expected<cursors_actor> admit(sluice::open_cursor& message) const;
   caf::expected<cursors_actor> cursors() const;
   template <class Request> caf::error refuse(const Request& request, request_type type, failure error) const;
+  // Asks the policy for a request of an agent's handle, and limits the request; returns the reason of a refusal.
+  template <class Request> std::optional<failure> restrict(Request& request, request_type type) const;
   const refusal_actor& refusals() const;
 
   std::shared_ptr<broker_core> core_;
   database_context* context_;
+  // Null in the handles of the owner.
+  std::shared_ptr<const std::string> agent_{};
 };
 
 /// The embedding interface: one broker leads one store root, in this process. Thread-safe. Its destructor shuts it

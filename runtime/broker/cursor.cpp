@@ -70,6 +70,8 @@ caf::expected<cursors_actor> database::cursors() const {
 caf::expected<cursors_actor> database::admit(sluice::open_cursor& message) const {
   auto& request = message.request;
   request.received = core_->time.now();
+  if (auto error = restrict(request, request_type::cursor_open))
+    return refuse(request, request_type::cursor_open, std::move(*error));
   if (auto error = resolve_name(request.db))
     return refuse(request, request_type::cursor_open, std::move(*error));
   auto& limits = request.limits;

@@ -3,8 +3,11 @@
 #include "actors/shared/deadline_watch.hpp"
 #include "actors/shared/unrecorded_requests.hpp"
 #include "messages/agent_key.hpp"
+#include "runtime/broker/admission_limits.hpp"
 #include "runtime/broker/broker_core.hpp"
 #include "runtime/broker/request_check.hpp"
+
+#include <unistd.h>
 
 namespace sluice {
 
@@ -62,6 +65,8 @@ std::optional<failure> database::resolve_name(std::string& db) const {
 caf::expected<writer_actor> database::admit(write_request& request) const {
   system_access::use in{*core_->access};
   request.received = core_->time.now();
+  if (auto error = restrict(request, request_type::write))
+    return refuse(request, request_type::write, std::move(*error));
   if (auto error = resolve_name(request.db))
     return refuse(request, request_type::write, std::move(*error));
   if (auto error = check(request))
@@ -85,6 +90,8 @@ caf::expected<writer_actor> database::admit(write_request& request) const {
 
 caf::expected<cache_actor> database::admit(read_request& request) const {
   request.received = core_->time.now();
+  if (auto error = restrict(request, request_type::read))
+    return refuse(request, request_type::read, std::move(*error));
   if (auto error = resolve_name(request.db))
     return refuse(request, request_type::read, std::move(*error));
   request.limits = effective(request.limits, core_->config.of(context_->name()));
@@ -103,14 +110,44 @@ template <class Request> caf::error database::refuse(const Request& request, req
   // Records requests that are refused before they reach an actor. If the name is the error, the record has the name as
   // in the request.
   const auto& db = request.db.empty() ? context_->name() : request.db;
-  core_->record(unrecorded(type, db, request), to_string(error.code));
+  auto refused = unrecorded(type, db, request);
+  if (agent_ && error.code == errc::not_authorized)
+    refused.reason = error.message;
+  core_->record(refused, to_string(error.code));
   error.request_id = request.request_id;
   return make_error(std::move(error));
 }
 
 const refusal_actor& database::refusals() const { return core_->refusals; }
 
+database database::for_agent(std::string agent) const {
+  auto result = *this;
+  result.agent_ = std::make_shared<const std::string>(std::move(agent));
+  return result;
+}
+
+template <class Request> std::optional<failure> database::restrict(Request& request, request_type type) const {
+  if (!agent_)
+    return std::nullopt;
+  if (request.agent.empty())
+    request.agent = *agent_;
+  if (request.agent != *agent_)
+    return make_failure(errc::not_authorized,
+                        "this handle is for the agent '" + *agent_ + "' alone; leave agent empty");
+  auto admitted = core_->policy.admit({*agent_, geteuid()}, {method_access::raw_sql, to_string(type)});
+  if (!admitted.refused && type == request_type::cursor_open)
+    admitted.refused = why_no_cursor(admitted);
+  if (!admitted.refused)
+    apply(admitted, core_->config.of(context_->name()), request);
+  return admitted.refused;
+}
+
+template std::optional<failure> database::restrict(read_request& request, request_type type) const;
+
 std::optional<read_result> database::cached(read_request& request) const {
+  // The rights of an agent are decided once, in `admit`.
+  if (agent_)
+    return std::nullopt;
   if (request.freshness != freshness::cached || !request.more.empty() || !context_->serving() || core_->in_child())
     return std::nullopt;
   // `admit` resolves other names, and refuses those of other databases.

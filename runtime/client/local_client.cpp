@@ -148,6 +148,8 @@ private:
   // Refuses requests that reach neither a database nor the buffer, and records them in the audit.
   template <class Request> caf::expected<database> open(request_type type, Request& request) {
     auto admitted = admit(type, request);
+    if (!admitted.refused && type == request_type::cursor_open)
+      admitted.refused = why_no_cursor(admitted);
     auto db =
       admitted.refused ? caf::expected<database>{refuse(type, request, *admitted.refused)} : find(type, request);
     if (db)

@@ -18,10 +18,10 @@ void broker_handler::open_cursor(const json& params, const call_ptr& call) {
   if (!call->link->push)
     return call->refuse(
       *request, make_error(errc::invalid_request, "a cursor needs a connection that stays: use the socket, or read"));
-  if (call->admitted.limits.max_rows > 0)
-    return call->refuse(*request, make_error(errc::not_authorized,
-                                             "a cursor gives any number of rows, and the rule of this agent has "
-                                             "max_rows; read with LIMIT"));
+  if (auto reason = why_no_cursor(call->admitted)) {
+    call->names.reason = reason->message;
+    return call->refuse(*request, make_error(std::move(*reason)));
+  }
   pending::put_under_way(call, *request);
   if (pending::refuse_cancelled(call, *request))
     return;

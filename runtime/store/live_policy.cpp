@@ -35,6 +35,11 @@ file_state state_of_settings(const std::filesystem::path& root) {
 
 } // namespace
 
+struct live_policy::news {
+  std::string text;
+  bool is_mistake = false;
+};
+
 live_policy::live_policy(const std::filesystem::path& root, std::shared_ptr<const access_policy> first,
                          const clock& time)
   : root_(root), time_(time), gate_(std::move(first), time),
@@ -62,41 +67,45 @@ void live_policy::refresh_if_due() {
   if (now.time_since_epoch().count() < due)
     return;
   // One of several threads looks.
-  if (next_check_.compare_exchange_strong(due, (now + max_policy_age).time_since_epoch().count()))
-    refresh();
+  if (!next_check_.compare_exchange_strong(due, (now + max_policy_age).time_since_epoch().count()))
+    return;
+  if (auto found = refresh(); found && changed_)
+    changed_(found->text, found->is_mistake);
 }
 
-void live_policy::refresh() {
+std::optional<live_policy::news> live_policy::refresh() {
   std::lock_guard held{mutex_};
   // Before the file is read: a change in between is found the next time.
   auto state = state_of_settings(root_);
   if (state.text == state_of_file_)
-    return;
+    return std::nullopt;
   // Its writer may not be done: half of a rule may be read without its uid or token.
   auto age = time_.wall_now() - state.changed;
   if (age >= std::chrono::seconds{0} && age < max_policy_age)
-    return;
-  load(state.text);
+    return std::nullopt;
+  return load(state.text);
 }
 
-void live_policy::load(const std::string& state) {
+std::optional<live_policy::news> live_policy::load(const std::string& state) {
   auto loaded = load_policy(root_);
   // Whatever the system refused may work the next time.
   if (loaded || code_of(loaded.error()) == errc::invalid_request)
     state_of_file_ = state;
-  mistake_.reset();
+  auto before = std::exchange(mistake_, std::nullopt);
   if (!loaded)
     mistake_ = describe(loaded.error());
   else if (!(*loaded)->exists() && gate_.policy()->exists())
     mistake_ = make_failure(errc::invalid_request, "sluice.toml has no [policy] any more; the earlier one is in force "
                                                    "until the broker starts again");
-  else if ((*loaded)->hash() != gate_.policy()->hash()) {
-    gate_.replace(std::move(*loaded));
-    if (changed_)
-      changed_("another policy is in force: " + gate_.policy()->hash(), false);
-  }
-  if (mistake_ && changed_)
-    changed_(mistake_->message, true);
+  if (mistake_ && before && before->message == mistake_->message)
+    return std::nullopt;
+  if (mistake_)
+    return news{mistake_->message, true};
+  if ((*loaded)->hash() == gate_.policy()->hash())
+    return std::nullopt;
+  auto text = "another policy is in force: " + (*loaded)->hash();
+  gate_.replace(std::move(*loaded));
+  return news{std::move(text), false};
 }
 
 } // namespace sluice

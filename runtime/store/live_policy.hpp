@@ -33,7 +33,7 @@ public:
   std::shared_ptr<const access_policy> current();
 
   /// From now on `callback` is called, by the thread that finds it, when another policy is in force, or why it is not.
-  /// It must not ask this. Call it before other threads use this.
+  /// Call it before other threads use this.
   void on_change(std::function<void(std::string_view text, bool is_mistake)> callback) {
     changed_ = std::move(callback);
   }
@@ -43,8 +43,9 @@ public:
 
 private:
   void refresh_if_due();
-  void refresh();
-  void load(const std::string& state);
+  struct news;
+  std::optional<news> refresh();
+  std::optional<news> load(const std::string& state);
 
   std::filesystem::path root_;
   const clock& time_;

@@ -26,13 +26,18 @@ inline const std::string token(64, 'a');
 /// A broker with the methods `echo` (returns its params) and `hold` (`release` answers it) only.
 class fake_backend final : public http::backend {
 public:
-  std::unique_ptr<rpc::handler> open_handler(const std::string&) override { return std::make_unique<port>(*this); }
+  std::unique_ptr<rpc::handler> open_handler(const std::string& token_name) override {
+    opened_with = token_name;
+    return std::make_unique<port>(*this);
+  }
   void check_health(std::function<void(http::health)> done) override { done(state); }
   void metrics(std::function<void(std::string)> done) override { done("sluice_up 1\n"); }
 
   http::health state{true, ""};
   std::vector<rpc::answer_to> held;
   std::atomic<int> open_ports = 0;
+  /// The name of the token of the last request; read it when that has been answered.
+  std::string opened_with;
   std::function<void()> on_held = [] {};
   std::function<void()> on_port_closed = [] {};
 

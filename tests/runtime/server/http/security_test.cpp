@@ -29,6 +29,27 @@ TEST_CASE("no request passes without the whole token", "[http]") {
   CHECK(ask(s.port, good.with("Authorization", "bearer " + token)).status == 200);
 }
 
+TEST_CASE("an agent's token is for its calls, and for nothing else", "[http]") {
+  const std::map<std::string, std::string> tokens{{"laptop", std::string(64, 'b')}, {"phone", std::string(64, 'c')}};
+  running_server s{{.agent_tokens = [&]() -> const auto& {return tokens;
+}
+} // namespace sluice::test::security_test
+}
+;
+auto with = [](const request& of, char letter, size_t length = 64) {
+  return of.with("Authorization", "Bearer " + std::string(length, letter));
+};
+auto good = request::post("/rpc", call("echo"), s.port);
+for (auto [letter, name] : {std::pair{'b', "laptop"}, std::pair{'c', "phone"}, std::pair{'a', ""}}) {
+  CHECK(ask(s.port, with(good, letter)).status == 200);
+  CHECK(s.backend.opened_with == name);
+}
+CHECK(ask(s.port, with(good, 'd')).status == 401);
+CHECK(ask(s.port, with(good, 'b', 63)).status == 401);
+CHECK(ask(s.port, with(request::get("/metrics", s.port), 'b')).status == 401);
+CHECK(ask(s.port, with(request::get("/metrics", s.port), 'a')).status == 200);
+}
+
 TEST_CASE("a Host name that is not loopback is refused, against DNS rebinding", "[http]") {
   running_server s;
   auto port = std::to_string(s.port);

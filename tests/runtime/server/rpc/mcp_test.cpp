@@ -123,7 +123,7 @@ TEST_CASE("mcp: a tool's call is a call of the method, with what the client left
   CHECK(f.methods->calls[1].params["request_id"] != f.methods->calls[0].params["request_id"]);
   f.call_tool("sluice_status", json::object());
   CHECK(f.methods->calls[2].method == "status");
-  CHECK(f.methods->calls[2].params == json::object());
+  CHECK(f.methods->calls[2].params == json{{"agent", "mcp"}});
 }
 
 TEST_CASE("mcp: null means left out, and a whole number may be written as a real") {
@@ -135,7 +135,7 @@ TEST_CASE("mcp: null means left out, and a whole number may be written as a real
     params.erase("request_id");
     return params;
   };
-  CHECK(called("sluice_status", "null") == json::object());
+  CHECK(called("sluice_status", "null") == json{{"agent", "mcp"}});
   CHECK(called("sluice_read", R"({"db":"a","sql":"s","params":null,"max_rows":5.0,"timeout_ms":null,"agent":null})")
         == json::parse(R"({"db":"a","sql":"s","max_rows":5,"agent":"mcp"})"));
   CHECK(called("sluice_write", R"({"db":"a","statements":[{"sql":"s","params":null}],"deadline_ms":1e3})")
@@ -228,6 +228,7 @@ TEST_CASE("mcp: operations are tools, and their calls are calls of the method") 
   auto tools = f.ask("tools/list")["result"]["tools"];
   CHECK(tools.back() == json{{"name", "add_note"}, {"description", "Adds"}, {"inputSchema", 1}});
   CHECK(f.methods->calls.back().method == "operations");
+  CHECK(f.methods->calls.back().params == json{{"agent", "mcp"}});
 
   f.methods->always = rpc::answer{json{{"rows", json::array()}}, {}};
   auto result = f.call_tool("add_note", {{"text", "x"}, {"stars", nullptr}})["result"];
@@ -242,6 +243,47 @@ TEST_CASE("mcp: operations are tools, and their calls are calls of the method") 
   CHECK_THAT(unknown["error"]["message"].get<std::string>(), Contains("drop_everything"));
   f.methods->always = rpc::answer{nullptr, rpc::error_of(make_failure(errc::conflict, "changed 0 rows"))};
   CHECK(f.call_tool("add_note", json::object())["result"]["isError"] == true);
+}
+
+TEST_CASE("mcp: of the other tools only those are listed that the broker names for the agent") {
+  mcp_client f;
+  auto listed = [&](const json& tools) {
+    f.methods->always = rpc::answer{json{{"operations", json::array()}, {"tools", tools}}, {}};
+    std::vector<std::string> names;
+    for (const auto& tool : f.ask("tools/list")["result"]["tools"])
+      names.push_back(tool["name"]);
+    return names;
+  };
+  CHECK(listed(json::array()).empty());
+  CHECK(listed({"sluice_read"}) == std::vector<std::string>{"sluice_read"});
+  CHECK(listed({"sluice_status", "sluice_write", "sluice_other"})
+        == std::vector<std::string>{"sluice_write", "sluice_status"});
+}
+
+TEST_CASE("mcp: a read-only server lists no tool that writes") {
+  mcp_client f{{.version = "1", .read_only = true}};
+  auto operation = [](const char* name, bool reads) {
+    return json{{"name", name}, {"annotations", {{"readOnlyHint", reads}}}};
+  };
+  f.methods->always = rpc::answer{json{{"operations", {operation("find", true), operation("add", false)}}}, {}};
+  std::vector<std::string> names;
+  for (const auto& tool : f.ask("tools/list")["result"]["tools"])
+    names.push_back(tool["name"]);
+  CHECK(names == std::vector<std::string>{"sluice_read", "sluice_status", "find"});
+}
+
+TEST_CASE("mcp: a server for one agent sends nothing in another name") {
+  mcp_client f{{.version = "1", .agent = "planner", .is_bound = true}};
+  f.ask("initialize", initialize("2025-06-18", "boss"));
+  auto read = a_read;
+  read["agent"] = "boss";
+  for (auto [tool, arguments] : {std::pair{"sluice_read", read}, std::pair{"add_note", json{{"agent", "boss"}}},
+                                 std::pair{"sluice_status", json::object()}}) {
+    f.call_tool(tool, arguments);
+    CHECK(f.methods->calls.back().params["agent"] == "planner");
+  }
+  f.ask("tools/list");
+  CHECK(f.methods->calls.back().params == json{{"agent", "planner"}});
 }
 
 TEST_CASE("mcp: arguments may be left out") {
