@@ -143,7 +143,7 @@ private:
     add(check_audit(root_));
     add(judge_damaged_files(folder / "audit.db"));
     add(judge_ledgers(root_, exchanged_));
-    for (const auto* name : {"logs.db", "buffer.db"}) {
+    for (const auto* name : {"logs.db", "buffer.db", "capsules.db"}) {
       std::error_code ignored;
       if (!fs::exists(folder / name, ignored))
         continue;

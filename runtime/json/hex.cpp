@@ -1,12 +1,17 @@
 #include "runtime/json/hex.hpp"
 
-#include <algorithm>
-
 namespace sluice {
 
 namespace {
 
 constexpr std::string_view hex_digits = "0123456789abcdef";
+
+// Negative for a character that is no digit.
+constexpr int digit_of(char c) noexcept {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
 } // namespace
 
@@ -21,12 +26,16 @@ std::string to_hex(std::string_view bytes) {
 }
 
 std::optional<std::string> from_hex(std::string_view text) {
-  auto is_digit = [](char c) { return hex_digits.find(c) != std::string_view::npos; };
-  if (text.size() % 2 != 0 || !std::all_of(text.begin(), text.end(), is_digit))
+  if (text.size() % 2 != 0)
     return std::nullopt;
-  std::string result;
-  for (size_t i = 0; i < text.size(); i += 2)
-    result.push_back(static_cast<char>(hex_digits.find(text[i]) << 4U | hex_digits.find(text[i + 1])));
+  std::string result(text.size() / 2, '\0');
+  for (size_t i = 0; i < result.size(); ++i) {
+    auto high = digit_of(text[2 * i]);
+    auto low = digit_of(text[2 * i + 1]);
+    if (high < 0 || low < 0)
+      return std::nullopt;
+    result[i] = static_cast<char>(high << 4 | low);
+  }
   return result;
 }
 

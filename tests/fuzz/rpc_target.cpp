@@ -1,6 +1,8 @@
+#include "runtime/capsule/proof.hpp"
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/migrations/migration_file.hpp"
+#include "runtime/server/rpc/capsule_params.hpp"
 #include "runtime/server/rpc/codec.hpp"
 #include "runtime/server/rpc/dispatch.hpp"
 #include "runtime/server/rpc/failures.hpp"
@@ -68,6 +70,23 @@ public:
       static_cast<void>(r::schema_request_from_json(p));
       return done({nullptr, std::nullopt, {}});
     }
+    if (method == "capsule.issue")
+      return decoded(r::capsule_wish_from_json(p), done);
+    if (method == "capsule.verify" || method == "capsule.revoke") {
+      if (auto text = r::capsule_from_json(p))
+        if (auto parsed = parse_capsule(*text))
+          must(parsed->content.scopes.size() <= max_capsule_scopes, "a capsule is in bounds");
+      return done({nullptr, std::nullopt, {}});
+    }
+    if (method == "proof")
+      return decoded(r::proof_request_from_json(p), done);
+    if (method == "promote") {
+      if (auto text = r::proof_from_json(p))
+        static_cast<void>(open_proof(*text));
+      return done({nullptr, std::nullopt, {}});
+    }
+    if (method == "promotions")
+      return decoded(r::promotion_limit_from_json(p), done);
     if (method == "buffer.put")
       return understood(r::buffer_put_from_json, p, done);
     if (method == "buffer.get")

@@ -228,11 +228,19 @@ TEST_CASE("times and bounds outside their ranges are refused") {
   refuses(rpc::read_from_json, read("statements", "[]"), "sql");
 }
 
-TEST_CASE("a capsule is refused as capsule_invalid, which is not supported yet") {
-  auto result = refusal(rpc::write_from_json, R"({"db":"a","statements":[{"sql":"x"}],"capsule":"abc"})");
-  CHECK(result.code == rpc::request_failed);
-  CHECK(result.data["code"] == "capsule_invalid");
-  CHECK_THAT(result.message, Contains("no capsules are supported yet"));
+TEST_CASE("a write and a call have a capsule, which is a text that is not empty") {
+  auto write = rpc::write_from_json(json::parse(R"({"db":"a","sql":"x","capsule":"abc"})"));
+  REQUIRE(write);
+  REQUIRE(write->grant);
+  CHECK(write->grant->capsule == "abc");
+  CHECK(write->grant->capsule_hash.empty());
+  CHECK(rpc::params_of(*write).at("capsule") == "abc");
+  auto call = rpc::operation_call_from_json(json::parse(R"({"operation":"a","capsule":"abc"})"));
+  REQUIRE(call);
+  REQUIRE(call->grant);
+  CHECK(call->grant->capsule == "abc");
+  CHECK_THAT(refusal(rpc::write_from_json, R"({"db":"a","sql":"x","capsule":""})").message, Contains("capsule"));
+  CHECK_THAT(refusal(rpc::write_from_json, R"({"db":"a","sql":"x","capsule":1})").message, Contains("capsule"));
 }
 
 TEST_CASE("the small requests are read, and refused with the field named") {

@@ -43,6 +43,10 @@ audit_row any_row(numbers& random, std::vector<std::string>& kept) {
   // Most records have none.
   if (random() % 4 == 0)
     row.reason = kept.emplace_back(any_text(random));
+  if (random() % 4 == 0) {
+    row.capsule = kept.emplace_back(32, static_cast<char>(random()));
+    row.policy = kept.emplace_back(32, static_cast<char>(random()));
+  }
   return row;
 }
 
@@ -56,7 +60,9 @@ bool same(const audit_row& a, const audit_row& b) {
       else
         (*to += field) += '|';
     });
-    *to++ += row->reason;
+    for (auto text : {row->reason, row->capsule, row->policy})
+      (*to += text) += '|';
+    ++to;
   }
   return texts[0] == texts[1];
 }
