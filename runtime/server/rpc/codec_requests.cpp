@@ -258,7 +258,7 @@ caf::expected<migrate_params> migrate_params_from_json(const json& params) {
         return rpc::take(content, name, result.sql);
       if (name == "deadline_ms")
         return read_part(content, name, result.request.deadline);
-      return name == "capsule" ? no_capsules() : unknown_member(name);
+      return unknown_member(name);
     });
   return result_or(std::move(error), result);
 }
