@@ -84,6 +84,8 @@ struct request_runner::attempt {
   bool complete = false;
   uint64_t rows = 0;
   uint64_t bytes = 0;
+  // What is bound to the running statement, if it takes values that others have returned.
+  parameters kept;
   executed_write result;
 };
 
@@ -217,7 +219,7 @@ caf::error request_runner::run_one(const statement& statement, attempt& now) {
   auto version = prepared.facts.changes_schema ? schema_version() : 0;
   auto total = prepared.facts.written_virtual.empty() ? 0 : total_changes(db_);
   auto& out = now.result.results.emplace_back();
-  auto reason = statement.terms ? bind_on_terms(statement, prepared, now.result.results)
+  auto reason = statement.terms ? bind_on_terms(statement, prepared, now.result.results, now.kept)
                                 : bind_parameters(prepared, statement.params);
   if (!reason)
     reason = prepared.facts.dropped_table.empty() ? execute(prepared, now, out) : execute_drop(prepared, now, out);

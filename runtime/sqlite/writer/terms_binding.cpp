@@ -48,18 +48,20 @@ caf::expected<value> returned_by(const std::vector<statement_result>& results, c
 } // namespace
 
 caf::error bind_on_terms(const statement& source, cached_statement& prepared,
-                         const std::vector<statement_result>& results) {
+                         const std::vector<statement_result>& results, parameters& kept) {
   const auto& terms = *source.terms;
   if (!terms.columns.empty() && terms.columns != *prepared.columns)
     return other_columns(terms.columns, *prepared.columns);
-  auto params = source.params;
+  if (terms.returned.empty())
+    return bind_parameters(prepared, source.params);
+  kept = source.params;
   for (const auto& each : terms.returned) {
     auto content = returned_by(results, each);
     if (!content)
       return std::move(content.error());
-    params.named.push_back({each.parameter, std::move(*content)});
+    kept.named.push_back({each.parameter, std::move(*content)});
   }
-  return bind_parameters(prepared, params);
+  return bind_parameters(prepared, kept);
 }
 
 } // namespace sluice::sqlite

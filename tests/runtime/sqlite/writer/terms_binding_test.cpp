@@ -29,6 +29,23 @@ TEST_CASE("a value that a statement returns is bound in later ones, beside the v
   must(store.execute(request_of("SELECT 1"), no_deadline));
 }
 
+TEST_CASE("bound texts and blobs last until the statement has run") {
+  table_fixture fixture;
+  auto& store = *fixture.store;
+  must(store.begin());
+  const std::string text(1'000, 'x');
+  auto done = must(store.execute(
+    request_of(
+      {{"SELECT :text AS text, :bytes AS bytes", std::vector<named_value>{{"text", text}, {"bytes", blob{text}}}},
+       with_terms("SELECT :text || :own, :bytes", {{"text", 1, "text"}, {"bytes", 1, "bytes"}}, {},
+                  std::vector<named_value>{{"own", "short"}}),
+       with_terms("SELECT :own AS own", {}, {"own"}, std::vector<named_value>{{"own", "short"}})}),
+    no_deadline));
+  CHECK(done.results.at(1).rows.at(0, 0) == value{text + "short"});
+  CHECK(done.results.at(1).rows.at(0, 1) == value{blob{text}});
+  CHECK(done.results.at(2).rows.at(0, 0) == value{"short"});
+}
+
 TEST_CASE("a statement that returns no row or several for a parameter undoes its request alone") {
   table_fixture fixture;
   fixture.write("INSERT INTO t(id, a) VALUES (1, 'x'), (2, 'y')");
@@ -47,7 +64,7 @@ TEST_CASE("a statement that returns no row or several for a parameter undoes its
   CHECK(none.message
         == "statement 2: its parameter 'id' needs exactly one row of the earlier statement that returns it, which "
            "returned none; nothing of the request is applied");
-  auto both = error_of("UPDATE t SET a = 'z' RETURNING id");
+  auto both = error_of("UPDATE t SET a = a || 'z' RETURNING id");
   CHECK(both.code == errc::conflict);
   CHECK(both.message.find("which returned 2 rows") != std::string::npos);
   CHECK(error_of("UPDATE t SET a = 'z' WHERE id = 1 RETURNING id", "nr").code == errc::sql_error);
