@@ -84,15 +84,16 @@ async def test_a_cancelled_task_cancels_its_read_at_the_broker(fixture, client):
 
 @runs
 async def test_a_cancelled_task_cancels_a_write_that_has_not_begun(fixture, client):
-    numbers = NUMBERS.format(3_000_000)
-    first = asyncio.create_task(client.write("app.db", f"INSERT INTO t {numbers}"))
+    first = asyncio.create_task(client.write("app.db", f"INSERT INTO t {ENDLESS}", request_id="endless"))
     await until(lambda: is_running(client), "it runs")
     second = asyncio.create_task(client.write("app.db", "INSERT INTO t VALUES (-1)"))
     await client.ping()
     second.cancel()
     with fails(asyncio.CancelledError):
         await second
-    await first
+    is_true(await client.cancel("endless"), "cancelled")
+    with fails(sluice.RequestCancelledError):
+        await first
     is_equal((await client.read("app.db", "SELECT count(*) FROM t WHERE a < 0", fresh=True)).one(), (0,))
 
 
