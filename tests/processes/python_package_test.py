@@ -169,6 +169,27 @@ def test_threads_share_a_client(fixture):
         is_equal(client.status()["front_door"]["connections"], 1)
 
 
+def test_large_requests_and_answers_of_threads_pass_each_other(fixture):
+    with store(fixture) as client:
+        client.write("app.db", "CREATE TABLE b (id INTEGER PRIMARY KEY, x BLOB)")
+        wrong = []
+
+        def work(me):
+            for n in range(2):
+                blob = bytes([me * 2 + n]) * 1_500_000
+                row = client.write("app.db", "INSERT INTO b (x) VALUES (?) RETURNING id, length(x)", [blob]).rows[0]
+                if row[1] != len(blob) or client.read("app.db", "SELECT x FROM b WHERE id = ?", [row[0]]).one() != (blob,):
+                    wrong.append(row)
+
+        threads = [threading.Thread(target=work, args=(me,)) for me in range(4)]
+        [x.start() for x in threads]
+        [x.join() for x in threads]
+        is_equal((wrong, client.read("app.db", "SELECT count(*) FROM b", fresh=True).one()), ([], (8,)))
+        with fails(sluice.TooLargeError):
+            client.write("app.db", "INSERT INTO b (x) VALUES (?)", [bytes(13_000_000)])
+        is_equal(client.read("app.db", "SELECT 1").one(), (1,))
+
+
 def test_a_request_is_cancelled_by_another_thread(fixture):
     with store(fixture) as client:
         client.write("app.db", TABLE)
