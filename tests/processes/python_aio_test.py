@@ -69,6 +69,21 @@ async def test_a_thousand_requests_wait_at_once(fixture, client):
 
 
 @runs
+async def test_large_requests_and_answers_pass_each_other(fixture, client):
+    await client.write("app.db", "CREATE TABLE b (id INTEGER PRIMARY KEY, x BLOB)")
+
+    async def work(me):
+        blob = bytes([me]) * 1_500_000
+        await client.write("app.db", "INSERT INTO b VALUES (?, ?)", [me, blob])
+        is_equal((await client.read("app.db", "SELECT x FROM b WHERE id = ?", [me])).one() == (blob,), True)
+
+    await asyncio.gather(*[work(me) for me in range(6)])
+    with fails(sluice.TooLargeError):
+        await client.write("app.db", "INSERT INTO b (x) VALUES (?)", [bytes(13_000_000)])
+    is_equal((await client.read("app.db", "SELECT 1")).one(), (1,))
+
+
+@runs
 async def test_a_cancelled_task_cancels_its_read_at_the_broker(fixture, client):
     task = asyncio.create_task(client.read("app.db", ENDLESS))
     await until(lambda: is_running(client), "it runs")
@@ -84,15 +99,16 @@ async def test_a_cancelled_task_cancels_its_read_at_the_broker(fixture, client):
 
 @runs
 async def test_a_cancelled_task_cancels_a_write_that_has_not_begun(fixture, client):
-    numbers = NUMBERS.format(3_000_000)
-    first = asyncio.create_task(client.write("app.db", f"INSERT INTO t {numbers}"))
+    first = asyncio.create_task(client.write("app.db", f"INSERT INTO t {ENDLESS}", request_id="endless"))
     await until(lambda: is_running(client), "it runs")
     second = asyncio.create_task(client.write("app.db", "INSERT INTO t VALUES (-1)"))
     await client.ping()
     second.cancel()
     with fails(asyncio.CancelledError):
         await second
-    await first
+    is_true(await client.cancel("endless"), "cancelled")
+    with fails(sluice.RequestCancelledError):
+        await first
     is_equal((await client.read("app.db", "SELECT count(*) FROM t WHERE a < 0", fresh=True)).one(), (0,))
 
 

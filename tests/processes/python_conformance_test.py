@@ -7,7 +7,7 @@ import json
 import math
 import os
 
-from harness import is_equal, is_true, run_tests, wait_until
+from harness import is_equal, is_true, read_file, run_tests, wait_until
 from operations_test import write_operations
 from python_rig import HERE, async_store, store
 
@@ -119,7 +119,7 @@ def run_scripts(fixture, is_async):
     async def main():
         outside, count = fixture.store, 0
         for path in sorted(glob.glob(os.path.join(FOLDER, "*.json"))):
-            for script in json.load(open(path)):
+            for script in json.loads(read_file(path)):
                 count += 1
                 fixture.store = os.path.join(outside, str(count))
                 os.mkdir(fixture.store)

@@ -56,6 +56,14 @@ def test_a_commit_that_fails_keeps_its_statements(fixture):
         connection.execute("INSERT INTO notes (text) VALUES ('b')")
     connection.rollback()
     is_equal((connection.in_transaction, connection.execute("SELECT count(*) FROM notes").fetchone()), (False, (0,)))
+    with store(fixture) as client:
+        client.write("app.db", "INSERT INTO notes (id, text) VALUES (7, 'in the way')")
+        connection.execute("INSERT INTO notes (id, text) VALUES (7, 'a')")
+        with fails(dbapi.IntegrityError):
+            connection.commit()
+        client.write("app.db", "DELETE FROM notes")
+    connection.commit()
+    is_equal(connection.execute("SELECT id, text FROM notes").fetchall(), [(7, "a")])
 
 
 def test_with_autocommit_each_statement_is_a_request(fixture):

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from harness import Skipped, is_equal, run_tests
+from harness import Skipped, is_equal, read_file, run_tests
 from python_rig import HERE, PACKAGE, adopt_environment
 
 INSTALLED = """
@@ -64,7 +64,7 @@ def test_it_is_used_from_the_checkout(fixture):
 
 def test_the_examples_of_the_guide_run_in_their_order(fixture):
     adopt_environment(fixture)
-    guide = open(os.path.join(HERE, "..", "..", "docs", "guides", "python.md")).read()
+    guide = read_file(os.path.join(HERE, "..", "..", "docs", "guides", "python.md"))
     blocks = re.findall(r"<!-- run: python -->\n```python\n(.*?)```", guide, re.DOTALL)
     is_equal((len(blocks), guide.count("```python")), (4, 4))
     out = run(sys.executable, "-B", "-W", "error", "-c", "\n".join(blocks), cwd=fixture.store,

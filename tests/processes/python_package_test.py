@@ -8,11 +8,12 @@ import math
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import threading
 
-from harness import is_equal, is_true, run_tests, wait_until
+from harness import is_equal, is_true, read_file, run_tests, wait_until
 from link import PATIENCE
 from operations_test import NOTES, write_operations
 from python_rig import ENDLESS, HERE, NUMBERS, PACKAGE, adopt_environment, fails, store
@@ -89,7 +90,7 @@ def test_rows_are_tuples_dicts_or_named(fixture):
 
 
 def test_each_error_code_has_an_exception(fixture):
-    page = open(os.path.join(HERE, "..", "..", "docs", "reference", "protocol.md")).read()
+    page = read_file(os.path.join(HERE, "..", "..", "docs", "reference", "protocol.md"))
     table = page.split("\n## Errors\n")[1].split("\n## ")[0]
     documented = {code for row in table.splitlines() if row.startswith("| `")
                   for code in re.findall(r"`(\w+)`", row.split("|")[1])}
@@ -168,6 +169,27 @@ def test_threads_share_a_client(fixture):
         is_equal(client.status()["front_door"]["connections"], 1)
 
 
+def test_large_requests_and_answers_of_threads_pass_each_other(fixture):
+    with store(fixture) as client:
+        client.write("app.db", "CREATE TABLE b (id INTEGER PRIMARY KEY, x BLOB)")
+        wrong = []
+
+        def work(me):
+            for n in range(2):
+                blob = bytes([me * 2 + n]) * 1_500_000
+                row = client.write("app.db", "INSERT INTO b (x) VALUES (?) RETURNING id, length(x)", [blob]).rows[0]
+                if row[1] != len(blob) or client.read("app.db", "SELECT x FROM b WHERE id = ?", [row[0]]).one() != (blob,):
+                    wrong.append(row)
+
+        threads = [threading.Thread(target=work, args=(me,)) for me in range(4)]
+        [x.start() for x in threads]
+        [x.join() for x in threads]
+        is_equal((wrong, client.read("app.db", "SELECT count(*) FROM b", fresh=True).one()), ([], (8,)))
+        with fails(sluice.TooLargeError):
+            client.write("app.db", "INSERT INTO b (x) VALUES (?)", [bytes(13_000_000)])
+        is_equal(client.read("app.db", "SELECT 1").one(), (1,))
+
+
 def test_a_request_is_cancelled_by_another_thread(fixture):
     with store(fixture) as client:
         client.write("app.db", TABLE)
@@ -185,8 +207,29 @@ def test_a_request_is_cancelled_by_another_thread(fixture):
         is_true(client.cancel("endless"), "cancelled")
         thread.join()
         is_equal((ends, client.cancel("endless")), (["cancelled"], False))
-        with fails(sluice.DeadlineExceededError):
+        # The time is told to the broker, which is the one that ends the read.
+        try:
             client.read("app.db", ENDLESS, timeout=0.2)
+        except sluice.DeadlineExceededError as error:
+            is_true("no answer from the broker" not in error.message, str(error))
+
+
+def test_an_interrupt_ends_the_read_at_the_broker(fixture):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with store(fixture) as client, store(fixture) as other:
+        client.write("app.db", TABLE)
+
+        def interrupt():
+            wait_until(lambda: any(x["state"] == "running" for x in other.status()["running"]), "it runs")
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with fails(KeyboardInterrupt):
+            client.read("app.db", ENDLESS)
+        thread.join()
+        wait_until(lambda: not other.status()["running"], "the broker has ended the read")
+        is_equal(client.read("app.db", "SELECT 1").one(), (1,))
 
 
 def test_a_client_that_is_closed_ends_the_calls_of_its_threads(fixture):

@@ -13,6 +13,8 @@ from python_rig import NUMBERS, async_store, fails, store
 from rig import TABLE, brokers
 
 import sluice
+from sluice._retry import AGAIN, Attempts, Request
+from sluice._wire import Call, Wire
 
 # Writes of each worker, and kills of the broker.
 ROUNDS = 40
@@ -91,6 +93,21 @@ def test_a_broker_that_is_stopped_is_followed_by_the_next(fixture):
         is_equal(client.read("app.db", "SELECT count(*) FROM t", fresh=True).one(), (3,))
 
 
+def test_a_request_that_a_stopping_broker_refuses_is_repeated_elsewhere(fixture):
+    # Without a broker: a real one refuses only what comes in the moment between its decision and its end.
+    wire, call = Wire(None, 0.0), Call()
+    attempts = Attempts(Request("write", '"db":"app.db"', lambda answer: answer, changes=True), 30.0)
+    wire.begin(call, "write", attempts.params(), 0.0)
+    wire.receive(b'{"error":{"code":-32000,"message":"stops","data":{"code":"unavailable","outcome":"not_committed",'
+                 b'"draining":true}},"id":%d,"jsonrpc":"2.0"}\n' % call.id, 0.0)
+    is_equal((attempts.judge(call, wire) is AGAIN, wire.draining), (True, True))
+    # Without the mark it is an answer.
+    wire.begin(call, "write", attempts.params(), 0.0)
+    wire.receive(b'{"error":{"code":-32000,"message":"x","data":{"code":"unavailable"}},"id":%d}\n' % call.id, 0.0)
+    with fails(sluice.UnavailableError, outcome="not_committed"):
+        attempts.judge(call, wire)
+
+
 def test_what_cannot_be_repeated_fails_with_an_unknown_outcome(fixture):
     with store(fixture) as client:
         client.write("app.db", "CREATE TABLE u (id INTEGER PRIMARY KEY, x)")
@@ -130,16 +147,16 @@ def test_a_stream_ends_with_its_broker(fixture):
 
 
 def test_a_frozen_broker_is_reported_and_calls_end_in_time(fixture):
-    with store(fixture, timeout=3.0) as client:
+    with store(fixture) as client:
         client.write("app.db", TABLE)
         leader = fixture.leader()
         os.kill(leader, signal.SIGSTOP)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
             with fails(sluice.DeadlineExceededError, outcome="unknown"):
-                client.write("app.db", "INSERT INTO t VALUES (1)", key="once")
+                client.write("app.db", "INSERT INTO t VALUES (1)", key="once", timeout=6)
             with fails(sluice.DeadlineExceededError, outcome="not_committed"):
-                client.read("app.db", "SELECT 1")
+                client.read("app.db", "SELECT 1", timeout=1)
         texts = [str(x.message) for x in heard if x.category is sluice.BrokerSilentWarning]
         is_true(texts and f"process {leader}" in texts[0] and "stopped" in texts[0], str(texts))
         # A new client finds it silent, too, and starts no second broker.

@@ -267,17 +267,19 @@ class Channel:
         turn = threading.Semaphore(0)
         call.wake = turn.release
         self._followers.append(turn)
+        is_woken = False
         try:
             # The reader may have left before it could see this follower.
             if not call.finished and self._reading.locked():
-                turn.acquire(timeout=min(max(0.0, limit - time.monotonic()), TICK * 20))
+                is_woken = turn.acquire(timeout=min(max(0.0, limit - time.monotonic()), threading.TIMEOUT_MAX))
         finally:
             call.wake = None
             try:
                 self._followers.remove(turn)
             except ValueError:
                 pass
-            if not self._reading.locked() and (call.finished or time.monotonic() >= limit):
+            will_read = is_woken and not call.finished and time.monotonic() < limit
+            if not will_read and not self._reading.locked():
                 self._pass_on()
 
     def _pass_on(self) -> None:

@@ -18,6 +18,8 @@ from .values import Params, encode_arguments, encode_object, encode_params, enco
 
 # Seconds that a client waits for work whose length depends on the size of the store.
 LONG_WORK = 600.0
+# Seconds that an entry of a log may wait for a broker: a program should not stand still because it logs.
+LOG_PATIENCE = 2.0
 
 
 class Context:
@@ -192,7 +194,7 @@ def call(client: Context, operation: str, params: Any = None, key: Optional[str]
     """
     fields = f'"operation":{encode_text(operation)},"idempotency_key":'
     fields += encode_text(client.keys.next() if key is None else key)
-    if params:
+    if params is not None:
         fields += f',"params":{encode_arguments(params)}'
     request_id = request_id or (client.keys.next() if client.names_requests else None)
     return Request("call", _signed(client, fields, agent, request_id), _whole, time_field="deadline_ms",
@@ -342,7 +344,7 @@ def unsubscription(client: Context, number: int) -> Request[bool]:
     return Request("unsubscribe", _fields(subscription=number), _member("unsubscribed"))
 
 
-def open_cursor(client: Context, db: str, sql: str, params: Params, page_rows: Optional[int], fresh: bool,
+def open_cursor(client: Context, db: str, sql: str, params: Params, page_rows: Optional[int],
                 min_seq: Optional[int], timeout: Optional[float], idle: Optional[float], agent: Optional[str],
                 request_id: Optional[str]) -> Request[Dict[str, Any]]:
     fields = _query(db, sql)
@@ -351,7 +353,7 @@ def open_cursor(client: Context, db: str, sql: str, params: Params, page_rows: O
     if idle is not None:
         fields += f',"idle_ms":{round(1000 * idle)}'
     request_id = request_id or (client.keys.next() if client.names_requests else None)
-    fields = _bounded(fields, fresh, min_seq, page_rows, None)
+    fields = _bounded(fields, False, min_seq, page_rows, None)
     return Request("cursor.open", _signed(client, fields, agent, request_id), _whole, time_field="timeout_ms",
                    seconds=_checked_seconds("timeout", timeout), id=request_id)
 

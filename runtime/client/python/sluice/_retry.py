@@ -11,6 +11,8 @@ from .values import parse
 
 R = TypeVar("R")
 
+# Seconds that a call may take, by default, here and at the broker.
+DEFAULT_SECONDS = 30.0
 # Seconds after the deadline of a request in which the broker's answer can arrive.
 GRACE = 1.0
 LONGEST_PAUSE = 0.1
@@ -72,7 +74,9 @@ class Attempts(Generic[R]):
         request = self.request
         self._tries += 1
         fields = request.fields
-        is_told = request.seconds is not None or (self._tries > 1 and request.changes)
+        # The broker must not execute a write after its caller has given up.
+        is_told = request.seconds is not None or (
+            request.changes and (self._tries > 1 or self.length != DEFAULT_SECONDS))
         if request.time_field and is_told:
             left = max(1, round(1000 * (self.length - (time.monotonic() - self.start if self._tries > 1 else 0))))
             fields += f',"{request.time_field}":{left}'

@@ -95,7 +95,9 @@ class Wire:
         self._ids = itertools.count(1)
         self._parts: List[bytes] = []
         self._part_bytes = 0
+        # Whether a ping was made since the last byte came, and when.
         self._ping_sent = False
+        self._ping_at = now
         self._to_send: List[bytes] = []
 
     def begin(self, call: Call, method: str, params: str, now: float) -> bytes:
@@ -165,11 +167,14 @@ class Wire:
         """Called once in a while by the owner; whether the broker is silent. Then send `to_send`."""
         if not self.pending or len(self.pending) >= MAX_UNDER_WAY:
             return False
-        silence = now - self.last_received
-        if silence >= SILENT_AFTER and self._ping_sent:
+        if self._ping_sent and self._to_send:
+            # The owner is sending a large request, and could not send the ping yet.
+            self._ping_at = now
+        elif self._ping_sent and now - self._ping_at >= SILENT_AFTER - PING_AFTER:
             self.is_silent = True
-        elif silence >= PING_AFTER and not self._ping_sent:
+        elif not self._ping_sent and now - self.last_received >= PING_AFTER:
             self._ping_sent = True
+            self._ping_at = now
             # No call waits for this answer.
             self._to_send.append(f'{{"jsonrpc":"2.0","id":{next(self._ids)},"method":"ping"}}\n'.encode())
         return self.is_silent

@@ -20,8 +20,8 @@ from ._async_channel import AsyncChannel
 from ._bind import asynchronous
 from ._election import find_broker
 from ._operations import AsyncOperations
-from ._requests import LONG_WORK, log_fields, of_cursor
-from ._retry import AGAIN, Attempts, Request
+from ._requests import LOG_PATIENCE, LONG_WORK, log_fields, of_cursor
+from ._retry import AGAIN, DEFAULT_SECONDS, Attempts, Request
 from ._settings import Settings, warn_of_silence
 from ._wire import Call, Wire
 from .errors import OverloadedError, SluiceError, make_error
@@ -68,12 +68,12 @@ class AsyncClient(Settings):
     log = asynchronous(_requests.log)
     logs = asynchronous(_requests.logs)
 
-    async def stream(self, db: str, sql: str, params: Params = (), *, page_rows: Optional[int] = None, fresh: bool = True,
+    async def stream(self, db: str, sql: str, params: Params = (), *, page_rows: Optional[int] = None,
                      min_seq: Optional[int] = None, timeout: Optional[float] = None, idle: Optional[float] = None,
                      agent: Optional[str] = None, request_id: Optional[str] = None,
                      row_factory: Optional[RowFactory] = None) -> AsyncRowStream:
         """As `Client.stream`: `async for row in await client.stream(...)`."""
-        first = _requests.open_cursor(self, db, sql, params, page_rows, fresh, min_seq, timeout, idle, agent, request_id)
+        first = _requests.open_cursor(self, db, sql, params, page_rows, min_seq, timeout, idle, agent, request_id)
         return AsyncRowStream(self, Pages(await self._run(first), row_factory or self.row_factory), first.served_by,
                               agent)
 
@@ -85,9 +85,9 @@ class AsyncClient(Settings):
 
     async def log_later(self, level: Union[int, str], message: str, *, source: Optional[str] = None,
                         agent: Optional[str] = None) -> None:
-        """As `log`, but does not wait for the answer. Lost, without an error, if the broker is."""
+        """As `Client.log_later`."""
         line = Wire.notify("log", "{" + log_fields(self, level, message, source, agent) + "}")
-        (await self._leader(time.monotonic() + self.timeout)).post(line)
+        (await self._leader(time.monotonic() + min(self.timeout, LOG_PATIENCE))).post(line)
 
     async def close(self) -> None:
         """Ends the connection; calls of other tasks end as RequestCancelledError."""
@@ -278,7 +278,7 @@ class AsyncSubscription:
         await self.close()
 
 
-async def connect(root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = 30.0,
+async def connect(root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = DEFAULT_SECONDS,
                   row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None, program: Optional[str] = None,
                   start: Optional[bool] = None, fail_on_silence: bool = False) -> AsyncClient:
     """As `sluice.connect`, for the running event loop."""

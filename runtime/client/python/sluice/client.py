@@ -12,8 +12,8 @@ from ._bind import synchronous
 from ._channel import Channel
 from ._election import find_broker
 from ._operations import Operations
-from ._requests import log_fields
-from ._retry import AGAIN, Attempts, Request
+from ._requests import LOG_PATIENCE, log_fields
+from ._retry import AGAIN, DEFAULT_SECONDS, Attempts, Request
 from ._settings import Settings, warn_of_silence
 from ._wire import Call, Wire
 from .errors import SluiceError, make_error
@@ -35,7 +35,7 @@ class Client(Settings):
     A broker that is silent for 2 s is reported by a BrokerSilentWarning; with `fail_on_silence` calls then end.
     """
 
-    def __init__(self, root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = 30.0,
+    def __init__(self, root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = DEFAULT_SECONDS,
                  row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None, program: Optional[str] = None,
                  start: Optional[bool] = None, fail_on_silence: bool = False) -> None:
         super().__init__(os.fspath(root), agent, timeout, row_factory, endpoint, program, start, fail_on_silence)
@@ -64,7 +64,7 @@ class Client(Settings):
     log = synchronous(_requests.log)
     logs = synchronous(_requests.logs)
 
-    def stream(self, db: str, sql: str, params: Params = (), *, page_rows: Optional[int] = None, fresh: bool = True,
+    def stream(self, db: str, sql: str, params: Params = (), *, page_rows: Optional[int] = None,
                min_seq: Optional[int] = None, timeout: Optional[float] = None, idle: Optional[float] = None,
                agent: Optional[str] = None, request_id: Optional[str] = None,
                row_factory: Optional[RowFactory] = None) -> RowStream:
@@ -75,7 +75,7 @@ class Client(Settings):
         to its end: an open stream keeps the database from emptying its log. When the broker is lost, so is the stream
         (UnavailableError): run the query again.
         """
-        first = _requests.open_cursor(self, db, sql, params, page_rows, fresh, min_seq, timeout, idle, agent, request_id)
+        first = _requests.open_cursor(self, db, sql, params, page_rows, min_seq, timeout, idle, agent, request_id)
         return RowStream(self, self._run(first), first.served_by, agent, row_factory or self.row_factory)
 
     def subscribe(self, db: str, *tables: str, from_seq: Optional[int] = None) -> Subscription:
@@ -87,8 +87,11 @@ class Client(Settings):
 
     def log_later(self, level: Union[int, str], message: str, *, source: Optional[str] = None,
                   agent: Optional[str] = None) -> None:
-        """As `log`, but does not wait for the answer. Lost, without an error, if the broker is."""
-        limit = time.monotonic() + self.timeout
+        """As `log`, but does not wait for the answer: the entry is lost if the broker dies.
+
+        Waits for a broker for at most 2 s; UnavailableError or BusyError if there is none by then.
+        """
+        limit = time.monotonic() + min(self.timeout, LOG_PATIENCE)
         line = Wire.notify("log", "{" + log_fields(self, level, message, source, agent) + "}")
         self._leader(limit).post(line, limit)
 
@@ -158,7 +161,7 @@ class Client(Settings):
         return Channel(found, self.fail_on_silence, warn_of_silence)
 
 
-def connect(root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = 30.0,
+def connect(root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = DEFAULT_SECONDS,
             row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None, program: Optional[str] = None,
             start: Optional[bool] = None, fail_on_silence: bool = False) -> Client:
     """Connects to the broker of the store in the folder `root`, and starts one if none runs.

@@ -16,6 +16,7 @@ import datetime
 import os
 from typing import Any, Optional
 
+from .._retry import DEFAULT_SECONDS
 from ..client import Client
 from ..rows import tuple_row
 from ._connection import Connection, Cursor
@@ -49,7 +50,7 @@ STRING = BINARY = NUMBER = DATETIME = ROWID = object()
 
 
 def connect(database: Any, *, root: Optional[str] = None, autocommit: bool = False, agent: Optional[str] = None,
-            timeout: float = 30.0, endpoint: Optional[str] = None, program: Optional[str] = None,
+            timeout: float = DEFAULT_SECONDS, endpoint: Optional[str] = None, program: Optional[str] = None,
             start: Optional[bool] = None) -> Connection:
     """Connects to a database: its folder is the store, or `root` is and `database` is relative to it.
 
