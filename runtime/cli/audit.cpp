@@ -1,4 +1,5 @@
 #include "actors/base/counted.hpp"
+#include "messages/agent_key.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
@@ -88,7 +89,7 @@ std::string as_text(const audit_page& page) {
                 std::string{to_string(record.type)}, record.recovered ? record.status + " (recovered)" : record.status,
                 record.commit_seq ? std::to_string(record.commit_seq) : "",
                 fmt::format("{:.1f}", static_cast<double>(record.latency_us) / 1000), std::to_string(record.count),
-                tables_text(record), record.key,
+                tables_text(record), std::string{given_key(record.key)},
                 record.grant ? to_hex(record.grant->capsule_hash).substr(0, shown_digits) : ""});
   return result.empty() ? "no records\n" : result.text();
 }

@@ -174,6 +174,9 @@ private:
       auto tools = json::array();
       auto listed = response.text.empty() ? response.result : json::parse(response.text);
       auto usable = member(listed, "tools");
+      // In this name nothing is allowed at all.
+      if (response.error && member(response.error->data, "code") == to_string(errc::not_authorized))
+        usable = json::array();
       for (const auto& tool : mcp_tools())
         if (usable.is_null() || std::find(usable.begin(), usable.end(), json(tool.name)) != usable.end())
           if (is_shown(tool.definition))

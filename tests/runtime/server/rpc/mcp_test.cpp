@@ -262,6 +262,8 @@ TEST_CASE("mcp: of the other tools only those are listed that the broker names f
     return names;
   };
   CHECK(listed(json::array()).empty());
+  f.methods->always = rpc::answer{nullptr, rpc::error_of(make_failure(errc::not_authorized, "not this name"))};
+  CHECK(f.ask("tools/list")["result"]["tools"].empty());
   CHECK(listed({"sluice_read"}) == std::vector<std::string>{"sluice_read"});
   CHECK(listed({"sluice_status", "sluice_write", "sluice_other"})
         == std::vector<std::string>{"sluice_write", "sluice_status"});
