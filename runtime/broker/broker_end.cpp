@@ -67,7 +67,9 @@ void broker_core::leave() {
   // The log's actor may have failed just before, and not closed it.
   log->close();
   log->abandon();
-  capsules.keep_time();
+  // Another store may be at the path by now.
+  if (root.is_in_place())
+    capsules.keep_time();
   remove_wal_files();
   forget_actors();
   stop_pool();

@@ -58,7 +58,7 @@ std::string signed_text(json document, std::string_view signature) {
 }
 
 // The text must be the one that the content has: then no byte of it can be changed without a trace.
-caf::expected<signed_proof> read(std::string_view text) {
+caf::expected<signed_proof> parse_signed_proof(std::string_view text) {
   auto refuse = [](std::string_view reason) { return proof_refusal(errc::invalid_request, "form", reason); };
   if (text.size() > max_proof_bytes)
     return refuse("it has more than 8 MiB");
@@ -179,11 +179,11 @@ std::string seal(const proof& content, const signing_key& key) {
 }
 
 caf::expected<proof> open_proof(std::string_view text) {
-  auto read_proof = read(text);
-  if (!read_proof)
-    return std::move(read_proof.error());
-  auto& content = read_proof->content;
-  if (!is_signed_by(content.key, std::string{proof_purpose} + dump(proof_json(content)), read_proof->signature))
+  auto parsed = parse_signed_proof(text);
+  if (!parsed)
+    return std::move(parsed.error());
+  auto& content = parsed->content;
+  if (!is_signed_by(content.key, std::string{proof_purpose} + dump(proof_json(content)), parsed->signature))
     return proof_refusal(errc::corrupt, "signature", "it was changed, or the store that it names has not signed it");
   if (auto error = check_chain(content))
     return error;

@@ -97,6 +97,9 @@ bool broker_handler::use_capsule(const operation& called, operation_call& reques
 
 // Runs `work`, which may block, in another thread, and `done` with its value; the call fails with its error.
 template <class Work, class Done> void broker_handler::work_on_files(const call_ptr& call, Work work, Done done) {
+  // Another store may be at the path by now.
+  if (!call->owner.leader_.still_leads())
+    return call->fail(make_error(errc::unavailable, "this broker does not lead the store any more"));
   call->owner.in_background(call->owner.files_, std::move(work), [call, done = std::move(done)](auto result) {
     if (!result)
       return call->fail(result.error());

@@ -6,7 +6,7 @@
 : "${FILTER:=}"
 # Long times, because sanitizers are slow and machines busy.
 export SLUICE_LOCK_WAIT_MS=${SLUICE_LOCK_WAIT_MS:-60000} SLUICE_READ_TIMEOUT_MS=600000 SLUICE_WRITE_DEADLINE_MS=600000
-unset SLUICE_AGENT
+unset SLUICE_AGENT SLUICE_CAPSULE
 
 sluice() { "$SLUICE" "$@"; }
 

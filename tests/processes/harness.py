@@ -138,7 +138,7 @@ class Fixture:
         self.program = SLUICE
         self.prefix = []
         self.env = dict(os.environ)
-        for name in ("SLUICE_AGENT", "SLUICE_ENDPOINT", "XDG_RUNTIME_DIR"):
+        for name in ("SLUICE_AGENT", "SLUICE_CAPSULE", "SLUICE_ENDPOINT", "XDG_RUNTIME_DIR"):
             self.env.pop(name, None)
         # Slow machines need more time than the defaults, which are made for people.
         self.env.update(SLUICE_LOCK_WAIT_MS="60000", SLUICE_READ_TIMEOUT_MS="600000", SLUICE_WRITE_DEADLINE_MS="600000",

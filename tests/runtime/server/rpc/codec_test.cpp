@@ -1,5 +1,7 @@
 #include "runtime/server/rpc/codec.hpp"
 
+#include "runtime/catalogue/operation_request.hpp"
+
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/failures.hpp"
 #include "runtime/server/rpc/strict_json.hpp"
