@@ -40,6 +40,9 @@ constexpr std::array<std::string_view, 6> js_orms{
 constexpr std::array<std::string_view, 4> js_settings{"client", "type", "dialect", "driver"};
 constexpr std::array<std::string_view, 4> js_kinds{"sqlite", "sqlite3", "better-sqlite3", "better-sqlite"};
 
+// So many tokens of an import are read, so that the time stays linear.
+constexpr size_t longest_import = 1000;
+
 constexpr std::string_view js_in_memory = "sql.js";
 
 template <class List> bool is_one_of(const List& list, std::string_view word) noexcept {
@@ -102,7 +105,9 @@ private:
     if (tokens_.is_word(i, "type") && !tokens_.is_word(i + 1, "from"))
       return;
     auto in_braces = false;
-    for (; i < tokens_.size() && !tokens_.is_string(i); ++i) {
+    for (const auto end = i + longest_import; i < tokens_.size() && !tokens_.is_string(i); ++i) {
+      if (i == end)
+        return;
       if (tokens_.is_symbol(i, '{') || tokens_.is_symbol(i, '}'))
         in_braces = tokens_.is_symbol(i, '{');
       else if (!in_braces && tokens_.is_word(i, "from") && !names.empty())
@@ -154,7 +159,8 @@ private:
       return names_.bind(tokens_[equals - 1].text, js_name(module, name));
     if (!tokens_.is_symbol(equals - 1, '}'))
       return;
-    for (auto i = equals - 1; i > 0 && !tokens_.is_symbol(i, '{'); --i) {
+    const auto begin = equals > longest_import ? equals - longest_import : 0;
+    for (auto i = equals - 1; i > begin && !tokens_.is_symbol(i, '{'); --i) {
       if (!tokens_.is_word(i))
         continue;
       auto is_renamed = tokens_.is_symbol(i - 1, ':') && i > 1;

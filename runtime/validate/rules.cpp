@@ -183,7 +183,7 @@ void match_c(const token_view& tokens, matches& out) {
         out.push_back({word, rule::cpp_wrapper, std::string{word} + "(\"" + std::string{name->text} + "\")"});
       continue;
     }
-    if (is_member(tokens, i, "::"))
+    if (is_member(tokens, i, "::") || (word != "SQLite" && word != "sqlite" && word != "soci"))
       continue;
     auto chain = chain_at(tokens, i, "::");
     auto name = joined(chain.parts, "::");

@@ -43,13 +43,19 @@ class imported_names {
 public:
   void bind(std::string_view local, std::string qualified) { names_[std::string{local}] = std::move(qualified); }
   /// Everything in `scope` is visible under its own name.
-  void bind_all(std::string scope) { scopes_.push_back(std::move(scope)); }
+  void bind_all(std::string scope) {
+    if (scopes_.size() < most_scopes)
+      scopes_.push_back(std::move(scope));
+  }
 
   /// What `local` may stand for: its import, and what each of the scopes that are visible as a whole may have.
   /// @param separator between a scope and a name in it
   std::vector<std::string> resolve(std::span<const std::string_view> chain, std::string_view separator) const;
 
 private:
+  // Each name is looked for in each of them.
+  static constexpr size_t most_scopes = 50;
+
   std::map<std::string, std::string, std::less<>> names_;
   std::vector<std::string> scopes_;
 };

@@ -46,7 +46,9 @@ public:
   void run() { read_commands('\0'); }
 
 private:
-  static constexpr size_t deepest = 16;
+  // Deeper quotes, substitutions and parameters are not taken apart.
+  static constexpr size_t deepest = 40;
+  static constexpr size_t longest_arithmetic = 1000;
 
   char peek(size_t ahead = 0) const noexcept { return at_ + ahead < source_.size() ? source_[at_ + ahead] : '\0'; }
 
@@ -104,10 +106,11 @@ private:
     words_ = std::move(kept);
   }
 
-  // ((x << 2)), whose parentheses begin `skip` bytes from here. Returns false if they do not end in this line.
+  // ((x << 2)), whose parentheses begin `skip` bytes from here. Returns false if they do not end soon in this line.
   bool skip_arithmetic(size_t skip) {
     size_t open = 0;
-    for (auto i = at_ + skip; i < source_.size() && source_[i] != '\n'; ++i) {
+    const auto end = std::min(at_ + longest_arithmetic, source_.size());
+    for (auto i = at_ + skip; i < end && source_[i] != '\n'; ++i) {
       open += source_[i] == '(' ? 1 : 0;
       if (source_[i] == ')' && --open == 0) {
         at_ = i + 1;
@@ -175,7 +178,13 @@ private:
   }
 
   void read_piece(std::string& text) {
-    switch (auto c = peek()) {
+    auto c = peek();
+    if (depth_ >= deepest && (c == '"' || c == '`' || c == '$')) {
+      text += c;
+      ++at_;
+      return;
+    }
+    switch (c) {
     case '\\':
       if (peek(1) != '\n' && at_ + 1 < source_.size())
         text += peek(1);
@@ -211,6 +220,7 @@ private:
   }
 
   void read_double_quotes(std::string& text) {
+    ++depth_;
     for (++at_; at_ < source_.size() && peek() != '"';)
       if (peek() == '\'') {
         text += '\'';
@@ -218,14 +228,13 @@ private:
       } else {
         read_piece(text);
       }
+    --depth_;
     at_ = std::min(at_ + 1, source_.size());
   }
 
   // The commands in it are commands of their own.
   void read_substitution(size_t skip, char end) {
     at_ += skip;
-    if (depth_ >= deepest)
-      return;
     ++depth_;
     auto kept = std::move(words_);
     words_.clear();
@@ -235,10 +244,12 @@ private:
   }
 
   void skip_parameter() {
+    ++depth_;
     for (at_ += 2; at_ < source_.size() && peek() != '}' && peek() != '\n';) {
       std::string ignored;
       read_piece(ignored);
     }
+    --depth_;
     if (peek() == '}')
       ++at_;
   }

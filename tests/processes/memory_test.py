@@ -44,9 +44,9 @@ class Memory:
 def test_blocks_are_found_by_their_words_the_best_first(fixture):
     memory = Memory(fixture)
     memory.add("The deploy script needs the token of the staging cluster")
+    memory.add("The staging cluster has four nodes", importance=1.0)
     memory.add("The staging cluster has three nodes")
     memory.add("Cats sleep in the afternoon")
-    memory.add("The staging cluster has four nodes", importance=1.0)
     is_equal(memory.search("staging nodes")[:2],
              ["The staging cluster has four nodes", "The staging cluster has three nodes"])
     is_equal(memory.search("sleeping cat"), ["Cats sleep in the afternoon"])

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -165,6 +167,16 @@ TEST_CASE("comments, texts, arguments and questions in shell scripts are no open
   CHECK(sh("sqlite3_analyzer app.db; my-sqlite3 app.db; echo a#b; x='a\nsqlite3 app.db'").empty());
 }
 
+TEST_CASE("the guide names every rule", "[validate]") {
+  std::ifstream in{std::string{SLUICE_SOURCE_DIR} + "/docs/operations/validate.md"};
+  const std::string guide{std::istreambuf_iterator<char>{in}, {}};
+  CHECK(validate::rule_names().size() == 10);
+  for (auto name : validate::rule_names()) {
+    INFO(name);
+    CHECK(guide.find("| `" + std::string{name} + "` |") != std::string::npos);
+  }
+}
+
 TEST_CASE("any bytes are read to their end", "[validate]") {
   const std::string odd{"\xff\xfe'\"`${\\/*r#\"R\"(\0<<", 20};
   for (auto of : {language::c, language::rust, language::go, language::python, language::javascript, language::shell})
@@ -174,7 +186,7 @@ TEST_CASE("any bytes are read to their end", "[validate]") {
   auto nested = std::string(5000, '(') + "$(" + std::string(5000, '$') + "\"`" + std::string(5000, '{');
   std::string deep;
   for (int i = 0; i < 5000; ++i)
-    deep += "$(a \"`{use a::{";
+    deep += "$(a \"${b:-`{use a::{";
   for (auto of : {language::c, language::rust, language::go, language::python, language::javascript, language::shell}) {
     CHECK_NOTHROW(find_open_calls(nested, of));
     CHECK_NOTHROW(find_open_calls(deep, of));
