@@ -278,9 +278,10 @@ class AsyncSubscription:
         await self.close()
 
 
-async def connect(root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = DEFAULT_SECONDS,
-                  row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None, program: Optional[str] = None,
-                  start: Optional[bool] = None, fail_on_silence: bool = False) -> AsyncClient:
+async def connect(root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *,
+                  timeout: float = DEFAULT_SECONDS, row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None,
+                  program: Optional[str] = None, start: Optional[bool] = None,
+                  fail_on_silence: bool = False) -> AsyncClient:
     """As `sluice.connect`, for the running event loop."""
     client = AsyncClient(os.fspath(root), agent, timeout, row_factory, endpoint, program, start, fail_on_silence)
     # Where no broker is started, waiting for one would only delay the error.

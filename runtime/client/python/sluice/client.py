@@ -35,9 +35,9 @@ class Client(Settings):
     A broker that is silent for 2 s is reported by a BrokerSilentWarning; with `fail_on_silence` calls then end.
     """
 
-    def __init__(self, root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = DEFAULT_SECONDS,
-                 row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None, program: Optional[str] = None,
-                 start: Optional[bool] = None, fail_on_silence: bool = False) -> None:
+    def __init__(self, root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *,
+                 timeout: float = DEFAULT_SECONDS, row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None,
+                 program: Optional[str] = None, start: Optional[bool] = None, fail_on_silence: bool = False) -> None:
         super().__init__(os.fspath(root), agent, timeout, row_factory, endpoint, program, start, fail_on_silence)
         self._searching = threading.Lock()
         self._channel: Optional[Channel] = None
