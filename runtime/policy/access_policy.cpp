@@ -58,8 +58,9 @@ std::string hash_of(std::string_view text) {
   return sodium_bin2hex(result.data(), result.size(), digest.data(), digest.size());
 }
 
+// Whoever has an agent's token is one of the agents of that token, and nobody else.
 bool fits(const agent_rule& rule, const requester& who) {
-  return (!rule.uid || rule.uid == who.uid) && (rule.token.empty() || rule.token == who.token);
+  return (!rule.uid || rule.uid == who.uid) && rule.token == who.token;
 }
 
 bool covers(const operation_scope& scope, std::string_view database, std::string_view operation) {
@@ -117,7 +118,7 @@ bool access_policy::may_send_sql(const requester& who, const identity& found) co
       return found.is_owner;
     if (auto least = tier_of(item))
       return !found.is_owner && has >= *least;
-    return matches(item, who.agent);
+    return matches(item, who.agent) && (who.token.empty() || found.rule);
   });
 }
 
@@ -185,8 +186,9 @@ std::string access_policy::why_claimed(const requester& who) const {
   while (!matches(rules_.agents[place].name, who.agent))
     ++place;
   const auto& rule = rules_.agents[place];
-  auto wanted = rule.uid ? fmt::format("processes of uid {} on the socket", *rule.uid)
-                         : fmt::format("HTTP requests with the token '{}'", rule.token);
+  auto wanted = rule.uid             ? fmt::format("processes of uid {} on the socket", *rule.uid)
+                : rule.token.empty() ? std::string{"requests without an agent's token"}
+                                     : fmt::format("HTTP requests with the token '{}'", rule.token);
   return fmt::format("the name '{}' belongs to {}, which is for {}; this request is not one of these", who.agent,
                      named(place), wanted);
 }

@@ -36,8 +36,7 @@ bool is_operation_pattern(std::string_view text) noexcept {
 
 // Whether every caller that fits the rule's condition fits that of `earlier`.
 bool is_hidden_by(const agent_rule& rule, const agent_rule& earlier) {
-  return matches(earlier.name, rule.name) && (!earlier.uid || earlier.uid == rule.uid)
-         && (earlier.token.empty() || earlier.token == rule.token);
+  return matches(earlier.name, rule.name) && (!earlier.uid || earlier.uid == rule.uid) && earlier.token == rule.token;
 }
 
 std::optional<std::string> limits_error(const agent_limits& limits) {

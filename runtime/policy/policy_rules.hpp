@@ -52,7 +52,8 @@ struct agent_rule {
   std::string name;
   /// The user that the agent's process must have; only callers on the socket have one.
   std::optional<uint32_t> uid{};
-  /// The name of the bearer token that the agent must send; only HTTP has tokens. Empty for any caller.
+  /// The name of the bearer token that the agent must send; only HTTP has tokens. Empty for callers without an agent's
+  /// token.
   std::string token{};
   sluice::tier tier = sluice::tier::untrusted;
   std::vector<operation_scope> scopes{};

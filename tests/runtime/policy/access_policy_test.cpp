@@ -139,6 +139,20 @@ TEST_CASE("a name that a rule binds cannot be used without its uid or its token"
            "'planner'; this request is not one of these");
 }
 
+TEST_CASE("whoever has an agent's token is nobody else", "[policy]") {
+  auto by_token = rule("remote", tier::basic, {"app.db:*"});
+  by_token.token = "laptop";
+  auto policy = made({{"owner", "admin-*", "remote-*"}, {by_token, rule("boss", tier::core, {"*:*"})}});
+  CHECK(policy.decide({"remote", {}, "laptop", false}, call("add_note")).is_allowed());
+  for (const auto* name : {"boss", "admin-1", "remote-1", "laptop", "stranger"})
+    for (auto access : {method_access::operation, method_access::raw_sql, method_access::administration})
+      CHECK_FALSE(policy.decide({name, {}, "laptop", false}, {access, "add_note", "app.db"}).is_allowed());
+  CHECK(
+    refusal(policy, {"boss", {}, "laptop", false}, call("add_note"))
+    == "the name 'boss' belongs to rule agent[1] 'boss', which is for requests without an agent's token; this request "
+       "is not one of these");
+}
+
 TEST_CASE("the first rule that fits decides", "[policy]") {
   auto special = rule("a-1", tier::core);
   special.uid = 7;

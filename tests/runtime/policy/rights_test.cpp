@@ -69,8 +69,7 @@ private:
 };
 
 bool is_for(const agent_rule& rule, const requester& who) {
-  return matches(rule.name, who.agent) && (!rule.uid || (who.uid && *rule.uid == *who.uid))
-         && (rule.token.empty() || rule.token == who.token);
+  return matches(rule.name, who.agent) && (!rule.uid || (who.uid && *rule.uid == *who.uid)) && rule.token == who.token;
 }
 
 bool covers(const agent_rule& rule, std::string_view db, std::string_view operation) {
@@ -113,7 +112,7 @@ TEST_CASE("no agent gets more than its rule, whatever the policy", "[policy]") {
       if (item == "owner")
         return is_owner;
       auto least = tier_of(item);
-      return least ? rule && rule->tier >= *least : matches(item, who.agent);
+      return least ? rule && rule->tier >= *least : matches(item, who.agent) && (rule || who.token.empty());
     });
     auto is_covered = rule && covers(*rule, what.database, what.name);
     auto is_core = rule && rule->tier == tier::core;
