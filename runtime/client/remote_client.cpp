@@ -217,7 +217,7 @@ public:
     if (takes_key && settings_.add_keys && params.is_object() && !params.contains("idempotency_key"))
       params["idempotency_key"] = keys_.next();
     // The leader refuses unknown methods.
-    static constexpr rpc::method unknown{{}, request_type::other, rpc::method_effect::changes};
+    static constexpr rpc::method unknown{.effect = rpc::method_effect::changes};
     const auto* found = rpc::find_method(method);
     const auto& known = found ? *found : unknown;
     auto repeatable = known.effect == rpc::method_effect::none || has_key(params);
