@@ -42,7 +42,7 @@ struct as_blob {
 };
 using argument = std::variant<int64_t, std::string_view, as_blob>;
 
-void bind(prepared_statement& to, std::initializer_list<argument> arguments) {
+void bind_all(prepared_statement& to, std::initializer_list<argument> arguments) {
   auto index = 0;
   for (const auto& each : arguments) {
     ++index;
@@ -59,7 +59,7 @@ caf::expected<void> run_once(const connection& db, std::string_view sql, std::in
   auto stmt = prepared_statement::prepare(db, sql);
   if (!stmt)
     return std::move(stmt.error());
-  bind(*stmt, arguments);
+  bind_all(*stmt, arguments);
   return stmt->run();
 }
 
@@ -69,7 +69,7 @@ caf::expected<void> query(const connection& db, std::string_view sql, std::initi
   auto stmt = prepared_statement::prepare(db, sql);
   if (!stmt)
     return std::move(stmt.error());
-  bind(*stmt, arguments);
+  bind_all(*stmt, arguments);
   for (;;) {
     auto row = stmt->step();
     if (!row)
@@ -185,7 +185,7 @@ caf::expected<bool> capsule_file::add_promotion(const promotion& row) const {
          "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id");
   if (!stmt)
     return sqlite::explain_mismatch(std::move(stmt.error()), capsules_kind);
-  bind(*stmt, {row.ts_us, std::string_view{row.agent}, std::string_view{row.db}, static_cast<int64_t>(row.first_seq),
+  bind_all(*stmt, {row.ts_us, std::string_view{row.agent}, std::string_view{row.db}, static_cast<int64_t>(row.first_seq),
                static_cast<int64_t>(row.last_seq), as_blob{row.head}, as_blob{row.proof}, as_blob{row.policy}});
   for (;;) {
     auto next = stmt->step();
