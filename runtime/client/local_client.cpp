@@ -159,7 +159,7 @@ private:
 
   // A request in the name of this process is the owner's; one in the name of an agent is subject to the policy.
   template <class Request> admission admit(request_type type, const Request& request) {
-    requester who{request.agent.empty() ? std::string_view{anonymous} : std::string_view{request.agent}};
+    principal who{request.agent.empty() ? std::string_view{anonymous} : std::string_view{request.agent}};
     who.uid = geteuid();
     who.is_owner = who.agent == anonymous || who.agent == own_name_;
     return broker_.policy().admit(who, {method_access::raw_sql, to_string(type)});

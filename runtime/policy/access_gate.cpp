@@ -22,7 +22,7 @@ void access_gate::replace(std::shared_ptr<const access_policy> policy) {
   policy_ = std::move(policy);
 }
 
-admission access_gate::admit(const requester& who, const access_demand& what) {
+admission access_gate::admit(const principal& who, const access_demand& what) {
   std::lock_guard held{mutex_};
   if (!policy_->exists())
     return {};
@@ -39,7 +39,7 @@ admission access_gate::admit(const requester& who, const access_demand& what) {
 
 // The generic cell rate algorithm: a request may come early by the time of a burst, which is what the rule may send in
 // one second.
-std::optional<failure> access_gate::count(const agent_rule& rule, size_t place, const requester& who) {
+std::optional<failure> access_gate::count(const agent_rule& rule, size_t place, const principal& who) {
   using std::chrono::duration;
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;

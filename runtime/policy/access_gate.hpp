@@ -28,7 +28,7 @@ public:
   access_gate(std::shared_ptr<const access_policy> policy, const clock& time);
 
   /// Decides, and counts the request for the rate of its rule unless it needs nothing (`method_access::anyone`).
-  admission admit(const requester& who, const access_demand& what);
+  admission admit(const principal& who, const access_demand& what);
 
   /// The policy in force; never null.
   std::shared_ptr<const access_policy> policy() const;
@@ -37,7 +37,7 @@ public:
   void replace(std::shared_ptr<const access_policy> policy);
 
 private:
-  std::optional<failure> count(const agent_rule& rule, size_t place, const requester& who);
+  std::optional<failure> count(const agent_rule& rule, size_t place, const principal& who);
 
   const clock& time_;
   mutable std::mutex mutex_;

@@ -59,7 +59,7 @@ std::string hash_of(std::string_view text) {
 }
 
 // Whoever has an agent's token is one of the agents of that token, and nobody else.
-bool fits(const agent_rule& rule, const requester& who) {
+bool fits(const agent_rule& rule, const principal& who) {
   return (!rule.uid || rule.uid == who.uid) && rule.token == who.token;
 }
 
@@ -98,7 +98,7 @@ caf::expected<access_policy> access_policy::make(policy_rules rules) {
   return access_policy{std::move(rules)};
 }
 
-access_policy::identity access_policy::identify(const requester& who) const {
+access_policy::identity access_policy::identify(const principal& who) const {
   auto is_claimed = false;
   for (size_t i = 0; i < rules_.agents.size(); ++i) {
     const auto& rule = rules_.agents[i];
@@ -111,7 +111,7 @@ access_policy::identity access_policy::identify(const requester& who) const {
   return {std::nullopt, is_claimed, who.is_owner && !is_claimed};
 }
 
-bool access_policy::may_send_sql(const requester& who, const identity& found) const {
+bool access_policy::may_send_sql(const principal& who, const identity& found) const {
   auto has = found.rule ? rules_.agents[*found.rule].tier : tier::untrusted;
   return std::any_of(rules_.raw_sql.begin(), rules_.raw_sql.end(), [&](const std::string& item) {
     if (item == owner_word)
@@ -122,7 +122,7 @@ bool access_policy::may_send_sql(const requester& who, const identity& found) co
   });
 }
 
-access_decision access_policy::decide(const requester& who, const access_demand& what) const {
+access_decision access_policy::decide(const principal& who, const access_demand& what) const {
   if (!exists_)
     return {};
   auto found = identify(who);
@@ -155,7 +155,7 @@ access_decision access_policy::decide(const requester& who, const access_demand&
   return {found.rule, {}};
 }
 
-std::string access_policy::why_no_call(const requester& who, const identity& found, const access_demand& what) const {
+std::string access_policy::why_no_call(const principal& who, const identity& found, const access_demand& what) const {
   if (found.is_owner)
     return {};
   auto refused = [&](std::string_view reason) {
@@ -172,7 +172,7 @@ std::string access_policy::named(size_t place) const {
   return fmt::format("rule agent[{}] '{}'", place, rules_.agents[place].name);
 }
 
-std::string access_policy::describe(const requester& who, const identity& found) const {
+std::string access_policy::describe(const principal& who, const identity& found) const {
   if (found.is_owner)
     return fmt::format("the owner ('{}')", who.agent);
   if (!found.rule)
@@ -181,7 +181,7 @@ std::string access_policy::describe(const requester& who, const identity& found)
                      to_string(rules_.agents[*found.rule].tier));
 }
 
-std::string access_policy::why_claimed(const requester& who) const {
+std::string access_policy::why_claimed(const principal& who) const {
   size_t place = 0;
   while (!matches(rules_.agents[place].name, who.agent))
     ++place;

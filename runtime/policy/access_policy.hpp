@@ -14,7 +14,7 @@
 namespace sluice {
 
 /// Whose request it is, as far as the way in can tell. The texts outlive the call that gets them.
-struct requester {
+struct principal {
   /// Never empty.
   std::string_view agent;
   /// Of the peer's process; nothing over HTTP.
@@ -82,7 +82,7 @@ public:
   /// in comments, spaces, and the order of `scopes` and `raw_sql`.
   const std::string& hash() const noexcept { return hash_; }
 
-  access_decision decide(const requester& who, const access_demand& what) const;
+  access_decision decide(const principal& who, const access_demand& what) const;
 
   /// Whether a capsule for `agent` may have this tier and these scopes: some rule with its name must have the tier and
   /// cover each scope. Returns nothing, or the reason for a refusal with the rule.
@@ -93,14 +93,14 @@ private:
   explicit access_policy(policy_rules rules);
 
   struct identity;
-  identity identify(const requester& who) const;
-  std::string describe(const requester& who, const identity& found) const;
+  identity identify(const principal& who) const;
+  std::string describe(const principal& who, const identity& found) const;
   std::string named(size_t place) const;
-  std::string why_claimed(const requester& who) const;
-  std::string why_no_call(const requester& who, const identity& found, const access_demand& what) const;
+  std::string why_claimed(const principal& who) const;
+  std::string why_no_call(const principal& who, const identity& found, const access_demand& what) const;
   std::string why_no_grant(std::string_view agent, size_t place, tier wanted,
                            std::span<const operation_scope> scopes) const;
-  bool may_send_sql(const requester& who, const identity& found) const;
+  bool may_send_sql(const principal& who, const identity& found) const;
 
   bool exists_ = false;
   policy_rules rules_;

@@ -19,7 +19,7 @@ namespace sluice {
 struct operation;
 struct operation_call;
 /// Whose requests a client's are for the policy, in this name.
-requester requester_of(const client_link& link, std::string_view agent);
+principal principal_of(const client_link& link, std::string_view agent);
 
 /// The methods of the protocol for one client. Its destructor cancels the client's reads and its writes that have not
 /// begun, and ends its subscriptions. A write that was sent as a notification is executed all the same, because no

@@ -6,8 +6,8 @@ namespace sluice {
 
 using nlohmann::json;
 
-requester requester_of(const client_link& link, std::string_view agent) {
-  requester result{agent};
+principal principal_of(const client_link& link, std::string_view agent) {
+  principal result{agent};
   // The process of a peer without an id is this one, or in another namespace; the socket is for this user alone.
   if (!link.is_remote)
     result.uid = link.peer.pid == 0 ? geteuid() : link.peer.uid;
@@ -18,7 +18,7 @@ requester requester_of(const client_link& link, std::string_view agent) {
 
 bool broker_handler::pending::admit(std::string_view name, const access_demand& demand) {
   admitted =
-    owner.leader_.policy().admit(requester_of(*link, name.empty() ? std::string_view{link->agent} : name), demand);
+    owner.leader_.policy().admit(principal_of(*link, name.empty() ? std::string_view{link->agent} : name), demand);
   return !admitted.refused;
 }
 

@@ -80,7 +80,7 @@ void broker_handler::list_operations(const json& params, const call_ptr& call) {
   auto& owner = call->owner;
   const auto& known = owner.operations();
   auto policy = owner.leader_.policy().current();
-  auto sender = requester_of(*call->link, call->agent);
+  auto sender = principal_of(*call->link, call->agent);
   auto may = [&](const access_demand& what) { return policy->decide(sender, what).is_allowed(); };
   std::vector<bool> listed;
   for (const auto& each : known.operations()->operations())

@@ -46,7 +46,7 @@ live_policy::live_policy(const std::filesystem::path& root, std::shared_ptr<cons
     next_check_((time.now() + max_policy_age).time_since_epoch().count()),
     state_of_file_(state_of_settings(root).text) {}
 
-admission live_policy::admit(const requester& who, const access_demand& what) {
+admission live_policy::admit(const principal& who, const access_demand& what) {
   refresh_if_due();
   return gate_.admit(who, what);
 }

@@ -27,7 +27,7 @@ public:
 
   /// As `access_gate::admit`, by a policy that is at most 100 ms behind its file, or as long as the file keeps
   /// changing.
-  admission admit(const requester& who, const access_demand& what);
+  admission admit(const principal& who, const access_demand& what);
 
   /// Likewise.
   std::shared_ptr<const access_policy> current();

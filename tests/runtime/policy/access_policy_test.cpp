@@ -29,9 +29,9 @@ access_policy example() {
                {rule("planner-*", tier::basic, {"app.db:add_note", "app.db:find_*"}), rule("boss", tier::core)}});
 }
 
-requester named(std::string_view agent) { return {agent, 1000, {}, false}; }
+principal named(std::string_view agent) { return {agent, 1000, {}, false}; }
 
-requester owner() { return {"ann@17", 1000, {}, true}; }
+principal owner() { return {"ann@17", 1000, {}, true}; }
 
 access_demand call(std::string_view operation, tier needs = tier::basic, std::string_view db = "app.db") {
   return {method_access::operation, operation, db, needs};
@@ -39,7 +39,7 @@ access_demand call(std::string_view operation, tier needs = tier::basic, std::st
 
 access_demand method(method_access access, std::string_view name = "write") { return {access, name}; }
 
-std::string refusal(const access_policy& policy, const requester& who, const access_demand& what) {
+std::string refusal(const access_policy& policy, const principal& who, const access_demand& what) {
   return policy.decide(who, what).refusal;
 }
 
@@ -128,9 +128,9 @@ TEST_CASE("a name that a rule binds cannot be used without its uid or its token"
   auto policy = made({{"owner", "*"}, {by_uid, by_token}});
   CHECK(policy.decide({"local-1", 1000, {}, false}, call("add_note")).is_allowed());
   CHECK(policy.decide({"remote-1", {}, "planner", false}, call("add_note")).is_allowed());
-  for (const auto& who : {requester{"local-1", 1001, {}, false}, requester{"local-1", {}, {}, true},
-                          requester{"local-1", {}, "planner", false}, requester{"remote-1", 1000, {}, true},
-                          requester{"remote-1", {}, {}, true}, requester{"remote-1", {}, "other", false}})
+  for (const auto& who : {principal{"local-1", 1001, {}, false}, principal{"local-1", {}, {}, true},
+                          principal{"local-1", {}, "planner", false}, principal{"remote-1", 1000, {}, true},
+                          principal{"remote-1", {}, {}, true}, principal{"remote-1", {}, "other", false}})
     for (auto access : {method_access::anyone, method_access::operation, method_access::raw_sql,
                         method_access::observation, method_access::administration})
       CHECK_FALSE(policy.decide(who, {access, "add_note", "app.db", tier::untrusted}).is_allowed());

@@ -54,8 +54,8 @@ public:
     return result;
   }
 
-  requester who() {
-    requester result{any(names)};
+  principal who() {
+    principal result{any(names)};
     if (chance())
       result.uid = static_cast<uint32_t>(random_() % 2);
     else
@@ -68,7 +68,7 @@ private:
   std::mt19937 random_;
 };
 
-bool is_for(const agent_rule& rule, const requester& who) {
+bool is_for(const agent_rule& rule, const principal& who) {
   return matches(rule.name, who.agent) && (!rule.uid || (who.uid && *rule.uid == *who.uid)) && rule.token == who.token;
 }
 
@@ -78,7 +78,7 @@ bool covers(const agent_rule& rule, std::string_view db, std::string_view operat
   });
 }
 
-const agent_rule* rule_for(const policy_rules& rules, const requester& who) {
+const agent_rule* rule_for(const policy_rules& rules, const principal& who) {
   auto at = std::find_if(rules.agents.begin(), rules.agents.end(), [&](const auto& x) { return is_for(x, who); });
   return at == rules.agents.end() ? nullptr : &*at;
 }
