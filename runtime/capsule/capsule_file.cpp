@@ -185,8 +185,9 @@ caf::expected<bool> capsule_file::add_promotion(const promotion& row) const {
          "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id");
   if (!stmt)
     return sqlite::explain_mismatch(std::move(stmt.error()), capsules_kind);
-  bind_all(*stmt, {row.ts_us, std::string_view{row.agent}, std::string_view{row.db}, static_cast<int64_t>(row.first_seq),
-               static_cast<int64_t>(row.last_seq), as_blob{row.head}, as_blob{row.proof}, as_blob{row.policy}});
+  bind_all(*stmt,
+           {row.ts_us, std::string_view{row.agent}, std::string_view{row.db}, static_cast<int64_t>(row.first_seq),
+            static_cast<int64_t>(row.last_seq), as_blob{row.head}, as_blob{row.proof}, as_blob{row.policy}});
   for (;;) {
     auto next = stmt->step();
     if (!next)

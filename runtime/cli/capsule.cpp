@@ -33,8 +33,11 @@ struct capsule_options {
 
 // Nothing if `text` is not a duration such as 60s.
 std::optional<int64_t> milliseconds_of(const std::string& text) {
-  auto since = parse_since(text, 0);
-  return since && *since < 0 ? std::optional{-*since / 1'000} : std::nullopt;
+  // Any time far from now will do: a point in time is then no duration that is allowed.
+  constexpr int64_t now_us = 8'000'000'000'000'000;
+  auto since = parse_since(text, now_us);
+  auto lifetime_us = since ? now_us - *since : 0;
+  return lifetime_us > 0 && lifetime_us <= max_capsule_lifetime_us ? std::optional{lifetime_us / 1'000} : std::nullopt;
 }
 
 std::string grant_text(const json& grant) {
@@ -53,7 +56,7 @@ std::string grant_text(const json& grant) {
 int issue(const capsule_options& options) {
   auto lifetime = milliseconds_of(options.expires);
   if (!lifetime)
-    return usage_error("--expires: write a duration: 60s, 10m, 2h, 3d", options.json);
+    return usage_error("--expires: write a duration: 60s, 10m, 2h, 3d; at most 30d", options.json);
   json params{{"holder", options.holder},
               {"tier", options.tier},
               {"scopes", options.scopes},
