@@ -316,8 +316,9 @@ def test_a_changed_policy_is_in_force_and_a_mistake_is_shown(fixture):
             wait_until(lambda: text in policy_status(fixture).get("mistake", ""), f"the mistake is shown: {text}")
             is_equal(policy_status(fixture)["hash"], after["hash"])
             is_true(not is_covered(), "the earlier policy is in force")
-    is_true("NOT IN FORCE" in fixture.run("status").good().out, "the status shows it")
-    is_true("no [policy] any more" in fixture.run("doctor").out, "the doctor shows it")
+    with fixture.connect():
+        is_true("NOT IN FORCE" in fixture.run("status").good().out, "the status shows it")
+        is_true("no [policy] any more" in fixture.run("doctor").out, "the doctor shows it")
     replace(fixture, "sluice.toml", POLICY)
     wait_until(lambda: policy_status(fixture)["hash"] == before["hash"], "the corrected policy is in force")
 
