@@ -62,10 +62,10 @@ test_a_folder_without_write_permission_is_a_typed_error() {
   sqlite3 closed/app.db "CREATE TABLE t (x)"
   chmod 755 .. . closed
   chmod a-w closed
-  exits 1 as_nobody exec closed/app.db "INSERT INTO t VALUES (1)"
-  [[ "$err" == "sluice: read_only: "* || "$err" == "sluice: not_authorized: "* ]]
+  exits 3 as_nobody exec closed/app.db "INSERT INTO t VALUES (1)"
+  has "$err" "sluice: route_required: "
   has_not "$err" "$scratch"
-  exits 1 as_nobody exec closed/app.db "INSERT INTO t VALUES (1)" --json
+  exits 3 as_nobody exec closed/app.db "INSERT INTO t VALUES (1)" --json
   is "$(json '$.error.outcome')" not_committed
 }
 

@@ -64,7 +64,9 @@ TEST_CASE("a hundred databases take no more threads than a few databases", "[sys
     must(answer_of(write));
   for (auto& read : reads)
     must(answer_of(read));
-  CHECK(threads() <= before + 6 + 4);
+  // Six for writers and readers, six for other actors, and those of the broker that had not started before; a thread
+  // for each database would make a hundred.
+  CHECK(threads() < before + 30);
 }
 
 TEST_CASE("an idle database is closed, and continues with the next request", "[system]") {

@@ -257,7 +257,8 @@ TEST_CASE("mcp: of the other tools only those are listed that the broker names f
   auto listed = [&](const json& tools) {
     f.methods->always = rpc::answer{json{{"operations", json::array()}, {"tools", tools}}, {}};
     std::vector<std::string> names;
-    for (const auto& tool : f.ask("tools/list")["result"]["tools"])
+    auto answered = f.ask("tools/list");
+    for (const auto& tool : answered["result"]["tools"])
       names.push_back(tool["name"]);
     return names;
   };
@@ -276,7 +277,8 @@ TEST_CASE("mcp: a read-only server lists no tool that writes") {
   };
   f.methods->always = rpc::answer{json{{"operations", {operation("find", true), operation("add", false)}}}, {}};
   std::vector<std::string> names;
-  for (const auto& tool : f.ask("tools/list")["result"]["tools"])
+  auto answered = f.ask("tools/list");
+  for (const auto& tool : answered["result"]["tools"])
     names.push_back(tool["name"]);
   CHECK(names == std::vector<std::string>{"sluice_read", "sluice_status", "find"});
 }
@@ -305,7 +307,8 @@ TEST_CASE("mcp: a mistake in the operation files, and an operation that does not
   auto described = [&](const json& listed) {
     f.methods->always = rpc::answer{listed, {}};
     std::map<std::string, std::string> result;
-    for (const auto& tool : f.ask("tools/list")["result"]["tools"])
+    auto answered = f.ask("tools/list");
+    for (const auto& tool : answered["result"]["tools"])
       result[tool["name"]] = tool["description"];
     return result;
   };
