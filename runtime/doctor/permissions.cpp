@@ -3,6 +3,7 @@
 #include "runtime/store/private_folder.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <optional>
 #include <string>
@@ -95,25 +96,35 @@ std::vector<std::string> own_files(const fs::path& folder) {
   return result;
 }
 
-// Contains the logs that were kept (runtime/sqlite/files/file_guard_changes.cpp).
-constexpr std::string_view kept_logs = "set-aside";
+// A folder of the broker's own in `.sluice/`.
+struct own_folder {
+  std::string_view name;
+  // What it has, for messages.
+  std::string_view content;
+};
 
-void check_kept_logs(const std::string& subject, const struct stat& file, uid_t uid, findings& out) {
+// The logs that were kept (runtime/sqlite/files/file_guard_changes.cpp), and the bearer tokens of agents
+// (runtime/server/agent_token_files.hpp).
+constexpr std::array own_folders{own_folder{"set-aside", "logs"}, own_folder{"tokens", "tokens"}};
+
+void check_subfolder(const std::string& subject, const own_folder& known, const struct stat& file, uid_t uid,
+                     findings& out) {
   if (file.st_uid != uid)
     out.push_back(trouble(severity::problem, subject,
                           fmt::format("{} belongs to uid {}, not to uid {}: the next broker gives it another name, and "
-                                      "the logs in it with it",
-                                      subject, file.st_uid, uid),
+                                      "the {} in it with it",
+                                      subject, file.st_uid, uid, known.content),
                           "check its content, then move or delete it"));
   if ((file.st_mode & 077U) != 0)
-    out.push_back(
-      trouble(severity::warning, subject,
-              fmt::format("{} has the mode {:o}: others may read the logs in it", subject, file.st_mode & 07777U),
-              "chmod 700 " + subject));
+    out.push_back(trouble(
+      severity::warning, subject,
+      fmt::format("{} has the mode {:o}: others may read the {} in it", subject, file.st_mode & 07777U, known.content),
+      "chmod 700 " + subject));
   if (uid != 0 && file.st_uid == uid && (file.st_mode & 0700U) != 0700)
-    out.push_back(trouble(severity::problem, subject,
-                          subject + " may not be entered and written by its owner: no log can be kept there",
-                          "chmod 700 " + subject));
+    out.push_back(trouble(
+      severity::problem, subject,
+      fmt::format("{} may not be entered and written by its owner: no {} can be kept there", subject, known.content),
+      "chmod 700 " + subject));
 }
 
 // Checks that a file of the broker belongs to this user and that others cannot read it.
@@ -122,8 +133,15 @@ void check_private(const fs::path& folder, const std::string& name, uid_t uid, f
   auto found = look(folder / name);
   if (!found || S_ISSOCK(found->st_mode))
     return;
-  if (S_ISDIR(found->st_mode) && name == kept_logs)
-    return check_kept_logs(subject, *found, uid, out);
+  for (const auto& known : own_folders)
+    if (S_ISDIR(found->st_mode) && name == known.name) {
+      check_subfolder(subject, known, *found, uid, out);
+      // Logs are as private as their folder; a token is also used only if nobody else can read the file.
+      if (name == "tokens")
+        for (const auto& token : own_files(folder / name))
+          check_private(folder, name + "/" + token, uid, out);
+      return;
+    }
   if (!S_ISREG(found->st_mode))
     return out.push_back(trouble(severity::problem, subject, subject + " is no regular file", "remove it"));
   if (found->st_uid != uid)

@@ -121,6 +121,18 @@ TEST_CASE("the folder of kept WALs is reported unless it is private", "[doctor]"
   CHECK(f.has(f.check(f.me + 12'345), severity::problem, ".sluice/set-aside belongs to uid"));
 }
 
+TEST_CASE("the folder of agents' tokens is in order if it and its files are private", "[doctor]") {
+  fixture f;
+  std::filesystem::create_directory(f.root / ".sluice/tokens");
+  chmod((f.root / ".sluice/tokens").c_str(), 0700);
+  f.make(".sluice/tokens/planner", 0600);
+  CHECK(f.check().at(0).severity == severity::ok);
+  chmod((f.root / ".sluice/tokens/planner").c_str(), 0640);
+  CHECK(f.has(f.check(), severity::warning, ".sluice/tokens/planner has the mode 640"));
+  chmod((f.root / ".sluice/tokens").c_str(), 0750);
+  CHECK(f.has(f.check(), severity::warning, ".sluice/tokens has the mode 750: others may read the tokens in it"));
+}
+
 TEST_CASE("a folder that every user may write is reported, also with the sticky bit", "[doctor]") {
   fixture f;
   chmod((f.root / "app.db").c_str(), 0600);
