@@ -9,7 +9,7 @@ using std::chrono::milliseconds;
 namespace {
 
 struct one_table {
-  temp_dir folder;
+  temp_dir folder{};
   broker leader;
   database db;
 
