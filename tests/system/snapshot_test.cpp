@@ -1,5 +1,6 @@
 #include "tests/system/fixture.hpp"
 
+#include <functional>
 #include <stdexcept>
 
 namespace sluice::test::snapshot_test {
@@ -9,12 +10,11 @@ using std::chrono::milliseconds;
 namespace {
 
 struct one_table {
-  temp_dir folder{};
+  temp_dir folder;
   broker leader;
   database db;
 
-  template <class Change>
-  explicit one_table(Change change)
+  explicit one_table(const std::function<void(broker_config&)>& change)
     : leader(open_broker(folder.path(), change)), db(must(leader.open_database("app.db"))) {
     must(db.write("host", "CREATE TABLE t(id INTEGER PRIMARY KEY)"));
     must(db.write("host", "INSERT INTO t VALUES (1), (2)"));
