@@ -280,7 +280,7 @@ TEST_CASE("mcp: a read-only server lists no tool that writes") {
   auto answered = f.ask("tools/list");
   for (const auto& tool : answered["result"]["tools"])
     names.push_back(tool["name"]);
-  CHECK(names == std::vector<std::string>{"sluice_read", "sluice_status", "find"});
+  CHECK(names == std::vector<std::string>{"sluice_read", "sluice_schema", "sluice_status", "find"});
 }
 
 TEST_CASE("mcp: a server for one agent sends nothing in another name") {
