@@ -3,6 +3,7 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
 #include "runtime/cli/table.hpp"
 #include "runtime/json/hex.hpp"
 #include "runtime/json/json.hpp"
@@ -254,7 +255,8 @@ int run(const audit_options& options, audit_command command) {
 }
 
 void add_filters(CLI::App& command, audit_options& to) {
-  command.add_option("--agent", to.agent, "Only what this agent asked for");
+  command.add_option("--agent", to.agent, "Only what this agent asked for; the whole name")
+    ->check(not_empty("an agent"));
   command.add_option("--db", to.db, "Only this database");
   command
     .add_option("--status", to.status,

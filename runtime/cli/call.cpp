@@ -161,7 +161,8 @@ void declare_call(CLI::App& command, action& chosen) {
                 "All arguments as one JSON document: an object, or an array of objects for a :batch operation")
     ->type_name("JSON")
     ->excludes("--param");
-  command.add_option("--key", options->key, "Idempotency key: the same call under the same key is applied once");
+  command.add_option("--key", options->key, "Idempotency key: the same call under the same key is applied once")
+    ->check(not_empty("an idempotency key"));
   command.add_option("--deadline", options->deadline_ms, "Milliseconds within which the call must be done")
     ->type_name("MS")
     ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}));

@@ -48,6 +48,13 @@ caf::expected<std::unique_ptr<client>> open_store(const request_options& options
 /// Adds the options to `command`. `to` outlives the parse.
 void declare(CLI::App& command, request_options& to);
 
+/// A check of an option's text, which an unset variable would make empty: it would then be ignored, and with it the
+/// restriction that it was given for. `noun` is "a capsule", say.
+CLI::Validator not_empty(std::string noun);
+
+/// Says which of SLUICE_AGENT and SLUICE_CAPSULE is set and empty; nothing if none is.
+std::optional<std::string> mistake_in_environment();
+
 /// Adds only the options for the agent, the endpoint and the form of the answer.
 void declare_way(CLI::App& command, request_options& to);
 
