@@ -13,6 +13,7 @@ caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path
     return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
   options.start_broker = false;
   options.fail_on_silence = true;
+  options.needs_valid_config = false;
   return open_client(root, std::move(options));
 }
 

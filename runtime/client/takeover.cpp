@@ -26,6 +26,7 @@ caf::expected<nlohmann::json> request_shutdown(const store_root& root) {
     options.endpoint = socket.path;
     options.require_broker = true;
     options.fail_on_silence = true;
+    options.needs_valid_config = false;
     auto way = open_client(root.path(), std::move(options));
     if (way)
       return (*way)->call("shutdown", nlohmann::json::object());
