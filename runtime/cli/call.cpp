@@ -10,6 +10,7 @@
 #include "runtime/json/json_values.hpp"
 #include "runtime/server/rpc/strict_json.hpp"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -21,6 +22,9 @@ namespace sluice::cli {
 namespace {
 
 using nlohmann::json;
+
+// The end of the message when the arguments of a :batch operation are not in an array.
+constexpr std::string_view array_wanted = "must be an array of objects, one for each set of arguments";
 
 struct call_options : request_options {
   std::string operation;
@@ -137,6 +141,8 @@ int run(const call_options& options) {
   auto answer = (*store)->call("call", std::move(*params));
   if (!answer) {
     auto reason = describe(answer.error());
+    if (reason.code == errc::invalid_request && !options.params_json && reason.message.ends_with(array_wanted))
+      reason.message += "; give --params '[{...}]'";
     auto status = fail(reason, options.json);
     if (reason.outcome == outcome::unknown)
       note(remark_on_unknown_write(options.key.has_value()));
@@ -146,6 +152,15 @@ int run(const call_options& options) {
   if (!answer->value("truncated", false))
     return status;
   return finish_cut(status, remark_on_cut_answer(answer->at("rows").size()));
+}
+
+// Throws for words that are no arguments; an assignment lacks -p.
+void refuse_extras(const std::vector<std::string>& words) {
+  if (words.empty())
+    return;
+  if (const auto& word = words.front(); !word.starts_with('-') && word.find('=') != std::string::npos)
+    throw CLI::ValidationError{fmt::format("'{}' is not an option; write -p {}", word, word)};
+  throw CLI::ExtrasError{"call", words};
 }
 
 } // namespace
@@ -172,7 +187,11 @@ void declare_call(CLI::App& command, action& chosen) {
     ->type_name("FORM")
     ->check(CLI::IsMember({"number", "text", "tagged"}))
     ->needs("--json");
-  command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  command.allow_extras();
+  command.final_callback([options, &command, &chosen] {
+    refuse_extras(command.remaining());
+    chosen = [options] { return run(*options); };
+  });
 }
 
 } // namespace sluice::cli
