@@ -8,6 +8,7 @@
 #include "runtime/json/hex.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/json/time_argument.hpp"
+#include "runtime/server/rpc/codec.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
 
 #include <algorithm>
@@ -105,11 +106,18 @@ std::string as_lines(const audit_page& page) {
 // A broker lists 10,000 at once, and this command requests one more than it shows.
 constexpr uint64_t max_listed = 9'999;
 
+caf::expected<audit_page> ask(client& store, const audit_query& query) {
+  if (named_agent().empty())
+    return store.audit(query);
+  auto answer = store.call("audit.list", with_agent(rpc::params_of(query), "caller"));
+  return answer ? rpc::audit_page_from_json(*answer) : std::move(answer.error());
+}
+
 // One record more than requested shows whether there are older ones.
 caf::expected<audit_page> newest(client& store, audit_query query, uint64_t limit, bool& cut) {
   query.newest = true;
   query.limit = limit + 1;
-  auto page = store.audit(query);
+  auto page = ask(store, query);
   if (!page)
     return page;
   cut = page->records.size() > limit;
@@ -135,8 +143,15 @@ int list(client& store, const audit_query& query, const audit_options& options) 
   return finish_json(document);
 }
 
+caf::expected<audit_verdict> ask_for_verdict(client& store) {
+  if (named_agent().empty())
+    return store.verify_audit();
+  auto answer = store.call("audit.verify", with_agent(nlohmann::json::object()));
+  return answer ? rpc::audit_verdict_from_json(*answer) : std::move(answer.error());
+}
+
 int verify(client& store, const audit_options& options) {
-  auto verdict = store.verify_audit();
+  auto verdict = ask_for_verdict(store);
   if (!verdict)
     return fail(verdict.error(), options.json);
   if (verdict->intact())
@@ -163,7 +178,7 @@ int verify(client& store, const audit_options& options) {
 int prune(client& store, int64_t before_us, const audit_options& options) {
   uint64_t removed = 0;
   for (;;) {
-    auto answer = store.call("audit.prune", {{"before_us", before_us}});
+    auto answer = store.call("audit.prune", with_agent({{"before_us", before_us}}));
     if (!answer)
       return fail(answer.error(), options.json);
     auto now = answer->at("removed").get<uint64_t>();
@@ -212,7 +227,7 @@ template <class Take> caf::error for_each_page(client& store, audit_query query,
   progress stats;
   query.limit = page_size;
   for (;;) {
-    auto page = store.audit(query);
+    auto page = ask(store, query);
     if (!page)
       return std::move(page.error());
     if (page->records.empty())

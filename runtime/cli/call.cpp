@@ -34,8 +34,8 @@ struct call_options : request_options {
 };
 
 // The type of each parameter, as the broker knows the operation.
-json types_of(client& store, const std::string& operation) {
-  auto listed = store.call("operations", json::object());
+json types_of(client& store, const std::string& operation, const std::string& agent) {
+  auto listed = store.call("operations", {{"agent", agent}});
   if (listed)
     for (const auto& each : listed->at("operations"))
       if (each.at("name") == operation)
@@ -75,7 +75,7 @@ void use_words_as_text(json& arguments, const call_options& options, client& sto
   auto is_number = [](const auto& argument) { return argument.is_number(); };
   if (options.params_json || std::none_of(arguments.begin(), arguments.end(), is_number))
     return;
-  auto types = types_of(store, options.operation);
+  auto types = types_of(store, options.operation, agent_name(options.agent));
   for (const auto& word : options.params) {
     auto name = word.substr(0, word.find('='));
     if (takes_text(types, name) && is_number(arguments[name]))

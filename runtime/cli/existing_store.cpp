@@ -1,5 +1,9 @@
 #include "runtime/cli/existing_store.hpp"
 
+#include "runtime/cli/request_options.hpp"
+
+#include <nlohmann/json.hpp>
+
 namespace sluice::cli {
 
 bool is_missing(const std::filesystem::path& file) {
@@ -15,6 +19,10 @@ caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path
   options.fail_on_silence = true;
   options.needs_valid_config = false;
   return open_client(root, std::move(options));
+}
+
+caf::expected<nlohmann::json> status_for_agent(client& store) {
+  return named_agent().empty() ? store.status() : store.call("status", with_agent(nlohmann::json::object()));
 }
 
 } // namespace sluice::cli

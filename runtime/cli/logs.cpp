@@ -56,7 +56,7 @@ caf::expected<log_query> as_query(const logs_options& options) {
 }
 
 caf::expected<log_page> ask(client& store, const log_query& query) {
-  auto answer = store.call("logs.recent", rpc::params_of(query));
+  auto answer = store.call("logs.recent", with_agent(rpc::params_of(query), "caller"));
   return answer ? rpc::log_page_from_json(*answer) : std::move(answer.error());
 }
 

@@ -212,9 +212,19 @@ caf::expected<std::string> read_sql(const request_options& options) {
 std::string agent_name(const std::string& given) {
   if (!given.empty())
     return given;
-  if (const auto* from_environment = std::getenv("SLUICE_AGENT"); from_environment)
-    return from_environment;
-  return fmt::format("{}@{}", user_name(), getpid());
+  auto named = named_agent();
+  return named.empty() ? fmt::format("{}@{}", user_name(), getpid()) : named;
+}
+
+std::string named_agent() {
+  const auto* from_environment = std::getenv("SLUICE_AGENT");
+  return from_environment ? from_environment : "";
+}
+
+nlohmann::json with_agent(nlohmann::json params, const char* member) {
+  if (auto agent = named_agent(); !agent.empty())
+    params[member] = std::move(agent);
+  return params;
 }
 
 } // namespace sluice::cli

@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <caf/expected.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -92,5 +94,11 @@ caf::expected<std::string> read_sql(const request_options& options);
 
 /// `given`, else SLUICE_AGENT, else `user@pid`.
 std::string agent_name(const std::string& given);
+
+/// SLUICE_AGENT; empty without it. For requests that are the owner's when no agent was named.
+std::string named_agent();
+
+/// Adds `named_agent` to the parameters of a method, as `member`.
+nlohmann::json with_agent(nlohmann::json params, const char* member = "agent");
 
 } // namespace sluice::cli
