@@ -85,14 +85,15 @@ std::string as_text(const audit_page& page) {
                 {"COUNT", right},
                 {"TABLES"},
                 {"KEY"},
-                {"CAPSULE"}}};
+                {"CAPSULE"},
+                {"REASON"}}};
   for (const auto& record : page.records)
     result.add({std::to_string(record.seq), iso_time(record.ts_us), record.agent, record.db,
                 std::string{to_string(record.type)}, record.recovered ? record.status + " (recovered)" : record.status,
                 record.commit_seq ? std::to_string(record.commit_seq) : "",
                 fmt::format("{:.1f}", static_cast<double>(record.latency_us) / 1000), std::to_string(record.count),
                 tables_text(record), std::string{given_key(record.key)},
-                record.grant ? to_hex(record.grant->capsule_hash).substr(0, shown_digits) : ""});
+                record.grant ? to_hex(record.grant->capsule_hash).substr(0, shown_digits) : "", record.reason});
   return result.empty() ? "no records\n" : result.text();
 }
 
