@@ -3,10 +3,12 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
 #include "runtime/cli/table.hpp"
 #include "runtime/json/hex.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/json/time_argument.hpp"
+#include "runtime/server/rpc/codec.hpp"
 #include "runtime/sqlite/files/file_guard.hpp"
 
 #include <algorithm>
@@ -83,14 +85,15 @@ std::string as_text(const audit_page& page) {
                 {"COUNT", right},
                 {"TABLES"},
                 {"KEY"},
-                {"CAPSULE"}}};
+                {"CAPSULE"},
+                {"REASON"}}};
   for (const auto& record : page.records)
     result.add({std::to_string(record.seq), iso_time(record.ts_us), record.agent, record.db,
                 std::string{to_string(record.type)}, record.recovered ? record.status + " (recovered)" : record.status,
                 record.commit_seq ? std::to_string(record.commit_seq) : "",
                 fmt::format("{:.1f}", static_cast<double>(record.latency_us) / 1000), std::to_string(record.count),
                 tables_text(record), std::string{given_key(record.key)},
-                record.grant ? to_hex(record.grant->capsule_hash).substr(0, shown_digits) : ""});
+                record.grant ? to_hex(record.grant->capsule_hash).substr(0, shown_digits) : "", record.reason});
   return result.empty() ? "no records\n" : result.text();
 }
 
@@ -104,11 +107,18 @@ std::string as_lines(const audit_page& page) {
 // A broker lists 10,000 at once, and this command requests one more than it shows.
 constexpr uint64_t max_listed = 9'999;
 
+caf::expected<audit_page> ask(client& store, const audit_query& query) {
+  if (named_agent().empty())
+    return store.audit(query);
+  auto answer = store.call("audit.list", with_agent(rpc::params_of(query), "caller"));
+  return answer ? rpc::audit_page_from_json(*answer) : std::move(answer.error());
+}
+
 // One record more than requested shows whether there are older ones.
 caf::expected<audit_page> newest(client& store, audit_query query, uint64_t limit, bool& cut) {
   query.newest = true;
   query.limit = limit + 1;
-  auto page = store.audit(query);
+  auto page = ask(store, query);
   if (!page)
     return page;
   cut = page->records.size() > limit;
@@ -134,8 +144,15 @@ int list(client& store, const audit_query& query, const audit_options& options) 
   return finish_json(document);
 }
 
+caf::expected<audit_verdict> ask_for_verdict(client& store) {
+  if (named_agent().empty())
+    return store.verify_audit();
+  auto answer = store.call("audit.verify", with_agent(nlohmann::json::object()));
+  return answer ? rpc::audit_verdict_from_json(*answer) : std::move(answer.error());
+}
+
 int verify(client& store, const audit_options& options) {
-  auto verdict = store.verify_audit();
+  auto verdict = ask_for_verdict(store);
   if (!verdict)
     return fail(verdict.error(), options.json);
   if (verdict->intact())
@@ -162,7 +179,7 @@ int verify(client& store, const audit_options& options) {
 int prune(client& store, int64_t before_us, const audit_options& options) {
   uint64_t removed = 0;
   for (;;) {
-    auto answer = store.call("audit.prune", {{"before_us", before_us}});
+    auto answer = store.call("audit.prune", with_agent({{"before_us", before_us}}));
     if (!answer)
       return fail(answer.error(), options.json);
     auto now = answer->at("removed").get<uint64_t>();
@@ -211,7 +228,7 @@ template <class Take> caf::error for_each_page(client& store, audit_query query,
   progress stats;
   query.limit = page_size;
   for (;;) {
-    auto page = store.audit(query);
+    auto page = ask(store, query);
     if (!page)
       return std::move(page.error());
     if (page->records.empty())
@@ -254,7 +271,8 @@ int run(const audit_options& options, audit_command command) {
 }
 
 void add_filters(CLI::App& command, audit_options& to) {
-  command.add_option("--agent", to.agent, "Only what this agent asked for");
+  command.add_option("--agent", to.agent, "Only what this agent asked for; the whole name")
+    ->check(not_empty("an agent"));
   command.add_option("--db", to.db, "Only this database");
   command
     .add_option("--status", to.status,

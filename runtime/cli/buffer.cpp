@@ -3,6 +3,7 @@
 #include "runtime/cli/buffered_store.hpp"
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
 #include "runtime/cli/table.hpp"
 #include "runtime/json/json.hpp"
 
@@ -50,7 +51,7 @@ std::string as_text(const nlohmann::json& rows) {
 caf::expected<nlohmann::json> all_rejected(client& store) {
   auto rows = nlohmann::json::array();
   for (uint64_t last = 0;;) {
-    auto page = store.call("buffer.rejected", {{"after_id", last}, {"limit", rows_at_a_time}});
+    auto page = store.call("buffer.rejected", with_agent({{"after_id", last}, {"limit", rows_at_a_time}}));
     if (!page)
       return page;
     auto& more = page->at("rows");
@@ -72,7 +73,8 @@ int list(client* store, const buffer_options& options) {
 int decide(client* store, const buffer_options& options, const char* method, const char* done) {
   caf::expected<nlohmann::json> answer{nlohmann::json{{done, 0}}};
   if (store)
-    answer = store->call(method, options.ids.empty() ? nlohmann::json::object() : nlohmann::json{{"ids", options.ids}});
+    answer = store->call(
+      method, with_agent(options.ids.empty() ? nlohmann::json::object() : nlohmann::json{{"ids", options.ids}}));
   if (!answer)
     return fail(answer.error(), options.json);
   auto count = answer->at(done).get<uint64_t>();

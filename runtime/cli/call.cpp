@@ -10,6 +10,7 @@
 #include "runtime/json/json_values.hpp"
 #include "runtime/server/rpc/strict_json.hpp"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -22,6 +23,9 @@ namespace {
 
 using nlohmann::json;
 
+// The end of the message when the arguments of a :batch operation are not in an array.
+constexpr std::string_view array_wanted = "must be an array of objects, one for each set of arguments";
+
 struct call_options : request_options {
   std::string operation;
   std::string root = ".";
@@ -30,8 +34,8 @@ struct call_options : request_options {
 };
 
 // The type of each parameter, as the broker knows the operation.
-json types_of(client& store, const std::string& operation) {
-  auto listed = store.call("operations", json::object());
+json types_of(client& store, const std::string& operation, const std::string& agent) {
+  auto listed = store.call("operations", {{"agent", agent}});
   if (listed)
     for (const auto& each : listed->at("operations"))
       if (each.at("name") == operation)
@@ -71,7 +75,7 @@ void use_words_as_text(json& arguments, const call_options& options, client& sto
   auto is_number = [](const auto& argument) { return argument.is_number(); };
   if (options.params_json || std::none_of(arguments.begin(), arguments.end(), is_number))
     return;
-  auto types = types_of(store, options.operation);
+  auto types = types_of(store, options.operation, agent_name(options.agent));
   for (const auto& word : options.params) {
     auto name = word.substr(0, word.find('='));
     if (takes_text(types, name) && is_number(arguments[name]))
@@ -137,6 +141,8 @@ int run(const call_options& options) {
   auto answer = (*store)->call("call", std::move(*params));
   if (!answer) {
     auto reason = describe(answer.error());
+    if (reason.code == errc::invalid_request && !options.params_json && reason.message.ends_with(array_wanted))
+      reason.message += "; give --params '[{...}]'";
     auto status = fail(reason, options.json);
     if (reason.outcome == outcome::unknown)
       note(remark_on_unknown_write(options.key.has_value()));
@@ -146,6 +152,15 @@ int run(const call_options& options) {
   if (!answer->value("truncated", false))
     return status;
   return finish_cut(status, remark_on_cut_answer(answer->at("rows").size()));
+}
+
+// Throws for words that are no arguments; an assignment lacks -p.
+void refuse_extras(const std::vector<std::string>& words) {
+  if (words.empty())
+    return;
+  if (const auto& word = words.front(); !word.starts_with('-') && word.find('=') != std::string::npos)
+    throw CLI::ValidationError{fmt::format("'{}' is not an option; write -p {}", word, word)};
+  throw CLI::ExtrasError{"call", words};
 }
 
 } // namespace
@@ -161,7 +176,8 @@ void declare_call(CLI::App& command, action& chosen) {
                 "All arguments as one JSON document: an object, or an array of objects for a :batch operation")
     ->type_name("JSON")
     ->excludes("--param");
-  command.add_option("--key", options->key, "Idempotency key: the same call under the same key is applied once");
+  command.add_option("--key", options->key, "Idempotency key: the same call under the same key is applied once")
+    ->check(not_empty("an idempotency key"));
   command.add_option("--deadline", options->deadline_ms, "Milliseconds within which the call must be done")
     ->type_name("MS")
     ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}));
@@ -171,7 +187,11 @@ void declare_call(CLI::App& command, action& chosen) {
     ->type_name("FORM")
     ->check(CLI::IsMember({"number", "text", "tagged"}))
     ->needs("--json");
-  command.final_callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  command.allow_extras();
+  command.final_callback([options, &command, &chosen] {
+    refuse_extras(command.remaining());
+    chosen = [options] { return run(*options); };
+  });
 }
 
 } // namespace sluice::cli

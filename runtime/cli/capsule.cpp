@@ -115,7 +115,9 @@ void declare_capsule(CLI::App& command, action& chosen) {
   };
   auto* issuer = add("issue", "Issue a capsule, and print it", issue);
   add_root(issuer);
-  issuer->add_option("--agent", options->holder, "The agent that may use it; * stands for any characters")->required();
+  issuer->add_option("--agent", options->holder, "The agent that may use it; * stands for any characters")
+    ->required()
+    ->check(not_empty("an agent"));
   issuer
     ->add_option("--scope", options->scopes, "What it may call: DB:OPERATION, both names or patterns; may be repeated")
     ->type_name("DB:OPERATION")
@@ -127,7 +129,8 @@ void declare_capsule(CLI::App& command, action& chosen) {
     ->type_name("TIME")
     ->required();
   issuer->add_option("--parent", options->parent, "Derive it from this capsule; it may then only be narrower")
-    ->type_name("CAPSULE");
+    ->type_name("CAPSULE")
+    ->check(not_empty("a capsule"));
   auto add_capsule = [&](CLI::App* sub) {
     sub->add_option("CAPSULE", options->text, "The text of the capsule, which begins with sluice1.")->required();
     return sub;

@@ -1,5 +1,9 @@
 #include "runtime/cli/existing_store.hpp"
 
+#include "runtime/cli/request_options.hpp"
+
+#include <nlohmann/json.hpp>
+
 namespace sluice::cli {
 
 bool is_missing(const std::filesystem::path& file) {
@@ -13,7 +17,12 @@ caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path
     return make_error(errc::unknown_database, "this folder holds no store: no database in it was used through sluice");
   options.start_broker = false;
   options.fail_on_silence = true;
+  options.needs_valid_config = false;
   return open_client(root, std::move(options));
+}
+
+caf::expected<nlohmann::json> status_for_agent(client& store) {
+  return named_agent().empty() ? store.status() : store.call("status", with_agent(nlohmann::json::object()));
 }
 
 } // namespace sluice::cli

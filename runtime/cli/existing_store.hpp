@@ -13,4 +13,7 @@ bool is_missing(const std::filesystem::path& file);
 /// it one, and starts no broker.
 caf::expected<std::unique_ptr<client>> open_existing(const std::filesystem::path& root, client_options options = {});
 
+/// `client::status`, in the name of SLUICE_AGENT if that is set.
+caf::expected<nlohmann::json> status_for_agent(client& store);
+
 } // namespace sluice::cli

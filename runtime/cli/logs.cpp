@@ -3,6 +3,7 @@
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/live_broker.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
 #include "runtime/cli/terminal_text.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/json/time_argument.hpp"
@@ -55,7 +56,7 @@ caf::expected<log_query> as_query(const logs_options& options) {
 }
 
 caf::expected<log_page> ask(client& store, const log_query& query) {
-  auto answer = store.call("logs.recent", rpc::params_of(query));
+  auto answer = store.call("logs.recent", with_agent(rpc::params_of(query), "caller"));
   return answer ? rpc::log_page_from_json(*answer) : std::move(answer.error());
 }
 
@@ -168,7 +169,7 @@ void declare_logs(CLI::App& command, action& chosen) {
   command.add_option("ROOT", options->root, "Folder of the store [.]");
   command.add_option("--level", options->level, "This level and more severe ones")
     ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical"}));
-  command.add_option("--agent", options->agent, "Only entries of this agent");
+  command.add_option("--agent", options->agent, "Only entries of this agent")->check(not_empty("an agent"));
   command.add_option("--source", options->source, "Only entries of this source, a part of a program");
   command.add_option("--contains", options->contains, "Only messages with this in them")->type_name("TEXT");
   command.add_option("--since", options->since, "Only since then: 2024-02-29T12:00:00Z (UTC), or 30s, 10m, 2h, 3d ago")

@@ -1,5 +1,6 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -71,6 +72,12 @@ std::vector<std::string> arguments(std::span<char*> args) {
   return result;
 }
 
+// Whether the command uses the variables of a client: not `serve`, and none of the internal commands.
+bool is_client(const CLI::App& app) {
+  const auto& name = app.get_subcommands().front()->get_name();
+  return name != "serve" && !app.get_subcommands().front()->get_description().empty();
+}
+
 // The recognized part of the command line, as "sluice audit list".
 std::string understood_command(const CLI::App& app) {
   std::string result = app.get_name();
@@ -120,6 +127,9 @@ int run_command(int argc, char** argv) {
   } catch (const CLI::ParseError& wrong) {
     return usage_error(fmt::format("{}; see {} --help", wrong.what(), understood_command(app)), wants_json(given));
   }
+  // A broker asks for itself, and a client that starts one has an environment of its own.
+  if (auto mistake = is_client(app) ? mistake_in_environment() : std::nullopt)
+    return usage_error(*mistake, wants_json(given));
   return chosen();
 }
 

@@ -73,6 +73,8 @@ int show(const plan& all, const migrate_command_options& options, const std::str
   auto error = refusal_of(all);
   auto shown = options.status ? all : pending_of(all);
   if (!options.json) {
+    if (!error && shown.empty())
+      note("nothing to apply");
     auto status = finish(options.status ? as_text(shown) : error ? "" : names_of(shown));
     return error ? fail(error, false) : status;
   }

@@ -187,6 +187,7 @@ void declare_proof(CLI::App& command, action& chosen) {
       ->type_name("FILE")
       ->excludes(db);
   command.add_option("--key", options->key, "The public key that must have signed it, in hexadecimal")
+    ->check(not_empty("a key"))
     ->type_name("HEX")
     ->needs(verifier);
   command.add_flag("--json", options->json, "Print one JSON document, on failure too");

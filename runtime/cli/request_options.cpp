@@ -102,8 +102,24 @@ CLI::Option* declare_values(CLI::App& command, const char* names, std::vector<st
   return command.add_option(names, take, description)->take_all()->allow_extra_args(false);
 }
 
+CLI::Validator not_empty(std::string noun) {
+  auto refuse_empty = [noun = std::move(noun)](const std::string& text) {
+    return text.empty() ? noun + " must not be empty; leave it out" : std::string{};
+  };
+  // Without a description, which would be shown in --help.
+  return CLI::Validator{refuse_empty, ""};
+}
+
+std::optional<std::string> mistake_in_environment() {
+  for (const auto* name : {"SLUICE_AGENT", "SLUICE_CAPSULE"})
+    if (const auto* content = std::getenv(name); content && !*content)
+      return fmt::format("{} is empty; unset it", name);
+  return std::nullopt;
+}
+
 void declare_way(CLI::App& command, request_options& to) {
-  command.add_option("--agent", to.agent, "Name of the agent [SLUICE_AGENT, then user@pid]");
+  command.add_option("--agent", to.agent, "Name of the agent [SLUICE_AGENT, then user@pid]")
+    ->check(not_empty("an agent"));
   command.add_option("--endpoint", to.endpoint, "The broker's socket, instead of the store's own [SLUICE_ENDPOINT]")
     ->type_name("PATH");
   command.add_flag("--require-broker", to.require_broker, "Fail instead of working without a broker (exit status 3)");
@@ -112,7 +128,8 @@ void declare_way(CLI::App& command, request_options& to) {
 
 void declare_capsule_of(CLI::App& command, request_options& to) {
   command.add_option("--capsule", to.capsule, "The capsule that grants this request [SLUICE_CAPSULE]")
-    ->type_name("CAPSULE");
+    ->type_name("CAPSULE")
+    ->check(not_empty("a capsule"));
 }
 
 std::string capsule_of(const request_options& options) {
@@ -195,9 +212,19 @@ caf::expected<std::string> read_sql(const request_options& options) {
 std::string agent_name(const std::string& given) {
   if (!given.empty())
     return given;
-  if (const auto* from_environment = std::getenv("SLUICE_AGENT"); from_environment && *from_environment)
-    return from_environment;
-  return fmt::format("{}@{}", user_name(), getpid());
+  auto named = named_agent();
+  return named.empty() ? fmt::format("{}@{}", user_name(), getpid()) : named;
+}
+
+std::string named_agent() {
+  const auto* from_environment = std::getenv("SLUICE_AGENT");
+  return from_environment ? from_environment : "";
+}
+
+nlohmann::json with_agent(nlohmann::json params, const char* member) {
+  if (auto agent = named_agent(); !agent.empty())
+    params[member] = std::move(agent);
+  return params;
 }
 
 } // namespace sluice::cli

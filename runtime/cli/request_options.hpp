@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <caf/expected.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -48,6 +50,13 @@ caf::expected<std::unique_ptr<client>> open_store(const request_options& options
 /// Adds the options to `command`. `to` outlives the parse.
 void declare(CLI::App& command, request_options& to);
 
+/// A check of an option's text, which an unset variable would make empty: it would then be ignored, and with it the
+/// restriction that it was given for. `noun` is "a capsule", say.
+CLI::Validator not_empty(std::string noun);
+
+/// Says which of SLUICE_AGENT and SLUICE_CAPSULE is set and empty; nothing if none is.
+std::optional<std::string> mistake_in_environment();
+
 /// Adds only the options for the agent, the endpoint and the form of the answer.
 void declare_way(CLI::App& command, request_options& to);
 
@@ -85,5 +94,11 @@ caf::expected<std::string> read_sql(const request_options& options);
 
 /// `given`, else SLUICE_AGENT, else `user@pid`.
 std::string agent_name(const std::string& given);
+
+/// SLUICE_AGENT; empty without it. For requests that are the owner's when no agent was named.
+std::string named_agent();
+
+/// Adds `named_agent` to the parameters of a method, as `member`.
+nlohmann::json with_agent(nlohmann::json params, const char* member = "agent");
 
 } // namespace sluice::cli

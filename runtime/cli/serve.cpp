@@ -2,6 +2,7 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/exit_watchdog.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
 #include "runtime/cli/serve_log.hpp"
 #include "runtime/client/client.hpp"
 #include "runtime/client/stdio.hpp"
@@ -234,7 +235,8 @@ void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
   command.add_flag("--stdio", options->stdio, "Speak JSON-RPC and MCP on stdin and stdout, until stdin ends");
   command.add_flag("--read-only", options->read_only, "Refuse every method that changes something");
   command.add_option("--agent", options->agent, "With --stdio: the agent of every request; other names are refused")
-    ->needs("--stdio");
+    ->needs("--stdio")
+    ->check(not_empty("an agent"));
   command.add_option("--idle", options->idle_s, "Stop when the broker has been idle for so long")
     ->type_name("SECONDS")
     ->check(CLI::Range(0.01, 86'400.0));

@@ -211,7 +211,7 @@ int run(const status_options& options) {
   auto store = open_existing(options.root);
   if (!store)
     return fail(store.error(), options.json);
-  auto status = (*store)->status();
+  auto status = status_for_agent(**store);
   if (!status)
     return fail(status.error(), options.json);
   return options.json ? finish_json(*status) : finish(status_text(*status));

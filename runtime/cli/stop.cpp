@@ -1,6 +1,7 @@
 #include "runtime/cli/commands.hpp"
 #include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/output.hpp"
+#include "runtime/cli/request_options.hpp"
 #include "runtime/client/takeover.hpp"
 
 namespace sluice::cli {
@@ -16,7 +17,7 @@ int run(const std::filesystem::path& where) {
   auto root = store_root::open(where);
   if (!root)
     return fail(root.error(), false);
-  auto stopped = stop_leader(*root, time_to_stop);
+  auto stopped = stop_leader(*root, time_to_stop, named_agent());
   if (!stopped)
     return fail(stopped.error(), false);
   return finish(*stopped ? "stopped\n" : "no broker is running\n");

@@ -1,5 +1,6 @@
 #include "actors/base/counted.hpp"
 #include "runtime/cli/commands.hpp"
+#include "runtime/cli/existing_store.hpp"
 #include "runtime/cli/live_broker.hpp"
 #include "runtime/cli/output.hpp"
 #include "runtime/cli/raw_terminal.hpp"
@@ -151,7 +152,7 @@ int run(const top_options& options) {
   json before = json::object();
   auto looked_at = steady::now();
   for (uint64_t frames = 0; options.count == 0 || frames < options.count; ++frames) {
-    auto now = (*leader)->status();
+    auto now = status_for_agent(**leader);
     if (!now)
       return fail(now.error(), false);
     auto at = steady::now();

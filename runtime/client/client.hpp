@@ -82,6 +82,9 @@ struct client_options {
   /// Whether a call ends with `errc::unavailable` when the broker is silent. If not, `warn` is called, and the call
   /// waits until its deadline.
   bool fail_on_silence = false;
+  /// Whether a mistake in `sluice.toml` is an error. If not, a running broker is reached with the default times, and
+  /// only a client that would have to lead the store itself fails.
+  bool needs_valid_config = true;
   /// Called with a message for people when the client has to work in this process, or without the endpoint given, or
   /// when the broker is silent. Called by the thread that opens the client, or that looks for a leader or waits for an
   /// answer later.

@@ -128,29 +128,33 @@ caf::expected<std::unique_ptr<client>> open_client(const fs::path& root, client_
   if (lies_in_broker_folder(root))
     return make_error(errc::invalid_request, "the folder lies in .sluice/, which belongs to the broker");
   auto config = load_config(root);
-  if (!config)
-    return std::move(config.error());
+  auto mistake = config ? caf::error{} : config.error();
+  if (mistake && options.needs_valid_config)
+    return mistake;
+  if (mistake)
+    config = broker_config{};
   if (const auto* named = std::getenv("SLUICE_ENDPOINT"); named && options.endpoint.empty())
     options.endpoint = named;
   auto store = store_root::open(root);
   if (!store)
-    return read_only(root, *config, options, store.error());
+    return mistake ? mistake : read_only(root, *config, options, store.error());
   if (!options.endpoint.empty()) {
     auto opened = open_endpoint(options.endpoint, *store, *config, options);
     if (!opened || *opened)
       return opened;
   }
   election_options search{*store, {}, options.start_broker, options.program};
-  leader_link::lead_function lead_here = [config = *config, root = *store, allowed = !options.require_broker,
+  leader_link::lead_function lead_here = [config = *config, mistake, root = *store, allowed = !options.require_broker,
                                           warn = options.warn](discovery_result found) {
-    return lead(config, root, allowed, warn, std::move(found));
+    return mistake && allowed ? caf::expected<std::unique_ptr<client>>{mistake}
+                              : lead(config, root, allowed, warn, std::move(found));
   };
   auto limit = steady_clock::now() + config->lock_wait;
   repeated_election election{search};
   for (;;) {
     auto found = election.find(limit);
     if (!found)
-      return read_only(root, *config, options, found.error());
+      return mistake ? mistake : read_only(root, *config, options, found.error());
     if (found->connection)
       return make_remote_client(std::move(search), std::move(found->connection), std::move(lead_here),
                                 settings_of(*config, options));

@@ -62,16 +62,18 @@ caf::error proxy_handler::limit(const rpc::method& method, json& params) const {
   if (rights_.agent.empty())
     return {};
   // The leader would take it for the owner's.
-  if (!rpc::has_sender(method))
+  auto sender = rpc::sender_parameter(method);
+  if (sender.empty())
     return method.access == method_access::anyone
              ? caf::error{}
              : make_error(errc::not_authorized,
                           fmt::format("{} is not for the agent '{}', for whom this server was started", method.name,
                                       rights_.agent));
-  if (auto given = params.find("agent"); given != params.end() && *given != rights_.agent)
-    return make_error(errc::not_authorized,
-                      fmt::format("this server was started for the agent '{}' alone; leave agent out", rights_.agent));
-  params["agent"] = rights_.agent;
+  if (auto given = params.find(sender); given != params.end() && *given != rights_.agent)
+    return make_error(
+      errc::not_authorized,
+      fmt::format("this server was started for the agent '{}' alone; leave {} out", rights_.agent, sender));
+  params[std::string{sender}] = rights_.agent;
   return {};
 }
 

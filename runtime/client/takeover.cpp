@@ -19,16 +19,17 @@ constexpr std::chrono::milliseconds pause{1};
 bool is_same(const broker_info& a, const broker_info& b) { return a.pid == b.pid && a.started_us == b.started_us; }
 
 // `errc::route_required` when no broker of this store answers, at any possible place.
-caf::expected<nlohmann::json> request_shutdown(const store_root& root) {
+caf::expected<nlohmann::json> request_shutdown(const store_root& root, const std::string& agent) {
   caf::error error = make_error(errc::route_required, "no broker of this store answers");
   for (const auto& socket : leader_sockets(root)) {
     client_options options;
     options.endpoint = socket.path;
     options.require_broker = true;
     options.fail_on_silence = true;
+    options.needs_valid_config = false;
     auto way = open_client(root.path(), std::move(options));
     if (way)
-      return (*way)->call("shutdown", nlohmann::json::object());
+      return (*way)->call("shutdown", agent.empty() ? nlohmann::json::object() : nlohmann::json{{"agent", agent}});
     if (auto code = code_of(way.error()); code != errc::route_required && code != errc::wrong_store)
       error = std::move(way.error());
   }
@@ -49,17 +50,17 @@ caf::expected<store_lock> take_over(const store_root& root, std::chrono::millise
     if (!leader || !leader->transient || is_same(*leader, asked))
       continue;
     // The leader may have ended by itself meanwhile.
-    static_cast<void>(request_shutdown(root));
+    static_cast<void>(request_shutdown(root, {}));
     asked = std::move(*leader);
   }
   return store_lock::acquire(root, std::chrono::milliseconds{0});
 }
 
-caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds timeout) {
+caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds timeout, const std::string& agent) {
   auto leader = published_info(root);
   if (!leader)
     return false;
-  if (auto asked = request_shutdown(root); !asked) {
+  if (auto asked = request_shutdown(root, agent); !asked) {
     if (code_of(asked.error()) == errc::route_required)
       return false;
     return std::move(asked.error());

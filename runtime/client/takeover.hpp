@@ -5,6 +5,7 @@
 #include <caf/expected.hpp>
 
 #include <chrono>
+#include <string>
 
 namespace sluice {
 
@@ -14,7 +15,8 @@ namespace sluice {
 caf::expected<store_lock> take_over(const store_root& root, std::chrono::milliseconds budget);
 
 /// Tells the leader of `root` to finish and end, and waits until it has closed everything; a broker that clients start
-/// then is another one. False when there was none. `errc::busy` when it still runs after `timeout`.
-caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds timeout);
+/// then is another one. False when there was none. `errc::busy` when it still runs after `timeout`. `agent` is who
+/// asks; this process if it is empty. A mistake in `sluice.toml` does not matter.
+caf::expected<bool> stop_leader(const store_root& root, std::chrono::milliseconds timeout, const std::string& agent);
 
 } // namespace sluice

@@ -144,7 +144,12 @@ std::optional<quick_command> read_quick_command(std::span<char* const> words) {
   std::string_view name = words[0];
   if (name != "exec" && name != "query")
     return std::nullopt;
-  if (name == "exec" && std::getenv("SLUICE_CAPSULE"))
+  const auto* capsule = std::getenv("SLUICE_CAPSULE");
+  if (name == "exec" && capsule)
+    return std::nullopt;
+  // The main program refuses empty ones.
+  const auto* agent = std::getenv("SLUICE_AGENT");
+  if ((capsule && !*capsule) || (agent && !*agent))
     return std::nullopt;
   reader command{name == "exec"};
   return command.take(words.subspan(1)) ? command.finish() : std::nullopt;

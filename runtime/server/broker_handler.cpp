@@ -321,6 +321,8 @@ void broker_handler::subscribe(const json& params, const call_ptr& call) {
   auto wish = rpc::subscribe_from_json(params);
   if (!wish)
     return call->fail(wish.error());
+  if (!call->sign(wish->agent))
+    return;
   if (!call->link->push)
     return call->fail(make_error(errc::invalid_request, "subscribe needs a connection that stays: use the socket"));
   auto name = wish->db;

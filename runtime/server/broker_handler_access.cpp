@@ -36,7 +36,8 @@ bool broker_handler::pending::pass(const json& given) {
     return false;
   }
   std::string_view sender;
-  if (auto at = given.is_object() && rpc::has_sender(method) ? given.find("agent") : given.end(); at != given.end())
+  auto parameter = rpc::sender_parameter(method);
+  if (auto at = given.is_object() && !parameter.empty() ? given.find(parameter) : given.end(); at != given.end())
     if (const auto* text = at->get_ptr<const std::string*>())
       sender = *text;
   // Nothing is asked of such a method, and no name is used.

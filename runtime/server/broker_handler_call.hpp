@@ -61,6 +61,12 @@ inline size_t size_of(const rejected_page& page) {
   return total;
 }
 
+/// Whether calls of this method are about a capsule or a proof.
+constexpr bool is_about_grants(request_type type) noexcept {
+  using enum request_type;
+  return type == capsule_issue || type == capsule_verify || type == capsule_revoke || type == proof || type == promote;
+}
+
 struct broker_handler::pending {
   using steady = std::chrono::steady_clock;
 
@@ -201,6 +207,9 @@ struct broker_handler::pending {
   }
 
   void fail(const failure& reason) {
+    // There are many ways in which a capsule or a proof may be refused, and they are for whoever reads the audit.
+    if (names.reason.empty() && (reason.code == errc::capsule_invalid || is_about_grants(method.type)))
+      names.reason = reason.message;
     auto error = rpc::error_of(operation ? failure_of_call(*operation, reason) : reason);
     if (reason.code == errc::unavailable && owner.draining_)
       error.data["draining"] = true;

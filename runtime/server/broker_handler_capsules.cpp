@@ -8,6 +8,8 @@
 #include "runtime/server/capsule_json.hpp"
 #include "runtime/server/rpc/capsule_params.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace sluice {
@@ -29,6 +31,16 @@ caf::error check_grant(const access_policy& policy, const capsule_wish& wish) {
       scopes.push_back(std::move(*scope));
   auto reason = policy.permits_grant(wish.agent, wish.tier, scopes);
   return reason ? make_error(errc::not_authorized, *reason) : caf::error{};
+}
+
+// Capsules and proofs in the audit.
+std::string short_text(const json& grant) {
+  return fmt::format("capsule {} for {}", grant["id"].get_ref<const std::string&>(),
+                     grant["holder"].get_ref<const std::string&>());
+}
+
+std::string commits_text(uint64_t first, uint64_t last) {
+  return first == last ? fmt::format("commit {}", first) : fmt::format("commits {} to {}", first, last);
 }
 
 } // namespace
@@ -127,6 +139,7 @@ void broker_handler::issue_capsule(const json& params, const call_ptr& call) {
     [call](const issued_capsule& issued) {
       auto answer = as_json(parse_capsule(issued.text)->content);
       answer["capsule"] = issued.text;
+      call->names.reason = short_text(answer);
       call->succeed(std::move(answer));
     });
 }
@@ -155,6 +168,7 @@ void broker_handler::revoke_capsule(const json& params, const call_ptr& call) {
     [call](const std::shared_ptr<const verified_capsule>& revoked) {
       auto answer = as_json(revoked->content);
       answer["revoked"] = true;
+      call->names.reason = short_text(answer);
       call->succeed(std::move(answer));
     });
 }
@@ -176,7 +190,8 @@ void broker_handler::prove(const json& params, const call_ptr& call) {
     [&capsules, range = std::move(range), policy = hash_of(*policy_of(call))] {
       return make_proof(capsules, range, policy);
     },
-    [call](std::string text) {
+    [call, commits = commits_text(request->first, request->last)](std::string text) {
+      call->names.reason = commits;
       call->succeed({{"proof", std::move(text)}});
     });
 }
@@ -208,6 +223,7 @@ void broker_handler::promote(const json& params, const call_ptr& call) {
   };
   work_on_files(call, std::move(work), [call](const std::pair<promotion, bool>& accepted) {
     call->names.db = accepted.first.db;
+    call->names.reason = commits_text(accepted.first.first_seq, accepted.first.last_seq);
     auto answer = as_json(accepted.first);
     answer.erase("id");
     answer["again"] = !accepted.second;

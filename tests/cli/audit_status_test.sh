@@ -290,6 +290,33 @@ test_the_default_agent_is_the_user_and_the_process() {
   is "$(json '$.records[1].agent') $(json '$.records[2].agent')" "env given"
 }
 
+# An unset variable must not take a restriction away.
+test_an_empty_agent_capsule_or_key_is_wrong_usage() {
+  prepare
+  for words in "query app.db SELECT" "exec app.db DROP" "call x" "migrate app.db ." "buffer get app.db t -k k=1" "logs" "audit list"; do
+    # shellcheck disable=SC2086
+    exits 2 sluice $words --agent ""
+    has "$err" "--agent: an agent must not be empty; leave it out"
+  done
+  exits 2 sluice exec app.db "DROP TABLE t" --capsule ""
+  has "$err" "--capsule: a capsule must not be empty; leave it out"
+  exits 2 sluice call x --capsule=
+  exits 2 sluice call x --key ""
+  has "$err" "--key: an idempotency key must not be empty; leave it out"
+  exits 2 sluice serve --stdio --agent ""
+  exits 2 sluice proof --verify x --key ""
+  for words in "query app.db SELECT" "exec app.db DROP --agent me" "call x" status stop "audit list" "capsule show x"; do
+    # shellcheck disable=SC2086
+    SLUICE_AGENT="" exits 2 sluice $words
+    has "$err" "SLUICE_AGENT is empty; unset it"
+    # shellcheck disable=SC2086
+    SLUICE_CAPSULE="" exits 2 sluice $words
+    has "$err" "SLUICE_CAPSULE is empty; unset it"
+  done
+  exits 2 env SLUICE_AGENT= "$SLUICE" status --json
+  is "$(json '$.error.code')" "invalid_request"
+}
+
 test_usage_is_explained() {
   exits 0 sluice --help
   has "$out" "exec"

@@ -59,6 +59,11 @@ def test_a_capsule_grants_what_it_says_and_nothing_else(fixture):
     is_equal(rows(fixture), 2)
     refused = [x for x in fixture.audit() if x["status"] == "capsule_invalid"]
     is_equal(len(refused), 6)
+    is_true(all(x["reason"].startswith("capsule refused (") for x in refused), str(refused))
+    is_true("capsule refused (tier)" in fixture.run("audit", "list").good().out, "the table has the reason")
+    issued = [x["reason"] for x in fixture.audit() if x["request_type"] == "capsule.issue"]
+    is_equal(len(issued), 3)
+    is_true(all(x.startswith("capsule ") and x.endswith(" for alice") for x in issued), str(issued))
     fixture.audit_is_whole()
 
 

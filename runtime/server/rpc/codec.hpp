@@ -58,8 +58,8 @@ caf::expected<migrate_params> migrate_params_from_json(const nlohmann::json& par
 /// `params` of `audit.prune`.
 caf::expected<audit_prune> audit_prune_from_json(const nlohmann::json& params);
 
-/// `params` of `audit.list`: {"agent", "db", "status", "since_us", "after_seq", "limit" (1 to 10,000), "newest"}, all
-/// optional.
+/// `params` of `audit.list`: {"agent", "db", "status", "since_us", "after_seq", "limit" (1 to 10,000), "newest",
+/// "caller"}, all optional. The caller is not returned.
 caf::expected<audit_query> audit_query_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const audit_query& query);
 
@@ -87,12 +87,14 @@ caf::expected<cancel_request> cancel_from_json(const nlohmann::json& params);
 /// optional. The request, and the status.
 caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const nlohmann::json& params);
 
-/// `params` of `subscribe`: {"db", "tables":[...] (optional; none means all), "from_seq" (optional)}.
+/// `params` of `subscribe`: {"db", "tables":[...] (optional; none means all), "from_seq" (optional),
+/// "agent" (optional)}.
 struct subscribe_request {
   std::string db;
   std::vector<std::string> tables;
   /// The commits after this one are sent first; without it, only new ones.
   std::optional<uint64_t> from_seq;
+  std::string agent;
 };
 caf::expected<subscribe_request> subscribe_from_json(const nlohmann::json& params);
 
@@ -111,7 +113,8 @@ caf::expected<log_entry> log_entry_from_json(const nlohmann::json& params);
 
 /// `params` of `logs.recent`: {"level" (this one and more severe ones), "source", "agent", "contains", "since"
 /// (microseconds since the Unix epoch, or a text as `parse_since` takes it), "after_id", "limit" (1 to 10,000),
-/// "newest"}, all optional. Without `newest` the last ones are meant, but with an `after_id` those that follow it.
+/// "newest", "caller"}, all optional. The caller is not returned. Without `newest` the last ones are meant, but with an
+/// `after_id` those that follow it.
 caf::expected<log_query> log_query_from_json(const nlohmann::json& params);
 nlohmann::json params_of(const log_query& query);
 
@@ -128,7 +131,8 @@ nlohmann::json params_of(const buffer_get& request);
 /// `params` of `flush`: {"db", "table", "agent"}, all optional.
 caf::expected<flush_request> flush_from_json(const nlohmann::json& params);
 
-/// `params` of `buffer.rejected`: {"after_id", "limit" (1 to 10,000), "integers"}, all optional.
+/// `params` of `buffer.rejected`: {"after_id", "limit" (1 to 10,000), "integers", "agent"}, all optional. The agent
+/// is not returned.
 caf::expected<rejected_query> rejected_query_from_json(const nlohmann::json& params);
 
 /// `params` of `buffer.requeue` and `buffer.discard`: {"ids":[...], "agent"}, both optional; no ids are all of them.

@@ -118,6 +118,9 @@ caf::expected<rejected_query> rejected_query_from_json(const json& params) {
       return take(content, name, result.after_id);
     if (name == "integers")
       return take(content, name, result.integers);
+    std::string agent;
+    if (name == "agent")
+      return take(content, name, agent);
     return name == "limit" ? take(content, name, result.limit, uint64_t{1}, uint64_t{10'000}) : unknown_member(name);
   });
   return result_or(std::move(error), result);

@@ -23,6 +23,8 @@ caf::expected<subscribe_request> subscribe_from_json(const json& params) {
       return rpc::take(content, name, result.tables);
     if (name == "from_seq")
       return rpc::take(content, name, result.from_seq.emplace());
+    if (name == "agent")
+      return rpc::take(content, name, result.agent);
     return unknown_member(name);
   });
   return result_or(std::move(error), result);

@@ -101,7 +101,8 @@ caf::expected<log_query> log_query_from_json(const json& params) {
       has_newest = true;
       return take(content, name, result.newest);
     }
-    return unknown_member(name);
+    std::string caller;
+    return name == "caller" ? take(content, name, caller) : unknown_member(name);
   });
   if (error)
     return error;

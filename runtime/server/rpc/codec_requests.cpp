@@ -300,7 +300,8 @@ caf::expected<audit_query> audit_query_from_json(const json& params) {
       return rpc::take(content, name, result.limit, uint64_t{1}, uint64_t{10'000});
     if (name == "newest")
       return rpc::take(content, name, result.newest);
-    return unknown_member(name);
+    std::string caller;
+    return name == "caller" ? rpc::take(content, name, caller) : unknown_member(name);
   });
   return result_or(std::move(error), result);
 }

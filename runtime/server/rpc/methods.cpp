@@ -27,10 +27,14 @@ const method* find_method(std::string_view name) noexcept {
   return found == all_methods.end() ? nullptr : found;
 }
 
-bool has_sender(const method& method) noexcept {
-  return method.type != request_type::audit_list && method.type != request_type::logs_recent
-         && method.type != request_type::audit_refused
-         && any_name(method.parameters, [](std::string_view each) { return each == "agent"; });
+std::string_view sender_parameter(const method& method) noexcept {
+  auto has = [&](std::string_view name) {
+    return any_name(method.parameters, [name](std::string_view each) { return each == name; });
+  };
+  if (has("caller"))
+    return "caller";
+  // Of this one it is somebody else, whom a bridge reports.
+  return has("agent") && method.type != request_type::audit_refused ? "agent" : "";
 }
 
 bool is_parameter(std::string_view name) noexcept {

@@ -116,7 +116,7 @@ inline constexpr std::array all_methods{
   method{"status", request_type::status, method_access::observation, method_data::keeps, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "sluice_status",
          "agent", "Shows the broker, its databases and what runs"},
   method{"audit.list", request_type::audit_list, method_access::observation, method_data::keeps, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
-         "agent db status since_us after_seq limit newest", "Lists audit records"},
+         "agent db status since_us after_seq limit newest caller", "Lists audit records"},
   method{"audit.verify", request_type::audit_verify, method_access::observation, method_data::keeps, method_effect::none, method_audit::refusals, method_wait::long_work, "", false, "",
          "agent", "Checks the hash chains of the audit and the ledgers"},
   method{"audit.prune", request_type::audit_prune, method_access::administration, method_data::changes, method_effect::none, method_audit::all, method_wait::long_work, "", false, "",
@@ -125,7 +125,7 @@ inline constexpr std::array all_methods{
          "", "status method agent db request_id correlation_id count",
          "Records requests that a bridge refused"},
   method{"subscribe", request_type::subscribe, method_access::raw_sql, method_data::keeps, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", true, "",
-         "db tables from_seq", "Sends a notification for each commit that changes the tables"},
+         "db tables from_seq agent", "Sends a notification for each commit that changes the tables"},
   method{"unsubscribe", request_type::unsubscribe, method_access::anyone, method_data::keeps, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", true, "",
          "subscription", "Ends a subscription"},
   method{"shutdown", request_type::shutdown, method_access::administration, method_data::keeps, method_effect::changes, method_audit::all, method_wait::write_deadline, "", false, "",
@@ -133,7 +133,7 @@ inline constexpr std::array all_methods{
   method{"log", request_type::log, method_access::anyone, method_data::changes, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", false, "",
          "level message source agent", "Adds an entry to the log database"},
   method{"logs.recent", request_type::logs_recent, method_access::observation, method_data::keeps, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false, "",
-         "level source agent contains since after_id limit newest", "Lists entries of the log database"},
+         "level source agent contains since after_id limit newest caller", "Lists entries of the log database"},
   method{"retry.reset", request_type::retry_reset, method_access::administration, method_data::changes, method_effect::none, method_audit::all, method_wait::write_deadline, "", false, "",
          "agent", "Sets the counters of lock retries to zero"},
   method{"buffer.put", request_type::buffer_put, method_access::raw_sql, method_data::changes, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "wait_ms",
@@ -143,7 +143,7 @@ inline constexpr std::array all_methods{
   method{"flush", request_type::flush, method_access::raw_sql, method_data::changes, method_effect::none, method_audit::until_handed_on, method_wait::long_work, "", false, "",
          "db table agent", "Writes what waits in the buffer"},
   method{"buffer.rejected", request_type::buffer_rejected, method_access::raw_sql, method_data::keeps, method_effect::none, method_audit::refusals, method_wait::write_deadline, "", false,
-         "", "after_id limit integers", "Lists rows that the database refused"},
+         "", "after_id limit integers agent", "Lists rows that the database refused"},
   method{"buffer.requeue", request_type::buffer_requeue, method_access::raw_sql, method_data::changes, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "",
          false, "", "ids agent", "Queues rejected rows again"},
   method{"buffer.discard", request_type::buffer_discard, method_access::raw_sql, method_data::changes, method_effect::changes, method_audit::until_handed_on, method_wait::write_deadline, "",
@@ -154,9 +154,9 @@ inline constexpr std::array all_methods{
 /// The row of `all_methods`; null if there is no such method.
 const method* find_method(std::string_view name) noexcept;
 
-/// Whether its parameter `agent` is who sends the call. Of the others it selects records, or is somebody else whom a
-/// bridge reports; or there is none.
-bool has_sender(const method& method) noexcept;
+/// The parameter with the name of the agent that sends the call: `agent`, or `caller` where `agent` selects records.
+/// Empty if there is none.
+std::string_view sender_parameter(const method& method) noexcept;
 
 /// Whether any method has a parameter of this name.
 bool is_parameter(std::string_view name) noexcept;

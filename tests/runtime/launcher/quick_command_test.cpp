@@ -114,6 +114,12 @@ TEST_CASE("the environment sets the agent, and an endpoint is left to the main p
   CHECK(read({"query", "app.db", "A", "--agent", "alice"})->agent == "alice");
   unsetenv("SLUICE_AGENT");
   CHECK(read({"query", "app.db", "A"})->agent.empty());
+  for (const auto* name : {"SLUICE_AGENT", "SLUICE_CAPSULE"}) {
+    setenv(name, "", 1);
+    CHECK_FALSE(read({"query", "app.db", "A"}));
+    CHECK_FALSE(read({"exec", "app.db", "A", "--agent", "alice"}));
+    unsetenv(name);
+  }
   setenv("SLUICE_ENDPOINT", "/socket", 1);
   CHECK_FALSE(read({"query", "app.db", "A"}));
   unsetenv("SLUICE_ENDPOINT");

@@ -112,6 +112,8 @@ TEST_CASE("rejected rows are requested by page") {
   REQUIRE(result);
   CHECK(result->after_id == 7);
   CHECK(result->limit == 10);
+  CHECK(rpc::rejected_query_from_json(json{{"agent", "a"}})->limit == 1'000);
+  CHECK_THAT(complaint(rpc::rejected_query_from_json(json{{"agent", 1}})), Contains("agent"));
   CHECK(rpc::rejected_query_from_json(nullptr)->limit == 1'000);
   CHECK_THAT(complaint(rpc::rejected_query_from_json(json{{"limit", 0}})), Contains("limit"));
   CHECK_THAT(complaint(rpc::rejected_query_from_json(json{{"limit", 10'001}})), Contains("limit"));

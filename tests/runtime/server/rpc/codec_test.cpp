@@ -270,6 +270,12 @@ TEST_CASE("the small requests are read, and refused with the field named") {
   CHECK(subscription->tables == std::vector<std::string>{"t", "u"});
   CHECK(subscription->from_seq == 0u);
   CHECK_FALSE(rpc::subscribe_from_json(parsed(R"({"db":"d"})"))->from_seq);
+  CHECK(rpc::subscribe_from_json(parsed(R"({"db":"d","agent":"a"})"))->agent == "a");
+  refuses(rpc::subscribe_from_json, R"({"db":"d","agent":1})", "agent");
+  CHECK(rpc::audit_query_from_json(parsed(R"({"agent":"a","caller":"b"})"))->agent == "a");
+  refuses(rpc::audit_query_from_json, R"({"caller":1})", "caller");
+  CHECK(rpc::log_query_from_json(parsed(R"({"agent":"a","caller":"b"})"))->agent == "a");
+  refuses(rpc::log_query_from_json, R"({"caller":1})", "caller");
   refuses(rpc::subscribe_from_json, R"({"db":"d","tables":"t"})", "tables");
   refuses(rpc::subscribe_from_json, R"({"db":"d","tables":["t",1]})", "tables[1]");
   refuses(rpc::subscribe_from_json, R"({"db":"d","from_seq":-1})", "from_seq");

@@ -43,12 +43,22 @@ TEST_CASE("docs/guides/policy.md says of each method what it needs, as the broke
   CHECK(page("guides/policy.md").find(table) != std::string::npos);
 }
 
-TEST_CASE("the agent of a method is its sender, unless it selects records or is reported", "[rpc]") {
-  auto has_sender = [](const char* name) { return rpc::has_sender(*rpc::find_method(name)); };
-  for (const auto* name : {"write", "read", "call", "operations", "status", "shutdown", "log", "cursor.next"})
-    CHECK(has_sender(name));
-  for (const auto* name : {"audit.list", "logs.recent", "audit.refused", "subscribe", "hello", "ping"})
-    CHECK_FALSE(has_sender(name));
+TEST_CASE("each method but a few says who sends it, with caller where the agent selects records", "[rpc]") {
+  auto sender = [](const char* name) { return rpc::sender_parameter(*rpc::find_method(name)); };
+  for (const auto* name : {"write", "read", "call", "operations", "status", "shutdown", "log", "cursor.next",
+                           "subscribe", "buffer.rejected"})
+    CHECK(sender(name) == "agent");
+  for (const auto* name : {"audit.list", "logs.recent"})
+    CHECK(sender(name) == "caller");
+  for (const auto* name : {"audit.refused", "unsubscribe", "hello", "ping"})
+    CHECK(sender(name).empty());
+}
+
+TEST_CASE("every method that needs something says who sends it", "[rpc]") {
+  for (const auto& method : rpc::all_methods) {
+    INFO(method.name);
+    CHECK((method.access == method_access::anyone || !rpc::sender_parameter(method).empty()));
+  }
 }
 
 TEST_CASE("each method is there once, and the audit has a name for it", "[rpc]") {
