@@ -99,6 +99,14 @@ def params_to_json(params):
     return [to_json(x) for x in params]
 
 
+def sender(agent, capsule):
+    """Who asks, and the capsule that grants it; an empty name would be nobody's, and the request the owner's."""
+    given = {name: x for name, x in {"agent": agent, "capsule": capsule}.items() if x is not None}
+    if "" in given.values():
+        raise ValueError("agent and capsule are not empty: leave them out")
+    return given
+
+
 def rows_from_json(result):
     """In place, the columns and rows of an answer."""
     result["columns"] = [from_json(x) for x in result["columns"]]
@@ -121,7 +129,7 @@ class Store:
         self.starter = None
         self.calls = 0
 
-    def write(self, db, *statements, agent=None, key=None):
+    def write(self, db, *statements, agent=None, key=None, capsule=None):
         """Applies statements as a whole: each an SQL text, which a list or dict of parameters may follow."""
         batch = []
         for x in statements:
@@ -130,7 +138,7 @@ class Store:
             else:
                 batch[-1]["params"] = params_to_json(x)
         params = {"db": db, "statements": batch, "idempotency_key": key or str(uuid.uuid4())}
-        result = self.call("write", **params, **({"agent": agent} if agent else {}))
+        result = self.call("write", **params, **sender(agent, capsule))
         for x in result["results"]:
             rows_from_json(x)
         return result
@@ -138,7 +146,7 @@ class Store:
     def read(self, db, sql, params=(), **more):
         return rows_from_json(self.call("read", db=db, sql=sql, params=params_to_json(params), **more))
 
-    def call_operation(self, operation, params=None, key=None, agent=None):
+    def call_operation(self, operation, params=None, key=None, agent=None, capsule=None):
         """An operation of the catalogue, with a dict of arguments; of a `:batch` operation a list of dicts.
 
         The answer is a dict: `rows` (dicts), and for an operation that writes `changes`, else `truncated`, too.
@@ -147,14 +155,14 @@ class Store:
         arguments = params_to_json(sets) if isinstance(sets, dict) else [params_to_json(x) for x in sets]
         # Without a key, a call that is sent again after its broker was lost could be applied twice.
         answer = self.call("call", operation=operation, params=arguments, idempotency_key=key or str(uuid.uuid4()),
-                           **({"agent": agent} if agent else {}))
+                           **sender(agent, capsule))
         answer["columns"] = [from_json(x) for x in answer["columns"]]
         answer["rows"] = [{name: from_json(x) for name, x in row.items()} for row in answer["rows"]]
         return answer
 
-    def operations(self, agent=None):
+    def operations(self, agent=None, capsule=None):
         """The client that functions of `sluice ops --emit python` take; it shares the connection of this store."""
-        return OperationsClient(self, agent)
+        return OperationsClient(self, agent, capsule)
 
     def call(self, method, **params):
         """Any method of docs/reference/protocol.md, with values as it has them. Sent again, as it is, when the broker is lost before it answered."""
@@ -334,13 +342,14 @@ class Store:
 class OperationsClient:
     """Calls operations as the functions of `sluice ops --emit python` do: `Store.call` is for methods of the protocol."""
 
-    def __init__(self, store, agent=None):
+    def __init__(self, store, agent=None, capsule=None):
         self.store = store
         self.agent = agent
+        self.capsule = capsule
 
     def call(self, operation, params, key=None):
         """Raises Truncated instead of giving a part of the rows, because those functions return rows alone."""
-        answer = self.store.call_operation(operation, params, key, self.agent)
+        answer = self.store.call_operation(operation, params, key, self.agent, self.capsule)
         if answer.get("truncated"):
             raise Truncated(operation)
         return answer

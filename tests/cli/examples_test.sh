@@ -66,6 +66,32 @@ END
   gives "True" python3 values.py
 }
 
+test_the_client_in_python_sends_capsules_and_no_empty_names() {
+  cat >sender.py <<END
+import sys
+sys.path.insert(0, "$examples")
+from sluice_client import SluiceError, Store
+with Store(".") as store:
+    store.write("a.db", "CREATE TABLE t (x)", agent="alice")
+    for send in (lambda **x: store.write("a.db", "INSERT INTO t VALUES (1)", **x),
+                 lambda **x: store.call_operation("add", {}, **x),
+                 lambda **x: store.operations(**x).call("add", {})):
+        try:
+            send(capsule="sluice1.none")
+        except SluiceError as refused:
+            print(refused.code)
+        for empty in ({"agent": ""}, {"capsule": ""}):
+            try:
+                send(**empty)
+            except ValueError:
+                print("empty")
+END
+  mkdir operations
+  printf -- '-- db: a.db\n-- name: add :exec\nINSERT INTO t VALUES (2);\n' >operations/a.sql
+  gives "$(printf 'capsule_invalid\nempty\nempty\n%.0s' 1 2 3)" python3 sender.py
+  gives 0 sqlite3 -readonly a.db "SELECT count(*) FROM t"
+}
+
 test_the_client_in_shell_uses_the_program_the_socket_and_http() {
   exits 0 bash "$examples/shell_client.sh"
   has "$out" '"rows":[["from the shell"]]'

@@ -20,8 +20,7 @@ class Memory:
 
     def __init__(self, fixture):
         shutil.copytree(os.path.join(EXAMPLE, "operations"), fixture.path("operations"))
-        for name in sorted(os.listdir(os.path.join(EXAMPLE, "migrations"))):
-            fixture.run("exec", "memory.db", "-f", os.path.join(EXAMPLE, "migrations", name)).good()
+        fixture.run("migrate", "memory.db", os.path.join(EXAMPLE, "migrations")).good()
         os.environ.update(fixture.env)
         self.store = Store(fixture.store, program=fixture.program, patience=PATIENCE)
 
@@ -167,6 +166,7 @@ def test_an_agent_host_has_the_operations_as_tools(fixture):
     tools = {x["name"]: x for x in answers[2]["result"]["tools"]}
     is_equal(tools["search_memory"]["annotations"]["readOnlyHint"], True)
     is_equal(tools["search_memory"]["inputSchema"]["required"], ["words", "branch", "most"])
+    is_true("Kind is fact, event, plan or note." in tools["add_memory"]["description"], tools["add_memory"]["description"])
     is_true("the best first" in tools["search_memory"]["description"], tools["search_memory"]["description"])
     rows = answers[3]["result"]["structuredContent"]["rows"]
     is_equal([x["content"] for x in rows], ["the sea is deep"])
@@ -185,6 +185,12 @@ def test_the_lines_of_the_readme_work(fixture):
                          capture_output=True, text=True, timeout=PATIENCE)
     is_equal((end.returncode, end.stderr), (0, ""), end.stdout)
     is_true("The staging cluster has three nodes" in end.stdout.splitlines()[-1], end.stdout)
+    package = os.path.join(os.path.dirname(EXAMPLES), "runtime", "client", "python")
+    lines = text.split("```python\n")[1].split("```")[0]
+    end = subprocess.run([sys.executable, "-B", "-W", "error", "-c", lines], cwd=copy, env={**env, "PYTHONPATH": package},
+                         capture_output=True, text=True, timeout=PATIENCE)
+    is_equal((end.returncode, end.stderr), (0, ""), end.stdout)
+    is_equal(sorted(end.stdout.splitlines()), ["True The staging cluster has three nodes", "True The staging cluster moved"])
     hosts = json.loads(text.split("```json\n")[1].split("```")[0])
     is_equal(hosts["mcpServers"]["memory"]["args"][::2], ["serve", "--stdio"])
 

@@ -66,10 +66,10 @@ def test_the_examples_of_the_guide_run_in_their_order(fixture):
     adopt_environment(fixture)
     guide = read_file(os.path.join(HERE, "..", "..", "docs", "guides", "python.md"))
     blocks = re.findall(r"<!-- run: python -->\n```python\n(.*?)```", guide, re.DOTALL)
-    is_equal((len(blocks), guide.count("```python")), (4, 4))
+    is_equal((len(blocks), guide.count("```python")), (5, 5))
     out = run(sys.executable, "-B", "-W", "error", "-c", "\n".join(blocks), cwd=fixture.store,
               env={**fixture.env, "PYTHONPATH": PACKAGE})
-    is_equal(out.splitlines(), ["[(1,)] 1 2", "1 hello", "hello", "3 ('notes',)", "(103,)"])
+    is_equal(out.splitlines(), ["[(1,)] 1 2", "1 hello", "hello", "3 ('notes',)", "Note(id=1, text='hello')", "(103,)"])
 
 
 def test_the_types_are_consistent(fixture):

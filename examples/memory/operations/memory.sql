@@ -1,7 +1,8 @@
 -- db: memory.db
 
 -- name: add_memory :one
--- Stores a block of memory in a branch and returns its id. Importance is from 0 to 1; 0.5 is usual.
+-- Stores a block of memory in a branch and returns its id. Kind is fact, event, plan or note. The branch must exist; main
+-- does. Importance is from 0 to 1; 0.5 is usual.
 -- param content text (1..20000)
 -- param kind text (1..10)
 -- param branch text (1..100)

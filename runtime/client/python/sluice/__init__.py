@@ -14,8 +14,8 @@ from .client import Client, connect
 from .errors import (BrokerSilentWarning, BusyError, CapsuleInvalidError, ConflictError, ConstraintError, CorruptError,
                      DeadlineExceededError, DiskFullError, FileReplacedError, InternalError, InvalidRequestError,
                      IoError, LedgerDamagedError, NotAuthorizedError, OverloadedError, PayloadMismatchError,
-                     ProtocolMismatchError, ReadOnlyError, RequestCancelledError, RouteRequiredError, SluiceError,
-                     SqlError, TooLargeError, UnavailableError, UnknownDatabaseError, UnknownOperationError,
+                     ProtocolMismatchError, ReadOnlyError, RequestCancelledError, RouteRequiredError, RowFactoryError,
+                     SluiceError, SqlError, TooLargeError, UnavailableError, UnknownDatabaseError, UnknownOperationError,
                      WrongStoreError)
 from .handler import LogHandler
 from .rows import (Change, ReadResult, RowFactory, Statement, StatementResult, WriteResult, dict_row, named_row,
@@ -29,6 +29,7 @@ __all__ = ["BrokerSilentWarning", "BusyError", "CapsuleInvalidError", "Change", 
            "ConstraintError", "CorruptError", "DeadlineExceededError", "DiskFullError", "FileReplacedError",
            "InternalError", "InvalidRequestError", "IoError", "LedgerDamagedError", "LogHandler", "NotAuthorizedError",
            "OverloadedError", "PayloadMismatchError", "ProtocolMismatchError", "ReadOnlyError", "ReadResult",
-           "RequestCancelledError", "RouteRequiredError", "RowFactory", "RowStream", "SluiceError", "SqlError",
-           "Statement", "StatementResult", "Subscription", "TooLargeError", "UnavailableError", "UnknownDatabaseError",
-           "UnknownOperationError", "WriteResult", "WrongStoreError", "connect", "dict_row", "named_row", "tuple_row"]
+           "RequestCancelledError", "RouteRequiredError", "RowFactory", "RowFactoryError", "RowStream", "SluiceError",
+           "SqlError", "Statement", "StatementResult", "Subscription", "TooLargeError", "UnavailableError",
+           "UnknownDatabaseError", "UnknownOperationError", "WriteResult", "WrongStoreError", "connect", "dict_row",
+           "named_row", "tuple_row"]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Awaitable, Callable, Dict
 
-# What a method returns of the answer, by the kind of its operation; the functions of `sluice ops` return the same.
-_RESULT_OF_KIND: Dict[str, Callable[[Dict[str, Any]], Any]] = {
-    "one": lambda answer: answer["rows"][0] if answer["rows"] else None,
-    "many": lambda answer: answer["rows"],
-    "exec": lambda answer: answer["changes"],
-    "batch": lambda answer: answer["changes"],
-}
+from .rows import make_rows
+
+
+def _result(client: Any, kind: str, answer: Dict[str, Any]) -> Any:
+    """What a method returns of the answer; without a row factory the functions of `sluice ops` return the same."""
+    if kind in ("exec", "batch"):
+        return answer["changes"]
+    rows = answer["rows"]
+    if client.operation_rows is not None:
+        columns = tuple(answer["columns"])
+        values = [[row[name] for name in columns] for row in rows]
+        rows = make_rows(client.operation_rows, columns, values, answer if "commit_seq" in answer else None)
+    if kind == "one":
+        return rows[0] if rows else None
+    return rows
 
 
 def _kinds(listed: Dict[str, Any]) -> Dict[str, str]:
@@ -29,8 +37,9 @@ class Operations:
     """`client.operations.NAME(argument=..., key=...)` calls the operation of that name.
 
     Of a `:one` operation it returns the row as a dict, or None; of `:many` a list of dicts; of `:exec` and `:batch` the
-    number of changes. A `:batch` takes a list of dicts. An operation that has a parameter `key` of its own is called by
-    `client.call`. The kinds are asked for once, and again for a name that is new.
+    number of changes. The `row_factory` of `connect` makes other rows than dicts. A `:batch` takes a list of dicts. An
+    operation that has a parameter `key` of its own is called by `client.call`. The kinds are asked for once, and again for
+    a name that is new.
     """
 
     def __init__(self, client: Any) -> None:
@@ -45,7 +54,7 @@ class Operations:
             if name not in self._known:
                 self._known = _kinds(self._client.list_operations())
             answer = self._client.call(name, _arguments(sets, named), key)
-            return _RESULT_OF_KIND[self._known[name]](answer)
+            return _result(self._client, self._known[name], answer)
 
         method.__name__ = name
         return method
@@ -66,7 +75,7 @@ class AsyncOperations:
             if name not in self._known:
                 self._known = _kinds(await self._client.list_operations())
             answer = await self._client.call(name, _arguments(sets, named), key)
-            return _RESULT_OF_KIND[self._known[name]](answer)
+            return _result(self._client, self._known[name], answer)
 
         method.__name__ = name
         return method

@@ -12,9 +12,10 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from ._keys import KeyMaker
 from ._retry import Request
+from ._sender import asked_by, granted, signed
 from ._wire import Feed
 from .rows import ReadResult, RowFactory, Statement, WriteResult
-from .values import Params, encode_arguments, encode_object, encode_params, encode_text
+from .values import Params, encode_arguments, encode_object, encode_params, encode_text, has_params
 
 # Seconds that a client waits for work whose length depends on the size of the store.
 LONG_WORK = 600.0
@@ -26,6 +27,7 @@ class Context:
     """What the requests of a client have in common."""
 
     agent: Optional[str]
+    capsule: Optional[str]
     row_factory: RowFactory
     keys: KeyMaker
     # Whether each request gets an id, so that it can be cancelled.
@@ -63,16 +65,9 @@ def _json(x: Any) -> str:
     raise TypeError(f"{type(x).__name__} is no parameter of a request")
 
 
-def _signed(client: Context, fields: str, agent: Optional[str], request_id: Optional[str]) -> str:
-    agent = agent or client.agent
-    if agent is not None:
-        fields += f',"agent":{encode_text(agent)}'
-    return fields if request_id is None else fields + f',"request_id":{encode_text(request_id)}'
-
-
 def _statement_text(statement: Statement) -> str:
     text = f'{{"sql":{encode_text(statement.sql)}'
-    if statement.params:
+    if has_params(statement.params):
         text += f',"params":{encode_params(statement.params)}'
     if statement.expect is not None:
         text += f',"expect":{{"changes":{int(statement.expect)}}}'
@@ -104,23 +99,25 @@ def statements_of(parts: Sequence[Any], expect: Optional[int] = None) -> List[St
 
 def write(client: Context, db: str, *statements: Union[str, Params, Statement], key: Optional[str] = None,
           expect: Optional[int] = None, foreign_keys: bool = True, timeout: Optional[float] = None,
-          agent: Optional[str] = None, request_id: Optional[str] = None,
+          agent: Optional[str] = None, request_id: Optional[str] = None, capsule: Optional[str] = None,
           row_factory: Optional[RowFactory] = None) -> Request[WriteResult]:
     """Applies statements as a whole, or none of them.
 
     Each statement is text, which a list or dict of parameters may follow, or a `Statement`. `key` makes the write
     repeatable, also by another process: the same key and statements are applied once. Without one the client makes a
     key, so that it can send again when the broker dies. `expect` is the number of rows that the only statement must
-    change, else ConflictError. `timeout` is in seconds.
+    change, else ConflictError. `timeout` is in seconds. `capsule` is the text of a capsule that grants the request. When
+    `row_factory` raises, the write is committed: RowFactoryError.
     """
     batch = ",".join([_statement_text(x) for x in statements_of(statements, expect)])
     fields = f'"db":{encode_text(db)},"statements":[{batch}],"idempotency_key":'
     fields += encode_text(client.keys.next() if key is None else key)
     if not foreign_keys:
         fields += ',"foreign_keys":"off"'
+    fields = granted(client, fields, capsule)
     request_id = request_id or (client.keys.next() if client.names_requests else None)
     factory = row_factory or client.row_factory
-    return Request("write", _signed(client, fields, agent, request_id), lambda answer: WriteResult(answer, factory),
+    return Request("write", signed(client, fields, agent, request_id), lambda answer: WriteResult(answer, factory),
                    time_field="deadline_ms", seconds=_checked_seconds("timeout", timeout), changes=True, id=request_id)
 
 
@@ -151,7 +148,7 @@ def read(client: Context, db: str, sql: str, params: Params = (), *, fresh: bool
     has no such bound. `timeout` is in seconds; the broker's own is 5 s.
     """
     fields = _query(db, sql)
-    if params:
+    if has_params(params):
         fields += f',"params":{encode_params(params)}'
     if fresh or min_seq is not None or max_rows is not None or max_bytes is not None:
         fields = _bounded(fields, fresh, min_seq, max_rows, max_bytes)
@@ -161,7 +158,7 @@ def read(client: Context, db: str, sql: str, params: Params = (), *, fresh: bool
         request.seconds = _checked_seconds("timeout", timeout)
     if client.names_requests or request_id is not None:
         request.id = request_id = request_id or client.keys.next()
-    request.fields = _signed(client, fields, agent, request_id)
+    request.fields = signed(client, fields, agent, request_id)
     return request
 
 
@@ -173,7 +170,7 @@ def read_snapshot(client: Context, db: str, *statements: Union[str, Params, Stat
     batch = ",".join([_statement_text(x) for x in statements_of(statements)])
     request_id = request_id or (client.keys.next() if client.names_requests else None)
     fields = _bounded(f'"db":{encode_text(db)},"statements":[{batch}]', False, min_seq, max_rows, max_bytes)
-    fields = _signed(client, fields, agent, request_id)
+    fields = signed(client, fields, agent, request_id)
     factory = row_factory or client.row_factory
 
     def decode(answer: Dict[str, Any]) -> List[ReadResult]:
@@ -185,25 +182,31 @@ def read_snapshot(client: Context, db: str, *statements: Union[str, Params, Stat
 
 
 def call(client: Context, operation: str, params: Any = None, key: Optional[str] = None, *,
-         timeout: Optional[float] = None, agent: Optional[str] = None,
-         request_id: Optional[str] = None) -> Request[Dict[str, Any]]:
+         timeout: Optional[float] = None, agent: Optional[str] = None, request_id: Optional[str] = None,
+         capsule: Optional[str] = None) -> Request[Dict[str, Any]]:
     """Calls an operation of the catalogue: `params` is a dict of its arguments, of a `:batch` operation a list of dicts.
 
     The answer is that of the method `call` of the protocol: a dict with `rows` (dicts), `changes` and more. This is what
     the functions of `sluice ops --emit python` take. A dict or list as an argument is sent as a document of JSON.
+    `capsule` is the text of a capsule that grants the request.
     """
     fields = f'"operation":{encode_text(operation)},"idempotency_key":'
     fields += encode_text(client.keys.next() if key is None else key)
     if params is not None:
         fields += f',"params":{encode_arguments(params)}'
+    fields = granted(client, fields, capsule)
     request_id = request_id or (client.keys.next() if client.names_requests else None)
-    return Request("call", _signed(client, fields, agent, request_id), _whole, time_field="deadline_ms",
+    return Request("call", signed(client, fields, agent, request_id), _whole, time_field="deadline_ms",
                    seconds=_checked_seconds("timeout", timeout), changes=True, id=request_id)
 
 
-def list_operations(client: Context) -> Request[Dict[str, Any]]:
-    """The operations of the catalogue, as the method `operations` has them."""
-    return Request("operations", "", _whole)
+def list_operations(client: Context, *, agent: Optional[str] = None) -> Request[Dict[str, Any]]:
+    """The operations of the catalogue that the agent may call: a dict, as the method `operations` has it.
+
+    `operations` is a list of dicts with `name`, `description`, `kind`, `db`, `parameters`, `columns` and more; `tools` names
+    the other tools of MCP; `mistake` is the mistake in a file, if there is one.
+    """
+    return Request("operations", asked_by(client, "operations", "", agent), _whole)
 
 
 def ping(client: Context) -> Request[Dict[str, Any]]:
@@ -211,15 +214,15 @@ def ping(client: Context) -> Request[Dict[str, Any]]:
     return Request("ping", "", _whole)
 
 
-def status(client: Context) -> Request[Dict[str, Any]]:
+def status(client: Context, *, agent: Optional[str] = None) -> Request[Dict[str, Any]]:
     """The broker, its databases and what runs, as `sluice status --json` has it."""
-    return Request("status", "", _whole)
+    return Request("status", asked_by(client, "status", "", agent), _whole)
 
 
 def cancel(client: Context, request_id: str, *, agent: Optional[str] = None,
            as_operator: bool = False) -> Request[bool]:
     """Ends a request that has this id; False if there is none that this client may cancel."""
-    fields = _signed(client, _fields(request_id=request_id), agent, None)
+    fields = signed(client, _fields(request_id=request_id), agent, None)
     return Request("cancel", fields + (',"as_operator":true' if as_operator else ""), _member("cancelled"),
                    changes=True, repeatable=False)
 
@@ -229,6 +232,7 @@ def audit(client: Context, *, agent: Optional[str] = None, db: Optional[str] = N
           newest: bool = False) -> Request[List[Dict[str, Any]]]:
     """Records of the audit, oldest first: who did what.
 
+    `agent` is whose records to list; it is not who asks: the broker takes no name for that here.
     `since_us` is in microseconds since 1970, `limit` 1 to 10,000 (1,000). To read on, give the last `seq` as
     `after_seq`; `newest` takes the last records instead of the first.
     """
@@ -237,9 +241,9 @@ def audit(client: Context, *, agent: Optional[str] = None, db: Optional[str] = N
     return Request("audit.list", fields, _member("records"))
 
 
-def audit_verify(client: Context) -> Request[Dict[str, Any]]:
+def audit_verify(client: Context, *, agent: Optional[str] = None) -> Request[Dict[str, Any]]:
     """Checks the hash chains of the audit and the ledgers: a dict with `intact`, `records`, `broken`."""
-    return Request("audit.verify", "", _whole, seconds=LONG_WORK)
+    return Request("audit.verify", asked_by(client, "audit.verify", "", agent), _whole, seconds=LONG_WORK)
 
 
 def buffer_put(client: Context, db: str, table: str, key: Mapping[str, Any], values: Optional[Mapping[str, Any]] = None,
@@ -256,7 +260,7 @@ def buffer_put(client: Context, db: str, table: str, key: Mapping[str, Any], val
         fields += f',"values":{encode_object(values)}'
     if wait:
         fields += f',"wait_ms":{round(1000 * wait)}'
-    return Request("buffer.put", _signed(client, fields, agent, None), _whole, extra_seconds=wait,
+    return Request("buffer.put", signed(client, fields, agent, None), _whole, extra_seconds=wait,
                    changes=True, repeatable=False)
 
 
@@ -264,33 +268,34 @@ def buffer_get(client: Context, db: str, table: str, key: Mapping[str, Any], *,
                agent: Optional[str] = None) -> Request[Dict[str, Any]]:
     """One row with the operations that wait for it: a dict with `found`, `pending` and `row`."""
     fields = _fields(db=db, table=table) + f',"key":{encode_object(key)}'
-    return Request("buffer.get", _signed(client, fields, agent, None), _whole)
+    return Request("buffer.get", signed(client, fields, agent, None), _whole)
 
 
 def flush(client: Context, db: Optional[str] = None, table: Optional[str] = None, *,
           agent: Optional[str] = None) -> Request[Dict[str, Any]]:
     """Writes the rows of the buffer, or those of one database or table: `flushed`, `set_aside`, `kept`, `reason`."""
-    fields = _signed(client, _fields(db=db, table=table), agent, None).lstrip(",")
+    fields = asked_by(client, "flush", _fields(db=db, table=table), agent)
     return Request("flush", fields, _whole, seconds=LONG_WORK)
 
 
-def buffer_rejected(client: Context, *, after_id: Optional[int] = None,
-                    limit: Optional[int] = None) -> Request[List[Dict[str, Any]]]:
+def buffer_rejected(client: Context, *, after_id: Optional[int] = None, limit: Optional[int] = None,
+                    agent: Optional[str] = None) -> Request[List[Dict[str, Any]]]:
     """Rows that the database refused, oldest first. To read on, give the last `id` as `after_id`."""
-    return Request("buffer.rejected", _fields(after_id=after_id, limit=limit), _member("rows"))
+    fields = asked_by(client, "buffer.rejected", _fields(after_id=after_id, limit=limit), agent)
+    return Request("buffer.rejected", fields, _member("rows"))
 
 
 def buffer_requeue(client: Context, ids: Optional[Sequence[int]] = None, *,
                    agent: Optional[str] = None) -> Request[int]:
     """Puts rejected rows into the buffer again, or all of them; returns how many."""
-    fields = _signed(client, _fields(ids=None if ids is None else list(ids)), agent, None).lstrip(",")
+    fields = asked_by(client, "buffer.requeue", _fields(ids=None if ids is None else list(ids)), agent)
     return Request("buffer.requeue", fields, _member("requeued"), changes=True, repeatable=False)
 
 
 def buffer_discard(client: Context, ids: Optional[Sequence[int]] = None, *,
                    agent: Optional[str] = None) -> Request[int]:
     """Deletes rejected rows, or all of them; returns how many."""
-    fields = _signed(client, _fields(ids=None if ids is None else list(ids)), agent, None).lstrip(",")
+    fields = asked_by(client, "buffer.discard", _fields(ids=None if ids is None else list(ids)), agent)
     return Request("buffer.discard", fields, _member("discarded"), changes=True, repeatable=False)
 
 
@@ -311,7 +316,7 @@ def log_fields(client: Context, level: Union[int, str], message: str, source: Op
                agent: Optional[str]) -> str:
     # Text of a log may have come from anywhere.
     readable = message.encode("utf-8", "backslashreplace").decode()
-    return _signed(client, _fields(level=level_name(level), message=readable, source=source), agent, None)
+    return signed(client, _fields(level=level_name(level), message=readable, source=source), agent, None)
 
 
 def log(client: Context, level: Union[int, str], message: str, *, source: Optional[str] = None,
@@ -326,6 +331,7 @@ def logs(client: Context, *, level: Union[int, str, None] = None, source: Option
          after_id: Optional[int] = None, limit: Optional[int] = None) -> Request[List[Dict[str, Any]]]:
     """Entries of the log database, oldest first, by default the last 100.
 
+    `agent` is whose entries to list; it is not who asks: the broker takes no name for that here.
     `level` means this level and more severe ones. `since` is in microseconds since 1970, a time in ISO 8601, or an age
     (`"10m"`). To read on, give the last `id` as `after_id`.
     """
@@ -334,9 +340,9 @@ def logs(client: Context, *, level: Union[int, str, None] = None, source: Option
     return Request("logs.recent", fields, _member("entries"))
 
 
-def subscription(client: Context, db: str, tables: Sequence[str], from_seq: Optional[int],
+def subscription(client: Context, db: str, tables: Sequence[str], from_seq: Optional[int], agent: Optional[str],
                  feed: Feed) -> Request[Feed]:
-    fields = _fields(db=db, tables=list(tables) or None, from_seq=from_seq)
+    fields = asked_by(client, "subscribe", _fields(db=db, tables=list(tables) or None, from_seq=from_seq), agent)
     return Request("subscribe", fields, lambda answer: feed, feed=feed)
 
 
@@ -348,16 +354,16 @@ def open_cursor(client: Context, db: str, sql: str, params: Params, page_rows: O
                 min_seq: Optional[int], timeout: Optional[float], idle: Optional[float], agent: Optional[str],
                 request_id: Optional[str]) -> Request[Dict[str, Any]]:
     fields = _query(db, sql)
-    if params:
+    if has_params(params):
         fields += f',"params":{encode_params(params)}'
     if idle is not None:
         fields += f',"idle_ms":{round(1000 * idle)}'
     request_id = request_id or (client.keys.next() if client.names_requests else None)
     fields = _bounded(fields, False, min_seq, page_rows, None)
-    return Request("cursor.open", _signed(client, fields, agent, request_id), _whole, time_field="timeout_ms",
+    return Request("cursor.open", signed(client, fields, agent, request_id), _whole, time_field="timeout_ms",
                    seconds=_checked_seconds("timeout", timeout), id=request_id)
 
 
 def of_cursor(client: Context, method: str, cursor: int, agent: Optional[str], pinned: Any) -> Request[Dict[str, Any]]:
-    fields = _signed(client, _fields(cursor=cursor), agent, None)
+    fields = signed(client, _fields(cursor=cursor), agent, None)
     return Request(method, fields, _whole, seconds=LONG_WORK, repeatable=False, pinned=pinned)

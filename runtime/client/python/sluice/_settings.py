@@ -10,8 +10,9 @@ from ._election import Place, is_silence
 from ._keys import KeyMaker
 from ._requests import Context
 from ._retry import Attempts, Request
+from ._sender import checked_name
 from .errors import BrokerSilentWarning, InvalidRequestError, SluiceError, make_error
-from .rows import RowFactory
+from .rows import RowFactory, tuple_row
 
 
 # How often this process was forked from another one: to compare it costs less than a system call.
@@ -43,17 +44,28 @@ def place_of(root: str, endpoint: Optional[str], program: Optional[str], start: 
     return Place(folder, endpoint, program, start)
 
 
+def _named(what: str, given: Optional[str], variable: str) -> Optional[str]:
+    """What is given, else the content of the variable; neither may be empty."""
+    if given is not None:
+        return checked_name(what, given)
+    from_environment = os.environ.get(variable)
+    return None if from_environment is None else checked_name(variable, from_environment)
+
+
 class Settings(Context):
     """The state that does not depend on how a client waits."""
 
-    def __init__(self, root: str, agent: Optional[str], timeout: float, row_factory: RowFactory,
-                 endpoint: Optional[str], program: Optional[str], start: Optional[bool],
-                 fail_on_silence: bool) -> None:
+    def __init__(self, root: str, agent: Optional[str], timeout: float, row_factory: Optional[RowFactory],
+                 endpoint: Optional[str], program: Optional[str], start: Optional[bool], fail_on_silence: bool,
+                 capsule: Optional[str]) -> None:
         if not 0.001 <= timeout <= 86_400:
             raise ValueError(f"timeout is a number of seconds from 0.001 to 86,400, and not {timeout!r}")
-        self.agent = agent or os.environ.get("SLUICE_AGENT") or None
+        self.agent = _named("agent", agent, "SLUICE_AGENT")
+        self.capsule = _named("capsule", capsule, "SLUICE_CAPSULE")
         self.timeout = timeout
-        self.row_factory: RowFactory = row_factory
+        self.row_factory: RowFactory = row_factory or tuple_row
+        # Operations have rows as dicts unless another kind was asked for.
+        self.operation_rows = row_factory
         self.keys = KeyMaker()
         self.fail_on_silence = fail_on_silence
         self.place = place_of(os.fspath(root), endpoint, program, start)

@@ -25,7 +25,7 @@ from ._retry import AGAIN, DEFAULT_SECONDS, Attempts, Request
 from ._settings import Settings, warn_of_silence
 from ._wire import Call, Wire
 from .errors import OverloadedError, SluiceError, make_error
-from .rows import Change, RowFactory, tuple_row
+from .rows import Change, RowFactory
 from .streams import Pages
 from .subscriptions import SubscriptionState
 from .values import Params
@@ -42,9 +42,10 @@ class AsyncClient(Settings):
 
     names_requests = True
 
-    def __init__(self, root: str, agent: Optional[str], timeout: float, row_factory: RowFactory, endpoint: Optional[str],
-                 program: Optional[str], start: Optional[bool], fail_on_silence: bool) -> None:
-        super().__init__(root, agent, timeout, row_factory, endpoint, program, start, fail_on_silence)
+    def __init__(self, root: str, agent: Optional[str], timeout: float, row_factory: Optional[RowFactory],
+                 endpoint: Optional[str], program: Optional[str], start: Optional[bool], fail_on_silence: bool,
+                 capsule: Optional[str]) -> None:
+        super().__init__(root, agent, timeout, row_factory, endpoint, program, start, fail_on_silence, capsule)
         self._channel: Optional[AsyncChannel] = None
         self._search: Optional[asyncio.Task[AsyncChannel]] = None
         self.operations = AsyncOperations(self)
@@ -77,9 +78,10 @@ class AsyncClient(Settings):
         return AsyncRowStream(self, Pages(await self._run(first), row_factory or self.row_factory), first.served_by,
                               agent)
 
-    async def subscribe(self, db: str, *tables: str, from_seq: Optional[int] = None) -> AsyncSubscription:
+    async def subscribe(self, db: str, *tables: str, from_seq: Optional[int] = None,
+                        agent: Optional[str] = None) -> AsyncSubscription:
         """As `Client.subscribe`: `async for change in await client.subscribe(...)`."""
-        state = SubscriptionState(self, db, tables, from_seq)
+        state = SubscriptionState(self, db, tables, from_seq, agent)
         await self._run(state.request())
         return AsyncSubscription(self, state)
 
@@ -279,11 +281,12 @@ class AsyncSubscription:
 
 
 async def connect(root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *,
-                  timeout: float = DEFAULT_SECONDS, row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None,
-                  program: Optional[str] = None, start: Optional[bool] = None,
-                  fail_on_silence: bool = False) -> AsyncClient:
+                  timeout: float = DEFAULT_SECONDS, row_factory: Optional[RowFactory] = None,
+                  endpoint: Optional[str] = None, program: Optional[str] = None, start: Optional[bool] = None,
+                  fail_on_silence: bool = False, capsule: Optional[str] = None) -> AsyncClient:
     """As `sluice.connect`, for the running event loop."""
-    client = AsyncClient(os.fspath(root), agent, timeout, row_factory, endpoint, program, start, fail_on_silence)
+    client = AsyncClient(os.fspath(root), agent, timeout, row_factory, endpoint, program, start, fail_on_silence,
+                         capsule)
     # Where no broker is started, waiting for one would only delay the error.
     client._channel = await client._find(time.monotonic() + timeout, 1)
     return client

@@ -17,7 +17,7 @@ from ._retry import AGAIN, DEFAULT_SECONDS, Attempts, Request
 from ._settings import Settings, warn_of_silence
 from ._wire import Call, Wire
 from .errors import SluiceError, make_error
-from .rows import RowFactory, tuple_row
+from .rows import RowFactory
 from .streams import RowStream
 from .subscriptions import Subscription
 from .values import Params
@@ -36,9 +36,10 @@ class Client(Settings):
     """
 
     def __init__(self, root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *,
-                 timeout: float = DEFAULT_SECONDS, row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None,
-                 program: Optional[str] = None, start: Optional[bool] = None, fail_on_silence: bool = False) -> None:
-        super().__init__(os.fspath(root), agent, timeout, row_factory, endpoint, program, start, fail_on_silence)
+                 timeout: float = DEFAULT_SECONDS, row_factory: Optional[RowFactory] = None,
+                 endpoint: Optional[str] = None, program: Optional[str] = None, start: Optional[bool] = None,
+                 fail_on_silence: bool = False, capsule: Optional[str] = None) -> None:
+        super().__init__(os.fspath(root), agent, timeout, row_factory, endpoint, program, start, fail_on_silence, capsule)
         self._searching = threading.Lock()
         self._channel: Optional[Channel] = None
         self.operations = Operations(self)
@@ -78,12 +79,13 @@ class Client(Settings):
         first = _requests.open_cursor(self, db, sql, params, page_rows, min_seq, timeout, idle, agent, request_id)
         return RowStream(self, self._run(first), first.served_by, agent, row_factory or self.row_factory)
 
-    def subscribe(self, db: str, *tables: str, from_seq: Optional[int] = None) -> Subscription:
+    def subscribe(self, db: str, *tables: str, from_seq: Optional[int] = None,
+                  agent: Optional[str] = None) -> Subscription:
         """The commits that change one of the tables, or any if none are named, as an iterator of `Change`.
 
         With `from_seq` it begins behind that commit. It goes on with the next broker when this one is lost.
         """
-        return Subscription(self, db, tables, from_seq)
+        return Subscription(self, db, tables, from_seq, agent)
 
     def log_later(self, level: Union[int, str], message: str, *, source: Optional[str] = None,
                   agent: Optional[str] = None) -> None:
@@ -162,14 +164,17 @@ class Client(Settings):
 
 
 def connect(root: Union[str, os.PathLike[str]] = ".", agent: Optional[str] = None, *, timeout: float = DEFAULT_SECONDS,
-            row_factory: RowFactory = tuple_row, endpoint: Optional[str] = None, program: Optional[str] = None,
-            start: Optional[bool] = None, fail_on_silence: bool = False) -> Client:
+            row_factory: Optional[RowFactory] = None, endpoint: Optional[str] = None, program: Optional[str] = None,
+            start: Optional[bool] = None, fail_on_silence: bool = False, capsule: Optional[str] = None) -> Client:
     """Connects to the broker of the store in the folder `root`, and starts one if none runs.
 
-    `agent` is the name that the audit records (SLUICE_AGENT, else USER@PID). `timeout` is the time in seconds that a call
+    `agent` is the name that the audit records (SLUICE_AGENT, else USER@PID); `capsule` the text of a capsule that goes with
+    each write and call (SLUICE_CAPSULE). Neither may be empty (InvalidRequestError). `row_factory` makes the rows: a
+    function that takes the tuple of column names and returns a function from a row's values to the row (tuples; operations
+    have dicts). `timeout` is the time in seconds that a call
     may take. `endpoint` is a socket to use instead of the store's own (SLUICE_ENDPOINT): then no broker is started.
     `program` is the program to start a broker with (SLUICE_PROGRAM, else sluice in PATH). `start=False`, or
     SLUICE_START=never, never starts one: RouteRequiredError if none runs.
     """
     return Client(root, agent, timeout=timeout, row_factory=row_factory, endpoint=endpoint, program=program, start=start,
-                  fail_on_silence=fail_on_silence)
+                  fail_on_silence=fail_on_silence, capsule=capsule)

@@ -10,8 +10,9 @@ class SluiceError(Exception):
 
     `code` is the code of the protocol (`constraint`, `overloaded`, ...), the same for all objects of a subclass.
     `message` is for people. `outcome` is `not_committed`, or `unknown` when a write may have been applied: repeat it
-    under the same key. `retry_after_ms` is a number of milliseconds, or None; `request_id` that of the request, or None.
-    `data` is everything that the broker said. Codes that this version does not know are a plain SluiceError.
+    under the same key (only a RowFactoryError has `committed`). `retry_after_ms` is a number of milliseconds, or None;
+    `request_id` that of the request, or None. `data` is everything that the broker said. Codes that this version does not
+    know are a plain SluiceError.
     """
 
     code = "internal"
@@ -46,6 +47,17 @@ class InvalidRequestError(SluiceError):
     """The request is malformed, forbidden, or names something wrongly; also a client that is used after a fork."""
 
     code = "invalid_request"
+
+
+class RowFactoryError(InvalidRequestError):
+    """The row factory failed after the write was committed: `outcome` is `committed`, `commit_seq` its number.
+
+    The error of the factory is the `__cause__`. Do not send the write again, but under the same key.
+    """
+
+    @property
+    def commit_seq(self) -> int:
+        return int(self.data["commit_seq"])
 
 
 class UnknownDatabaseError(SluiceError):

@@ -6,10 +6,28 @@ import collections
 import functools
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .errors import InvalidRequestError
+from .errors import InvalidRequestError, RowFactoryError
 
-# Makes the rows of one answer: given the names of the columns, a function that makes a row of its list of values.
+# Makes the rows of one answer: a function that takes the tuple of column names and returns a function from a row's values
+# to the row, `lambda columns: lambda values: Note(**dict(zip(columns, values)))`. It is not the factory of sqlite3
+# (cursor, row).
 RowFactory = Callable[[Tuple[str, ...]], Callable[[Sequence[Any]], Any]]
+
+
+def make_rows(factory: RowFactory, columns: Tuple[str, ...], rows: Sequence[Any],
+              commit: Optional[Dict[str, Any]] = None) -> List[Any]:
+    """Rows of the factory. `commit` is the answer of the write that they are of: its outcome must not be lost."""
+    if not rows:
+        return []
+    try:
+        return list(map(factory(columns), rows))
+    except Exception as failed:
+        if commit is None:
+            raise
+        seq = commit["commit_seq"]
+        raise RowFactoryError(f"the row factory failed ({type(failed).__name__}: {failed}); the write is committed "
+                              f"(commit {seq})", {"code": "invalid_request", "outcome": "committed", "commit_seq": seq,
+                                                  "request_id": commit.get("request_id")}) from failed
 
 
 def tuple_row(columns: Tuple[str, ...]) -> Callable[[Sequence[Any]], Tuple[Any, ...]]:
@@ -61,7 +79,7 @@ class ReadResult:
 
     def __init__(self, answer: Dict[str, Any], factory: RowFactory) -> None:
         self.columns: Tuple[str, ...] = tuple(answer["columns"])
-        self.rows: List[Any] = list(map(factory(self.columns), answer["rows"]))
+        self.rows: List[Any] = make_rows(factory, self.columns, answer["rows"])
         self.truncated: bool = answer["truncated"]
         self.source: str = answer["source"]
         self.as_of_seq: int = answer["as_of_seq"]
@@ -94,11 +112,11 @@ class StatementResult:
 
     __slots__ = ("changes", "last_insert_rowid", "columns", "rows")
 
-    def __init__(self, answer: Dict[str, Any], factory: RowFactory) -> None:
+    def __init__(self, answer: Dict[str, Any], factory: RowFactory, commit: Dict[str, Any]) -> None:
         self.changes: int = answer["changes"]
         self.last_insert_rowid: int = answer["last_insert_rowid"]
         self.columns: Tuple[str, ...] = tuple(answer["columns"])
-        self.rows: List[Any] = list(map(factory(self.columns), answer["rows"]))
+        self.rows: List[Any] = make_rows(factory, self.columns, answer["rows"], commit)
 
     def __repr__(self) -> str:
         return f"<{self.changes} changes, {len(self.rows)} rows>"
@@ -118,7 +136,7 @@ class WriteResult:
         self.commit_seq: int = answer["commit_seq"]
         self.replayed: bool = answer["replayed"]
         self.request_id: str = answer["request_id"]
-        self.results: List[StatementResult] = [StatementResult(x, factory) for x in answer["results"]]
+        self.results: List[StatementResult] = [StatementResult(x, factory, answer) for x in answer["results"]]
 
     @property
     def changes(self) -> int:

@@ -15,10 +15,11 @@ from .rows import Change
 class SubscriptionState:
     """What to do next, without the waiting: shared by both clients."""
 
-    def __init__(self, client: Any, db: str, tables: Tuple[str, ...], from_seq: Optional[int]) -> None:
+    def __init__(self, client: Any, db: str, tables: Tuple[str, ...], from_seq: Optional[int],
+                 agent: Optional[str]) -> None:
         if any(not isinstance(x, str) for x in tables):
             raise TypeError("tables are named by text")
-        self._client = client
+        self._client, self._agent = client, agent
         self.db, self.tables = db, tables
         self.feed = Feed(from_seq)
         self.is_closed = False
@@ -31,7 +32,7 @@ class SubscriptionState:
         return self.feed.last_seq
 
     def request(self) -> Request[Feed]:
-        return subscription(self._client, self.db, self.tables, self.feed.last_seq, self.feed)
+        return subscription(self._client, self.db, self.tables, self.feed.last_seq, self._agent, self.feed)
 
     def end_request(self) -> Optional[Request[bool]]:
         """What ends it at the broker; a waiting thread or task ends."""
@@ -76,9 +77,10 @@ class Subscription:
     Used by one thread at a time; `close` may be called by another.
     """
 
-    def __init__(self, client: Any, db: str, tables: Tuple[str, ...], from_seq: Optional[int]) -> None:
+    def __init__(self, client: Any, db: str, tables: Tuple[str, ...], from_seq: Optional[int],
+                 agent: Optional[str]) -> None:
         self._client = client
-        self._state = SubscriptionState(client, db, tables, from_seq)
+        self._state = SubscriptionState(client, db, tables, from_seq, agent)
         client._run(self._state.request())
 
     @property

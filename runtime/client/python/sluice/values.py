@@ -21,7 +21,7 @@ import decimal
 import json
 import json.encoder
 import math
-from typing import Any, Callable, Dict, Mapping, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Mapping, Sequence, Tuple, Union
 
 Value = Union[None, int, float, str, bytes]
 Params = Union[Sequence[Any], Mapping[str, Any]]
@@ -95,14 +95,20 @@ def encode_value(x: Any) -> str:
     return _ENCODERS.get(type(x), _encode_other)(x)
 
 
+def has_params(params: Any) -> bool:
+    """Whether there are any. A value alone (0, "") is none of them, and encode_params refuses it."""
+    return bool(params) or isinstance(params, (int, float, str, bytes))
+
+
 def encode_params(params: Params) -> str:
     """The parameters of a statement: by position, or by name without the prefix."""
     # Most are of these types, and the check for any mapping is slow.
     if type(params) not in (tuple, list):
         if isinstance(params, Mapping):
             return encode_object(params)
-        if isinstance(params, (str, bytes)):
-            raise TypeError("the parameters of a statement are a list, a tuple or a dict")
+        if isinstance(params, (str, bytes)) or not isinstance(params, Iterable):
+            raise TypeError("the parameters of a statement are a list, a tuple or a dict, also of one: [x]; and not "
+                            f"{type(params).__name__}")
     return "[" + ",".join(map(encode_value, params)) + "]"
 
 
@@ -121,8 +127,9 @@ def encode_arguments(params: Any) -> str:
     """The arguments of an operation, or a list of them for one of the kind batch."""
     if isinstance(params, Mapping):
         return "{" + ",".join([f"{encode_text(name)}:{encode_argument(x)}" for name, x in params.items()]) + "}"
-    if isinstance(params, (str, bytes)):
-        raise TypeError("the arguments of an operation are a dict, or a list of dicts for :batch")
+    if isinstance(params, (str, bytes)) or not isinstance(params, Iterable):
+        raise TypeError(f"the arguments of an operation are a dict, or a list of dicts for :batch, and not "
+                        f"{type(params).__name__}")
     return "[" + ",".join([encode_arguments(x) for x in params]) + "]"
 
 

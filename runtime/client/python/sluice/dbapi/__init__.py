@@ -51,7 +51,7 @@ STRING = BINARY = NUMBER = DATETIME = ROWID = object()
 
 def connect(database: Any, *, root: Optional[str] = None, autocommit: bool = False, agent: Optional[str] = None,
             timeout: float = DEFAULT_SECONDS, endpoint: Optional[str] = None, program: Optional[str] = None,
-            start: Optional[bool] = None) -> Connection:
+            start: Optional[bool] = None, capsule: Optional[str] = None) -> Connection:
     """Connects to a database: its folder is the store, or `root` is and `database` is relative to it.
 
     The other parameters are those of `sluice.connect`.
@@ -61,7 +61,7 @@ def connect(database: Any, *, root: Optional[str] = None, autocommit: bool = Fal
         root, path = os.path.split(os.path.abspath(path))
     with translated():
         client = Client(root, agent, timeout=timeout, row_factory=tuple_row, endpoint=endpoint, program=program,
-                        start=start)
+                        start=start, capsule=capsule)
     return Connection(client, path, autocommit)
 
 
