@@ -63,8 +63,9 @@ struct access_decision {
 /// Who may do what. Immutable and pure: any thread may ask.
 ///
 /// A request belongs to the first rule whose name matches that of the agent, and whose uid and token are those of the
-/// caller. A name that only rules with another uid or token match is refused. Without a rule, the owner may do
-/// everything but what `raw_sql` keeps from it, and other agents have tier untrusted and no scopes.
+/// caller. A name that only rules with another uid or token match is refused, and so is every name without a rule to
+/// whoever has an agent's token. Without a rule, the owner may do everything but what `raw_sql` keeps from it, and other
+/// agents have tier untrusted and no scopes.
 class access_policy {
 public:
   /// No policy: everything is allowed.

@@ -39,8 +39,8 @@ bool broker_handler::pending::pass(const json& given) {
   if (auto at = given.is_object() && rpc::has_sender(method) ? given.find("agent") : given.end(); at != given.end())
     if (const auto* text = at->get_ptr<const std::string*>())
       sender = *text;
-  // Nothing is asked of such a method, and no name is used.
-  if (method.access == method_access::anyone && sender.empty())
+  // Nothing is asked of such a method, and no name is used. The name of an agent's token may be somebody else's.
+  if (method.access == method_access::anyone && sender.empty() && (link->token.empty() || !rpc::has_sender(method)))
     return true;
   // The method refuses it, if it uses it; it must not become somebody else.
   if (auto reason = agent_name_error(sender); reason && owner.leader_.policy().current()->exists()) {

@@ -145,8 +145,11 @@ TEST_CASE("whoever has an agent's token is nobody else", "[policy]") {
   auto policy = made({{"owner", "admin-*", "remote-*"}, {by_token, rule("boss", tier::core, {"*:*"})}});
   CHECK(policy.decide({"remote", {}, "laptop", false}, call("add_note")).is_allowed());
   for (const auto* name : {"boss", "admin-1", "remote-1", "laptop", "stranger"})
-    for (auto access : {method_access::operation, method_access::raw_sql, method_access::administration})
+    for (auto access :
+         {method_access::anyone, method_access::operation, method_access::raw_sql, method_access::administration})
       CHECK_FALSE(policy.decide({name, {}, "laptop", false}, {access, "add_note", "app.db"}).is_allowed());
+  CHECK(refusal(policy, {"stranger", {}, "laptop", false}, call("add_note"))
+        == "the token 'laptop' is for the agents of its rules, and none of these rules names 'stranger'");
   CHECK(
     refusal(policy, {"boss", {}, "laptop", false}, call("add_note"))
     == "the name 'boss' belongs to rule agent[1] 'boss', which is for requests without an agent's token; this request "

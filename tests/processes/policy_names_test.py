@@ -1,0 +1,41 @@
+"""A policy and the names of others: what an agent with a token, or with a bound bridge, may do in them."""
+
+import json
+import os
+import pwd
+import threading
+
+from harness import is_equal, is_true, run_tests, wait_until
+from policy_test import code_of, post, prepare, refusals, token
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+def test_an_agents_token_cancels_and_logs_in_no_other_name(fixture):
+    prepare(fixture)
+    laptop, store = token(fixture, "tokens", "laptop"), token(fixture, "token")
+    own = pwd.getpwuid(os.geteuid()).pw_name + "@http"
+    answers = []
+    slow = threading.Thread(target=lambda: answers.append(
+        post(fixture, "/rpc", store, "read", db="app.db", sql=ENDLESS, timeout_ms=300_000, request_id="own-1")))
+    slow.start()
+
+    def is_under_way():
+        with fixture.connect() as link:
+            return "own-1" in json.dumps(link.call("status"))
+    wait_until(is_under_way, "the read is under way")
+    for more in ({}, *({"agent": x} for x in (own, "stranger", "laptop", "boss"))):
+        for method, params in (("cancel", {"request_id": "own-1"}), ("log", {"level": "info", "message": "x"}),
+                               ("operations", {}), ("cursor.next", {"cursor": 1}), ("cursor.close", {"cursor": 1}),
+                               ("capsule.verify", {"capsule": "x"})):
+            is_equal((method, code_of(post(fixture, "/rpc", laptop, method, **params, **more))), (method, "not_authorized"))
+    is_equal(post(fixture, "/rpc", laptop, "cancel", request_id="own-1", agent="remote")["result"], {"cancelled": False})
+    is_equal(answers, [])
+    is_equal(post(fixture, "/rpc", store, "cancel", request_id="own-1")["result"], {"cancelled": True})
+    slow.join()
+    is_equal(code_of(answers[0]), "cancelled")
+    is_true(any("the token 'laptop' is for" in x.get("reason", "") for x in refusals(fixture)), "refusals are audited")
+
+
+if __name__ == "__main__":
+    run_tests()
