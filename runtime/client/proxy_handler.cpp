@@ -63,7 +63,7 @@ caf::error proxy_handler::limit(const rpc::method& method, json& params) const {
     return {};
   // The leader would take it for the owner's.
   if (!rpc::has_sender(method))
-    return method.access == method_access::anyone
+    return method.access == method_access::anyone && method.type != request_type::audit_refused
              ? caf::error{}
              : make_error(errc::not_authorized,
                           fmt::format("{} is not for the agent '{}', for whom this server was started", method.name,

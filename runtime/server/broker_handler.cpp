@@ -311,6 +311,15 @@ void broker_handler::note_refused(const json& params, const call_ptr& call) {
   if (!refused)
     return call->fail(refused.error());
   auto& [request, status] = *refused;
+  // Bridges are started by the owner, and report in the names of their own clients.
+  if (!call->link->token.empty())
+    return call->deny(
+      make_failure(errc::not_authorized,
+                   fmt::format("audit.refused is for bridges, and not for the token '{}'", call->link->token)));
+  if (agent_name_error(request.agent))
+    request.agent.clear();
+  if (!call->admit(request.agent, {method_access::anyone, call->method.name}))
+    return call->deny();
   request.link_agent = call->link->agent;
   request.peer = call->link->peer;
   call->owner.leader_.record(request, status);

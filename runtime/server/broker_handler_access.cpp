@@ -22,10 +22,10 @@ bool broker_handler::pending::admit(std::string_view name, const access_demand& 
   return !admitted.refused;
 }
 
-void broker_handler::pending::deny() {
-  if (admitted.refused->code == errc::not_authorized)
-    names.reason = admitted.refused->message;
-  fail(*admitted.refused);
+void broker_handler::pending::deny(const failure& reason) {
+  if (reason.code == errc::not_authorized)
+    names.reason = reason.message;
+  fail(reason);
 }
 
 bool broker_handler::pending::pass(const json& given) {

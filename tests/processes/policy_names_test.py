@@ -37,5 +37,29 @@ def test_an_agents_token_cancels_and_logs_in_no_other_name(fixture):
     is_true(any("the token 'laptop' is for" in x.get("reason", "") for x in refusals(fixture)), "refusals are audited")
 
 
+def test_only_the_owner_and_bridges_record_refusals(fixture):
+    prepare(fixture)
+    laptop = token(fixture, "tokens", "laptop")
+    forged = {"status": "not_authorized", "agent": "boss", "method": "write"}
+    for agent in ("boss", "remote", "stranger"):
+        is_equal(code_of(post(fixture, "/rpc", laptop, "audit.refused", **{**forged, "agent": agent})), "not_authorized")
+    bound = Pipe(fixture, "--agent", "planner-1")
+    is_equal(code_of(bound.ask("audit.refused", **forged)), "not_authorized")
+    bound.close()
+    with fixture.connect() as link:
+        # A token has this name.
+        is_equal(link.refusal("audit.refused", **{**forged, "agent": "remote"}).code, "not_authorized")
+        for more in ({"method": "foreign_commit"}, {"method": "nonsense"}, {"count": 0}, {"count": 1_000_001}, {"status": "committed"}):
+            is_equal((more, link.refusal("audit.refused", **{**forged, **more}).error["code"]), (more, -32602))
+        for source in ("sluice", "sluice:writer", "SLUICE:x"):
+            is_equal(link.refusal("log", level="info", message="x", source=source).error["code"], -32602)
+        is_equal(link.call("log", level="info", message="x", source="sluices"), {"logged": True})
+        link.call("audit.refused", status="busy", method="read", count=1_000_000, reason="r" * 2_000)
+    is_equal([x["agent"] for x in fixture.audit() if x["agent"] == "boss"], [])
+    recorded = [x for x in fixture.audit() if x["status"] == "busy"]
+    is_equal([(x["count"], x["reason"]) for x in recorded], [(1_000_000, "r" * 1_024)])
+    fixture.audit_is_whole()
+
+
 if __name__ == "__main__":
     run_tests()
