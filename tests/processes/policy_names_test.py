@@ -6,6 +6,7 @@ import pwd
 import threading
 
 from harness import is_equal, is_true, run_tests, wait_until
+from link import request
 from policy_test import code_of, post, prepare, refusals, token
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
@@ -59,6 +60,24 @@ def test_only_the_owner_and_bridges_record_refusals(fixture):
     recorded = [x for x in fixture.audit() if x["status"] == "busy"]
     is_equal([(x["count"], x["reason"]) for x in recorded], [(1_000_000, "r" * 1_024)])
     fixture.audit_is_whole()
+
+
+def test_a_bound_bridge_records_every_refusal_under_its_agent(fixture):
+    prepare(fixture)
+    bridge = Pipe(fixture, "--agent", "planner-1")
+    for i in range(30):
+        bridge.send(request(i, "read", db="app.db", sql="SELECT 1", agent="boss", request_id=f"r{i}").decode())
+    for i in range(30):
+        is_equal(code_of(bridge.receive()), "not_authorized")
+    is_equal(code_of(bridge.ask("audit.list")), "not_authorized")
+    # It ends when everything has been reported.
+    bridge.close()
+    found = {x["request_id"]: x for x in fixture.audit() if x["request_id"] in {f"r{i}" for i in range(30)}}
+    is_equal(len(found), 30)
+    is_equal({(x["agent"], x["request_type"], x["status"]) for x in found.values()},
+             {("planner-1", "read", "not_authorized")})
+    is_true(all("for the agent 'planner-1' alone" in x["reason"] for x in found.values()), str(found))
+    is_equal(len([x for x in refusals(fixture) if x["request_type"] == "audit.list" and x["agent"] == "planner-1"]), 1)
 
 
 if __name__ == "__main__":
