@@ -80,5 +80,30 @@ def test_a_bound_bridge_records_every_refusal_under_its_agent(fixture):
     is_equal(len([x for x in refusals(fixture) if x["request_type"] == "audit.list" and x["agent"] == "planner-1"]), 1)
 
 
+def test_a_bridge_is_bound_by_the_option_and_by_the_environment(fixture):
+    prepare(fixture)
+    is_equal(fixture.run("serve", "--stdio", "--agent", "").status, 2)
+    bridge = Pipe(fixture, env={"SLUICE_AGENT": "planner-1"})
+    for more in ({}, {"agent": "boss"}):
+        is_equal(code_of(bridge.ask("read", db="app.db", sql="SELECT 1", **more)), "not_authorized")
+    is_equal(code_of(bridge.ask("shutdown")), "not_authorized")
+    bridge.close()
+    option = Pipe(fixture, "--agent", "boss", env={"SLUICE_AGENT": "planner-1"})
+    is_equal(option.call("call", operation="find_notes", params={}, agent="boss")["rows"], [])
+    option.close()
+
+
+def test_a_proof_is_compared_with_no_key_that_is_none(fixture):
+    fixture.serve()
+    fixture.run("exec", "app.db", "CREATE TABLE t (a)").good()
+    made = fixture.path("p.proof")
+    fixture.run("proof", "--db", fixture.path("app.db"), "--commit", "1", "-o", made).good()
+    key = fixture.run("proof", "--verify", made, "--json").good().json()["key"]
+    fixture.run("proof", "--verify", made, "--key", key).good()
+    fixture.run("proof", "--verify", made, "--key", "0" * 64).failed_with("wrong_store")
+    for given in ("", "zz", key[:-2], key + "00"):
+        is_equal((given, fixture.run("proof", "--verify", made, "--key", given).status), (given, 2))
+
+
 if __name__ == "__main__":
     run_tests()
