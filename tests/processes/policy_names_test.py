@@ -7,7 +7,7 @@ import threading
 
 from harness import is_equal, is_true, run_tests, wait_until
 from link import request
-from policy_test import code_of, post, prepare, refusals, token
+from policy_test import POLICY, code_of, post, prepare, refusals, token
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 
@@ -103,6 +103,23 @@ def test_a_proof_is_compared_with_no_key_that_is_none(fixture):
     fixture.run("proof", "--verify", made, "--key", "0" * 64).failed_with("wrong_store")
     for given in ("", "zz", key[:-2], key + "00"):
         is_equal((given, fixture.run("proof", "--verify", made, "--key", given).status), (given, 2))
+
+
+def test_a_write_returns_at_most_the_rows_of_the_rule(fixture):
+    prepare(fixture, POLICY.replace('"admin-*"', '"admin-*", "planner-*"'))
+    two, three = ("INSERT INTO notes (text) VALUES ('a'), ('b') RETURNING id", "UPDATE notes SET text = 'c' RETURNING id")
+    with fixture.connect() as link:
+        def write(agent, *statements):
+            return {"db": "app.db", "agent": agent, "statements": [{"sql": x} for x in statements]}
+        is_equal(len(link.call("write", **write("planner-1", two))["results"][0]["rows"]), 2)
+        link.call("write", **write("planner-1", "INSERT INTO notes (text) VALUES ('a')"))
+        # All statements of the request count.
+        for refused in ((three,), (two, "SELECT 1"), ("SELECT * FROM notes",)):
+            error = link.refusal("write", **write("planner-1", *refused))
+            is_equal(error.code, "too_large")
+            is_true("more than 2 rows" in error.error["message"], error.error)
+        is_equal(len(link.call("write", **write("admin-1", three))["results"][0]["rows"]), 3)
+    is_equal(fixture.sql("app.db", "SELECT text, count(*) FROM notes GROUP BY 1"), [("c", 3)])
 
 
 if __name__ == "__main__":
