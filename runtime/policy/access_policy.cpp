@@ -129,8 +129,9 @@ access_decision access_policy::decide(const principal& who, const access_demand&
   if (found.is_claimed && !found.rule)
     return {std::nullopt, why_claimed(who)};
   if (!who.token.empty() && !found.rule)
-    return {std::nullopt, fmt::format("the token '{}' is for the agents of its rules, and none of these rules names '{}'",
-                                      who.token, who.agent)};
+    return {std::nullopt,
+            fmt::format("the token '{}' is for the agents of its rules, and none of these rules names '{}'", who.token,
+                        who.agent)};
   auto is_core = found.rule && rules_.agents[*found.rule].tier == tier::core;
   auto refused = [&](std::string_view reason) {
     return access_decision{found.rule, describe(who, found) + " may not " + std::string{reason}};

@@ -47,6 +47,8 @@ struct access_demand {
   /// Of an operation: its database and the tier that it needs.
   std::string_view database{};
   sluice::tier tier = sluice::tier::untrusted;
+  /// Whether the request counts for the rate of its rule.
+  bool is_counted = true;
 };
 
 /// A decision, with the rule that decided.
@@ -64,8 +66,8 @@ struct access_decision {
 ///
 /// A request belongs to the first rule whose name matches that of the agent, and whose uid and token are those of the
 /// caller. A name that only rules with another uid or token match is refused, and so is every name without a rule to
-/// whoever has an agent's token. Without a rule, the owner may do everything but what `raw_sql` keeps from it, and other
-/// agents have tier untrusted and no scopes.
+/// whoever has an agent's token. Without a rule, the owner may do everything but what `raw_sql` keeps from it, and
+/// other agents have tier untrusted and no scopes.
 class access_policy {
 public:
   /// No policy: everything is allowed.

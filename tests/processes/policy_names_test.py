@@ -122,5 +122,18 @@ def test_a_write_returns_at_most_the_rows_of_the_rule(fixture):
     is_equal(fixture.sql("app.db", "SELECT text, count(*) FROM notes GROUP BY 1"), [("c", 3)])
 
 
+def test_refused_requests_and_those_that_need_nothing_count_for_the_rate(fixture):
+    prepare(fixture, POLICY.replace("max_rows = 2", "max_rows = 2\nrate = 0.01"))
+    refused = {"call": {"operation": "move_note", "params": {"id": 1}}, "read": {"db": "app.db", "sql": "SELECT 1"}}
+    with fixture.connect() as link:
+        is_equal(link.refusal("call", **refused["call"], agent="planner-1").code, "not_authorized")
+        for method, params in (*refused.items(), ("operations", {}), ("log", {"level": "info", "message": "x"}),
+                               ("capsule.verify", {"capsule": "x"}), ("call", {"operation": "none"}), ("call", {})):
+            is_equal((method, link.refusal(method, **params, agent="planner-1").code), (method, "overloaded"))
+        for _ in range(3):
+            is_equal(link.call("cancel", request_id="x", agent="planner-1"), {"cancelled": False})
+            link.call("ping")
+
+
 if __name__ == "__main__":
     run_tests()

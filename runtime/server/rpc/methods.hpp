@@ -158,6 +158,9 @@ const method* find_method(std::string_view name) noexcept;
 /// bridge reports; or there is none.
 bool has_sender(const method& method) noexcept;
 
+/// Whether a call counts for the rate of its agent: not one that ends what the agent has, or that has no agent.
+bool counts_for_rate(const method& method) noexcept;
+
 /// Whether any method has a parameter of this name.
 bool is_parameter(std::string_view name) noexcept;
 
