@@ -7,7 +7,7 @@ import threading
 
 from harness import is_equal, is_true, run_tests, wait_until
 from link import request
-from policy_test import POLICY, code_of, post, prepare, refusals, token
+from policy_test import POLICY, code_of, post, prepare, refusals, replace, token, tool_names
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 
@@ -133,6 +133,16 @@ def test_refused_requests_and_those_that_need_nothing_count_for_the_rate(fixture
         for _ in range(3):
             is_equal(link.call("cancel", request_id="x", agent="planner-1"), {"cancelled": False})
             link.call("ping")
+
+
+def test_a_token_that_a_changed_policy_names_is_made(fixture):
+    prepare(fixture)
+    replace(fixture, "sluice.toml", POLICY.replace('token = "laptop"', 'token = "tablet"'))
+    with fixture.connect() as link:
+        # The requests are not HTTP's: whoever wants to use the token needs its file first.
+        wait_until(lambda: link.call("operations") and os.path.exists(fixture.path(".sluice", "tokens", "tablet")),
+                   "the token has been made")
+    is_equal(tool_names(post(fixture, "/mcp", token(fixture, "tokens", "tablet"), "tools/list")), set())
 
 
 if __name__ == "__main__":
