@@ -166,7 +166,7 @@ std::string access_policy::why_no_call(const principal& who, const identity& fou
     return fmt::format("{} may not call '{}', {}", describe(who, found), what.name, reason);
   };
   if (!found.rule || !covers(rules_.agents[*found.rule], what.database, what.name))
-    return refused(fmt::format("because none of its scopes covers {}:{}", what.database, what.name));
+    return refused("because none of its scopes covers it");
   if (rules_.agents[*found.rule].tier < what.tier)
     return refused(fmt::format("which needs tier {}", to_string(what.tier)));
   return {};

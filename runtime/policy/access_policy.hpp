@@ -44,7 +44,8 @@ struct access_demand {
   method_access access = method_access::anyone;
   /// For the message: the name of the method, or that of the operation.
   std::string_view name;
-  /// Of an operation: its database and the tier that it needs.
+  /// Of an operation: its database and the tier that it needs. Without a database it is allowed to those who may call
+  /// an operation of this name in every database; the refusal is that of one which exists.
   std::string_view database{};
   sluice::tier tier = sluice::tier::untrusted;
   /// Whether the request counts for the rate of its rule.

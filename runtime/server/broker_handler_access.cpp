@@ -57,14 +57,14 @@ bool broker_handler::pending::pass(const json& given) {
 }
 
 bool broker_handler::pending::may_call(const sluice::operation& wanted, std::string_view sender) {
-  if (owner.is_read_only && wanted.writes()) {
-    fail(read_only_failure(wanted.name));
+  // `pass` has counted the call.
+  if (!admit(sender, {method_access::operation, wanted.name, wanted.database, wanted.tier, false})) {
+    deny();
     return false;
   }
-  // `pass` has counted the call.
-  if (admit(sender, {method_access::operation, wanted.name, wanted.database, wanted.tier, false}))
+  if (!owner.is_read_only || !wanted.writes())
     return true;
-  deny();
+  fail(read_only_failure(wanted.name));
   return false;
 }
 

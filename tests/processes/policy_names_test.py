@@ -145,5 +145,33 @@ def test_a_token_that_a_changed_policy_names_is_made(fixture):
     is_equal(tool_names(post(fixture, "/mcp", token(fixture, "tokens", "tablet"), "tools/list")), set())
 
 
+def test_operations_of_others_and_unknown_ones_look_alike(fixture):
+    prepare(fixture)
+    with fixture.connect() as link:
+        def refusal(name, agent, **more):
+            error = link.refusal("call", operation=name, agent=agent, **more).error
+            return json.loads(json.dumps(error).replace(name, "NAME"))
+        for agent in ("planner-1", "stranger"):
+            for more in ({}, {"read_only": True}, {"params": {"x": 1}}):
+                is_equal(refusal("make_notes", agent, **more), refusal("make_notez", agent, **more))
+        # It may call all that there are.
+        is_equal(link.refusal("call", operation="make_notez", agent="boss").code, "unknown_operation")
+        is_equal(link.refusal("call", operation="make_notez").code, "unknown_operation")
+
+
+def test_mcp_speaks_only_of_tools_that_the_agent_has(fixture):
+    prepare(fixture)
+    ask = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
+    for words, named in (((), False), (("--agent", "planner-1"), False), (("--agent", "boss"), False),
+                         (("--agent", "admin-1"), True), (("--agent", "admin-1", "--read-only"), True)):
+        bridge = Pipe(fixture, *words)
+        text = bridge.call("initialize", **ask)["instructions"]
+        listed = tool_names(bridge.ask("tools/list"))
+        for tool in ("sluice_schema", "sluice_read", "sluice_write", "sluice_status"):
+            is_true(tool in listed or tool not in text, f"{words}: {tool} in {text}")
+        is_equal((words, "sluice_read" in text), (words, named))
+        bridge.close()
+
+
 if __name__ == "__main__":
     run_tests()
