@@ -8,6 +8,7 @@ import threading
 from harness import is_equal, is_true, run_tests, wait_until
 from link import request
 from policy_test import POLICY, code_of, post, prepare, refusals, replace, token, tool_names
+from stdio_test import Pipe
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 

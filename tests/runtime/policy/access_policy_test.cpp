@@ -156,6 +156,15 @@ TEST_CASE("whoever has an agent's token is nobody else", "[policy]") {
        "is not one of these");
 }
 
+TEST_CASE("an operation that is not there is refused like one that no scope covers", "[policy]") {
+  auto policy = made({{"owner"}, {rule("a", tier::basic, {"app.db:*"}), rule("b", tier::core, {"*:find_*"})}});
+  auto unknown = [](std::string_view name) { return access_demand{method_access::operation, name}; };
+  access_demand others{method_access::operation, "find_x", "other.db"};
+  CHECK(refusal(policy, {"a"}, unknown("find_x")) == refusal(policy, {"a"}, others));
+  CHECK(policy.decide({"b"}, unknown("find_x")).is_allowed());
+  CHECK_FALSE(policy.decide({"b"}, unknown("add_x")).is_allowed());
+}
+
 TEST_CASE("the first rule that fits decides", "[policy]") {
   auto special = rule("a-1", tier::core);
   special.uid = 7;
