@@ -171,6 +171,10 @@ private:
                    });
   }
 
+  static bool fails_as(const answer& response, errc code) {
+    return response.error && member(response.error->data, "code") == to_string(code);
+  }
+
   static json listed(const answer& response) {
     return response.text.empty() ? response.result : json::parse(response.text);
   }
@@ -178,8 +182,8 @@ private:
   // The tools that call other methods than `call`. Without a broker that lists operations, these are all.
   std::vector<const mcp_tool*> usable_tools(const answer& response, const json& list) const {
     auto names = member(list, "tools");
-    // In this name nothing is allowed at all.
-    if (response.error && member(response.error->data, "code") == to_string(errc::not_authorized))
+    // In this name nothing is allowed at all, or nothing now.
+    if (fails_as(response, errc::not_authorized) || fails_as(response, errc::overloaded))
       names = json::array();
     std::vector<const mcp_tool*> result;
     for (const auto& tool : mcp_tools())
@@ -196,6 +200,9 @@ private:
     json asked{{"agent", settings_.agent}};
     methods_->call("operations", std::move(asked), [this, done = std::move(done)](const answer& response) {
       auto tools = json::array();
+      // A host would keep a list without the tools.
+      if (fails_as(response, errc::overloaded))
+        return done(response);
       auto list = listed(response);
       for (const auto* tool : usable_tools(response, list))
         tools.push_back(tool->definition);
