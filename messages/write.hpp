@@ -57,6 +57,9 @@ struct write_request {
   /// The idempotency key is the agent's own (messages/agent_key.hpp), because the policy names the agent. Local to the
   /// process.
   bool key_is_own = false;
+  /// The rows that its statements may return together, where its agent may have fewer than the writer allows; zero for
+  /// no bound of its own. Local to the process.
+  uint32_t max_rows = 0;
 };
 
 template <class Inspector> typename Inspector::result_type inspect(Inspector& f, write_request& x) {

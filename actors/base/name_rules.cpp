@@ -26,6 +26,10 @@ bool is_reserved(std::string_view name) {
 
 } // namespace
 
+bool is_name_of_broker(std::string_view name) {
+  return is_reserved(name) || folded_name(name) == reserved_agents.substr(0, reserved_agents.size() - 1);
+}
+
 std::optional<std::string> name_error(std::string_view name) {
   if (name.size() > max_name_bytes)
     return "has " + std::to_string(name.size()) + " bytes; at most 256 are allowed";

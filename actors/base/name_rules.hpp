@@ -14,6 +14,9 @@ inline constexpr size_t max_name_bytes = 256;
 /// Agents whose names begin with this prefix, in any letter case, are parts of the broker.
 inline constexpr std::string_view reserved_agents = "sluice:";
 
+/// Whether `name`, in any letter case, is that of the broker or of a part of it.
+bool is_name_of_broker(std::string_view name);
+
 /// The reason why `name` is invalid, as "holds a control character"; nothing for a valid name. The empty name is valid.
 std::optional<std::string> name_error(std::string_view name);
 

@@ -20,6 +20,7 @@ template <class Number> Number reduced(Number wanted, Number usual, Number most)
 // Keys that a client library generates are unique, and the ledger has no row for them.
 void apply(const admission& admitted, const database_config& defaults, write_request& request) {
   request.deadline = reduced(request.deadline, defaults.write_deadline, admitted.limits.max_time);
+  request.max_rows = static_cast<uint32_t>(admitted.limits.max_rows);
   request.key_is_own =
     admitted.is_named && !request.idempotency_key.empty() && !parse_automatic_key(request.idempotency_key);
 }

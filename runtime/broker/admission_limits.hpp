@@ -9,8 +9,8 @@
 
 namespace sluice {
 
-/// Reduces the time of the request to what its agent may have, and marks its key as the agent's own if a rule names the
-/// agent.
+/// Reduces time and returned rows of the request to what its agent may have, and marks its key as the agent's own if a
+/// rule names the agent.
 void apply(const admission& admitted, const database_config& defaults, write_request& request);
 
 /// Reduces time and rows of the request to what its agent may have.

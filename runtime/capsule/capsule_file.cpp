@@ -80,10 +80,20 @@ caf::expected<void> query(const connection& db, std::string_view sql, std::initi
   }
 }
 
+// Requests that use no database see these errors, too: they would not say which file is meant.
+caf::error with_name(const caf::error& error) {
+  constexpr std::string_view name = ".sluice/capsules.db";
+  auto reason = describe(error);
+  if (reason.message.find(name) == std::string::npos)
+    reason.message = std::string{name} + ": " + reason.message;
+  return make_error(std::move(reason));
+}
+
 caf::expected<connection> open_capsules(const std::filesystem::path& path) {
   sqlite::connection_options options;
   options.page_cache_bytes = capsules_cache_bytes;
-  return sqlite::open_own_database(path, capsules_kind, capsules_schema, options);
+  auto db = sqlite::open_own_database(path, capsules_kind, capsules_schema, options);
+  return db ? std::move(db) : caf::expected<connection>{with_name(db.error())};
 }
 
 caf::expected<void> write_state(const connection& db, const capsule_clock::state& time) {
@@ -110,12 +120,14 @@ caf::expected<void> change(const std::filesystem::path& path, const capsule_cloc
     done = db->exec("COMMIT");
   if (!done && db->in_transaction())
     static_cast<void>(db->exec("ROLLBACK"));
-  return done ? done : caf::expected<void>{sqlite::explain_mismatch(std::move(done.error()), capsules_kind)};
+  return done ? done : caf::expected<void>{with_name(sqlite::explain_mismatch(std::move(done.error()), capsules_kind))};
 }
 
 caf::expected<void> change_no_row(const connection&) { return caf::unit; }
 
-caf::error capsules_damaged() { return make_error(errc::corrupt, "the file of capsules, capsules.db, is damaged"); }
+caf::error capsules_damaged() {
+  return make_error(errc::corrupt, ".sluice/capsules.db, the file of capsules, is damaged");
+}
 
 } // namespace
 
@@ -134,7 +146,7 @@ caf::expected<std::optional<capsule_file::content>> capsule_file::load() const {
     done =
       query(*db, "SELECT id FROM revoked", {}, [&](const auto& row) { result->revoked.emplace_back(row.blob(0)); });
   if (!done)
-    return sqlite::explain_mismatch(std::move(done.error()), capsules_kind);
+    return with_name(sqlite::explain_mismatch(std::move(done.error()), capsules_kind));
   if (result && result->lineage.size() != lineage_bytes)
     return capsules_damaged();
   return result;
@@ -184,7 +196,7 @@ caf::expected<bool> capsule_file::add_promotion(const promotion& row) const {
     *db, "INSERT INTO promotions(ts_us, agent, db, first_seq, last_seq, head, proof, policy) "
          "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id");
   if (!stmt)
-    return sqlite::explain_mismatch(std::move(stmt.error()), capsules_kind);
+    return with_name(sqlite::explain_mismatch(std::move(stmt.error()), capsules_kind));
   bind_all(*stmt,
            {row.ts_us, std::string_view{row.agent}, std::string_view{row.db}, static_cast<int64_t>(row.first_seq),
             static_cast<int64_t>(row.last_seq), as_blob{row.head}, as_blob{row.proof}, as_blob{row.policy}});
@@ -206,7 +218,7 @@ caf::expected<std::optional<std::string>> capsule_file::find_text(std::string_vi
   auto done = query(*db, "SELECT text FROM issued WHERE hash = ?", {as_blob{hash}},
                     [&](const auto& row) { result = row.text(0); });
   if (!done)
-    return sqlite::explain_mismatch(std::move(done.error()), capsules_kind);
+    return with_name(sqlite::explain_mismatch(std::move(done.error()), capsules_kind));
   return result;
 }
 
@@ -230,7 +242,7 @@ caf::expected<std::vector<promotion>> capsule_file::promotions(uint64_t limit) c
                                         std::string{row.blob(7)}, std::string{row.blob(8)}});
                     });
   if (!done)
-    return sqlite::explain_mismatch(std::move(done.error()), capsules_kind);
+    return with_name(sqlite::explain_mismatch(std::move(done.error()), capsules_kind));
   std::reverse(result.begin(), result.end());
   return result;
 }

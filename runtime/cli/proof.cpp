@@ -21,6 +21,9 @@ namespace {
 
 using nlohmann::json;
 
+// Of a public key of Ed25519.
+constexpr size_t key_bytes = 32;
+
 struct proof_options {
   std::string db;
   std::string commits;
@@ -189,6 +192,11 @@ void declare_proof(CLI::App& command, action& chosen) {
   command.add_option("--key", options->key, "The public key that must have signed it, in hexadecimal")
     ->check(not_empty("a key"))
     ->type_name("HEX")
+    ->check([](const std::string& text) {
+      auto key = from_hex(text);
+      return key && key->size() == key_bytes ? std::string{}
+                                             : "write the 64 hexadecimal digits of a public key, a to f in lower case";
+    })
     ->needs(verifier);
   command.add_flag("--json", options->json, "Print one JSON document, on failure too");
   command.parse_complete_callback([db, verifier] {

@@ -19,6 +19,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <future>
 #include <optional>
@@ -200,6 +201,8 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
 }
 
 int run(serve_options options, const serve_hooks& hooks) {
+  if (const auto* name = std::getenv("SLUICE_AGENT"); options.stdio && options.agent.empty() && name)
+    options.agent = name;
   if (options.stdio && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
     return fail(make_error(errc::io_error, "the answers cannot be written: standard output is closed"), false);
   if (options.transient)
@@ -234,7 +237,7 @@ void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
     ->type_name("127.0.0.1:PORT");
   command.add_flag("--stdio", options->stdio, "Speak JSON-RPC and MCP on stdin and stdout, until stdin ends");
   command.add_flag("--read-only", options->read_only, "Refuse every method that changes something");
-  command.add_option("--agent", options->agent, "With --stdio: the agent of every request; other names are refused")
+  command.add_option("--agent", options->agent, "With --stdio: the agent of every request; other names are refused [SLUICE_AGENT]")
     ->needs("--stdio")
     ->check(not_empty("an agent"));
   command.add_option("--idle", options->idle_s, "Stop when the broker has been idle for so long")

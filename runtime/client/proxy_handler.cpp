@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace sluice {
@@ -64,7 +65,7 @@ caf::error proxy_handler::limit(const rpc::method& method, json& params) const {
   // The leader would take it for the owner's.
   auto sender = rpc::sender_parameter(method);
   if (sender.empty())
-    return method.access == method_access::anyone
+    return method.access == method_access::anyone && method.type != request_type::audit_refused
              ? caf::error{}
              : make_error(errc::not_authorized,
                           fmt::format("{} is not for the agent '{}', for whom this server was started", method.name,
@@ -133,24 +134,59 @@ void proxy_handler::refuse(const std::string& method, const json& params, rpc::e
   done({nullptr, std::move(error), {}});
 }
 
-// The bridge reports its refusals to the leader; refusals that come faster than the reports are counted.
+// The bridge reports its refusals to the leader. What comes faster than reports can be sent, for long, is counted.
 void proxy_handler::note_refusal(std::string_view method, const json& params, const rpc::error& error) {
-  if (notes_ >= max_notes) {
-    ++unnoted_;
+  const auto* known = rpc::find_method(method);
+  auto status = error.data.value("code", "invalid_request");
+  if (reports_.size() >= max_reports) {
+    ++counted_[{known ? std::string{known->name} : std::string{}, std::move(status)}];
     return;
   }
-  json note{{"method", method}, {"status", error.data.value("code", "invalid_request")}};
-  note["count"] = 1 + std::exchange(unnoted_, 0);
+  json report{{"status", status}};
+  if (known)
+    report["method"] = known->name;
+  if (status == to_string(errc::not_authorized))
+    report["reason"] = error.message;
   if (params.is_object())
     for (const auto* name : {"agent", "db", "request_id", "correlation_id"})
       if (auto at = params.find(name); at != params.end() && at->is_string())
-        note[name] = *at;
-  ++notes_;
-  auto report = [this, note = std::move(note)] {
-    static_cast<void>(to_.call("audit.refused", note));
-    return rpc::answer{};
-  };
-  answer_later(control_, std::move(report), [this](const rpc::answer&) { --notes_; });
+        report[name] = *at;
+  // Whatever name was asked for.
+  if (!rights_.agent.empty())
+    report["agent"] = rights_.agent;
+  reports_.push_back(std::move(report));
+  send_reports();
+}
+
+void proxy_handler::send_reports() {
+  for (auto at = counted_.begin(); reports_.empty() && at != counted_.end();) {
+    auto count = std::min(at->second, rpc::most_reported_refusals);
+    json report{{"status", at->first.second}, {"count", count}};
+    if (!at->first.first.empty())
+      report["method"] = at->first.first;
+    if (!rights_.agent.empty())
+      report["agent"] = rights_.agent;
+    reports_.push_back(std::move(report));
+    at->second -= count;
+    at = at->second == 0 ? counted_.erase(at) : at;
+  }
+  while (sending_ < max_sending && !reports_.empty()) {
+    ++sending_;
+    auto send = [this, report = std::move(reports_.front())] {
+      auto sent = to_.call("audit.refused", report);
+      return sent ? rpc::answer{} : error_answer(sent.error());
+    };
+    reports_.pop_front();
+    answer_later(control_, std::move(send), [this](const rpc::answer& sent) {
+      --sending_;
+      // Without a leader, each of them would be waited for until its deadline.
+      if (sent.error && sent.error->data.value("code", "") == to_string(errc::unavailable)) {
+        reports_.clear();
+        counted_.clear();
+      }
+      send_reports();
+    });
+  }
 }
 
 } // namespace sluice

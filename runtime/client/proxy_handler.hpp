@@ -7,6 +7,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <cstdint>
+#include <deque>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -34,7 +37,8 @@ public:
   void note_refusal(std::string_view method, const nlohmann::json& params, const rpc::error& error) override;
 
 private:
-  static constexpr size_t max_notes = 4;
+  static constexpr size_t max_sending = 4;
+  static constexpr size_t max_reports = 10'000;
 
   void refuse(const std::string& method, const nlohmann::json& params, rpc::error error, const rpc::answer_to& done);
   void refuse(const std::string& method, const nlohmann::json& params, const caf::error& error,
@@ -42,6 +46,8 @@ private:
 
   // The error of a call that the rights do not permit; gives `params` what they require.
   caf::error limit(const rpc::method& method, nlohmann::json& params) const;
+
+  void send_reports();
 
   // Answers with the result of `wait`.
   template <class Wait> void answer_later(boost::asio::thread_pool& where, Wait wait, rpc::answer_to done);
@@ -52,9 +58,10 @@ private:
   boost::asio::thread_pool& control_;
   bridge_rights rights_;
   bool quotes_texts_ = false;
-  // Refusals in the report that is being sent, and those for the next report.
-  size_t notes_ = 0;
-  uint32_t unnoted_ = 0;
+  // Reports of refusals: those that are being sent, those that wait, and numbers by method and status of those beyond.
+  size_t sending_ = 0;
+  std::deque<nlohmann::json> reports_;
+  std::map<std::pair<std::string, std::string>, uint32_t> counted_;
 };
 
 } // namespace sluice

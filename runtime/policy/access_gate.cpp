@@ -27,14 +27,12 @@ admission access_gate::admit(const principal& who, const access_demand& what) {
   if (!policy_->exists())
     return {};
   auto decision = policy_->decide(who, what);
-  if (!decision.is_allowed())
-    return {make_failure(errc::not_authorized, std::move(decision.refusal)), decision.rule.has_value(), {}};
-  if (!decision.rule)
-    return {};
-  const auto& rule = policy_->rules().agents[*decision.rule];
-  auto refused =
-    rule.limits.rate > 0 && what.access != method_access::anyone ? count(rule, *decision.rule, who) : std::nullopt;
-  return {std::move(refused), true, rule.limits};
+  const auto* rule = decision.rule ? &policy_->rules().agents[*decision.rule] : nullptr;
+  // Refused ones count, too: otherwise an agent could send any number of them.
+  auto refused = rule && rule->limits.rate > 0 && what.is_counted ? count(*rule, *decision.rule, who) : std::nullopt;
+  if (!refused && !decision.is_allowed())
+    refused = make_failure(errc::not_authorized, std::move(decision.refusal));
+  return {std::move(refused), rule != nullptr, rule ? rule->limits : agent_limits{}};
 }
 
 // The generic cell rate algorithm: a request may come early by the time of a burst, which is what the rule may send in

@@ -27,7 +27,8 @@ public:
   /// `time` outlives this; `policy` is not null.
   access_gate(std::shared_ptr<const access_policy> policy, const clock& time);
 
-  /// Decides, and counts the request for the rate of its rule unless it needs nothing (`method_access::anyone`).
+  /// Decides, and counts the request for the rate of its rule (`access_demand::is_counted`), also one that is refused.
+  /// Above the rate it is `errc::overloaded`, whatever it asks for.
   admission admit(const principal& who, const access_demand& what);
 
   /// The policy in force; never null.

@@ -118,7 +118,7 @@ bool access_policy::may_send_sql(const principal& who, const identity& found) co
       return found.is_owner;
     if (auto least = tier_of(item))
       return !found.is_owner && has >= *least;
-    return matches(item, who.agent) && (who.token.empty() || found.rule);
+    return matches(item, who.agent);
   });
 }
 
@@ -128,6 +128,10 @@ access_decision access_policy::decide(const principal& who, const access_demand&
   auto found = identify(who);
   if (found.is_claimed && !found.rule)
     return {std::nullopt, why_claimed(who)};
+  if (!who.token.empty() && !found.rule)
+    return {std::nullopt,
+            fmt::format("the token '{}' is for the agents of its rules, and none of these rules names '{}'", who.token,
+                        who.agent)};
   auto is_core = found.rule && rules_.agents[*found.rule].tier == tier::core;
   auto refused = [&](std::string_view reason) {
     return access_decision{found.rule, describe(who, found) + " may not " + std::string{reason}};
@@ -162,7 +166,7 @@ std::string access_policy::why_no_call(const principal& who, const identity& fou
     return fmt::format("{} may not call '{}', {}", describe(who, found), what.name, reason);
   };
   if (!found.rule || !covers(rules_.agents[*found.rule], what.database, what.name))
-    return refused(fmt::format("because none of its scopes covers {}:{}", what.database, what.name));
+    return refused("because none of its scopes covers it");
   if (rules_.agents[*found.rule].tier < what.tier)
     return refused(fmt::format("which needs tier {}", to_string(what.tier)));
   return {};

@@ -44,9 +44,12 @@ struct access_demand {
   method_access access = method_access::anyone;
   /// For the message: the name of the method, or that of the operation.
   std::string_view name;
-  /// Of an operation: its database and the tier that it needs.
+  /// Of an operation: its database and the tier that it needs. Without a database it is allowed to those who may call
+  /// an operation of this name in every database; the refusal is that of one which exists.
   std::string_view database{};
   sluice::tier tier = sluice::tier::untrusted;
+  /// Whether the request counts for the rate of its rule.
+  bool is_counted = true;
 };
 
 /// A decision, with the rule that decided.
@@ -63,8 +66,9 @@ struct access_decision {
 /// Who may do what. Immutable and pure: any thread may ask.
 ///
 /// A request belongs to the first rule whose name matches that of the agent, and whose uid and token are those of the
-/// caller. A name that only rules with another uid or token match is refused. Without a rule, the owner may do
-/// everything but what `raw_sql` keeps from it, and other agents have tier untrusted and no scopes.
+/// caller. A name that only rules with another uid or token match is refused, and so is every name without a rule to
+/// whoever has an agent's token. Without a rule, the owner may do everything but what `raw_sql` keeps from it, and
+/// other agents have tier untrusted and no scopes.
 class access_policy {
 public:
   /// No policy: everything is allowed.

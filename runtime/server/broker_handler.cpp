@@ -252,7 +252,8 @@ void broker_handler::cancel(const json& params, const call_ptr& call) {
     return call->fail(request.error());
   if (!call->sign(call->names.agent))
     return;
-  if (request->as_operator && !call->admit(call->agent, {method_access::administration, "cancel as operator"}))
+  if (request->as_operator
+      && !call->admit(call->agent, {method_access::administration, "cancel as operator", {}, tier::untrusted, false}))
     return call->deny();
   auto& owner = call->owner;
   auto found =
@@ -304,17 +305,6 @@ void broker_handler::prune_audit(const json& params, const call_ptr& call) {
     return;
   pending::ask_in_turn<audit_pruned>(
     call, [](const auto& x) { return x.audit(); }, *request);
-}
-
-void broker_handler::note_refused(const json& params, const call_ptr& call) {
-  auto refused = rpc::refused_from_json(params);
-  if (!refused)
-    return call->fail(refused.error());
-  auto& [request, status] = *refused;
-  request.link_agent = call->link->agent;
-  request.peer = call->link->peer;
-  call->owner.leader_.record(request, status);
-  call->succeed({{"recorded", true}});
 }
 
 void broker_handler::subscribe(const json& params, const call_ptr& call) {

@@ -249,7 +249,8 @@ struct broker_handler::pending {
   /// Asks the policy, for a sender with this name; empty for the connection's.
   bool admit(std::string_view name, const access_demand& demand);
   /// Answers a call that the policy has refused.
-  void deny();
+  void deny(const failure& reason);
+  void deny() { deny(*admitted.refused); }
   /// Whether the policy, and a read-only broker, admit the call with these parameters. If not, it has been answered.
   /// Of calls of operations, `may_call` decides.
   bool pass(const nlohmann::json& given);
@@ -262,6 +263,9 @@ private:
     names.peer = link->peer;
     if (params)
       rpc::read_names(*params, names);
+    // It names another sender.
+    if (method.type == request_type::audit_refused)
+      names.agent.clear();
     owner.leader_.record(names, status);
   }
 };

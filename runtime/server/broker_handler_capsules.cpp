@@ -128,7 +128,7 @@ void broker_handler::issue_capsule(const json& params, const call_ptr& call) {
   // Agents may derive capsules from their own.
   auto parent = parse_capsule(wish->parent);
   if (!(parent && may_use(parent->content, call->agent))
-      && !call->admit(call->agent, {method_access::administration, "capsule.issue"}))
+      && !call->admit(call->agent, {method_access::administration, "capsule.issue", {}, tier::untrusted, false}))
     return call->deny();
   auto& capsules = call->owner.leader_.capsules();
   auto policy = policy_of(call);

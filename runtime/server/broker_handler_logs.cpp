@@ -9,6 +9,10 @@ void broker_handler::log(const json& params, const call_ptr& call) {
   auto entry = rpc::log_entry_from_json(params);
   if (!entry)
     return call->fail(entry.error());
+  if (is_name_of_broker(entry->source))
+    return call->fail(make_error(errc::invalid_request,
+                                 "source is \"sluice\", or begins with \"sluice:\", as only the broker's own "
+                                 "entries do; take another name"));
   if (!call->sign(entry->agent))
     return;
   call->owner.leader_.log(entry->level, entry->source, entry->message, entry->agent);

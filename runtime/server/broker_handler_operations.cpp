@@ -42,16 +42,21 @@ void broker_handler::call_operation(const json& params, const call_ptr& call) {
   call->names.request_id = decoded->request_id;
   call->names.correlation_id = decoded->correlation_id;
   const auto& known = call->owner.operations();
-  const auto* found = known.operations()->find(decoded->operation);
-  if (!found)
-    return call->fail(unknown_operation(decoded->operation, known));
-  call->names.db = found->database;
   if (auto reason = agent_name_error(decoded->agent))
     return call->fail(make_error(errc::invalid_request, "agent " + *reason));
-  if (decoded->read_only && found->writes())
-    return call->fail(read_only_failure(found->name));
+  const auto* found = known.operations()->find(decoded->operation);
+  if (!found) {
+    // Agents must not find out which operations there are beside their own.
+    if (is_operation_name(decoded->operation)
+        && !call->admit(decoded->agent, {method_access::operation, decoded->operation, {}, tier::untrusted, false}))
+      return call->deny();
+    return call->fail(unknown_operation(decoded->operation, known));
+  }
+  call->names.db = found->database;
   if (!call->may_call(*found, decoded->agent))
     return;
+  if (decoded->read_only && found->writes())
+    return call->fail(read_only_failure(found->name));
   if (decoded->grant && !use_capsule(*found, *decoded, call))
     return;
   auto request = request_of(*found, std::move(*decoded));

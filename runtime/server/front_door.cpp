@@ -101,6 +101,8 @@ struct front_door::parts {
     info.started_us = now_us();
   }
 
+  ~parts() { leader.policy().on_other({}); }
+
   caf::expected<void> listen();
   caf::expected<void> listen_http();
   const std::map<std::string, std::string>& agent_tokens();
@@ -169,6 +171,8 @@ caf::expected<void> front_door::parts::listen_http() {
   if (auto good = tokens.load(*leader.policy().current()); !good)
     return good;
   settings.agent_tokens = [this]() -> const auto& { return agent_tokens(); };
+  // The files of tokens that it names first are made, before anybody could use them.
+  leader.policy().on_other([this] { asio::post(loop, [this] { agent_tokens(); }); });
   settings.max_connections = config.max_connections;
   settings.max_body_bytes = config.max_request_bytes;
   settings.max_inflight_bytes = config.max_inflight_bytes;

@@ -69,8 +69,14 @@ void live_policy::refresh_if_due() {
   // One of several threads looks.
   if (!next_check_.compare_exchange_strong(due, (now + max_policy_age).time_since_epoch().count()))
     return;
-  if (auto found = refresh(); found && changed_)
+  auto found = refresh();
+  if (!found)
+    return;
+  if (changed_)
     changed_(found->text, found->is_mistake);
+  std::lock_guard held{other_mutex_};
+  if (!found->is_mistake && other_)
+    other_();
 }
 
 std::optional<live_policy::news> live_policy::refresh() {

@@ -38,6 +38,13 @@ public:
     changed_ = std::move(callback);
   }
 
+  /// From now on `callback` is called when another policy has come into force, by the thread that finds it: it must
+  /// return soon, and not use this. One at a time; with an empty one the earlier is not called any more.
+  void on_other(std::function<void()> callback) {
+    std::lock_guard held{other_mutex_};
+    other_ = std::move(callback);
+  }
+
   /// Why the file is not in force, as of the last look at it.
   std::optional<failure> mistake() const;
 
@@ -55,6 +62,8 @@ private:
   std::string state_of_file_;
   std::optional<failure> mistake_;
   std::function<void(std::string_view, bool)> changed_;
+  std::mutex other_mutex_;
+  std::function<void()> other_;
 };
 
 } // namespace sluice

@@ -62,6 +62,10 @@ std::optional<caf::error> check_place(std::string_view name, const fs::path& rel
   // In a subfolder it would be the settings file of a later root.
   if (relative.filename() == "sluice.toml")
     return refuse(name, "is a broker's configuration");
+  // A database there could be a mistake in the catalogue; in a subfolder, in that of a later root.
+  if (*relative.begin() == "operations"
+      || (relative.parent_path().filename() == "operations" && relative.extension() == ".sql"))
+    return refuse(name, "lies in operations/, which is for the files of operations");
   const auto& text = relative.native();
   for (std::string_view suffix : {"-wal", "-shm", "-journal"})
     if (text.ends_with(suffix))

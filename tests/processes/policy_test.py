@@ -109,7 +109,7 @@ def test_an_agent_may_call_what_its_rule_allows_and_nothing_else(fixture):
         refused = link.refusal("call", operation="move_note", params={"id": 1}, agent="planner-1")
         is_equal((refused.code, refused.error["message"]), ("not_authorized", BY_TIER))
         refused = link.refusal("call", operation="make_notes", agent="planner-1")
-        is_true("none of its scopes covers app.db:make_notes" in refused.error["message"], refused.error)
+        is_true("none of its scopes covers it" in refused.error["message"], refused.error)
         refused = link.refusal("call", operation="find_notes", params={}, agent="stranger")
         is_true("no rule names it" in refused.error["message"], refused.error)
         is_equal(link.call("call", operation="move_note", params={"id": 1}, agent="boss")["changes"], 1)

@@ -83,8 +83,11 @@ struct cancel_request {
 caf::expected<cancel_request> cancel_from_json(const nlohmann::json& params);
 
 /// `params` of `audit.refused`, with which a bridge reports a request that it refused itself: {"status" (an error
-/// code), "method" (optional), "agent", "db", "request_id", "correlation_id", "count" (from 1)}, all but the first
-/// optional. The request, and the status.
+/// code), "method" (one of the protocol), "agent", "db", "request_id", "correlation_id", "reason" (cut at
+/// `most_reason_bytes`), "count" (1 to `most_reported_refusals`)}, all but the first optional. The request, and the
+/// status.
+inline constexpr uint32_t most_reported_refusals = 1'000'000;
+inline constexpr size_t most_reason_bytes = 1'024;
 caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(const nlohmann::json& params);
 
 /// `params` of `subscribe`: {"db", "tables":[...] (optional; none means all), "from_seq" (optional),

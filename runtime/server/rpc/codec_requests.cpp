@@ -1,9 +1,11 @@
 #include "runtime/server/rpc/codec.hpp"
 
+#include "actors/base/utf8_text.hpp"
 #include "runtime/catalogue/operation_request.hpp"
 #include "runtime/json/json.hpp"
 #include "runtime/server/rpc/capsule_params.hpp"
 #include "runtime/server/rpc/json_fields.hpp"
+#include "runtime/server/rpc/methods.hpp"
 
 #include <fmt/format.h>
 
@@ -352,16 +354,23 @@ caf::expected<std::pair<unrecorded_request, std::string>> refused_from_json(cons
     if (caf::error common; take_common(name, content, request, common))
       return common;
     if (name == "count")
-      return rpc::take(content, name, request.count, uint32_t{1});
+      return rpc::take(content, name, request.count, uint32_t{1}, most_reported_refusals);
+    if (name == "reason")
+      return rpc::take(content, name, request.reason);
     if (name == "status")
       return rpc::take(content, name, status);
     if (name != "method")
       return unknown_member(name);
     std::string method;
-    auto wrong = rpc::take(content, name, method);
-    request.type = request_type_of(method);
-    return wrong;
+    if (auto wrong = rpc::take(content, name, method))
+      return wrong;
+    const auto* known = find_method(method);
+    if (!known)
+      return invalid("method", "must be a method of the protocol");
+    request.type = known->type;
+    return caf::error{};
   });
+  request.reason.resize(utf8_prefix(request.reason, most_reason_bytes).size());
   if (!error && !errc_of(status))
     error = invalid("status", "must be an error code");
   return result_or(std::move(error), result);

@@ -15,6 +15,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <vector>
 
 namespace sluice::rpc {
 
@@ -122,7 +123,7 @@ public:
 
   void call(const std::string& method, json params, answer_to done) override {
     if (method == "initialize")
-      return give(method, params, initialize(params), done);
+      return initialize(params, std::move(done));
     if (method == "ping")
       return done({json::object(), {}});
     if (method == "tools/list")
@@ -148,23 +149,50 @@ private:
     done(std::move(response));
   }
 
-  answer initialize(const json& params) {
+  void initialize(const json& params, answer_to done) {
     auto wanted = member(params, "protocolVersion");
     if (!wanted.is_string())
-      return refused(invalid_params, "protocolVersion must be a text");
+      return give("initialize", params, refused(invalid_params, "protocolVersion must be a text"), done);
     auto name = member(member(params, "clientInfo"), "name");
     auto agent = usable_agent(name.is_string() ? name.get<std::string>() : std::string{});
     if (!settings_.is_bound && !agent.empty())
       settings_.agent = std::move(agent);
     const auto& version = wanted.get_ref<const std::string&>();
-    return {json{{"protocolVersion", speaks_mcp(version) ? version : std::string{versions.front()}},
-                 {"capabilities", {{"tools", json::object()}}},
-                 {"serverInfo", {{"name", "sluice"}, {"title", "sluice"}, {"version", settings_.version}}},
-                 {"instructions", mcp_instructions}},
-            {}};
+    json result{{"protocolVersion", speaks_mcp(version) ? version : std::string{versions.front()}},
+                {"capabilities", {{"tools", json::object()}}},
+                {"serverInfo", {{"name", "sluice"}, {"title", "sluice"}, {"version", settings_.version}}}};
+    methods_->call("operations", {{"agent", settings_.agent}},
+                   [this, result = std::move(result), done = std::move(done)](const answer& response) mutable {
+                     auto usable = usable_tools(response, listed(response));
+                     result["instructions"] = mcp_instructions([&](std::string_view tool) {
+                       return std::any_of(usable.begin(), usable.end(), [&](const auto* x) { return x->name == tool; });
+                     });
+                     done({std::move(result), {}});
+                   });
   }
 
-  // Without a broker that lists operations, there are the other tools.
+  static bool fails_as(const answer& response, errc code) {
+    return response.error && member(response.error->data, "code") == to_string(code);
+  }
+
+  static json listed(const answer& response) {
+    return response.text.empty() ? response.result : json::parse(response.text);
+  }
+
+  // The tools that call other methods than `call`. Without a broker that lists operations, these are all.
+  std::vector<const mcp_tool*> usable_tools(const answer& response, const json& list) const {
+    auto names = member(list, "tools");
+    // In this name nothing is allowed at all, or nothing now.
+    if (fails_as(response, errc::not_authorized) || fails_as(response, errc::overloaded))
+      names = json::array();
+    std::vector<const mcp_tool*> result;
+    for (const auto& tool : mcp_tools())
+      if ((names.is_null() || std::find(names.begin(), names.end(), json(tool.name)) != names.end())
+          && is_shown(tool.definition))
+        result.push_back(&tool);
+    return result;
+  }
+
   void list_tools(const json& params, answer_to done) {
     if (!member(params, "cursor").is_null())
       return give("tools/list", params, refused(invalid_params, "cursor is none that was given out; there is one page"),
@@ -172,19 +200,16 @@ private:
     json asked{{"agent", settings_.agent}};
     methods_->call("operations", std::move(asked), [this, done = std::move(done)](const answer& response) {
       auto tools = json::array();
-      auto listed = response.text.empty() ? response.result : json::parse(response.text);
-      auto usable = member(listed, "tools");
-      // In this name nothing is allowed at all.
-      if (response.error && member(response.error->data, "code") == to_string(errc::not_authorized))
-        usable = json::array();
-      for (const auto& tool : mcp_tools())
-        if (usable.is_null() || std::find(usable.begin(), usable.end(), json(tool.name)) != usable.end())
-          if (is_shown(tool.definition))
-            tools.push_back(tool.definition);
-      for (const auto& operation : member(listed, "operations"))
+      // A host would keep a list without the tools.
+      if (fails_as(response, errc::overloaded))
+        return done(response);
+      auto list = listed(response);
+      for (const auto* tool : usable_tools(response, list))
+        tools.push_back(tool->definition);
+      for (const auto& operation : member(list, "operations"))
         if (is_shown(operation))
           tools.push_back(operation_tool(operation));
-      if (auto mistake = member(listed, "mistake"); mistake.is_string())
+      if (auto mistake = member(list, "mistake"); mistake.is_string())
         for (auto& tool : tools)
           add_mistake(tool, mistake.get_ref<const std::string&>());
       done({json{{"tools", std::move(tools)}}, {}});

@@ -329,17 +329,21 @@ std::string_view what_to_do(const failure& failed) {
 
 } // namespace
 
-const std::string_view mcp_instructions =
-  "sluice lets several agents share the SQLite databases of one folder without lock errors. db is a file in that "
-  "folder, such as app.db.\n"
-  "- sluice_schema lists the databases with their tables and columns.\n"
-  "- sluice_read runs one SELECT.\n"
-  "- sluice_write changes data or schema; the statements of one call are applied together or not at all, so there is "
-  "no BEGIN or COMMIT.\n"
-  "- Put values into params, not into the SQL text.\n"
-  "- Give a write that must not happen twice an idempotency_key; then it is safe to repeat the call when its outcome "
-  "is unknown.\n"
-  "- An error says what became of the change and what to do next.";
+std::string mcp_instructions(const std::function<bool(std::string_view)>& has_tool) {
+  std::string text = "sluice lets several agents share the SQLite databases of one folder without lock errors.\n";
+  if (has_tool("sluice_schema"))
+    text += "- sluice_schema lists the databases with their tables and columns.\n";
+  if (has_tool("sluice_read"))
+    text += "- sluice_read runs one SELECT. db is a file in that folder, such as app.db.\n";
+  if (has_tool("sluice_write"))
+    text += "- sluice_write changes data or schema; the statements of one call are applied together or not at all, so "
+            "there is no BEGIN or COMMIT.\n"
+            "- Give a write that must not happen twice an idempotency_key; then it is safe to repeat the call when its "
+            "outcome is unknown.\n";
+  if (has_tool("sluice_read") || has_tool("sluice_write"))
+    text += "- Put values into params, not into the SQL text.\n";
+  return text + "- An error says what became of the change and what to do next.";
+}
 
 bool mcp_tool::takes(const std::string& argument) const {
   return definition["inputSchema"]["properties"].contains(argument);

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,8 +32,8 @@ const std::vector<mcp_tool>& mcp_tools();
 /// Null when there is no such tool.
 const mcp_tool* find_mcp_tool(std::string_view name);
 
-/// The instructions for the model in the answer to `initialize`.
-extern const std::string_view mcp_instructions;
+/// The instructions for the model in the answer to `initialize`, which name the tools for which `has_tool` is true.
+std::string mcp_instructions(const std::function<bool(std::string_view)>& has_tool);
 
 /// A failure for a model: code, message, outcome, and remedy.
 std::string advice_on(const failure& failed);

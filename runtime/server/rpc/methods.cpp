@@ -37,6 +37,10 @@ std::string_view sender_parameter(const method& method) noexcept {
   return has("agent") && method.type != request_type::audit_refused ? "agent" : "";
 }
 
+bool counts_for_rate(const method& method) noexcept {
+  return method.type != request_type::cancel && method.type != request_type::cursor_close;
+}
+
 bool is_parameter(std::string_view name) noexcept {
   return std::any_of(all_methods.begin(), all_methods.end(), [&](const method& each_method) {
     return any_name(each_method.parameters, [&](std::string_view each) { return each == name; });

@@ -122,7 +122,7 @@ inline constexpr std::array all_methods{
   method{"audit.prune", request_type::audit_prune, method_access::administration, method_data::changes, method_effect::none, method_audit::all, method_wait::long_work, "", false, "",
          "before_us agent", "Removes old audit records, and signs an anchor in their place"},
   method{"audit.refused", request_type::audit_refused, method_access::anyone, method_data::keeps, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", false,
-         "", "status method agent db request_id correlation_id count",
+         "", "status method agent db request_id correlation_id reason count",
          "Records requests that a bridge refused"},
   method{"subscribe", request_type::subscribe, method_access::raw_sql, method_data::keeps, method_effect::changes, method_audit::refusals, method_wait::write_deadline, "", true, "",
          "db tables from_seq agent", "Sends a notification for each commit that changes the tables"},
@@ -157,6 +157,9 @@ const method* find_method(std::string_view name) noexcept;
 /// The parameter with the name of the agent that sends the call: `agent`, or `caller` where `agent` selects records.
 /// Empty if there is none.
 std::string_view sender_parameter(const method& method) noexcept;
+
+/// Whether a call counts for the rate of its agent: not one that ends what the agent has, or that has no agent.
+bool counts_for_rate(const method& method) noexcept;
 
 /// Whether any method has a parameter of this name.
 bool is_parameter(std::string_view name) noexcept;

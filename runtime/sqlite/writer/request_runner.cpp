@@ -123,6 +123,7 @@ caf::expected<executed_write> request_runner::run(const write_request& request, 
   sqlite3_set_last_insert_rowid(db_.handle(), 0);
   deadline_ = deadline;
   ticket_ = request.ticket.get();
+  max_rows_ = request.max_rows == 0 ? limits_.max_rows : std::min<uint64_t>(limits_.max_rows, request.max_rows);
   db_.limit_values(limits_.max_value_bytes);
   auto reason = request.enforce_foreign_keys ? run_all(request, now) : run_unenforced(request, now);
   db_.limit_values(std::numeric_limits<uint64_t>::max());
@@ -312,8 +313,8 @@ caf::error request_runner::collect_row(cached_statement& prepared, attempt& now,
     now.bytes += prepared.stmt.column_footprint(i);
   if (prepared.stmt.has_inexact_text())
     return inexact_text("RETURNING");
-  if (++now.rows > limits_.max_rows || now.bytes > limits_.max_bytes)
-    return make_error(errc::too_large, "the request returns more than " + std::to_string(limits_.max_rows) + " rows or "
+  if (++now.rows > max_rows_ || now.bytes > limits_.max_bytes)
+    return make_error(errc::too_large, "the request returns more than " + std::to_string(max_rows_) + " rows or "
                                          + std::to_string(limits_.max_bytes) + " bytes; it was undone");
   returned_bytes_ += now.bytes - before;
   if (!returned_.grow_to(returned_bytes_))

@@ -82,6 +82,8 @@ private:
   connection& db_;
   const clock& time_;
   request_limits limits_;
+  // Of the running request.
+  uint64_t max_rows_ = limits_.max_rows;
   std::shared_ptr<answer_budget> answers_;
   // The share of the transaction.
   answer_budget::share returned_;

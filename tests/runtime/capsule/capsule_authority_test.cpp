@@ -181,7 +181,9 @@ TEST_CASE_METHOD(fixture, "with a damaged file of capsules every capsule is refu
   std::filesystem::resize_file(folder / ".sluice/capsules.db", 100);
   aut = open();
   CHECK_FALSE(is_valid(text));
-  CHECK_FALSE(aut->issue(wish(), policy));
+  auto refused = aut->issue(wish(), policy);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(describe(refused.error()).message, Contains(".sluice/capsules.db"));
 }
 
 TEST_CASE_METHOD(fixture, "checking a capsule makes no file, and issuing one makes private ones", "[capsule]") {

@@ -82,14 +82,23 @@ TEST_CASE("other names of one rule share its rate", "[policy]") {
   CHECK(admitted_at_once(gate, "a2") == 0);
 }
 
-TEST_CASE("requests that are refused, or that need nothing, count for no rate", "[policy]") {
+TEST_CASE("every request counts for the rate, also one that needs nothing or is refused", "[policy]") {
+  fake_clock time;
+  access_gate gate{policy_with(2), time};
+  CHECK_FALSE(gate.admit({"a1"}, {method_access::anyone, "log"}).refused);
+  CHECK(gate.admit({"a1"}, {method_access::operation, "x", "app.db"}).refused->code == errc::not_authorized);
+  CHECK(gate.admit({"a1"}, {method_access::operation, "x", "app.db"}).refused->code == errc::overloaded);
+  CHECK(gate.admit({"a1"}, {method_access::anyone, "log"}).refused->code == errc::overloaded);
+}
+
+TEST_CASE("requests that end something count for no rate", "[policy]") {
   fake_clock time;
   access_gate gate{policy_with(1), time};
-  for (int i = 0; i < 100; ++i) {
-    CHECK_FALSE(gate.admit({"a1"}, {method_access::anyone, "ping"}).refused);
-    CHECK(gate.admit({"a1"}, {method_access::operation, "x", "app.db"}).refused->code == errc::not_authorized);
-  }
+  access_demand cancel{method_access::anyone, "cancel", {}, tier::untrusted, false};
+  for (int i = 0; i < 100; ++i)
+    CHECK_FALSE(gate.admit({"a1"}, cancel).refused);
   CHECK(admitted_at_once(gate, "a1") == 1);
+  CHECK_FALSE(gate.admit({"a1"}, cancel).refused);
 }
 
 TEST_CASE("another policy is in force as soon as it is there", "[policy]") {

@@ -63,7 +63,7 @@ TEST_CASE("an agent may call what its scopes cover and its tier suffices for", "
            "verified");
   CHECK(refusal(policy, named("planner-1"), call("move_note"))
         == "agent 'planner-1' (rule agent[0] 'planner-*', tier basic) may not call 'move_note', because none of its "
-           "scopes covers app.db:move_note");
+           "scopes covers it");
   CHECK_FALSE(refusal(policy, named("planner-1"), call("add_note", tier::basic, "other.db")).empty());
 }
 
@@ -72,7 +72,7 @@ TEST_CASE("an agent that no rule names may call nothing", "[policy]") {
   CHECK(
     refusal(policy, named("stranger"), call("add_note", tier::untrusted))
     == "agent 'stranger' (no rule names it: tier untrusted, no scopes) may not call 'add_note', because none of its "
-       "scopes covers app.db:add_note");
+       "scopes covers it");
   CHECK(policy.decide(named("stranger"), method(method_access::anyone, "ping")).is_allowed());
 }
 
@@ -145,12 +145,24 @@ TEST_CASE("whoever has an agent's token is nobody else", "[policy]") {
   auto policy = made({{"owner", "admin-*", "remote-*"}, {by_token, rule("boss", tier::core, {"*:*"})}});
   CHECK(policy.decide({"remote", {}, "laptop", false}, call("add_note")).is_allowed());
   for (const auto* name : {"boss", "admin-1", "remote-1", "laptop", "stranger"})
-    for (auto access : {method_access::operation, method_access::raw_sql, method_access::administration})
+    for (auto access :
+         {method_access::anyone, method_access::operation, method_access::raw_sql, method_access::administration})
       CHECK_FALSE(policy.decide({name, {}, "laptop", false}, {access, "add_note", "app.db"}).is_allowed());
+  CHECK(refusal(policy, {"stranger", {}, "laptop", false}, call("add_note"))
+        == "the token 'laptop' is for the agents of its rules, and none of these rules names 'stranger'");
   CHECK(
     refusal(policy, {"boss", {}, "laptop", false}, call("add_note"))
     == "the name 'boss' belongs to rule agent[1] 'boss', which is for requests without an agent's token; this request "
        "is not one of these");
+}
+
+TEST_CASE("an operation that is not there is refused like one that no scope covers", "[policy]") {
+  auto policy = made({{"owner"}, {rule("a", tier::basic, {"app.db:*"}), rule("b", tier::core, {"*:find_*"})}});
+  auto unknown = [](std::string_view name) { return access_demand{method_access::operation, name}; };
+  access_demand others{method_access::operation, "find_x", "other.db"};
+  CHECK(refusal(policy, {"a"}, unknown("find_x")) == refusal(policy, {"a"}, others));
+  CHECK(policy.decide({"b"}, unknown("find_x")).is_allowed());
+  CHECK_FALSE(policy.decide({"b"}, unknown("add_x")).is_allowed());
 }
 
 TEST_CASE("the first rule that fits decides", "[policy]") {

@@ -170,6 +170,11 @@ TEST_CASE("the broker's own files are refused, however they are reached") {
   for (const auto* name : {".sluice/audit.db", "./.sluice/new.db", "mine/audit.db", ".sluice", "sub/../.sluice/x",
                            "sub/.sluice/audit.db", "sluice.toml", "./sluice.toml", "sub/sluice.toml"})
     CHECK_THAT(r.refusal(name), Contains("belongs to the broker") || Contains("configuration"));
+  fs::create_directory(r.at("operations"));
+  fs::create_directory_symlink("operations", r.at("linked"));
+  for (const auto* name : {"operations/evil.sql", "operations/a.db", "./operations/new/a.db", "linked/evil.sql",
+                           "sub/../operations/a.sql", "operations", "sub/operations/evil.sql"})
+    CHECK_THAT(r.refusal(name), Contains("lies in operations/"));
 }
 
 TEST_CASE("a file that is not a database is refused") {

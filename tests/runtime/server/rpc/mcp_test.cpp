@@ -71,7 +71,8 @@ TEST_CASE("mcp: initialize has the name of the server and its capabilities") {
   CHECK(result["serverInfo"]["version"] == "1.2.3");
   CHECK_THAT(result["instructions"].get<std::string>(), Contains("sluice_write"));
   f.notify("notifications/initialized");
-  CHECK(f.methods->calls.empty());
+  REQUIRE(f.methods->calls.size() == 1);
+  CHECK(f.methods->calls[0].method == "operations");
 }
 
 TEST_CASE("mcp: the client's version is kept if it is supported, else the answer has the newest one") {
