@@ -105,7 +105,7 @@ TEST_CASE("described parameters come first, whatever their order in the SQL", "[
 
 TEST_CASE("several statements that write are cut where SQLite cuts them", "[catalogue]") {
   auto found = one("-- name: a :exec\nINSERT INTO t VALUES (';', :a); -- free; comment\n"
-                   "/* name: b :exec; */ DELETE FROM t WHERE a = \"x;y\" AND b = :b;\n"
+                   "/* Not name: b :exec; */ DELETE FROM t WHERE a = \"x;y\" AND b = :b;\n"
                    "CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM u; SELECT CASE WHEN 1 THEN 2 END; END;\n"
                    "UPDATE t SET a = 1 -- the last one\n");
   CHECK(texts_of(found)
@@ -189,7 +189,7 @@ TEST_CASE("a file without operations has none", "[catalogue]") {
 }
 
 TEST_CASE("comments are free unless their first word is near an annotation", "[catalogue]") {
-  for (const auto* comment : {"Caches them.", "Note: this is old.", "https://example.org/a", "by name", "",
+  for (const auto* comment : {"It caches them.", "Note: this is old.", "https://example.org/a", "by name", "",
                               "---- a ruler", "12 items", "TODO tier", "the cache", "so that is it", "names of all",
                               "do it", "a:b", "12:30 is a time", "std::move is free", "- a list", "returned rows"}) {
     CAPTURE(comment);
