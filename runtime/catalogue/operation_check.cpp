@@ -185,9 +185,12 @@ private:
                   changing);
     if (lines_.foreign_keys && !to_.writes())
       add_mistake(lines_.foreign_keys, "foreign_keys is only for operations that write; {} reads", to_.name);
-    if (lines_.column && is_for_writes(to_.kind))
-      add_mistake(lines_.column, "a :{} operation gives no rows, and so no columns; make {} :one or :many",
-                  to_string(to_.kind), to_.name);
+    auto gives = std::any_of(to_.statements.begin(), to_.statements.end(),
+                             [](const operation_statement& each) { return gives_rows(each.sql.str()); });
+    if (lines_.column && to_.kind == operation_kind::exec)
+      add_mistake(lines_.column, "a :exec operation gives no rows, and so no columns; make {} :one or :many", to_.name);
+    else if (lines_.column && to_.kind == operation_kind::batch && !gives)
+      add_mistake(lines_.column, "{} gives no rows, and so no columns; write RETURNING, or remove this line", to_.name);
   }
 
   operation& to_;

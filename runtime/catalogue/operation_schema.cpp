@@ -185,6 +185,8 @@ json output_schema(const operation& of) {
     add("rows", std::move(rows));
   } else {
     add("changes", {{"type", "integer"}, {"description", "Rows inserted, updated or deleted."}});
+    if (!of.columns.empty())
+      add("rows", {{"type", "array"}, {"items", row_schema(of)}});
   }
   return result;
 }

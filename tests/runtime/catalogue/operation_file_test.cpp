@@ -202,6 +202,12 @@ TEST_CASE("a WITH that writes may be batched, and one that reads cached", "[cata
   CHECK(one("-- name: a :many\n-- cache 1s\nWITH x(v) AS (SELECT :v) SELECT v FROM x;").cache == 1s);
 }
 
+TEST_CASE("a batch that returns rows declares their columns", "[catalogue]") {
+  auto found = one("-- name: a :batch\n-- column id integer\nINSERT INTO t VALUES (:v) RETURNING id;");
+  CHECK(found.columns.size() == 1);
+  CHECK(found.statements[0].terms->columns == texts{"id"});
+}
+
 TEST_CASE("the longest name and the largest file are accepted", "[catalogue]") {
   auto name = "a" + std::string(max_operation_name_bytes - 1, '_');
   auto text = "-- db: app.db\n-- name: " + name + " :one\nSELECT 1;";

@@ -126,6 +126,7 @@ TEST_CASE("an annotation contradicts neither the kind nor the SQL", "[catalogue]
     {"-- name: a :exec\n-- expect 1\nDELETE FROM t; DELETE FROM u;", "3: expect needs exactly one INSERT"},
     {"-- name: a :one\n-- foreign_keys off\nSELECT 1;", "3: foreign_keys is only for operations that write"},
     {"-- name: a :exec\n-- column b text\nDELETE FROM t;", "3: a :exec operation gives no rows"},
+    {"-- name: a :batch\n-- column b text\nDELETE FROM t;", "3: a gives no rows, and so no columns; write RETURNING"},
     {"-- name: a :exec\nSELECT 1;", "2: operation a only reads"},
     {"-- name: a :batch\nSELECT :b;", "2: operation a only reads"},
   });

@@ -83,6 +83,8 @@ TEST_CASE("the schema of the answer follows from kind and columns", "[catalogue]
   CHECK(row["properties"]["other"] == json::object());
   CHECK(output_schema(only("-- name: a :many\nSELECT 1;")) == json::parse(R"({
     "type": "object", "properties": {"rows": {"type": "array", "items": {"type": "object"}}}, "required": ["rows"]})"));
+  auto batch = output_schema(only("-- name: a :batch\n-- column id integer\nINSERT INTO t VALUES (1) RETURNING id;"));
+  CHECK(batch["required"] == json::array({"outcome", "commit_seq", "changes", "rows"}));
   for (const auto* kind : {":exec", ":batch"})
     CHECK(output_schema(only(std::string{"-- name: a "} + kind + "\nDELETE FROM t;"))["required"]
           == json::array({"outcome", "commit_seq", "changes"}));
