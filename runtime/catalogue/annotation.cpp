@@ -32,10 +32,6 @@ constexpr std::array annotation_keywords{
   annotation_keyword{"returning", annotation_kind::returning},
 };
 
-std::string usage_of(const annotation_keyword& keyword) {
-  return fmt::format("-- {}{} ...", keyword.word, keyword.has_colon ? ":" : "");
-}
-
 bool is_lower_word(std::string_view word) noexcept {
   return !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
 }
@@ -46,16 +42,86 @@ bool is_one_edit_away(std::string_view a, std::string_view b) {
   return longer - std::min(a.size(), b.size()) <= 1 && edit_distance(a, b) == 1;
 }
 
+bool is_word_character(char c) noexcept { return is_ascii_letter(c) || (c >= '0' && c <= '9') || c == '_'; }
+
+size_t word_length(std::string_view text) noexcept {
+  return static_cast<size_t>(std::find_if_not(text.begin(), text.end(), is_word_character) - text.begin());
+}
+
+// `Foreign_Keys` -> `foreignkeys`
+std::string folded(std::string_view word) {
+  std::string result;
+  for (auto c : word)
+    if (c != '_')
+      result += ascii_lower(c);
+  return result;
+}
+
+// Words that are one edit from `db` and `name` are too common, unless a colon is behind them.
+bool is_near(std::string_view word, const annotation_keyword& keyword, bool has_colon) {
+  auto wanted = folded(keyword.word);
+  return word == wanted || (word.size() > 2 && (!keyword.has_colon || has_colon) && is_one_edit_away(word, wanted));
+}
+
+// The correct line, if it is short enough for a message.
+std::string suggestion(const annotation_keyword& keyword, std::string_view behind) {
+  constexpr size_t longest = 60;
+  while (!behind.empty() && !is_word_character(behind.front()))
+    behind.remove_prefix(1);
+  behind = trimmed(behind.substr(0, behind.find_first_of("\n*")));
+  auto value = behind.empty() || behind.size() > longest || has_control(behind) ? "..." : behind;
+  return fmt::format("-- {}{} {}", keyword.word, keyword.has_colon ? ":" : "", value);
+}
+
+struct meant_annotation {
+  const annotation_keyword* keyword = nullptr;
+  // As it is written, with the marks before it, and what is behind it.
+  std::string_view written;
+  std::string_view behind;
+};
+
+// What the first word of a comment is meant to be; without a keyword if it is a free one. Marks before it do not count.
+meant_annotation meaning_of(std::string_view text) {
+  auto begin = static_cast<size_t>(std::find_if(text.begin(), text.end(), is_word_character) - text.begin());
+  auto end = begin + word_length(text.substr(begin));
+  auto first = folded(text.substr(begin, end - begin));
+  // `foreign keys` and `foreign-keys`
+  auto next = std::min(text.find_first_not_of(" \t-", end), text.size());
+  auto second_end = next > end ? next + word_length(text.substr(next)) : end;
+  auto both = first + folded(text.substr(next, second_end - std::min(next, second_end)));
+  for (const auto& each : annotation_keywords) {
+    if (is_near(first, each, text.substr(end).starts_with(':')))
+      return {&each, text.substr(0, end), text.substr(end)};
+    if (second_end > end && each.word.find('_') != std::string_view::npos && is_near(both, each, false))
+      return {&each, text.substr(0, second_end), text.substr(second_end)};
+  }
+  return {};
+}
+
+std::string misspelled(const meant_annotation& found, std::string_view mark) {
+  auto end = std::min(found.behind.find_first_of(" \t\r\n"), found.behind.size());
+  auto written = fmt::format("{}{}{}", mark, found.written, found.behind.substr(0, end));
+  std::replace_if(
+    written.begin(), written.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  constexpr size_t longest = 80;
+  return fmt::format("there is no annotation '{}', did you mean '{}'? Begin a line that is only a comment with another "
+                     "word",
+                     utf8_prefix(written, longest), suggestion(*found.keyword, found.behind));
+}
+
 annotation mistaken(std::string why) { return {annotation_kind::none, {}, std::move(why)}; }
 
-annotation read_word_with_colon(std::string_view word, std::string_view rest, bool has_gap) {
-  for (const auto& each : annotation_keywords) {
-    if (each.has_colon && word == each.word)
-      return {each.kind, rest, {}};
-    // After a name in capitals, its SQL would be part of the operation before it.
-    if (same_name(word, each.word))
-      return mistaken(fmt::format("'{}:' is no annotation; write {}", word, usage_of(each)));
-  }
+// Any other word with a colon behind it is what an annotation of a later version could look like.
+annotation read_unknown_word(std::string_view text) {
+  text = text.substr(std::min(text.find_first_not_of("- \t"), text.size()));
+  auto end = std::min(text.find_first_of(" \t:"), text.size());
+  auto word = text.substr(0, end);
+  if (end == text.size() || text[end] != ':')
+    return {};
+  auto behind = text.substr(end + 1);
+  if (behind.starts_with("//") || behind.starts_with(':'))
+    return {};
+  auto has_gap = behind.empty() || behind.front() == ' ' || behind.front() == '\t';
   // Times of day, and drives.
   auto is_word = is_lower_word(word) && (has_gap || (word.size() > 1 && !(word.front() >= '0' && word.front() <= '9')));
   if (!is_word)
@@ -158,33 +224,29 @@ std::string_view trimmed(std::string_view text) noexcept {
 }
 
 annotation read_annotation(std::string_view text) {
-  if (text.starts_with('-')) {
-    auto inside = read_annotation(trimmed(text.substr(std::min(text.find_first_not_of('-'), text.size()))));
-    if (inside.kind == annotation_kind::none && inside.mistake.empty())
-      return {};
-    return mistaken("this looks like an annotation with too many dashes; write it behind two, or begin a line that is "
-                    "only a comment with another word");
-  }
-  auto end = std::min(text.find_first_of(" \t:"), text.size());
-  auto word = text.substr(0, end);
-  auto rest = trimmed(text.substr(std::min(end + 1, text.size())));
-  if (end < text.size() && text[end] == ':') {
-    auto behind = text.substr(end + 1);
-    if (behind.starts_with("//") || behind.starts_with(':'))
-      return {};
-    return read_word_with_colon(word, rest, behind.empty() || behind.front() == ' ' || behind.front() == '\t');
-  }
   for (const auto& each : annotation_keywords) {
-    if (word == each.word)
-      return each.has_colon ? mistaken(fmt::format("'{}' lacks its colon; write {}", word, usage_of(each)))
-                            : annotation{each.kind, rest, {}};
-    // Words that are one edit from `db` and `name` are too common.
-    if (!each.has_colon && is_one_edit_away(word, each.word))
-      return mistaken(fmt::format("there is no annotation '{}', did you mean '{}'? Begin a line that is only a comment "
-                                  "with another word",
-                                  word, each.word));
+    if (!text.starts_with(each.word))
+      continue;
+    auto behind = text.substr(each.word.size());
+    auto is_blank = behind.empty() || behind.front() == ' ' || behind.front() == '\t';
+    if (each.has_colon && behind.starts_with(':') && !behind.starts_with("::"))
+      return {each.kind, trimmed(behind.substr(1)), {}};
+    if (!each.has_colon && is_blank)
+      return {each.kind, trimmed(behind), {}};
   }
-  return {};
+  if (auto found = meaning_of(text); found.keyword)
+    return mistaken(misspelled(found, text.starts_with('-') ? "--" : ""));
+  return read_unknown_word(text);
+}
+
+std::string block_comment_mistake(std::string_view comment) {
+  auto found = meaning_of(comment);
+  return found.keyword ? misspelled(found, "") : "";
+}
+
+std::string misspelled_annotation(std::string_view comment, annotation_kind kind) {
+  auto found = meaning_of(comment);
+  return found.keyword && found.keyword->kind == kind ? misspelled(found, comment.starts_with('-') ? "--" : "") : "";
 }
 
 std::string read_db_line(std::string_view text, std::string& to) {

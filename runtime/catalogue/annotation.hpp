@@ -24,11 +24,22 @@ struct annotation {
 };
 
 /// What the comment line `text` is (without its `--`, and without blanks around it). An annotation begins with one of
-/// the keywords in lower case, `name` and `db` with a colon behind them. A line is a mistake if it would be one of
-/// these without further dashes before it, or if its first word is a keyword with or without the colon where it
-/// belongs, is one edit from a keyword other than `db` and `name` (a capital is an edit), or is any word of lower-case
-/// letters, digits and `_` with a colon. `https://`, `std::` and a colon behind a single letter or a number are free.
+/// the keywords in lower case, `name` and `db` with a colon behind them, the others with a blank or nothing.
+///
+/// Any other line whose first word is a keyword is a mistake. The word begins at the first letter, digit or `_`, so
+/// that further dashes and other marks do not count, and ends before any other character. Capitals and `_` do not
+/// count, one edit is allowed (of `db` and `name` only with a colon behind the word), and `foreign keys` is one word.
+///
+/// So is one that begins with any word of lower-case letters, digits and `_` with a colon. `https://`, `std::` and a
+/// colon behind a single letter or a number are free.
 annotation read_annotation(std::string_view text);
+
+/// Why `comment`, a block comment with its marks, looks like an annotation by the same rule; empty if it does not.
+std::string block_comment_mistake(std::string_view comment);
+
+/// The same of a comment of either kind that is meant to be a `kind`, for files that have no other annotations. Of one
+/// of a line the `--` is left out.
+std::string misspelled_annotation(std::string_view comment, annotation_kind kind);
 
 /// `text` without blanks around it.
 std::string_view trimmed(std::string_view text) noexcept;

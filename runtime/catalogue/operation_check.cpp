@@ -1,7 +1,6 @@
 #include "runtime/catalogue/operation_check.hpp"
 
 #include "runtime/catalogue/sql_facts.hpp"
-#include "runtime/sqlite/core/leading_keyword.hpp"
 #include "runtime/sqlite/core/split_statements.hpp"
 
 #include <fmt/format.h>
@@ -14,21 +13,6 @@
 namespace sluice {
 
 namespace {
-
-std::string first_word(std::string_view sql) {
-  auto result = sqlite::leading_keyword(sql);
-  return result.empty() ? std::string{sql.substr(0, 1)} : result;
-}
-
-std::string why_no_operation(std::string_view sql, sql_effect effect) {
-  if (effect == sql_effect::unknown)
-    return fmt::format("no SQL statement begins with {}", first_word(sql));
-  if (effect == sql_effect::controls_connection)
-    return fmt::format("{} cannot be part of an operation, which is one transaction; remove it", first_word(sql));
-  if (is_unfinished_trigger(sql))
-    return "the body of this trigger does not end; write END; behind it";
-  return {};
-}
 
 std::string why_no_parameter(std::string_view name) {
   if (name.starts_with('?'))
@@ -69,7 +53,7 @@ private:
 
   void add_statement(std::string_view text, size_t line) {
     auto effect = effect_of(text);
-    if (auto why = why_no_operation(text, effect); !why.empty())
+    if (auto why = why_no_statement(text, "an operation"); !why.empty())
       mistakes_.push_back({line, std::move(why)});
     operation_statement result;
     result.sql = text;
@@ -201,9 +185,12 @@ private:
                   changing);
     if (lines_.foreign_keys && !to_.writes())
       add_mistake(lines_.foreign_keys, "foreign_keys is only for operations that write; {} reads", to_.name);
-    if (lines_.column && is_for_writes(to_.kind))
-      add_mistake(lines_.column, "a :{} operation gives no rows, and so no columns; make {} :one or :many",
-                  to_string(to_.kind), to_.name);
+    auto gives = std::any_of(to_.statements.begin(), to_.statements.end(),
+                             [](const operation_statement& each) { return gives_rows(each.sql.str()); });
+    if (lines_.column && to_.kind == operation_kind::exec)
+      add_mistake(lines_.column, "a :exec operation gives no rows, and so no columns; make {} :one or :many", to_.name);
+    else if (lines_.column && to_.kind == operation_kind::batch && !gives)
+      add_mistake(lines_.column, "{} gives no rows, and so no columns; write RETURNING, or remove this line", to_.name);
   }
 
   operation& to_;

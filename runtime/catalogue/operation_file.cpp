@@ -104,6 +104,8 @@ private:
         if (close == std::string_view::npos)
           add_mistake(line_, "this comment does not end; write */ behind it");
         auto comment = rest.substr(0, close == std::string_view::npos ? rest.size() : close + 2);
+        if (auto why = is_line_begun_ ? std::string{} : block_comment_mistake(comment); !why.empty())
+          add_mistake(line_, std::move(why));
         pass_over(comment);
         at += comment.size();
       } else {

@@ -102,14 +102,36 @@ json one_set_schema(const operation& of) {
   return result;
 }
 
+// What SQLite finds in a column may be of another type than the author says, and is then answered all the same: the
+// write that gives it is committed. Clients refuse an answer that its schema does not allow, and a model takes that for
+// a failure, so the schema says what to expect and forbids nothing.
+std::string_view expected_in(parameter_type type) {
+  switch (type) {
+  case parameter_type::integer: return "An integer";
+  case parameter_type::real: return R"(A number, or {"$real": "inf"} or {"$real": "-inf"})";
+  case parameter_type::text: return R"(A text, or {"$text": BASE64} for one that is not valid UTF-8)";
+  case parameter_type::blob: return R"(A blob as {"$blob": BASE64})";
+  case parameter_type::json: return "A text that is a JSON document";
+  case parameter_type::any: break;
+  }
+  return {};
+}
+
+json described_column(const operation_column& column) {
+  auto expected = expected_in(column.type);
+  if (expected.empty())
+    return json::object();
+  return {{"description", fmt::format("{}{}; the database may hold a value of another type.", expected,
+                                      column.nullable ? ", or null" : "")}};
+}
+
 json row_schema(const operation& of) {
   json result{{"type", "object"}};
   if (of.columns.empty())
     return result;
   result["required"] = json::array();
   for (const auto& each : of.columns) {
-    auto column = type_schema(each.type);
-    result["properties"][each.name] = each.nullable ? or_null(std::move(column)) : std::move(column);
+    result["properties"][each.name] = described_column(each);
     result["required"].push_back(each.name);
   }
   return result;
@@ -163,6 +185,8 @@ json output_schema(const operation& of) {
     add("rows", std::move(rows));
   } else {
     add("changes", {{"type", "integer"}, {"description", "Rows inserted, updated or deleted."}});
+    if (!of.columns.empty())
+      add("rows", {{"type", "array"}, {"items", row_schema(of)}});
   }
   return result;
 }

@@ -1,6 +1,10 @@
 #include "runtime/catalogue/sql_facts.hpp"
 
 #include "actors/base/sql_tokens.hpp"
+#include "actors/base/utf8_text.hpp"
+#include "runtime/sqlite/core/leading_keyword.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -87,6 +91,66 @@ size_t parameter_length(std::string_view sql) noexcept {
   return length;
 }
 
+std::string first_word(std::string_view sql) {
+  auto result = sqlite::leading_keyword(sql);
+  return result.empty() ? escape_invalid_utf8(sql.substr(0, 1)) : result;
+}
+
+std::string name_in(const sql_token& token) {
+  return folded_name(token.kind == sql_token_kind::quoted ? unquoted(token.text) : std::string{token.text});
+}
+
+// `main.` in front of a name.
+sql_token name_behind(std::string_view& sql) {
+  auto token = take_token(sql);
+  auto rest = sql;
+  if (name_in(token) == "main" && take_token(rest).is('.')) {
+    token = take_token(rest);
+    sql = rest;
+  }
+  return token;
+}
+
+// Of a PRAGMA that the broker does not set up itself.
+bool is_free_pragma(std::string_view sql) {
+  take_token(sql);
+  auto name = name_in(name_behind(sql));
+  return name == "user_version" || name == "defer_foreign_keys";
+}
+
+// The table of the broker that `sql` would change; empty if there is none.
+std::string own_table_changed(std::string_view sql) {
+  constexpr std::array<std::string_view, 7> before_name{"into",  "update",  "table", "view",
+                                                        "index", "trigger", "exists"};
+  auto deletes = verb_of(sql).is("delete");
+  for (auto token = take_token(sql); token.kind != sql_token_kind::end; token = take_token(sql)) {
+    auto is_target = std::any_of(before_name.begin(), before_name.end(), [&](auto word) { return token.is(word); });
+    if (!is_target && !(deletes && token.is("from")))
+      continue;
+    deletes = false;
+    auto rest = sql;
+    if (auto name = name_behind(rest); name_in(name).starts_with("_sluice_"))
+      return std::string{name.text};
+  }
+  return {};
+}
+
+bool is_temporary(std::string_view sql) {
+  sql = skip_to_statement(sql);
+  if (!take_token(sql).is("create"))
+    return false;
+  auto token = take_token(sql);
+  return token.is("temp") || token.is("temporary");
+}
+
+// Whether a parenthesis lacks its other end.
+bool is_incomplete(std::string_view sql) {
+  int64_t depth = 0;
+  for (auto token = take_token(sql); token.kind != sql_token_kind::end; token = take_token(sql))
+    depth += token.is('(') ? 1 : token.is(')') ? -1 : 0;
+  return depth > 0;
+}
+
 bool begins_parameter(const sql_token& token) noexcept { return token.is(':') || token.is('@') || token.is('$'); }
 
 } // namespace
@@ -148,6 +212,27 @@ bool is_unfinished_trigger(std::string_view sql) {
     last = {token, last[0], last[1]};
   auto at = last[0].is(';') ? size_t{1} : size_t{0};
   return !last[at].is("end") || !last[at + 1].is(';');
+}
+
+std::string why_no_statement(std::string_view sql, std::string_view what) {
+  auto effect = effect_of(sql);
+  if (effect == sql_effect::unknown)
+    return fmt::format("no SQL statement begins with {}", first_word(sql));
+  if (effect == sql_effect::controls_connection)
+    return fmt::format("{} cannot be part of {}, which is one transaction; remove it", first_word(sql), what);
+  if (verb_of(sql).is("pragma") && !is_free_pragma(skip_to_statement(sql)))
+    return fmt::format("this PRAGMA cannot be part of {}, because the broker sets its connections up itself; only "
+                       "user_version and defer_foreign_keys are allowed",
+                       what);
+  if (is_temporary(sql))
+    return fmt::format("{} cannot create temporary objects; remove TEMP, or use a WITH", what);
+  if (auto table = own_table_changed(sql); !table.empty())
+    return fmt::format("{} belongs to the broker, which alone changes it; names must not begin with _sluice_", table);
+  if (is_unfinished_trigger(sql))
+    return "the body of this trigger does not end; write END; behind it";
+  if (is_incomplete(sql))
+    return "this statement is incomplete; close its parenthesis";
+  return {};
 }
 
 bool is_unclosed(std::string_view token) noexcept {

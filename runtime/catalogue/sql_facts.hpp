@@ -38,6 +38,10 @@ bool gives_rows(std::string_view sql);
 /// Whether `sql` is a CREATE TRIGGER whose body lacks its END.
 bool is_unfinished_trigger(std::string_view sql);
 
+/// Why the text of `sql` shows that it cannot be a statement of `what` ("an operation"), which is one transaction;
+/// empty if nothing in it does. Without a schema: SQLite has the last word when it is prepared.
+std::string why_no_statement(std::string_view sql, std::string_view what);
+
 /// Whether `token`, the last one of a text, is a quoted text or name without its closing quote.
 bool is_unclosed(std::string_view token) noexcept;
 

@@ -43,12 +43,29 @@ json types_of(client& store, const std::string& operation, const std::string& ag
   return json::object();
 }
 
-bool takes_text(const json& types, const std::string& parameter) {
+// Whether the parameter accepts such a value, as its JSON Schema says: "string" or "null".
+bool takes(const json& types, const std::string& parameter, const char* kind) {
   auto found = types.find(parameter);
   if (found == types.end() || !found->contains("type"))
     return false;
   const auto& type = (*found)["type"];
-  return type == "string" || (type.is_array() && std::find(type.begin(), type.end(), "string") != type.end());
+  return type == kind || (type.is_array() && std::find(type.begin(), type.end(), kind) != type.end());
+}
+
+bool is_integer_word(std::string_view word) {
+  if (word.starts_with('-') || word.starts_with('+'))
+    word.remove_prefix(1);
+  return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// With a number that is too wide for any value as a text: the operation may want one.
+request_options with_wide_numbers_as_text(request_options options) {
+  for (auto& each : options.params) {
+    auto begin = each.find('=') + 1;
+    if (begin > 0 && is_integer_word(std::string_view{each}.substr(begin)) && !read_value(each.substr(begin)))
+      each.insert(begin, "text:");
+  }
+  return options;
 }
 
 caf::expected<json> arguments_of(const call_options& options) {
@@ -58,7 +75,7 @@ caf::expected<json> arguments_of(const call_options& options) {
       return make_error(errc::invalid_request, "--params: " + describe(document.error()).message);
     return document;
   }
-  auto params = read_parameters(options);
+  auto params = read_parameters(with_wide_numbers_as_text(options));
   if (!params)
     return std::move(params.error());
   if (!params->positional.empty())
@@ -70,17 +87,25 @@ caf::expected<json> arguments_of(const call_options& options) {
   return result;
 }
 
-// `-p code=007` is the text 007 where the operation wants a text.
-void use_words_as_text(json& arguments, const call_options& options, client& store) {
-  auto is_number = [](const auto& argument) { return argument.is_number(); };
-  if (options.params_json || std::none_of(arguments.begin(), arguments.end(), is_number))
-    return;
+// `-p code=007` is the text 007 where the operation wants a text, and `-p word=null` the text null where it does not
+// accept NULL. Refuses a number that is too wide where it wants none.
+caf::error use_words_as_text(json& arguments, const call_options& options, client& store) {
+  auto is_literal = [](const auto& argument) { return argument.is_number() || argument.is_null(); };
+  auto is_doubtful = [&](const std::string& word) {
+    return is_literal(arguments[word.substr(0, word.find('='))]) || is_integer_word(word.substr(word.find('=') + 1));
+  };
+  if (options.params_json || std::none_of(options.params.begin(), options.params.end(), is_doubtful))
+    return {};
   auto types = types_of(store, options.operation, agent_name(options.agent));
   for (const auto& word : options.params) {
     auto name = word.substr(0, word.find('='));
-    if (takes_text(types, name) && is_number(arguments[name]))
+    auto is_text = takes(types, name, "string");
+    if (is_text && is_literal(arguments[name]) && !(arguments[name].is_null() && takes(types, name, "null")))
       arguments[name] = word.substr(name.size() + 1);
+    else if (auto content = read_value(word.substr(name.size() + 1)); !content && !is_text)
+      return std::move(content.error());
   }
+  return {};
 }
 
 caf::expected<json> params_of(const call_options& options) {
@@ -137,7 +162,8 @@ int run(const call_options& options) {
   auto store = open_store(options, options.root);
   if (!store)
     return fail(store.error(), options.json);
-  use_words_as_text((*params)["params"], options, **store);
+  if (auto reason = use_words_as_text((*params)["params"], options, **store))
+    return fail(reason, options.json);
   auto answer = (*store)->call("call", std::move(*params));
   if (!answer) {
     auto reason = describe(answer.error());

@@ -18,8 +18,10 @@ std::string remark_on_cut_rows(size_t rows) {
 
 std::string remark_on_cut_answer(size_t rows) {
   return "truncated: the answer ends after " + counted(rows, "row")
-         + ", the bound on reads; give the operation a parameter for LIMIT and call it for one part after another, or "
-           "raise read_max_rows and read_max_bytes in sluice.toml";
+         + ", the bound of this agent: max_rows of its [[agent]] rule in sluice.toml, or read_max_rows and "
+           "read_max_bytes there, whichever is lower; give the operation a parameter for LIMIT and call it for one "
+           "part "
+           "after another, or raise that bound";
 }
 
 } // namespace sluice::cli

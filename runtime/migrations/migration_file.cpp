@@ -1,13 +1,11 @@
 #include "runtime/migrations/migration_file.hpp"
 
 #include "actors/base/name_rules.hpp"
-#include "actors/base/nearest_name.hpp"
 #include "actors/base/sql_tokens.hpp"
 #include "actors/base/utf8_text.hpp"
 #include "messages/error.hpp"
 #include "runtime/catalogue/annotation.hpp"
 #include "runtime/catalogue/sql_facts.hpp"
-#include "runtime/sqlite/core/leading_keyword.hpp"
 #include "runtime/sqlite/core/split_statements.hpp"
 
 #include <fmt/format.h>
@@ -30,15 +28,13 @@ uint32_t lines_in(std::string_view text) noexcept {
   return static_cast<uint32_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-std::string why_no_statement(std::string_view sql) {
-  auto word = sqlite::leading_keyword(sql);
-  switch (effect_of(sql)) {
-  case sql_effect::unknown:
-    return fmt::format("no SQL statement begins with {}", word.empty() ? escape_invalid_utf8(sql.substr(0, 1)) : word);
-  case sql_effect::controls_connection:
-    return fmt::format("{} cannot be part of a migration, which is one transaction; remove it", word);
-  default: return is_unfinished_trigger(sql) ? "the body of this trigger does not end; write END; behind it" : "";
-  }
+std::string why_not_in_migration(std::string_view sql) {
+  if (auto why = why_no_statement(sql, "a migration"); !why.empty())
+    return why;
+  auto parameters = parameters_in(sql);
+  return parameters.empty() ? std::string{}
+                            : fmt::format("a migration has no parameters, and nobody gives {} a value; write the value",
+                                          parameters.front());
 }
 
 // Reads a migration once from its beginning to its end.
@@ -72,9 +68,12 @@ private:
     if (is_usable(text_))
       return {};
     uint32_t line = 1;
-    for (auto rest = text_; is_usable(rest.substr(0, rest.find('\n'))); ++line)
+    auto rest = text_;
+    for (; is_usable(rest.substr(0, rest.find('\n'))); ++line)
       rest.remove_prefix(rest.find('\n') + 1);
-    return mistake(line, "this line is not UTF-8 text; save the file as UTF-8");
+    auto unusable = rest.substr(0, rest.find('\n'));
+    return mistake(line, is_utf8(unusable) ? "this line holds a NUL byte; remove it"
+                                           : "this line is not UTF-8 text; save the file as UTF-8");
   }
 
   // Comments lie between tokens, so nothing in a literal or in the body of a trigger is taken for one.
@@ -89,6 +88,8 @@ private:
         return error;
       if (token.kind == sql_token_kind::end)
         return {};
+      if (token.kind == sql_token_kind::quoted && rest.empty() && is_unclosed(token.text))
+        return mistake(line, fmt::format("the text or name behind this {} does not end; close it", token.text.front()));
       line += lines_in(token.text);
     }
   }
@@ -105,6 +106,8 @@ private:
         if (end == std::string_view::npos)
           return mistake(line, "this comment does not end; write */ behind it");
         length = end + 2;
+        if (auto why = misspelled_annotation(gap.substr(0, length), annotation_kind::foreign_keys); !why.empty())
+          return mistake(line, why);
       }
       line += lines_in(gap.substr(0, length));
       gap.remove_prefix(length);
@@ -116,11 +119,8 @@ private:
     auto end = std::min(text.find_first_of(" \t:"), text.size());
     auto word = text.substr(0, end);
     if (word != foreign_keys_word) {
-      // A capital is an edit.
-      auto is_near = word.size() + 1 >= foreign_keys_word.size() && word.size() <= foreign_keys_word.size() + 1
-                     && (same_name(word, foreign_keys_word) || edit_distance(word, foreign_keys_word) == 1);
-      return is_near ? mistake(line, fmt::format("there is no annotation '{}', did you mean foreign_keys?", word))
-                     : caf::error{};
+      auto why = misspelled_annotation(text, annotation_kind::foreign_keys);
+      return why.empty() ? caf::error{} : mistake(line, why);
     }
     auto value = trimmed(text.substr(std::min(end + 1, text.size())));
     if (!is_head)
@@ -140,7 +140,7 @@ private:
     for (auto sql : sqlite::split_statements(text_)) {
       line += lines_in({counted, static_cast<size_t>(sql.data() - counted)});
       counted = sql.data();
-      if (auto why = why_no_statement(sql); !why.empty())
+      if (auto why = why_not_in_migration(sql); !why.empty())
         return mistake(line, why);
       if (to.statements.size() == max_migration_statements)
         return make_error(errc::too_large, fmt::format("{}:{}: the migration has more than {} statements; split it",
@@ -188,7 +188,8 @@ caf::error prepare_migration(std::string_view name, std::string_view text, write
   if (!number || name.find('/') != std::string_view::npos)
     return make_error(invalid_field(
       "name",
-      fmt::format("'{}' is no file of a migration; it must be as 0001_add_notes.sql, with a number from 1", name)));
+      fmt::format("'{}' is no file of a migration; it must be as 0001_add_notes.sql, with a number from 1 to {}", name,
+                  max_migration_number)));
   migration_reader reader{name, text};
   if (auto error = reader.read(to))
     return error;

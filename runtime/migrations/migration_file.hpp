@@ -16,7 +16,8 @@ namespace sluice {
 /// Of the text. Most texts of this size fit the request that carries them (`max_request_bytes`).
 inline constexpr uint64_t max_migration_bytes = 8ULL << 20;
 inline constexpr size_t max_migration_statements = 10'000;
-inline constexpr uint64_t max_migration_number = 999'999'999'999'999'999;
+/// As a time to the second: a number once applied blocks all lower ones, so that a mistyped one must not be the last.
+inline constexpr uint64_t max_migration_number = 99'999'999'999'999;
 
 /// A migration as its author wrote it.
 struct migration_file {

@@ -35,9 +35,9 @@ caf::expected<std::vector<migration_file>> read_migration_folder(const std::file
     if (!number)
       return make_error(
         errc::invalid_request,
-        fmt::format("{} is no file of a migration; name it as 0001_add_notes.sql, with a number from 1, "
-                    "or move it to another folder",
-                    each.shown));
+        fmt::format("{} is no file of a migration; name it as 0001_add_notes.sql, with a number from 1 to {} (14 "
+                    "digits, as of 20261130120000), or move it to another folder",
+                    each.shown, max_migration_number));
     result.push_back({*number, std::move(each.name), std::move(each.text)});
   }
   auto is_lower = [](const migration_file& a, const migration_file& b) { return a.number < b.number; };

@@ -1,5 +1,6 @@
 #include "runtime/os/sql_folder.hpp"
 
+#include "actors/base/case_folding.hpp"
 #include "actors/base/utf8_text.hpp"
 #include "runtime/os/descriptor.hpp"
 
@@ -37,6 +38,12 @@ caf::error cannot_read(std::string_view what, int code) {
   return make_error(errc::io_error, fmt::format("cannot read {}: {}", what, std::generic_category().message(code)));
 }
 
+// On a file system that ignores case it may be the author's .sql; it must not be ignored without a word.
+bool is_nearly_sql_file_name(std::string_view name) noexcept {
+  return name.size() >= sql_file_ending.size() && !name.starts_with('.') && !name.ends_with(sql_file_ending)
+         && same_name(name.substr(name.size() - sql_file_ending.size()), sql_file_ending);
+}
+
 bool is_sql_file_name(std::string_view name) noexcept {
   // Editors keep hidden files beside those that they have open.
   return name.ends_with(sql_file_ending) && !name.starts_with('.');
@@ -52,7 +59,12 @@ caf::expected<std::vector<std::string>> names_in(DIR* folder, const std::string&
       return cannot_read(shown, errno);
     if (!entry)
       break;
-    if (std::string name = entry->d_name; is_sql_file_name(name))
+    std::string name = entry->d_name;
+    if (is_nearly_sql_file_name(name))
+      return make_error(
+        errc::invalid_request,
+        fmt::format("{}{}: the name must end in .sql, in small letters; rename it", shown, escape_invalid_utf8(name)));
+    if (is_sql_file_name(name))
       result.push_back(std::move(name));
   }
   std::sort(result.begin(), result.end());
@@ -118,6 +130,9 @@ caf::expected<std::optional<std::vector<sql_file>>> read_sql_folder(const std::f
   // With O_DIRECTORY, a link gives ENOTDIR.
   if (!opened && (errno == ELOOP || errno == ENOTDIR) && lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode))
     return is_a_link(shown_folder);
+  if (!opened && errno == ENOTDIR)
+    return make_error(errc::invalid_request, fmt::format("{} is no folder; give the one that holds the .sql files",
+                                                         escape_invalid_utf8(path.filename().string())));
   if (!opened)
     return cannot_read(shown_folder, errno);
   folder_stream stream{fdopendir(opened.get())};

@@ -36,6 +36,12 @@ SELECT count(*) AS n FROM notes WHERE length(text) >= coalesce(:length, 0);
 -- Adds notes.
 -- param text text (1..20)
 INSERT INTO notes (text) VALUES (:text);
+
+-- name: measure :one
+-- Writes a value, whatever its type.
+-- param value any?
+-- column value integer
+INSERT INTO measures VALUES (:value) RETURNING value;
 EOF
 }
 

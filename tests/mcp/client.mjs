@@ -113,6 +113,16 @@ await test("operations of the catalogue are tools", async () => {
   }
 });
 
+await test("a committed write is no failure if its values are of another type than its column lines", async () => {
+  await write([{ sql: "CREATE TABLE measures (value)" }]);
+  for (const value of [1, "one", null, { $real: "inf" }, { $blob: "AAH/" }, { $text: "/w==" }]) {
+    const answer = await call("measure", { value });
+    assert.ok(!answer.isError, answer.content[0].text);
+    assert.equal(answer.structuredContent.outcome, "committed");
+    assert.deepEqual(answer.structuredContent.rows, [{ value }]);
+  }
+});
+
 await test("calls under way together are each answered", async () => {
   const numbers = Array.from({ length: 50 }, (_, i) => i);
   const answers = await Promise.all(numbers.map((i) => read("SELECT ?", [i])));

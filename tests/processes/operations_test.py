@@ -73,8 +73,11 @@ def test_operations_are_called_from_the_shell(fixture):
     is_equal(many["changes"], 2)
     is_equal(fixture.run("call", "find_notes", "-p", "part=").good().out,
              "id  text\n--  -----\n 1  hello\n 2  a\n 3  b\n")
-    is_equal(call(fixture, "add_note", "-p", "text=007").good().json()["changes"], 1)
-    is_equal(texts(fixture)[-1], "007")
+    for word in ("007", "null", "99999999999999999999"):
+        is_equal(call(fixture, "add_note", "-p", f"text={word}").good().json()["changes"], 1)
+        is_equal(texts(fixture)[-1], word)
+    wide = fixture.run("call", "note", "-p", "id=99999999999999999999")
+    is_true(wide.status != 0 and "64 bits" in wide.err, str(wide))
     is_true("1 row changed, commit" in fixture.run("call", "add_note", "-p", "text=x").good().out, "a summary")
     fixture.audit_is_whole()
 

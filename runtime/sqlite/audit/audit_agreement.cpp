@@ -19,6 +19,19 @@ caf::expected<void> note_database(const connection& audit, const std::string& db
   return stmt->run();
 }
 
+caf::error forget_if_no_database(const connection& audit, const std::string& db, const agreement& last,
+                                 caf::error failure) {
+  auto is_known = last.seq > 0 || last.issued > 0 || !last.epoch.empty();
+  if (is_known || code_of(failure) != errc::corrupt)
+    return failure;
+  auto stmt = prepared_statement::prepare(audit, "DELETE FROM databases WHERE name = ?1");
+  if (!stmt)
+    return std::move(stmt.error());
+  stmt->bind_text(1, db);
+  auto forgotten = stmt->run();
+  return forgotten ? failure : std::move(forgotten.error());
+}
+
 caf::expected<agreement> read_agreement(const connection& audit, const std::string& db) {
   auto epochs = knows_epochs(audit);
   if (!epochs)

@@ -27,6 +27,12 @@ struct agreement {
 /// Adds a row for `db` if there is none.
 caf::expected<void> note_database(const connection& audit, const std::string& db);
 
+/// Removes the row for `db` if its ledger cannot be read because of `failure`, which is `corrupt`, and nothing was ever
+/// agreed or issued according to `last`: a request may name any file, and one that is no database and never was one of
+/// the store has no ledger to verify. Returns `failure`, or why the audit cannot be changed.
+caf::error forget_if_no_database(const connection& audit, const std::string& db, const agreement& last,
+                                 caf::error failure);
+
 /// All zero when there is no row.
 caf::expected<agreement> read_agreement(const connection& audit, const std::string& db);
 

@@ -266,7 +266,7 @@ caf::expected<judged_comparison> reconciler::run(uint64_t audit_seq) {
   if (!found && (code_of(found.error()) == errc::unknown_database || code_of(found.error()) == errc::ledger_damaged))
     return std::move(result_);
   if (!found)
-    return std::move(found.error());
+    return read_only_ ? found.error() : forget_if_no_database(audit_, db_, before, found.error());
   auto epoch = found->page.epoch;
   if (auto done = note_removed(found->page.anchor, *from); !done)
     return std::move(done.error());

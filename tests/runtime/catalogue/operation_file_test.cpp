@@ -105,7 +105,7 @@ TEST_CASE("described parameters come first, whatever their order in the SQL", "[
 
 TEST_CASE("several statements that write are cut where SQLite cuts them", "[catalogue]") {
   auto found = one("-- name: a :exec\nINSERT INTO t VALUES (';', :a); -- free; comment\n"
-                   "/* name: b :exec; */ DELETE FROM t WHERE a = \"x;y\" AND b = :b;\n"
+                   "/* Not name: b :exec; */ DELETE FROM t WHERE a = \"x;y\" AND b = :b;\n"
                    "CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM u; SELECT CASE WHEN 1 THEN 2 END; END;\n"
                    "UPDATE t SET a = 1 -- the last one\n");
   CHECK(texts_of(found)
@@ -189,7 +189,7 @@ TEST_CASE("a file without operations has none", "[catalogue]") {
 }
 
 TEST_CASE("comments are free unless their first word is near an annotation", "[catalogue]") {
-  for (const auto* comment : {"Caches them.", "Note: this is old.", "https://example.org/a", "by name", "",
+  for (const auto* comment : {"It caches them.", "Note: this is old.", "https://example.org/a", "by name", "",
                               "---- a ruler", "12 items", "TODO tier", "the cache", "so that is it", "names of all",
                               "do it", "a:b", "12:30 is a time", "std::move is free", "- a list", "returned rows"}) {
     CAPTURE(comment);
@@ -200,6 +200,12 @@ TEST_CASE("comments are free unless their first word is near an annotation", "[c
 TEST_CASE("a WITH that writes may be batched, and one that reads cached", "[catalogue]") {
   CHECK(one("-- name: a :batch\nWITH x(v) AS (SELECT :v) INSERT INTO t SELECT v FROM x;").writes());
   CHECK(one("-- name: a :many\n-- cache 1s\nWITH x(v) AS (SELECT :v) SELECT v FROM x;").cache == 1s);
+}
+
+TEST_CASE("a batch that returns rows declares their columns", "[catalogue]") {
+  auto found = one("-- name: a :batch\n-- column id integer\nINSERT INTO t VALUES (:v) RETURNING id;");
+  CHECK(found.columns.size() == 1);
+  CHECK(found.statements[0].terms->columns == texts{"id"});
 }
 
 TEST_CASE("the longest name and the largest file are accepted", "[catalogue]") {

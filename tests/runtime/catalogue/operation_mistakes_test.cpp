@@ -126,6 +126,7 @@ TEST_CASE("an annotation contradicts neither the kind nor the SQL", "[catalogue]
     {"-- name: a :exec\n-- expect 1\nDELETE FROM t; DELETE FROM u;", "3: expect needs exactly one INSERT"},
     {"-- name: a :one\n-- foreign_keys off\nSELECT 1;", "3: foreign_keys is only for operations that write"},
     {"-- name: a :exec\n-- column b text\nDELETE FROM t;", "3: a :exec operation gives no rows"},
+    {"-- name: a :batch\n-- column b text\nDELETE FROM t;", "3: a gives no rows, and so no columns; write RETURNING"},
     {"-- name: a :exec\nSELECT 1;", "2: operation a only reads"},
     {"-- name: a :batch\nSELECT :b;", "2: operation a only reads"},
   });
@@ -140,6 +141,10 @@ TEST_CASE("an operation has as many statements as its kind allows, and SQL that 
     {"-- name: a :many\nSELECT 1;\nDELETE FROM t;", "4: a :many operation has one statement"},
     {"-- name: a :one\nSELCT 1;", "3: no SQL statement begins with SELCT"},
     {"-- name: a :one\n(SELECT 1);", "3: no SQL statement begins with ("},
+    {"-- name: a :exec\nDELETE FROM t;\nPRAGMA foreign_keys = OFF;", "4: this PRAGMA cannot be part of an operation"},
+    {"-- name: a :exec\nCREATE TEMP TABLE x(a);", "3: an operation cannot create temporary objects"},
+    {"-- name: a :exec\nUPDATE _sluice_keys SET key = 1;", "3: _sluice_keys belongs to the broker"},
+    {"-- name: a :exec\nINSERT INTO t VALUES (1;", "3: this statement is incomplete"},
     {"-- name: a :exec\nDELETE FROM t;\nCOMMIT;", "4: COMMIT cannot be part of an operation"},
     {"-- name: a :exec\nCREATE TRIGGER g AFTER INSERT ON t BEGIN\nDELETE FROM u;\n-- name: b :exec\nDELETE FROM t;",
      "3: the body of this trigger does not end"},
@@ -150,24 +155,73 @@ TEST_CASE("an operation has as many statements as its kind allows, and SQL that 
 
 TEST_CASE("a comment that looks like an annotation is a mistake", "[catalogue]") {
   check_all({
-    {"-- name: a :one\n-- cahe 60s\nSELECT 1;", "3: there is no annotation 'cahe', did you mean 'cache'?"},
-    {"-- name: a :one\n-- parm x text\nSELECT :x;", "3: there is no annotation 'parm', did you mean 'param'?"},
-    {"-- name: a :one\n-- @param x text\nSELECT :x;", "3: there is no annotation '@param', did you mean 'param'?"},
-    {"-- name: a :one\n-- teir core\nSELECT 1;", "3: there is no annotation 'teir', did you mean 'tier'?"},
-    {"-- name: a :one\n-- Tier core\nSELECT 1;", "3: there is no annotation 'Tier', did you mean 'tier'?"},
-    {"-- name: a :one\n-- tier: core\nSELECT 1;", "3: 'tier:' is no annotation; write -- tier ..."},
-    {"-- name: a :one\n-- cahe:1s\nSELECT 1;", "3: there is no annotation 'cahe:', did you mean 'cache'?"},
+    {"-- name: a :one\n-- cahe 60s\nSELECT 1;", "3: there is no annotation 'cahe', did you mean '-- cache 60s'?"},
+    {"-- name: a :one\n-- parm x text\nSELECT :x;",
+     "3: there is no annotation 'parm', did you mean '-- param x text'?"},
+    {"-- name: a :one\n-- @param x text\nSELECT :x;", "3: there is no annotation '@param', did you mean '-- param x"},
+    {"-- name: a :one\n-- teir core\nSELECT 1;", "3: there is no annotation 'teir', did you mean '-- tier core'?"},
+    {"-- name: a :one\n-- Tier core\nSELECT 1;", "3: there is no annotation 'Tier', did you mean '-- tier core'?"},
+    {"-- name: a :one\n-- tier: core\nSELECT 1;", "3: there is no annotation 'tier:', did you mean '-- tier core'?"},
+    {"-- name: a :one\n-- cahe:1s\nSELECT 1;", "3: there is no annotation 'cahe:1s', did you mean '-- cache 1s'?"},
     {"-- name: a :one\n-- timeout:5s\nSELECT 1;", "3: there is no annotation 'timeout:'"},
-    {"-- name: a :one\n--- param x text\nSELECT :x;", "3: this looks like an annotation with too many dashes"},
-    {"-- name: a :one\n-- - cahe 1s\nSELECT :x;", "3: this looks like an annotation with too many dashes"},
-    {"-- name: a :one\nSELECT 1;\n---- name: b :one\nSELECT 2;", "4: this looks like an annotation"},
+    {"-- name: a :one\n--- timeout: 5s\nSELECT 1;", "3: there is no annotation 'timeout:'"},
+    {"-- name: a :one\n--- param x text\nSELECT :x;", "3: there is no annotation '--- param', did you mean '-- param"},
+    {"-- name: a :one\n-- - cahe 1s\nSELECT :x;", "3: there is no annotation '--- cahe', did you mean '-- cache 1s'?"},
+    {"-- name: a :one\nSELECT 1;\n---- name: b :one\nSELECT 2;",
+     "4: there is no annotation '---- name:', did you mean"},
     {"-- name: a :one\n-- timeout: 5s\nSELECT 1;", "3: there is no annotation 'timeout:'"},
-    {"-- name: a :one\nSELECT 1;\n-- nme: b :one\nSELECT 2;", "4: there is no annotation 'nme:', did you mean 'name'?"},
-    {"-- name: a :one\nSELECT 1;\n-- Name: b :one\nSELECT 2;", "4: 'Name:' is no annotation; write -- name: ..."},
-    {"-- name: a :one\nSELECT 1;\n-- name b :one\nSELECT 2;", "4: 'name' lacks its colon; write -- name: ..."},
+    {"-- name: a :one\nSELECT 1;\n-- nme: b :one\nSELECT 2;",
+     "4: there is no annotation 'nme:', did you mean '-- name: b :one'?"},
+    {"-- name: a :one\nSELECT 1;\n-- Nme: b :one\nSELECT 2;",
+     "4: there is no annotation 'Nme:', did you mean '-- name:"},
+    {"-- name: a :one\nSELECT 1;\n-- Name: b :one\nSELECT 2;", "4: there is no annotation 'Name:', did you mean"},
+    {"-- name: a :one\nSELECT 1;\n-- name b :one\nSELECT 2;",
+     "4: there is no annotation 'name', did you mean '-- name: b :one'?"},
     {"-- name: a :one\nSELECT 1; -- name: b :one\n", "3: an annotation must be the first on its line"},
   });
-  CHECK_THAT(complaint("-- DB: app.db"), StartsWith("a.sql:1: 'DB:' is no annotation; write -- db: ..."));
+  CHECK_THAT(complaint("-- DB: app.db"),
+             StartsWith("a.sql:1: there is no annotation 'DB:', did you mean '-- db: app.db'?"));
+}
+
+TEST_CASE("an annotation with another mark than a blank behind its word is a mistake", "[catalogue]") {
+  check_all({
+    {"-- name: a :exec\n-- foreign_keys=off\nDELETE FROM t;",
+     "3: there is no annotation 'foreign_keys=off', did you mean '-- foreign_keys off'?"},
+    {"-- name: a :exec\n-- foreign keys off\nDELETE FROM t;",
+     "3: there is no annotation 'foreign keys', did you mean '-- foreign_keys off'?"},
+    {"-- name: a :exec\n-- foreign-keys: off\nDELETE FROM t;",
+     "3: there is no annotation 'foreign-keys:', did you mean '-- foreign_keys off'?"},
+    {"-- name: a :exec\n-- foreignkey off\nDELETE FROM t;", "3: there is no annotation 'foreignkey', did you mean"},
+    {"-- name: a :exec\n-- ForeignKeys off\nDELETE FROM t;", "3: there is no annotation 'ForeignKeys', did you mean"},
+    {"-- name: a :exec\n--- foreign_keys off\nDELETE FROM t;", "3: there is no annotation '--- foreign_keys', did you"},
+    {"-- name: a :one\n-- tier=core\nSELECT 1;", "3: there is no annotation 'tier=core', did you mean '-- tier core'?"},
+    {"-- name: a :exec\n-- expect=1\nDELETE FROM t;",
+     "3: there is no annotation 'expect=1', did you mean '-- expect 1'?"},
+    {"-- name: a :one\n-- cache=60s\nSELECT 1;", "3: there is no annotation 'cache=60s', did you mean '-- cache 60s'?"},
+    {"-- name: a :one\n-- param=x integer\nSELECT :x;",
+     "3: there is no annotation 'param=x', did you mean '-- param x integer'?"},
+    {"-- name: a :one\n-- tier\xc2\xa0"
+     "core\nSELECT 1;",
+     "3: there is no annotation 'tier\xc2\xa0"
+     "core', did you mean '-- tier core'?"},
+    {"-- name: a :one\n--\xc2\xa0tier core\nSELECT 1;", "3: there is no annotation '\xc2\xa0tier', did you mean"},
+    {"-- name: a :one\nSELECT 1;\n-- name=b :one\nDELETE FROM t;",
+     "4: there is no annotation 'name=b', did you mean '-- name: b :one'?"},
+  });
+}
+
+TEST_CASE("a block comment that looks like an annotation is a mistake", "[catalogue]") {
+  check_all({
+    {"-- name: a :exec\n/* foreign_keys off */\nDELETE FROM t;",
+     "3: there is no annotation '/* foreign_keys', did you mean '-- foreign_keys off'?"},
+    {"-- name: a :exec\n/**\n * Tier core\n */\nDELETE FROM t;",
+     "3: there is no annotation '/**  * Tier', did you mean"},
+    {"-- name: a :one\nSELECT 1;\n/* name: b :one */\nSELECT 2;", "4: there is no annotation '/* name:', did you mean"},
+  });
+  for (const auto* free : {"/* The cache. */", "SELECT /* cache */ 1;", "/***/", "/* \xe2\x80\xa6 */"})
+    CHECK(parse_operation_file(std::string{"-- db: a\n-- name: a :one\n"} + free
+                                 + (std::string_view{free}.ends_with(';') ? "" : "\nSELECT 1;"),
+                               "a.sql"));
 }
 
 TEST_CASE("annotations and SQL have their places", "[catalogue]") {

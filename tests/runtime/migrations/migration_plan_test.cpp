@@ -91,6 +91,11 @@ TEST_CASE("a folder with a file that cannot be a migration is refused, and the f
   expect("01_b.sql", errc::invalid_request, "the same number 1");
   fs::create_symlink(f.folder / "1_a.sql", f.folder / "2_link.sql");
   expect("2_link.sql", errc::invalid_request, "symbolic link");
+  f.put("2_a.SQL");
+  expect("2_a.SQL", errc::invalid_request, "must end in .sql, in small letters");
+  f.put("100000000000000_a.sql");
+  expect("100000000000000_a.sql", errc::invalid_request, "a number from 1 to 99999999999999");
+  CHECK_THAT(describe(read_migration_folder(f.folder / "1_a.sql").error()).message, Contains("1_a.sql is no folder"));
   f.put("2_large.sql", std::string(max_migration_bytes + 1, ' '));
   expect("2_large.sql", errc::too_large, "split it");
   CHECK(read_migration_folder(f.folder));

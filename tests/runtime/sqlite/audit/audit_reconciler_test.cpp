@@ -45,6 +45,21 @@ TEST_CASE("a migration that the audit lacks is recovered as one, and one that it
   CHECK((found[0].request_id == "b" && found[0].type == request_type::migrate));
 }
 
+TEST_CASE("a file that is no database and never was one of the store has no ledger to verify") {
+  audit_fixture r;
+  r.append({record("alice")});
+  r.ledger_error = make_error(errc::corrupt, "file is not a database");
+  SECTION("a request has named it") {
+    CHECK_FALSE(r.store->compare("notes.txt"));
+    CHECK(r.verdict().problems.empty());
+  }
+  SECTION("it held commits before") {
+    r.append({record("alice", 1, "a")});
+    CHECK_FALSE(r.store->compare("a.db"));
+    CHECK(r.verdict().problems.size() == 1);
+  }
+}
+
 TEST_CASE("reconciling twice never creates a record twice, whether or not the first result was applied") {
   audit_fixture r;
   r.ledgers["a.db"] = {commit(1, {"a"}), commit(2, {"b"}), commit(3, {"c"})};
