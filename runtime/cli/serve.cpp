@@ -237,7 +237,9 @@ void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
     ->type_name("127.0.0.1:PORT");
   command.add_flag("--stdio", options->stdio, "Speak JSON-RPC and MCP on stdin and stdout, until stdin ends");
   command.add_flag("--read-only", options->read_only, "Refuse every method that changes something");
-  command.add_option("--agent", options->agent, "With --stdio: the agent of every request; other names are refused [SLUICE_AGENT]")
+  command
+    .add_option("--agent", options->agent,
+                "With --stdio: the agent of every request; other names are refused [SLUICE_AGENT]")
     ->needs("--stdio")
     ->check(not_empty("an agent"));
   command.add_option("--idle", options->idle_s, "Stop when the broker has been idle for so long")
