@@ -117,7 +117,7 @@ std::string_view expected_in(parameter_type type) {
   return {};
 }
 
-json column_schema(const operation_column& column) {
+json answered_column(const operation_column& column) {
   auto expected = expected_in(column.type);
   if (expected.empty())
     return json::object();
@@ -131,7 +131,7 @@ json row_schema(const operation& of) {
     return result;
   result["required"] = json::array();
   for (const auto& each : of.columns) {
-    result["properties"][each.name] = column_schema(each);
+    result["properties"][each.name] = answered_column(each);
     result["required"].push_back(each.name);
   }
   return result;
