@@ -42,6 +42,8 @@ struct serve_options {
   double idle_s = 0;
   // The options with which a client starts a transient broker: the descriptors that it inherits.
   bool transient = false;
+  // Started without a lock: it leads if no other process does.
+  bool candidate = false;
   int lock_fd = -1;
   int claim_fd = -1;
   int ready_fd = -1;
@@ -81,7 +83,7 @@ caf::expected<store_lock> lead(serve_options& options, const store_root& root, c
     return lock;
   }
   // A transient broker has no reason to replace another one.
-  if (options.idle_s > 0)
+  if (options.idle_s > 0 || options.candidate)
     return store_lock::acquire(root, std::chrono::milliseconds{0});
   return take_over(root, config.lock_wait);
 }
@@ -205,7 +207,8 @@ int run(serve_options options, const serve_hooks& hooks) {
     options.agent = name;
   if (options.stdio && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
     return fail(make_error(errc::io_error, "the answers cannot be written: standard output is closed"), false);
-  if (options.transient)
+  // A candidate is in the background already: its launcher ends soon, or becomes another program.
+  if (options.transient && !options.candidate)
     daemonize();
   if (hooks.begins)
     hooks.begins();
@@ -221,7 +224,8 @@ int run(serve_options options, const serve_hooks& hooks) {
     return done;
   auto error = describe(stopped.error());
   notify_starter(options.ready_fd, fmt::format("error {} {}\n", to_string(error.code), error.message));
-  return fail(error, false);
+  // Another process leads, and that is not an error.
+  return options.candidate && error.code == errc::busy ? failed : fail(error, false);
 }
 
 } // namespace
@@ -247,6 +251,7 @@ void declare_serve(CLI::App& command, action& chosen, serve_hooks hooks) {
     ->check(CLI::Range(0.01, 86'400.0));
   // For clients that start a broker; an empty group keeps them out of --help.
   command.add_flag("--transient", options->transient)->group("");
+  command.add_flag("--candidate", options->candidate)->group("");
   command.add_option("--lock-fd", options->lock_fd)->group("");
   command.add_option("--claim-fd", options->claim_fd)->group("");
   command.add_option("--ready-fd", options->ready_fd)->group("");

@@ -1,22 +1,19 @@
 #include "runtime/client/start_broker.hpp"
 
 #include "runtime/os/descriptor.hpp"
+#include "runtime/os/detached_process.hpp"
 #include "runtime/store/private_folder.hpp"
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
 #include <string_view>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
-#include <vector>
 
 namespace sluice {
 
@@ -27,14 +24,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr off_t max_log_bytes = off_t{1} << 20;
-constexpr size_t max_word_bytes = 4'096;
 constexpr milliseconds exit_timeout{500};
-
-// The descriptors of the child, after the standard ones.
-constexpr int child_lock = 3;
-constexpr int child_claim = 4;
-constexpr int child_ready = 5;
-constexpr int child_end = 6;
 
 bool is_program(const fs::path& path) {
   std::error_code unreadable;
@@ -52,9 +42,6 @@ fs::path in_search_path(std::string_view name) {
   }
   return {};
 }
-
-// Duplicates the descriptor outside the numbers that the child uses.
-descriptor above(int fd) { return descriptor{fcntl(fd, F_DUPFD_CLOEXEC, child_end)}; }
 
 descriptor open_log(const store_root& root) {
   auto path = root.folder() / "broker.log";
@@ -74,88 +61,15 @@ descriptor open_log(const store_root& root) {
   return log;
 }
 
-class spawn_actions {
-public:
-  spawn_actions() { posix_spawn_file_actions_init(&actions_); }
-  spawn_actions(const spawn_actions&) = delete;
-  ~spawn_actions() { posix_spawn_file_actions_destroy(&actions_); }
-
-  posix_spawn_file_actions_t* get() noexcept { return &actions_; }
-
-private:
-  posix_spawn_file_actions_t actions_{};
-};
-
-// Starts a session of its own, with no signal blocked or ignored, whatever the host has set.
-class spawn_attributes {
-public:
-  spawn_attributes() {
-    posix_spawnattr_init(&attributes_);
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    sigdelset(&all, SIGKILL);
-    sigdelset(&all, SIGSTOP);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  }
-  spawn_attributes(const spawn_attributes&) = delete;
-  ~spawn_attributes() { posix_spawnattr_destroy(&attributes_); }
-
-  const posix_spawnattr_t* get() const noexcept { return &attributes_; }
-
-private:
-  posix_spawnattr_t attributes_{};
-};
-
 // Returns 0, or the errno.
 int spawn(const fs::path& program, const store_root& root, const store_lock& lock, int ready, pid_t& child) {
   auto log = open_log(root);
-  std::array copies{above(log.get()), above(lock.file_fd()), above(lock.claim_fd()), above(ready)};
-  for (const auto& copy : copies)
-    if (!copy)
-      return errno;
-  spawn_actions actions;
-  posix_spawn_file_actions_addopen(actions.get(), STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(actions.get(), STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_adddup2(actions.get(), copies[0].get(), STDERR_FILENO);
-  posix_spawn_file_actions_adddup2(actions.get(), copies[1].get(), child_lock);
-  posix_spawn_file_actions_adddup2(actions.get(), copies[2].get(), child_claim);
-  posix_spawn_file_actions_adddup2(actions.get(), copies[3].get(), child_ready);
-  posix_spawn_file_actions_addclosefrom_np(actions.get(), child_end);
-  posix_spawn_file_actions_addchdir_np(actions.get(), "/");
-  std::vector<std::string> words{
-    program.native(),           "serve",      root.path().native(),        "--transient", "--lock-fd",
-    std::to_string(child_lock), "--claim-fd", std::to_string(child_claim), "--ready-fd",  std::to_string(child_ready)};
-  std::vector<char*> arguments;
-  for (auto& word : words)
-    arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  return posix_spawn(&child, program.c_str(), actions.get(), spawn_attributes{}.get(), arguments.data(), environ);
-}
-
-// The line as far as it was received; nothing when the time was over.
-std::optional<std::string> read_line(int fd, steady_clock::time_point limit) {
-  std::string line;
-  for (;;) {
-    auto left = std::chrono::duration_cast<milliseconds>(limit - steady_clock::now()).count();
-    pollfd watched{fd, POLLIN, 0};
-    auto ready = left > 0 ? poll(&watched, 1, static_cast<int>(left) + 1) : 0;
-    if (ready == 0)
-      return std::nullopt;
-    std::array<char, 512> bytes{};
-    auto count = ready > 0 ? read(fd, bytes.data(), bytes.size()) : -1;
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count > 0)
-      line.append(bytes.data(), static_cast<size_t>(count));
-    if (auto end = line.find('\n'); end != std::string::npos)
-      return line.substr(0, end);
-    if (count <= 0 || line.size() > max_word_bytes)
-      return line;
-  }
+  constexpr const char* lock_fd = "3";
+  constexpr const char* claim_fd = "4";
+  constexpr const char* ready_fd = "5";
+  return spawn_detached({program.native(), "serve", root.path().native(), "--transient", "--lock-fd", lock_fd,
+                         "--claim-fd", claim_fd, "--ready-fd", ready_fd},
+                        log.get(), std::array{lock.file_fd(), lock.claim_fd(), ready}, child);
 }
 
 // The broker is in the background by now, or has ended; any other program is left alone.
@@ -211,7 +125,7 @@ broker_start start_broker(const fs::path& program, const store_root& root, store
     return {broker_start::state::not_started,
             "the sluice program cannot be started: " + std::generic_category().message(failed)};
   theirs.reset();
-  auto line = read_line(ours.get(), limit);
+  auto line = read_pipe_line(ours.get(), limit);
   // The broker has the lock even if it reported an error; unlocking it here would take it from a broker that is only
   // slow.
   lock.forget();

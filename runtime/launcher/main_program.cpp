@@ -31,6 +31,8 @@ fs::path find_program() {
 
 } // namespace
 
+std::string main_program() { return find_program().native(); }
+
 int run_main_program(std::span<char*> words, const std::optional<sent_request>& sent) {
   std::vector<std::string> more;
   if (sent)

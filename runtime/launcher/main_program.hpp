@@ -16,6 +16,9 @@ struct sent_request {
   bool silent = false;
 };
 
+/// The absolute path of the main program; empty when this program's own path is not known.
+std::string main_program();
+
 /// Replaces this process by the main program (`execv`) with the arguments `words`, including the program's name, which
 /// continues the request `sent`. Returns only if that fails, with the exit status, after a message on stderr.
 int run_main_program(std::span<char*> words, const std::optional<sent_request>& sent);

@@ -148,7 +148,7 @@ quick_answer call_broker(const quick_command& command, const std::string& key) {
     return {};
   auto connected = connect_unix_socket(command.root + ".sluice/broker.sock");
   if (!connected.socket || !connected.is_own)
-    return {};
+    return {.absent = !connected.socket && connected.error == 0};
   auto socket = connected.socket.get();
   auto limit = steady_clock::now() + silent_after;
   if (!send_to_socket(socket, greeting(identity) + request_line(command, key), limit))

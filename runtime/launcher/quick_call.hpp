@@ -10,6 +10,8 @@ namespace sluice::launcher {
 struct quick_answer {
   /// Whether a broker may have received a part of the request.
   bool sent = false;
+  /// Whether no process listens at the store's own socket.
+  bool absent = false;
   /// Whether the broker sent nothing for two seconds, although it was sent a `ping`.
   bool silent = false;
   /// The line of the answer, without its line feed; empty without one.

@@ -109,4 +109,85 @@ test_a_longer_request_is_awaited() {
     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT max(n) AS n FROM c" --fresh
 }
 
+# A launcher beside a whole program that notes its starts. `$1` is what a candidate does first.
+note_starts() {
+  create
+  exits 0 sluice stop .
+  mkdir "$scratch/noted"
+  cp "$SLUICE" "$scratch/noted/sluice"
+  cat >"$scratch/noted/sluice-main" <<END
+#!/bin/bash
+echo "\$1" >>"$scratch/starts"
+case " \$* " in *" --candidate "*) ${1:-:} ;; esac
+exec "${SLUICE%/*}/sluice-main" "\$@"
+END
+  chmod +x "$scratch/noted/sluice-main"
+}
+
+noted() { "$scratch/noted/sluice" "$@"; }
+
+starts() { tr '\n' ' ' <"$scratch/starts"; }
+
+test_without_a_broker_the_launcher_starts_one_and_needs_nothing_else_of_the_whole_program() {
+  note_starts
+  exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
+  is "$out" "1 row changed, commit 2"
+  is "$(starts)" "serve "
+  exits 0 noted query app.db "SELECT 1"
+  is "$(starts)" "serve "
+  exits 0 sluice stop .
+  exits 0 noted query app.db "SELECT 1" --timeout 60000
+  is "$(starts)" "serve serve "
+}
+
+test_a_broker_that_a_killed_one_left_nothing_to_is_started_by_the_launcher_too() {
+  note_starts
+  exits 0 sluice exec app.db "SELECT 1"
+  kill -9 "$(sqlite3 :memory: "SELECT json_extract(readfile('.sluice/broker.json'), '$.pid')")"
+  exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
+  gives $' n\n--\n14' noted query app.db "SELECT count(*) AS n FROM t"
+}
+
+test_when_the_broker_that_the_launcher_started_ends_the_whole_program_goes_on() {
+  note_starts "kill -9 \$\$"
+  exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
+  is "$(starts)" "serve exec "
+  gives $' n\n--\n14' noted query app.db "SELECT count(*) AS n FROM t"
+}
+
+test_when_the_broker_that_the_launcher_started_says_nothing_the_whole_program_goes_on() {
+  note_starts "echo \$\$ >$scratch/silent; exec sleep 600"
+  exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
+  kill "$(<"$scratch/silent")"
+  is "$(starts)" "serve exec "
+  gives $' n\n--\n14' noted query app.db "SELECT count(*) AS n FROM t"
+}
+
+test_the_whole_program_starts_the_broker_where_the_launcher_cannot_be_certain() {
+  note_starts
+  mv .sluice/broker.log .sluice/other
+  exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
+  is "$(starts)" "exec "
+  exits 0 sluice stop .
+  chmod 644 .sluice/broker.log
+  exits 0 noted exec app.db "INSERT INTO t VALUES (21, 'x')"
+  is "$(starts)" "exec exec "
+  exits 0 sluice stop .
+  exits 1 noted query absent.db "SELECT 1"
+  is "$(starts)" "exec exec query "
+}
+
+test_of_many_launchers_at_once_each_is_answered_once() {
+  note_starts
+  local all=()
+  for i in {20..35}; do
+    noted exec app.db "INSERT INTO t VALUES ($i, 'x')" >"$scratch/out$i" 2>&1 &
+    all+=($!)
+  done
+  local failures=0
+  for pid in "${all[@]}"; do wait "$pid" || failures=$((failures + 1)); done
+  is "$failures" 0
+  gives $' n\n--\n29' noted query app.db "SELECT count(*) AS n FROM t"
+}
+
 run_tests
