@@ -109,7 +109,7 @@ test_a_longer_request_is_awaited() {
     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT max(n) AS n FROM c" --fresh
 }
 
-# A launcher beside a whole program that notes its starts. `$1` is what a candidate does first.
+# A launcher beside a main program that notes its starts. `$1` is what a candidate does first.
 note_starts() {
   create
   exits 0 sluice stop .
@@ -128,7 +128,7 @@ noted() { "$scratch/noted/sluice" "$@"; }
 
 starts() { tr '\n' ' ' <"$scratch/starts"; }
 
-test_without_a_broker_the_launcher_starts_one_and_needs_nothing_else_of_the_whole_program() {
+test_without_a_broker_the_launcher_starts_one_and_needs_nothing_else_of_the_main_program() {
   note_starts
   exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
   is "$out" "1 row changed, commit 2"
@@ -148,14 +148,14 @@ test_a_broker_that_a_killed_one_left_nothing_to_is_started_by_the_launcher_too()
   gives $' n\n--\n14' noted query app.db "SELECT count(*) AS n FROM t"
 }
 
-test_when_the_broker_that_the_launcher_started_ends_the_whole_program_goes_on() {
+test_when_the_broker_that_the_launcher_started_ends_the_main_program_goes_on() {
   note_starts "kill -9 \$\$"
   exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
   is "$(starts)" "serve exec "
   gives $' n\n--\n14' noted query app.db "SELECT count(*) AS n FROM t"
 }
 
-test_when_the_broker_that_the_launcher_started_says_nothing_the_whole_program_goes_on() {
+test_when_the_broker_that_the_launcher_started_says_nothing_the_main_program_goes_on() {
   note_starts "echo \$\$ >$scratch/silent; exec sleep 600"
   exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
   kill "$(<"$scratch/silent")"
@@ -163,7 +163,7 @@ test_when_the_broker_that_the_launcher_started_says_nothing_the_whole_program_go
   gives $' n\n--\n14' noted query app.db "SELECT count(*) AS n FROM t"
 }
 
-test_the_whole_program_starts_the_broker_where_the_launcher_cannot_be_certain() {
+test_the_main_program_starts_the_broker_where_the_launcher_cannot_be_certain() {
   note_starts
   mv .sluice/broker.log .sluice/other
   exits 0 noted exec app.db "INSERT INTO t VALUES (20, 'x')"
