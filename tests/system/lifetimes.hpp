@@ -102,6 +102,8 @@ template <class T> T need(caf::expected<T> result) {
 inline broker_config config_of(const std::filesystem::path& root) {
   broker_config result;
   result.root = root;
+  // On a slow machine a read may wait long for a reader; none of these ends because of that.
+  result.read_timeout = std::chrono::minutes{10};
   return result;
 }
 
