@@ -44,7 +44,7 @@ bool broker_handler::pending::pass(const json& given) {
     if (const auto* text = at->get_ptr<const std::string*>())
       sender = *text;
   // Nothing is asked of such a method, and no name is used.
-  if (method.access == method_access::anyone && !rpc::has_sender(method))
+  if (method.access == method_access::anyone && parameter.empty())
     return true;
   // The method refuses it, if it uses it; it must not become somebody else.
   if (auto reason = agent_name_error(sender); reason && owner.leader_.policy().current()->exists()) {
