@@ -48,7 +48,7 @@ class Link:
     def send_bytes(self, x):
         self.socket.sendall(x)
 
-    def post(self, method, **params):
+    def post(self, method, /, **params):
         """Sends a request without waiting; returns its id."""
         self.last_id += 1
         self.send_bytes(request(self.last_id, method, **params))
@@ -88,7 +88,7 @@ class Link:
             raise Refused(x["error"])
         return x["result"]
 
-    def call(self, method, **params):
+    def call(self, method, /, **params):
         return self.answer(self.post(method, **params))
 
     def next_news(self):
@@ -102,7 +102,7 @@ class Link:
     def read(self, db, sql, **more):
         return self.call("read", db=db, sql=sql, **more)["rows"]
 
-    def refusal(self, method, **params):
+    def refusal(self, method, /, **params):
         """Sends a request that must fail; returns the error."""
         try:
             result = self.call(method, **params)

@@ -76,7 +76,7 @@ def token(fixture, *names):
         return x.read().strip()
 
 
-def post(fixture, path, secret, method, **params):
+def post(fixture, path, secret, method, /, **params):
     """The answer to a request over HTTP, or its status."""
     document = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     request = urllib.request.Request(f"http://{fixture.info()['http']}{path}", json.dumps(document).encode(), {

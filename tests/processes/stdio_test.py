@@ -30,14 +30,14 @@ class Pipe:
         is_true(line.endswith("\n"), f"no answer, but {line!r}")
         return json.loads(line)
 
-    def ask(self, method, **params):
+    def ask(self, method, /, **params):
         self.last_id += 1
         self.send(request(self.last_id, method, **params).decode())
         answer = self.receive()
         is_equal(answer["id"], self.last_id)
         return answer
 
-    def call(self, method, **params):
+    def call(self, method, /, **params):
         answer = self.ask(method, **params)
         is_true("result" in answer, str(answer))
         return answer["result"]

@@ -102,8 +102,6 @@ template <class T> T need(caf::expected<T> result) {
 inline broker_config config_of(const std::filesystem::path& root) {
   broker_config result;
   result.root = root;
-  // On a slow machine a read may wait long for a reader; none of these ends because of that.
-  result.read_timeout = std::chrono::minutes{10};
   return result;
 }
 
@@ -124,8 +122,12 @@ inline write_request make_tables() {
   return result;
 }
 
+// On a slow machine a read may wait long for a reader; none of these ends because of that.
+constexpr std::chrono::minutes longest_read{10};
+
 inline read_request count_rows() {
   read_request result;
+  result.limits.timeout = longest_read;
   result.agent = "agent";
   result.db = "app.db";
   result.query.sql = "SELECT count(*) FROM t";
@@ -142,6 +144,7 @@ inline database open_app(broker& from) {
 /// A number of rows larger than a page of a cursor.
 inline read_request many_rows() {
   read_request result;
+  result.limits.timeout = longest_read;
   result.agent = "agent";
   result.db = "app.db";
   result.query.sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 25000) SELECT x FROM n";

@@ -137,8 +137,8 @@ TEST_CASE("a file of more than 1 MiB, and what is no folder, are refused", "[cat
   std::ofstream{s.dir / "file"} << "";
   auto result = load_catalogue(s.dir / "file");
   REQUIRE_FALSE(result);
-  CHECK(code_of(result.error()) == errc::io_error);
-  CHECK_THAT(describe(result.error()).message, Contains("cannot read file/: Not a directory"));
+  CHECK(code_of(result.error()) == errc::invalid_request);
+  CHECK_THAT(describe(result.error()).message, Contains("file is no folder; give the one that holds the .sql files"));
 }
 
 TEST_CASE("the hash of the contents changes with a name and with a content, and only then", "[catalogue]") {
