@@ -118,5 +118,5 @@ class Link:
         return result
 
 
-def request(which, method, **params):
+def request(which, method, /, **params):
     return json.dumps({"jsonrpc": "2.0", "id": which, "method": method, "params": params}).encode() + b"\n"
