@@ -73,6 +73,22 @@ def is_running(pid):
         return False
 
 
+def freeze(pid):
+    """Stops the process. On a busy machine its threads run on for a while after the signal: waits until all stand."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def stands():
+        for task in os.listdir(f"/proc/{pid}/task"):
+            try:
+                with open(f"/proc/{pid}/task/{task}/stat") as x:
+                    if x.read().rpartition(")")[2].split()[0] not in "TtZX":
+                        return False
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return True
+    wait_until(stands, f"process {pid} is stopped")
+
+
 def descendants(pid):
     result = []
     try:
@@ -126,7 +142,10 @@ class Process:
         return self.popen.poll() is not None
 
     def signal(self, which):
-        self.popen.send_signal(which)
+        if which == signal.SIGSTOP:
+            freeze(self.popen.pid)
+        else:
+            self.popen.send_signal(which)
 
 
 class Fixture:

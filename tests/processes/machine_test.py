@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 
-from harness import Skipped, is_equal, is_running, is_true, run_tests, wait_until
+from harness import Skipped, freeze, is_equal, is_running, is_true, run_tests, wait_until
 from link import PATIENCE, Refused
 from rig import TABLE, count, is_sanitized, make_table, await_no_process, under_way
 
@@ -307,7 +307,7 @@ def test_no_other_process_leads_while_a_transient_leader_is_stopped(fixture):
     make_table(fixture)
     fixture.run("exec", "app.db", "INSERT INTO t VALUES (1)").good()
     first = fixture.leader()
-    os.kill(first, signal.SIGSTOP)
+    freeze(first)
     end = fixture.run("serve", env={"SLUICE_LOCK_WAIT_MS": "300", "SLUICE_WRITE_DEADLINE_MS": "300"})
     end.failed_with("busy")
     is_equal(fixture.leader(), first)

@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 
-from harness import is_equal, is_running, is_true, kill_if_there, run_tests, wait_until
+from harness import freeze, is_equal, is_running, is_true, kill_if_there, run_tests, wait_until
 from link import PATIENCE
 from python_rig import NUMBERS, async_store, fails, store
 from rig import TABLE, brokers
@@ -112,7 +112,7 @@ def test_what_cannot_be_repeated_fails_with_an_unknown_outcome(fixture):
     with store(fixture) as client:
         client.write("app.db", "CREATE TABLE u (id INTEGER PRIMARY KEY, x)")
         leader = fixture.leader()
-        os.kill(leader, signal.SIGSTOP)
+        freeze(leader)
         ends = []
 
         def put():
@@ -150,7 +150,7 @@ def test_a_frozen_broker_is_reported_and_calls_end_in_time(fixture):
     with store(fixture) as client:
         client.write("app.db", TABLE)
         leader = fixture.leader()
-        os.kill(leader, signal.SIGSTOP)
+        freeze(leader)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
             with fails(sluice.DeadlineExceededError, outcome="unknown"):
@@ -178,7 +178,7 @@ def test_a_client_that_fails_on_silence_does_not_wait_for_its_time(fixture):
         async def both():
             async with await async_store(fixture, fail_on_silence=True) as other:
                 await other.ping()
-                os.kill(leader, signal.SIGSTOP)
+                freeze(leader)
                 with fails(sluice.UnavailableError):
                     await other.read("app.db", "SELECT 1")
 
