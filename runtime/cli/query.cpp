@@ -124,6 +124,10 @@ int run(const query_options& options) {
     return fail(store.error(), options.json);
   if (options.all)
     return show_all(**store, std::move(*request), options);
+  // The launcher has sent it, and waited for all of its time: once more, it would be late again, and on record twice.
+  if (options.timeout_ms > 0 && options.sent_ms >= options.timeout_ms && !options.sent_in_silence)
+    return fail_of_read(
+      make_error(errc::deadline_exceeded, "the broker did not answer within the time-out of the read"), options);
   auto result = (*store)->read(std::move(*request));
   return result ? show(*result, options) : fail_of_read(result.error(), options);
 }
