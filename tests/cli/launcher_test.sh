@@ -16,7 +16,8 @@ create() {
 # Without what differs from one request to the next. Where a time-out strikes depends on the machine.
 comparable() {
   sed -E -e 's/commit [0-9]+|_seq":[0-9]+|"request_id":"[^"]*"|"source":"[a-z]*"/N/g' \
-    -e 's/the time-out passed while the read waited for a reader/the request ran past its deadline/' "$1"
+    -e 's/the time-out passed while the read waited for a reader/the request ran past its deadline/' \
+    -e 's/the broker did not answer within the time-out of the read/the request ran past its deadline/' "$1"
 }
 
 both_say_the_same() {
