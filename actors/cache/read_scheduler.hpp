@@ -211,6 +211,7 @@ private:
   clock::steady end_of(const read_request& request) const {
     return std::min(drained_at_, request.received + request.limits.timeout);
   }
+  failure late(const read_request& request, const char* message) const;
   bool may_join(const flight& flight, const read_request& request) const;
   database_queue& queue_of(const database_context& context);
   query_length length_of(const flight& flight) const;

@@ -14,8 +14,6 @@ constexpr milliseconds grace{100};
 // Expirations that lie close together are handled in one call.
 constexpr milliseconds least_pause{20};
 
-failure late(const char* message) { return make_failure(errc::deadline_exceeded, message); }
-
 } // namespace
 
 query_length read_scheduler::length_of(const flight& flight) const {
@@ -199,8 +197,15 @@ bool read_scheduler::expired(const read_request& request, clock::steady now, eff
   }
   if (now < end_of(request))
     return false;
-  give_up(waiter, late("the time-out passed while the read waited for a reader"), now, out);
+  give_up(waiter, late(request, "the time-out passed while the read waited for a reader"), now, out);
   return true;
+}
+
+// Of a read that has been given up.
+failure read_scheduler::late(const read_request& request, const char* message) const {
+  return drained_at_ < request.received + request.limits.timeout
+           ? make_failure(errc::unavailable, "the broker is shutting down")
+           : make_failure(errc::deadline_exceeded, message);
 }
 
 void read_scheduler::drain(milliseconds time, effects& out) {
@@ -263,8 +268,8 @@ clock::steady read_scheduler::expire(uint64_t id, flight& flight, clock::steady 
     if (now < end_of(w.request) + (flight.started ? grace : milliseconds{0}))
       return false;
     give_up(w,
-            late(flight.started ? "the time-out passed while the query ran"
-                                : "the time-out passed while the read waited for a reader"),
+            late(w.request, flight.started ? "the time-out passed while the query ran"
+                                           : "the time-out passed while the read waited for a reader"),
             now, out);
     return true;
   });

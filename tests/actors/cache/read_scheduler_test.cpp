@@ -243,6 +243,23 @@ TEST_CASE("a read whose time-out passes in the queue is not run, and the wait co
   CHECK(b.cell("patient") == 1);
 }
 
+TEST_CASE("reads that the end of the broker cuts short are not said to be late") {
+  read_fixture b;
+  b.add_readers(1);
+  b.submit("runs", "q");
+  b.submit("waits", "q2");
+  auto hasty = a_read("hasty", "q3");
+  hasty.limits.timeout = 10ms;
+  b.submit(hasty);
+  read_scheduler::effects out;
+  b.scheduler.drain(1s, out);
+  b.apply(std::move(out));
+  b.pass(2s);
+  CHECK(b.failure_of("runs").code == errc::unavailable);
+  CHECK(b.failure_of("waits").code == errc::unavailable);
+  CHECK(b.failure_of("hasty").code == errc::deadline_exceeded);
+}
+
 TEST_CASE("a joined read is not failed by the shorter time-out of the one that runs the query") {
   read_fixture b;
   b.add_readers(2);
