@@ -1,6 +1,7 @@
 """The Python package: in whose name requests are sent, and with which capsule."""
 
 import asyncio
+import contextlib
 import os
 import re
 
@@ -10,7 +11,8 @@ from operations_test import NOTES, write_operations
 from python_rig import HERE, PACKAGE, adopt_environment, async_store, fails, store
 
 import sluice
-from sluice._sender import METHODS_WITH_AGENT
+import sluice.aio
+from sluice._sender import METHODS_WITH_AGENT, METHODS_WITH_CALLER
 
 POLICY = """
 [policy]
@@ -26,9 +28,17 @@ name = "admin-*"
 tier = "core"
 scopes = ["app.db:*"]
 """
-# In these the agent is whose records are looked for.
-LOOKED_FOR = {"audit.list", "logs.recent"}
 KEY = {"id": 1}
+
+
+@contextlib.contextmanager
+def fails_saying(kind, text):
+    try:
+        yield
+    except kind as error:
+        is_true(text in str(error), f"{error!r}")
+        return
+    raise AssertionError(f"no {kind.__name__}")
 
 
 def prepare(fixture):
@@ -56,6 +66,10 @@ def requests_of(client):
         "flush": lambda **x: client.flush(**x),
         "buffer_requeue": lambda **x: client.buffer_requeue([1], **x),
         "buffer_discard": lambda **x: client.buffer_discard([1], **x),
+        "buffer_rejected": lambda **x: client.buffer_rejected(**x),
+        "subscribe": lambda **x: client.subscribe("app.db", **x),
+        "audit": lambda agent=None: client.audit(agent="admin-1", caller=agent),
+        "logs": lambda agent=None: client.logs(agent="admin-1", caller=agent),
     }
 
 
@@ -95,20 +109,53 @@ def test_a_client_with_a_name_is_nobody_else_in_any_method(fixture):
 def test_the_package_names_the_agent_in_each_method_that_takes_one(fixture):
     page = read_file(os.path.join(HERE, "..", "..", "docs", "reference", "protocol.md"))
     table = page.split("\n### Methods\n")[1].split("\n### ")[0]
-    takes = {row.split("`")[1] for row in table.splitlines() if row.startswith("| `") and "`agent`" in row.split("|")[2]}
+    fields = {row.split("`")[1]: row.split("|")[2] for row in table.splitlines() if row.startswith("| `")}
+    asked_by_caller = {method for method, names in fields.items() if "`caller`" in names}
+    takes = {method for method, names in fields.items() if "`agent`" in names} - asked_by_caller
     source = read_file(os.path.join(PACKAGE, "sluice", "_requests.py"))
     sent = set(re.findall(r'Request\("([a-z._]+)"', source)) | {"cursor.next", "cursor.close"}
-    is_equal(sorted(METHODS_WITH_AGENT), sorted((sent & takes) - LOOKED_FOR))
+    is_equal(sorted(METHODS_WITH_AGENT), sorted(sent & takes))
+    is_equal(sorted(METHODS_WITH_CALLER), sorted(sent & asked_by_caller))
 
 
-def test_an_agent_that_the_broker_would_not_be_told_is_refused(fixture):
+def test_records_and_entries_of_one_agent_are_listed_for_another(fixture):
+    prepare(fixture)
+    with store(fixture, agent="planner-1") as client:
+        client.operations.add_note(text="hello")
+        client.log("info", "an entry")
+        # The broker takes the requests of a connection in turn.
+        client.ping()
+    with store(fixture, agent="admin-1") as admin:
+        is_equal({x["agent"] for x in admin.audit(agent="planner-1")}, {"planner-1"})
+        is_true({x["agent"] for x in admin.audit()} > {"planner-1"}, "all of them")
+        is_equal(admin.audit(agent="admin-1"), [])
+        is_equal([x["message"] for x in admin.logs(agent="planner-1")], ["an entry"])
+
+    async def other():
+        async with await async_store(fixture, agent="planner-1") as client:
+            for refused in (client.audit(), client.logs(), client.buffer_rejected(), client.audit(caller="planner-2")):
+                with fails(sluice.NotAuthorizedError):
+                    await refused
+            return len(await client.audit(agent="planner-1", caller="admin-1")) > 0
+    is_true(asyncio.run(other()), "a call may have another name")
+
+
+def test_what_is_no_text_is_refused_by_name_before_anything_is_sent(fixture):
+    adopt_environment(fixture)
+    for name in ("agent", "capsule", "endpoint", "program"):
+        for wrong in (5, b"alice", 0, ["alice"]):
+            with fails_saying(sluice.InvalidRequestError, f"{name} is text"):
+                sluice.connect(fixture.store, **{name: wrong})
+            with fails_saying(sluice.InvalidRequestError, f"{name} is text"):
+                asyncio.run(sluice.aio.connect(fixture.store, **{name: wrong}))
+    is_equal(fixture.leader(), None)
     with store(fixture) as client:
-        client.write("app.db", "CREATE TABLE t (a)")
-        for request, method in ((lambda: client.subscribe("app.db", agent="x"), "subscribe"),
-                                (lambda: client.buffer_rejected(agent="x"), "buffer.rejected")):
-            if method in METHODS_WITH_AGENT:
-                continue
-            with fails(sluice.InvalidRequestError):
+        for request in requests_of(client).values():
+            with fails_saying(sluice.InvalidRequestError, "is text (str), and not int: 5"):
+                request(agent=5)
+        for request in (lambda: client.read(5, "SELECT 1"), lambda: client.read("app.db", 5),
+                        lambda: client.write("app.db", "SELECT 1", key=5), lambda: client.call(5)):
+            with fails_saying(TypeError, "text (str), and not int: 5"):
                 request()
 
 

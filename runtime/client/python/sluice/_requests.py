@@ -229,16 +229,16 @@ def cancel(client: Context, request_id: str, *, agent: Optional[str] = None,
 
 def audit(client: Context, *, agent: Optional[str] = None, db: Optional[str] = None, status: Optional[str] = None,
           since_us: Optional[int] = None, after_seq: Optional[int] = None, limit: Optional[int] = None,
-          newest: bool = False) -> Request[List[Dict[str, Any]]]:
+          newest: bool = False, caller: Optional[str] = None) -> Request[List[Dict[str, Any]]]:
     """Records of the audit, oldest first: who did what.
 
-    `agent` is whose records to list; it is not who asks: the broker takes no name for that here.
+    `agent` is whose records to list, and `caller` who asks: the client's agent, if left out.
     `since_us` is in microseconds since 1970, `limit` 1 to 10,000 (1,000). To read on, give the last `seq` as
     `after_seq`; `newest` takes the last records instead of the first.
     """
     fields = _fields(agent=agent, db=db, status=status, since_us=since_us, after_seq=after_seq, limit=limit,
                      newest=newest or None)
-    return Request("audit.list", fields, _member("records"))
+    return Request("audit.list", asked_by(client, "audit.list", fields, caller), _member("records"))
 
 
 def audit_verify(client: Context, *, agent: Optional[str] = None) -> Request[Dict[str, Any]]:
@@ -328,16 +328,17 @@ def log(client: Context, level: Union[int, str], message: str, *, source: Option
 
 def logs(client: Context, *, level: Union[int, str, None] = None, source: Optional[str] = None,
          agent: Optional[str] = None, contains: Optional[str] = None, since: Union[int, str, None] = None,
-         after_id: Optional[int] = None, limit: Optional[int] = None) -> Request[List[Dict[str, Any]]]:
+         after_id: Optional[int] = None, limit: Optional[int] = None,
+         caller: Optional[str] = None) -> Request[List[Dict[str, Any]]]:
     """Entries of the log database, oldest first, by default the last 100.
 
-    `agent` is whose entries to list; it is not who asks: the broker takes no name for that here.
+    `agent` is whose entries to list, and `caller` who asks: the client's agent, if left out.
     `level` means this level and more severe ones. `since` is in microseconds since 1970, a time in ISO 8601, or an age
     (`"10m"`). To read on, give the last `id` as `after_id`.
     """
     fields = _fields(level=None if level is None else level_name(level), source=source, agent=agent, contains=contains,
                      since=since, after_id=after_id, limit=limit)
-    return Request("logs.recent", fields, _member("entries"))
+    return Request("logs.recent", asked_by(client, "logs.recent", fields, caller), _member("entries"))
 
 
 def subscription(client: Context, db: str, tables: Sequence[str], from_seq: Optional[int], agent: Optional[str],

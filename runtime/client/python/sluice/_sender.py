@@ -7,14 +7,18 @@ from typing import Any, Optional
 from .errors import InvalidRequestError
 from .values import encode_text
 
-# The methods that take `agent` as the name of who asks. That of audit.list and logs.recent is what is looked for.
+# The methods that take `agent` as the name of who asks.
 METHODS_WITH_AGENT = frozenset((
     "write", "read", "call", "operations", "cursor.open", "cursor.next", "cursor.close", "cancel", "status", "audit.verify",
-    "buffer.put", "buffer.get", "flush", "buffer.requeue", "buffer.discard", "log"))
+    "subscribe", "buffer.put", "buffer.get", "flush", "buffer.rejected", "buffer.requeue", "buffer.discard", "log"))
+# Those in which `agent` is whose records to list: who asks is `caller`.
+METHODS_WITH_CALLER = frozenset(("audit.list", "logs.recent"))
 
 
 def checked_name(what: str, text: str) -> str:
     """The text; an empty one would count as left out, and the request be the owner's: InvalidRequestError."""
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"{what} is text (str), and not {type(text).__name__}: {text!r}")
     if not text:
         raise InvalidRequestError(f"{what} is empty: give a name, or leave it out")
     return text
@@ -29,12 +33,12 @@ def signed(client: Any, fields: str, agent: Optional[str], request_id: Optional[
 
 
 def asked_by(client: Any, method: str, fields: str, agent: Optional[str]) -> str:
-    """As `signed`, also where `fields` is empty, if the broker takes a name for this method."""
-    if method in METHODS_WITH_AGENT:
-        return signed(client, fields, agent, None).lstrip(",")
-    if agent is not None:
-        raise InvalidRequestError(f"{method} takes no agent: leave it out")
-    return fields
+    """Members of params, which may be none yet, with the name of who asks: `agent`, or the client's."""
+    agent = client.agent if agent is None else checked_name("agent", agent)
+    if agent is None:
+        return fields
+    member = "caller" if method in METHODS_WITH_CALLER else "agent"
+    return f'{fields},"{member}":{encode_text(agent)}'.lstrip(",")
 
 
 def granted(client: Any, fields: str, capsule: Optional[str]) -> str:

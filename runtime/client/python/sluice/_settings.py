@@ -29,6 +29,9 @@ os.register_at_fork(after_in_child=_count_fork)
 
 def place_of(root: str, endpoint: Optional[str], program: Optional[str], start: Optional[bool]) -> Place:
     """Where the broker is, by the arguments and the environment (SLUICE_ENDPOINT, SLUICE_START)."""
+    for what, given in (("endpoint", endpoint), ("program", program)):
+        if given is not None and not isinstance(given, str):
+            raise InvalidRequestError(f"{what} is text (str), and not {type(given).__name__}: {given!r}")
     endpoint = endpoint or os.environ.get("SLUICE_ENDPOINT") or None
     if endpoint and endpoint.startswith(("http:", "https:")):
         raise InvalidRequestError(f"an endpoint is the path of a Unix socket, and this one is HTTP: {endpoint}; the "

@@ -32,9 +32,12 @@ _TEXT = '{"$text":"%s"}'
 
 
 def encode_text(text: str) -> str:
-    """Text that is no value (SQL, names): it must be UTF-8, else UnicodeEncodeError."""
-    if not text.isascii():
-        text.encode()
+    """Text that is no value (SQL, names): it must be UTF-8, else UnicodeEncodeError; TypeError for anything else."""
+    try:
+        if not text.isascii():
+            text.encode()
+    except AttributeError:
+        raise TypeError(f"SQL and names are text (str), and not {type(text).__name__}: {text!r}") from None
     return _quoted(text)
 
 
