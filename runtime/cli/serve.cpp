@@ -203,6 +203,9 @@ caf::expected<std::string> serve(serve_options& options, const serve_hooks& hook
 }
 
 int run(serve_options options, const serve_hooks& hooks) {
+  // On stdio the process is a client, too.
+  if (auto mistake = options.stdio ? mistake_in_environment() : std::nullopt)
+    return usage_error(*mistake, false);
   if (const auto* name = std::getenv("SLUICE_AGENT"); options.stdio && options.agent.empty() && name)
     options.agent = name;
   if (options.stdio && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)

@@ -84,6 +84,10 @@ def test_a_bound_bridge_records_every_refusal_under_its_agent(fixture):
 def test_a_bridge_is_bound_by_the_option_and_by_the_environment(fixture):
     prepare(fixture)
     is_equal(fixture.run("serve", "--stdio", "--agent", "").status, 2)
+    for words in ((), ("--agent", "planner-1"), ("--http", "127.0.0.1:0")):
+        refused = fixture.run("serve", "--stdio", *words, env={"SLUICE_AGENT": ""})
+        is_equal(refused.status, 2)
+        is_true("SLUICE_AGENT is empty; unset it" in refused.err, refused.err)
     bridge = Pipe(fixture, env={"SLUICE_AGENT": "planner-1"})
     for more in ({}, {"agent": "boss"}):
         is_equal(code_of(bridge.ask("read", db="app.db", sql="SELECT 1", **more)), "not_authorized")
