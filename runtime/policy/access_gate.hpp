@@ -28,7 +28,7 @@ public:
   access_gate(std::shared_ptr<const access_policy> policy, const clock& time);
 
   /// Decides, and counts the request for the rate of its rule (`access_demand::is_counted`), also one that is refused.
-  /// Above the rate it is `errc::overloaded`, whatever it asks for.
+  /// Above the rate every request is refused as `errc::overloaded`, allowed or not.
   admission admit(const principal& who, const access_demand& what);
 
   /// The policy in force; never null.

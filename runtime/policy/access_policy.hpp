@@ -66,8 +66,8 @@ struct access_decision {
 /// Who may do what. Immutable and pure: any thread may ask.
 ///
 /// A request belongs to the first rule whose name matches that of the agent, and whose uid and token are those of the
-/// caller. A name that only rules with another uid or token match is refused, and so is every name without a rule to
-/// whoever has an agent's token. Without a rule, the owner may do everything but what `raw_sql` keeps from it, and
+/// caller. A name that only rules with another uid or token match is refused. A request with an agent's token is
+/// refused if no rule matches its name. Without a rule, the owner may do everything but what `raw_sql` excludes, and
 /// other agents have tier untrusted and no scopes.
 class access_policy {
 public:

@@ -207,7 +207,7 @@ struct broker_handler::pending {
   }
 
   void fail(const failure& reason) {
-    // There are many ways in which a capsule or a proof may be refused, and they are for whoever reads the audit.
+    // A capsule or a proof may be refused for many reasons; readers of the audit need to know which.
     if (names.reason.empty() && (reason.code == errc::capsule_invalid || is_about_grants(method.type)))
       names.reason = reason.message;
     auto error = rpc::error_of(operation ? failure_of_call(*operation, reason) : reason);

@@ -144,7 +144,7 @@ def test_a_token_that_a_changed_policy_names_is_made(fixture):
     prepare(fixture)
     replace(fixture, "sluice.toml", POLICY.replace('token = "laptop"', 'token = "tablet"'))
     with fixture.connect() as link:
-        # The requests are not HTTP's: whoever wants to use the token needs its file first.
+        # The requests do not come over HTTP: a client must read the file of the token before it can use it.
         wait_until(lambda: link.call("operations") and os.path.exists(fixture.path(".sluice", "tokens", "tablet")),
                    "the token has been made")
     is_equal(tool_names(post(fixture, "/mcp", token(fixture, "tokens", "tablet"), "tools/list")), set())
